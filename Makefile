@@ -1,0 +1,133 @@
+# The commands of Folioscope. Needed: make, and Python 3.11 or newer as python3 (or: make PYTHON=python3.12 run).
+PYTHON ?= python3
+VENV ?= .venv
+BENCH_VENV ?= .venv-bench
+HTMX ?= 4.0.1
+WORKERS ?= 2
+
+BIN := $(VENV)/bin
+PIP := -m pip install --quiet --disable-pip-version-check --no-input
+LOCK := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate --no-header --no-emit-index-url
+SOURCES := app benchmarks engine migrations tests
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.PHONY: help install run test check format browser warm golden bench bench-store bench-page soak lock vendor wheel clean
+
+help:
+	@echo "make run          install, then start the server on this machine and play the demo"
+	@echo "make install      the environment in $(VENV) (make run and make test call it)"
+	@echo "make test         lint, types and all tests; sets up what they need, the browser too"
+	@echo "make check        lint and types only"
+	@echo "make format       put the sources into the one layout"
+	@echo "make golden       write the golden digests anew; read the diff before you commit it"
+	@echo "make bench        the engine beside SimPy, Cimba and C; writes benchmarks/last.json"
+	@echo "make bench-store  the store beside the engine alone: events/s, bytes/event, windows"
+	@echo "make bench-page   the page in a browser on a run of ten million events"
+	@echo "make soak         runs and viewers for a while; memory and files must stay level"
+	@echo "make lock         resolve the dependencies anew into requirements*.lock"
+	@echo "make vendor       fetch htmx $(HTMX) into static/vendor (needs npm)"
+	@echo "make wheel        the package that pipx or uvx can install, in dist/"
+	@echo "make clean        remove environments, caches and what was built"
+
+# --- environments: a second call does nothing unless a lock has changed -------------------------------------------
+
+$(BIN)/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+	  echo "Python 3.11 or newer is needed; try: make PYTHON=python3.12 run"; exit 1; }
+	@echo "making the environment $(VENV)"
+	@$(PYTHON) -m venv $(VENV)
+
+$(VENV)/installed: requirements.lock pyproject.toml | $(BIN)/python
+	@echo "installing what requirements.lock names"
+	@$(BIN)/python $(PIP) --require-hashes --requirement requirements.lock
+	@$(BIN)/python $(PIP) --no-deps --no-build-isolation --no-index --editable .
+	@touch $@
+
+$(VENV)/installed-dev: requirements-dev.lock $(VENV)/installed
+	@echo "installing what the tests need"
+	@$(BIN)/python $(PIP) --require-hashes --requirement requirements-dev.lock
+	@touch $@
+
+$(BENCH_VENV)/installed: requirements-bench.lock
+	@echo "installing the peers into $(BENCH_VENV)"
+	@$(PYTHON) -m venv $(BENCH_VENV)
+	@$(BENCH_VENV)/bin/python $(PIP) --require-hashes --requirement requirements-bench.lock
+	@touch $@
+
+install: $(VENV)/installed
+
+# A Chromium of the system, or the one that CHROMIUM names; Playwright's own download is never used.
+browser:
+	@if [ -n "$$CHROMIUM" ] || command -v chromium >/dev/null || command -v chromium-browser >/dev/null \
+	  || command -v google-chrome >/dev/null; then :; \
+	elif [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+	  echo "installing chromium for the browser tests"; \
+	  apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends chromium fonts-liberation >/dev/null; \
+	else \
+	  echo "The browser tests need Chromium: install it (Debian: apt-get install chromium) or set CHROMIUM=/path/to/it."; exit 1; \
+	fi
+
+# --- the product ---------------------------------------------------------------------------------------------------
+
+run: install
+	@$(BIN)/folioscope serve --demo
+
+# --- its tests -----------------------------------------------------------------------------------------------------
+
+check: $(VENV)/installed-dev
+	$(BIN)/ruff check $(SOURCES)
+	$(BIN)/ruff format --check $(SOURCES)
+	$(BIN)/mypy
+
+format: $(VENV)/installed-dev
+	$(BIN)/ruff check --fix $(SOURCES)
+	$(BIN)/ruff format $(SOURCES)
+
+# Compiled once here, so that parallel tests load the engine from its cache.
+warm: $(VENV)/installed
+	@$(BIN)/folioscope warm
+
+test: check browser warm
+	$(BIN)/pytest -n $(WORKERS) --dist loadfile
+
+golden: $(VENV)/installed-dev
+	UPDATE_GOLDEN=1 $(BIN)/pytest -q tests/engine -k golden
+	git --no-pager diff --stat -- tests
+
+# --- measurements: each runs for minutes, on a machine that does nothing else ---------------------------------------
+
+bench: $(VENV)/installed $(BENCH_VENV)/installed
+	$(BIN)/python -m benchmarks.bench --peers $(BENCH_VENV)/bin/python
+
+bench-store: $(VENV)/installed
+	$(BIN)/python -m benchmarks.bench_store
+
+bench-page: $(VENV)/installed-dev browser
+	$(BIN)/python -m benchmarks.bench_page
+
+soak: $(VENV)/installed-dev
+	$(BIN)/python -m benchmarks.soak
+
+# --- what comes from elsewhere --------------------------------------------------------------------------------------
+
+# For every Python and platform, with hashes and without addresses.
+lock: $(VENV)/installed-dev
+	$(LOCK) --upgrade pyproject.toml --group build --output-file requirements.lock
+	$(LOCK) --upgrade pyproject.toml --group build --group dev --constraint requirements.lock --output-file requirements-dev.lock
+	$(LOCK) --upgrade --group bench --output-file requirements-bench.lock
+
+vendor:
+	@into="$$PWD/static/vendor"; from=$$(mktemp -d) && cd "$$from" \
+	  && npm pack --silent htmx.org@$(HTMX) >/dev/null && tar -xzf htmx.org-$(HTMX).tgz \
+	  && cp package/dist/htmx.min.js package/dist/ext/hx-sse.min.js "$$into/" && cp package/LICENSE "$$into/LICENSE.htmx" \
+	  && cd "$$into" && { echo "# package version sha256 file"; \
+	    for file in htmx.min.js hx-sse.min.js; do echo "htmx.org $(HTMX) $$(sha256sum $$file | cut -d' ' -f1) $$file"; done; } >vendored.txt \
+	  && rm -r "$$from" && cat vendored.txt
+
+wheel: $(VENV)/installed
+	$(BIN)/python -m pip wheel --quiet --disable-pip-version-check --no-deps --no-build-isolation --wheel-dir dist .
+
+clean:
+	rm -rf $(VENV) $(BENCH_VENV) build dist benchmarks/build .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	find $(SOURCES) -name __pycache__ -type d -prune -exec rm -r {} +
