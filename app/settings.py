@@ -9,7 +9,7 @@ import os
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import BeforeValidator, Field, ValidationError
+from pydantic import BeforeValidator, Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from engine.errors import AskedWrongly
@@ -44,6 +44,7 @@ class Settings(BaseSettings):
     host: str = Field("127.0.0.1", min_length=1, description="address to listen on")
     port: int = Field(8340, ge=0, le=65535, description="port to listen on; 0 takes a free one")
     hosts: Names = Field([], description="further names that the Host header may hold, between commas")
+    token: SecretStr | None = Field(None, min_length=16, description="asked of every request but share links'")
     workers: int = Field(1, ge=0, le=64, description="processes that play runs; 0 if they are started elsewhere")
     log_level: Literal["debug", "info", "warning", "error"] = "info"
 
