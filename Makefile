@@ -2,7 +2,8 @@
 PYTHON ?= python3
 VENV ?= .venv
 BENCH_VENV ?= .venv-bench
-HTMX ?= 4.0.1
+HTMX := 4.0.1
+PLOTLY := 4.1.1
 WORKERS ?= 2
 
 BIN := $(VENV)/bin
@@ -26,7 +27,7 @@ help:
 	@echo "make bench-page   the page in a browser on a run of ten million events"
 	@echo "make soak         runs and viewers for a while; memory and files must stay level"
 	@echo "make lock         resolve the dependencies anew into requirements*.lock"
-	@echo "make vendor       fetch htmx $(HTMX) into static/vendor (needs npm)"
+	@echo "make vendor       fetch htmx $(HTMX) and plotly.js $(PLOTLY) into static/vendor (needs npm)"
 	@echo "make wheel        the package that pipx or uvx can install, in dist/"
 	@echo "make clean        remove environments, caches and what was built"
 
@@ -117,13 +118,23 @@ lock: $(VENV)/installed-dev
 	$(LOCK) --upgrade pyproject.toml --group build --group dev --constraint requirements.lock --output-file requirements-dev.lock
 	$(LOCK) --upgrade --group bench --output-file requirements-bench.lock
 
+# package, version, file in the package, its name here
+VENDORED := \
+  htmx.org $(HTMX) dist/htmx.min.js htmx.min.js \
+  htmx.org $(HTMX) dist/ext/hx-sse.min.js hx-sse.min.js \
+  plotly.js-basic-dist-min $(PLOTLY) plotly-basic.min.js plotly-basic.min.js
+
 vendor:
-	@into="$$PWD/static/vendor"; from=$$(mktemp -d) && cd "$$from" \
-	  && npm pack --silent htmx.org@$(HTMX) >/dev/null && tar -xzf htmx.org-$(HTMX).tgz \
-	  && cp package/dist/htmx.min.js package/dist/ext/hx-sse.min.js "$$into/" && cp package/LICENSE "$$into/LICENSE.htmx" \
-	  && cd "$$into" && { echo "# package version sha256 file"; \
-	    for file in htmx.min.js hx-sse.min.js; do echo "htmx.org $(HTMX) $$(sha256sum $$file | cut -d' ' -f1) $$file"; done; } >vendored.txt \
-	  && rm -r "$$from" && cat vendored.txt
+	@into="$$PWD/static/vendor"; from=$$(mktemp -d); trap 'rm -r "$$from"' EXIT; cd "$$from" && mkdir -p "$$into" \
+	  && npm pack --silent htmx.org@$(HTMX) plotly.js-basic-dist-min@$(PLOTLY) >/dev/null \
+	  && for tar in *.tgz; do mkdir "$${tar%.tgz}" && tar -xzf "$$tar" -C "$${tar%.tgz}" --strip-components=1; done \
+	  && cp htmx.org-$(HTMX)/LICENSE "$$into/LICENSE.htmx" \
+	  && cp plotly.js-basic-dist-min-$(PLOTLY)/LICENSE "$$into/LICENSE.plotly" \
+	  && echo "# package version sha256 file" >"$$into/vendored.txt" \
+	  && set -- $(VENDORED) && while [ $$# -gt 0 ]; do \
+	    cp "$$1-$$2/$$3" "$$into/$$4" && sha=$$(sha256sum "$$into/$$4") \
+	      && echo "$$1 $$2 $${sha%% *} $$4" >>"$$into/vendored.txt" || exit 1; shift 4; done \
+	  && cat "$$into/vendored.txt"
 
 wheel: $(VENV)/installed
 	$(BIN)/python -m pip wheel --quiet --disable-pip-version-check --no-deps --no-build-isolation --wheel-dir dist .
