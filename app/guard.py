@@ -1,0 +1,242 @@
+"""The guard: what every request passes before any handler, and what every answer carries.
+
+Pure ASGI, outermost. It checks size, host, token and origin, bounds the body while it is read, answers HEAD as GET,
+sets the security headers, turns what nobody caught into a plain 500, and writes the access log (never a share token).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import binascii
+import hmac
+import logging
+import re
+import secrets
+import time
+from collections.abc import Iterable
+from typing import Any
+
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from app.limits import LIMITS, Limits
+from app.problems import Refusal, answer, shown, visible
+
+log = logging.getLogger("folioscope")
+access = logging.getLogger("folioscope.access")
+
+# style-src-attr: Plotly sets image-rendering of a heat map in a style attribute, else its cells blur.
+CSP = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; style-src-attr 'unsafe-inline'; "
+    "img-src 'self' data: blob:; connect-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
+)
+SECURITY = {
+    "Content-Security-Policy": CSP,
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
+    "Referrer-Policy": "same-origin",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
+}
+SAFE = {"GET", "HEAD", "OPTIONS", "TRACE"}
+UPLOADS = {"/api/v1/recordings", "/recordings"}
+"""Where a body may be as large as a recording."""
+ENVELOPE = 1 << 16
+"""Bytes that a multipart form may add to the file it carries."""
+LOOPBACK = ("localhost", "127.0.0.1", "::1")
+SHARED = re.compile(r"^(/s/|/api/v1/shared/)[^/]*")
+# With a token set, these still open without it: a share link needs no account, its page needs its files.
+OPEN = ("/s/", "/api/v1/shared/", "/static/", "/health")
+LINGER_BYTES, LINGER_S = 1 << 26, 2.0
+"""How much of a refused body is still read and thrown away, so that its sender gets to read the answer."""
+
+
+class Guard:
+    """Wrap an ASGI application; hosts are those it may be called by, beside the loopback names."""
+
+    def __init__(
+        self, app: ASGIApp, *, hosts: Iterable[str] = (), token: str | None = None, limits: Limits = LIMITS
+    ) -> None:
+        self.app, self.token, self.limits = app, token, limits
+        self.hosts = {host.lower() for host in (*LOOPBACK, *hosts)}
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http":
+            await Exchange(self, scope, receive, send).run()
+        elif scope["type"] == "lifespan":
+            await self.app(scope, receive, send)
+        else:
+            await send({"type": "websocket.close", "code": 1008, "reason": ""})
+
+    def refusal(self, scope: Scope) -> Refusal | None:
+        """Return why a request is refused before its body is read, or None."""
+        headers, path, limits = Headers(scope=scope), scope["path"], self.limits
+        size = sum(len(name) + len(value) + 4 for name, value in scope["headers"])
+        if len(scope["headers"]) > limits.headers or size > limits.header_bytes:
+            detail = f"at most {limits.headers} header fields of {limits.header_bytes} bytes in all"
+            return Refusal(431, "headers_too_large", detail, limit=limits.header_bytes)
+        if len(scope["query_string"]) > limits.query_bytes:
+            detail = f"the query has more than {limits.query_bytes} bytes"
+            return Refusal(414, "query_too_long", detail, field="query", limit=limits.query_bytes)
+        if len(path) > limits.path_bytes or any(
+            ord(char) < 32 or ord(char) == 127 or char == "\ufffd" for char in path
+        ):
+            return Refusal(404, "not_found", "there is nothing at this address")
+        if (host := headers.getlist("host")) and (len(host) > 1 or not self.known_host(host[0])):
+            detail = f"this server is not {shown(host[0])}: name the hosts it is reached by in FOLIOSCOPE_HOSTS"
+            return Refusal(421, "wrong_host", detail, field="Host")
+        if self.token and not path.startswith(OPEN) and not _carries(headers.get("authorization", ""), self.token):
+            challenge = {"WWW-Authenticate": 'Basic realm="folioscope", charset="UTF-8"'}
+            return Refusal(
+                401, "token_needed", "send the token as Bearer, or as the password of any user", headers=challenge
+            )
+        if scope["method"] not in SAFE and not same_site(headers, scope["scheme"]):
+            return Refusal(403, "cross_site", "pages of other sites may not change anything here", field="Origin")
+        length = headers.get("content-length", "0")
+        if not length.isascii() or not length.isdigit():
+            return Refusal(400, "bad_length", "Content-Length must be a whole number", field="Content-Length")
+        return self.too_large(scope) if len(length) > 18 or int(length) > self.cap(scope) else None
+
+    def known_host(self, host: str) -> bool:
+        name = re.fullmatch(r"\[([0-9a-fA-F:.]+)\](?::[0-9]{1,5})?|([^:\s/\\@]+)(?::[0-9]{1,5})?", host)
+        return name is not None and (name[1] or name[2]).lower() in self.hosts
+
+    def cap(self, scope: Scope) -> int:
+        """Return how many bytes the body of this request may have."""
+        return self.limits.upload_bytes + ENVELOPE if _is_upload(scope) else self.limits.body_bytes
+
+    def too_large(self, scope: Scope) -> Refusal:
+        cap = self.limits.upload_bytes if _is_upload(scope) else self.limits.body_bytes
+        return Refusal(413, "body_too_large", f"the body has more than {cap} bytes", field="the body", limit=cap)
+
+
+def _is_upload(scope: Scope) -> bool:
+    return scope["path"] in UPLOADS and scope["method"] == "POST"
+
+
+def _carries(authorization: str, token: str) -> bool:
+    """Return whether the header Authorization holds the token, as Bearer or as a Basic password."""
+    kind, _, value = authorization.partition(" ")
+    if kind.lower() == "basic":
+        try:
+            value = base64.b64decode(value, validate=True).decode().partition(":")[2]
+        except (binascii.Error, UnicodeDecodeError, ValueError):
+            return False
+    elif kind.lower() != "bearer":
+        return False
+    return hmac.compare_digest(value.strip().encode(), token.encode())
+
+
+def same_site(headers: Headers, scheme: str) -> bool:
+    """Return whether a request that changes something comes from our own pages, or from no page at all."""
+    if headers.get("sec-fetch-site", "none") not in {"same-origin", "none"}:
+        return False
+    origin = headers.get("origin")
+    return origin is None or origin.lower() == f"{scheme}://{headers.get('host', '')}".lower()
+
+
+class Exchange:
+    """One request and its answer, between the server and the application."""
+
+    def __init__(self, guard: Guard, scope: Scope, receive: Receive, send: Send) -> None:
+        self.guard, self.scope, self._receive, self._send = guard, scope, receive, send
+        self.id = secrets.token_hex(6)
+        self.began = time.monotonic()
+        self.status = 0
+        self.head = scope["method"] == "HEAD"
+        self.ended = False
+        self.body_read, self.body_done = 0, False
+        seconds = guard.limits.upload_s if _is_upload(scope) else guard.limits.body_s
+        self.deadline = self.began + seconds
+
+    async def run(self) -> None:
+        inner = {**self.scope, "method": "GET" if self.head else self.scope["method"], "folioscope.head": self.head}
+        inner["state"] = {**self.scope.get("state", {}), "request_id": self.id}
+        try:
+            if refusal := self.guard.refusal(self.scope):
+                await answer(refusal)(inner, self.receive, self.send)
+            else:
+                await self.guard.app(inner, self.receive, self.send)
+        except Refusal as refusal:  # raised where no handler of the application sees it
+            await self.last_words(refusal, inner)
+        except Exception:
+            log.exception("request %s failed", self.id)
+            detail = f"a fault of ours; the server's log tells more under {self.id}"
+            await self.last_words(Refusal(500, "internal", detail), inner)
+        finally:
+            self.note()
+
+    async def last_words(self, refusal: Refusal, scope: dict[str, Any]) -> None:
+        """Answer where nothing was answered yet; an answer that has begun can only be cut off."""
+        if self.status:
+            raise refusal
+        await answer(refusal)(scope, self.receive, self.send)
+
+    async def receive(self) -> Message:
+        """Hand on the body piece by piece; refuse it when it grows too large or takes too long."""
+        if self.body_done:
+            return await self._receive()
+        try:
+            async with asyncio.timeout(max(0.0, self.deadline - time.monotonic())):
+                message = await self._receive()
+        except TimeoutError:
+            seconds = self.guard.limits.upload_s if _is_upload(self.scope) else self.guard.limits.body_s
+            detail = f"the body took longer than {seconds:g} s"
+            raise Refusal(408, "slow_body", detail, limit=seconds, headers={"Connection": "close"}) from None
+        self._count(message)
+        if self.body_read > self.guard.cap(self.scope):
+            raise self.guard.too_large(self.scope)
+        return message
+
+    def _count(self, message: Message) -> None:
+        self.body_read += len(message.get("body", b""))
+        self.body_done = message["type"] != "http.request" or not message.get("more_body", False)
+
+    async def send(self, message: Message) -> None:
+        if self.ended:
+            return
+        if message["type"] == "http.response.start":
+            self.status = message["status"]
+            headers = MutableHeaders(raw=list(message.get("headers", [])))
+            for name, value in SECURITY.items():
+                headers.setdefault(name, value)
+            headers["X-Request-ID"] = self.id
+            if self.unread_body():
+                headers["Connection"] = "close"
+            await self._send({**message, "headers": headers.raw})
+            return
+        last = self.head or not message.get("more_body", False)
+        self.ended = last
+        body = b"" if self.head else message.get("body", b"")
+        if last and self.unread_body():
+            await self._send({"type": "http.response.body", "body": body, "more_body": True})
+            await self.linger()
+            body = b""
+        await self._send({"type": "http.response.body", "body": body, "more_body": not last})
+
+    def unread_body(self) -> bool:
+        """Return whether the client may still be sending a body that nobody will read."""
+        headers = Headers(scope=self.scope)
+        announced = headers.get("content-length", "0") != "0" or "transfer-encoding" in headers
+        return self.status >= 400 and announced and not self.body_done
+
+    async def linger(self) -> None:
+        """Throw away the rest of the body for a moment: closing at once would reset the connection under our answer."""
+        if Headers(scope=self.scope).get("expect", "").lower() == "100-continue" and not self.body_read:
+            return  # it waits for our word before it sends anything
+        stop = self.body_read + LINGER_BYTES
+        try:
+            async with asyncio.timeout(LINGER_S):
+                while not self.body_done and self.body_read < stop:
+                    self._count(await self._receive())
+        except TimeoutError:
+            pass
+
+    def note(self) -> None:
+        """Write one line of the access log; paths are escaped and cut, share tokens left out, queries never told."""
+        if access.isEnabledFor(logging.INFO):
+            path = visible(SHARED.sub(r"\1...", self.scope["path"]), 200)
+            took_ms = (time.monotonic() - self.began) * 1000
+            client = (self.scope.get("client") or ("-",))[0]
+            access.info("%s %s %s %s %d %.1f ms", self.id, client, self.scope["method"], path, self.status, took_ms)

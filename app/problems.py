@@ -1,0 +1,181 @@
+"""Problems: every error that this server answers, in one shape (RFC 9457, application/problem+json).
+
+    {"type": "about:blank", "title": "Not Found", "status": 404, "code": "no_run", "detail": "there is no run ..."}
+
+code is stable and meant for programs; field, limit and errors say where and how much, where that is known. Nothing of
+what was sent is repeated beyond SHOWN characters, and no path, library or traceback is told.
+"""
+
+from __future__ import annotations
+
+import json
+import unicodedata
+from http import HTTPStatus
+
+from fastapi import FastAPI
+from fastapi.exceptions import RequestValidationError
+from pydantic import BaseModel, ConfigDict
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import BaseRoute, Match, Mount
+
+from engine.errors import AskedWrongly, Damaged
+
+SHOWN = 80
+"""Characters of foreign text that an answer repeats at most."""
+MEDIA_TYPE = "application/problem+json"
+RETRY_AFTER = {429: "10", 503: "2"}
+"""Seconds after which it is worth to ask again, by status, where the refusal does not say."""
+METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
+
+
+class FieldProblem(BaseModel):
+    """One of several faults of a request."""
+
+    field: str
+    code: str
+    detail: str
+
+
+class Problem(BaseModel):
+    """An error, as RFC 9457 has it, with a stable code for programs."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "type": "about:blank",
+                    "title": "Unprocessable Content",
+                    "status": 422,
+                    "code": "too_large",
+                    "detail": "scenario.workload.pages is 1000000000000: the most is 4194304",
+                    "field": "scenario.workload.pages",
+                    "limit": 4194304,
+                }
+            ]
+        }
+    )
+
+    type: str = "about:blank"
+    title: str
+    status: int
+    code: str
+    detail: str
+    field: str | None = None
+    limit: int | float | str | None = None
+    errors: list[FieldProblem] | None = None
+
+
+class Refusal(HTTPException):
+    """An answer other than 2xx, raised anywhere below the guard; becomes a Problem."""
+
+    def __init__(
+        self,
+        status: int,
+        code: str,
+        detail: str,
+        *,
+        field: str = "",
+        limit: int | float | str | None = None,
+        errors: list[FieldProblem] | None = None,
+        headers: dict[str, str] | None = None,
+    ) -> None:
+        super().__init__(status, detail, headers)
+        self.code, self.field, self.limit, self.errors = code, field, limit, errors
+
+
+def shown(value: object) -> str:
+    """Return a foreign value as one line of at most SHOWN characters, without control and format characters."""
+    if isinstance(value, str):
+        return f"'{visible(value, SHOWN)}'"
+    if value is None or isinstance(value, bool | float):
+        return json.dumps(value)
+    if isinstance(value, int):
+        # Turning thousands of digits into text takes time, and Python refuses it.
+        return str(value) if value.bit_length() <= 200 else "a number of more than 60 digits"
+    return "an object" if isinstance(value, dict) else "a list" if isinstance(value, list | tuple) else "a value"
+
+
+def visible(text: str, most: int) -> str:
+    """Return text cut to about `most` characters; what cannot be seen or not be sent becomes its number."""
+    cut = text if len(text) <= most else text[: most - 3] + "..."
+    return "".join(f"\\u{ord(char):04x}" if unicodedata.category(char)[0] == "C" else char for char in cut)
+
+
+def problem_of(refusal: HTTPException) -> Problem:
+    """Return the body that tells of a refusal; those of the framework get the code of their status."""
+    status = HTTPStatus(refusal.status_code)
+    if isinstance(refusal, Refusal):
+        return Problem(
+            title=status.phrase,
+            status=status,
+            code=refusal.code,
+            detail=str(refusal.detail),
+            field=refusal.field or None,
+            limit=refusal.limit,
+            errors=refusal.errors,
+        )
+    details = {404: "there is nothing at this address", 405: "this address does not know this method"}
+    return Problem(
+        title=status.phrase,
+        status=status,
+        code=status.name.lower(),
+        detail=details.get(status, status.description or status.phrase),
+    )
+
+
+def answer(refusal: HTTPException) -> Response:
+    """Return the response of a refusal, with Retry-After where waiting helps."""
+    headers = dict(refusal.headers or {})
+    if refusal.status_code in RETRY_AFTER:
+        headers.setdefault("Retry-After", RETRY_AFTER[refusal.status_code])
+    headers.setdefault("Cache-Control", "no-store")
+    body = problem_of(refusal).model_dump_json(exclude_none=True).encode()
+    return Response(body, refusal.status_code, headers, MEDIA_TYPE)
+
+
+def refusal_of(error: AskedWrongly | Damaged) -> Refusal:
+    """Translate the errors of engine and store; their sentences are our own, but may quote what was sent."""
+    text = visible(str(error), 400)
+    if isinstance(error, Damaged):
+        return Refusal(409, "chunk_corrupt", text)
+    return Refusal(error.status, error.code, text, field=error.field)
+
+
+def allowed(routes: list[BaseRoute], path: str) -> str:
+    """Return the methods that the routes of this address know, for the header Allow."""
+    found = []
+    for method in METHODS:
+        scope = {"type": "http", "method": method, "path": path, "root_path": "", "headers": []}
+        for route in routes:
+            if isinstance(route, Mount) and method != "GET":
+                continue  # what is mounted is files, to be read only
+            if route.matches(scope)[0] is Match.FULL:
+                found.append(method)
+                break
+    return ", ".join(["GET", "HEAD", *found[1:]] if found[:1] == ["GET"] else found)
+
+
+def install(app: FastAPI) -> None:
+    """Make every error of this application a Problem."""
+    from app.wording import refusal_of_validation
+
+    async def refused(request: Request, error: Exception) -> Response:
+        assert isinstance(error, HTTPException)
+        if error.status_code == 405:
+            error.headers = {**(error.headers or {}), "Allow": allowed(app.routes, request.scope["path"])}
+        return answer(error)
+
+    async def invalid(request: Request, error: Exception) -> Response:
+        assert isinstance(error, RequestValidationError)
+        return answer(refusal_of_validation(request, error))
+
+    async def ours(request: Request, error: Exception) -> Response:
+        assert isinstance(error, AskedWrongly | Damaged)
+        return answer(refusal_of(error))
+
+    app.add_exception_handler(HTTPException, refused)
+    app.add_exception_handler(RequestValidationError, invalid)
+    app.add_exception_handler(AskedWrongly, ours)
+    app.add_exception_handler(Damaged, ours)

@@ -1,0 +1,83 @@
+"""The HTTP connection: uvicorn's protocol, with bounds on size and time of a header, and a way to drop a client."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+from uvicorn.config import Config
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
+from uvicorn.server import ServerState
+
+from app.limits import LIMITS
+from app.problems import MEDIA_TYPE, Refusal, problem_of
+
+
+class Connection(HttpToolsProtocol):
+    """One client's connection. Handlers find it as scope["state"]["connection"] and may call drop()."""
+
+    def __init__(
+        self,
+        config: Config,
+        server_state: ServerState,
+        app_state: dict[str, Any],
+        _loop: asyncio.AbstractEventLoop | None = None,
+    ) -> None:
+        super().__init__(config, server_state, {**app_state, "connection": self}, _loop)
+        self._head_bytes = 0
+        self._in_head = True
+        self._head_timer: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        super().connection_made(transport)
+        self._await_head()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._stop_timer()
+        super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        super().data_received(data)
+        if self._in_head and not self.transport.is_closing():
+            # llhttp itself takes a header of any size, and uvicorn waits for its end for ever.
+            self._head_bytes += len(data)
+            if self._head_bytes > LIMITS.header_bytes:
+                self._refuse(Refusal(431, "headers_too_large", f"at most {LIMITS.header_bytes} bytes of header"))
+            elif self._head_timer is None:
+                self._await_head()
+
+    def on_message_begin(self) -> None:
+        super().on_message_begin()
+        self._in_head, self._head_bytes = True, 0
+
+    def on_headers_complete(self) -> None:
+        self._stop_timer()
+        self._in_head = False
+        super().on_headers_complete()
+
+    def send_400_response(self, msg: str) -> None:
+        self._refuse(Refusal(400, "bad_request", "this is not a valid HTTP request"))
+
+    def drop(self) -> None:
+        """Close at once, and forget what the client has not taken yet."""
+        self.transport.abort()
+
+    def _await_head(self) -> None:
+        self._head_timer = self.loop.call_later(LIMITS.header_s, self._late)
+
+    def _stop_timer(self) -> None:
+        if self._head_timer is not None:
+            self._head_timer.cancel()
+            self._head_timer = None
+
+    def _late(self) -> None:
+        self._head_timer = None
+        if not self.transport.is_closing():
+            self._refuse(Refusal(408, "slow_header", f"the header took longer than {LIMITS.header_s:g} s"))
+
+    def _refuse(self, refusal: Refusal) -> None:
+        """Answer where no request could be made of what came, and close."""
+        body = problem_of(refusal).model_dump_json(exclude_none=True).encode()
+        fields = f"content-type: {MEDIA_TYPE}\r\ncontent-length: {len(body)}\r\nconnection: close\r\n\r\n"
+        self.transport.write(STATUS_LINE[refusal.status_code] + fields.encode() + body)
+        self.transport.close()

@@ -1,0 +1,178 @@
+"""What is wrong with a request, in words: pydantic's errors as one sentence each, with field, limit and remedy."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable, Mapping
+from types import UnionType
+from typing import Annotated, Any, Literal, Union, get_args, get_origin
+
+from fastapi.exceptions import RequestValidationError
+from pydantic import BaseModel
+from starlette.requests import Request
+
+from app.problems import FieldProblem, Refusal, shown, visible
+
+ERRORS_TOLD = 10
+"""Faults told of one request at most; a form may show each beside its field."""
+
+# type of pydantic's error -> (our code, our sentence). Braces are filled from the error's context.
+WORDS: dict[str, tuple[str, str]] = {
+    "missing": ("missing", "is missing"),
+    "extra_forbidden": ("unknown_key", "is not known here"),
+    "finite_number": ("not_finite", "must be a finite number"),
+    "greater_than_equal": ("too_small", "is {value}: the least is {ge}"),
+    "greater_than": ("too_small", "is {value}: it must be more than {gt}"),
+    "less_than_equal": ("too_large", "is {value}: the most is {le}"),
+    "less_than": ("too_large", "is {value}: it must be less than {lt}"),
+    "string_too_long": ("too_long", "is too long: at most {max_length} characters"),
+    "string_too_short": ("too_short", "is too short: at least {min_length} characters"),
+    "too_long": ("too_long", "has too many items: at most {max_length}"),
+    "too_short": ("too_short", "has too few items: at least {min_length}"),
+    "string_pattern_mismatch": ("bad_form", "is {value}, which has not the form {pattern}"),
+    "string_unicode": ("not_text", "holds half a character (a lone surrogate)"),
+    "string_type": ("wrong_type", "must be a string"),
+    "int_type": ("wrong_type", "must be a whole number, written without point or quotation marks"),
+    "int_parsing": ("wrong_type", "must be a whole number"),
+    "int_from_float": ("wrong_type", "must be a whole number"),
+    "int_parsing_size": ("too_large", "has too many digits"),
+    "float_type": ("wrong_type", "must be a number"),
+    "float_parsing": ("wrong_type", "must be a number"),
+    "bool_type": ("wrong_type", "must be true or false"),
+    "bool_parsing": ("wrong_type", "must be true or false"),
+    "list_type": ("wrong_type", "must be a list"),
+    "dict_type": ("wrong_type", "must be an object"),
+    "model_type": ("wrong_type", "must be an object"),
+    "model_attributes_type": ("wrong_type", "must be an object"),
+    "literal_error": ("unknown_value", "is {value}: it must be {expected}"),
+    "enum": ("unknown_value", "is {value}: it must be {expected}"),
+    "union_tag_invalid": ("unknown_value", "has {discriminator} '{tag}': it must be one of {expected_tags}"),
+    "union_tag_not_found": ("missing", "lacks {discriminator}"),
+    "value_error": ("invalid", "{error}"),
+    "whole": ("wrong_type", "must be a whole number in digits"),
+}
+LIMITS = ("ge", "gt", "le", "lt", "max_length", "min_length")
+
+
+def refusal_of_validation(request: Request, error: RequestValidationError) -> Refusal:
+    """Return the refusal that names every fault (ERRORS_TOLD at most), the first in full.
+
+    An address that does not fit its pattern names nothing: 404, as for one that fits and is unknown.
+    """
+    faults = error.errors()
+    if any(fault["loc"][0] == "path" for fault in faults):
+        return Refusal(404, "not_found", "there is nothing at this address")
+    model = body_model(request)
+    told = [told_fault(fault, model) for fault in faults[:ERRORS_TOLD]]
+    context = faults[0].get("ctx", {})
+    limit = next((context[name] for name in LIMITS if name in context), None)
+    first = told[0]
+    return Refusal(
+        422, first.code, first.detail, field=first.field, limit=limit, errors=told if len(told) > 1 else None
+    )
+
+
+def refusal_of_model(error: Any, model: type[BaseModel]) -> Refusal:
+    """The same for a pydantic.ValidationError outside a request (a scenario read from a file)."""
+    told = [told_fault({**fault, "loc": ("body", *fault["loc"])}, model) for fault in error.errors()[:ERRORS_TOLD]]
+    return Refusal(422, told[0].code, told[0].detail, field=told[0].field, errors=told if len(told) > 1 else None)
+
+
+def body_model(request: Request) -> type[BaseModel] | None:
+    """Return the model of the request's JSON body, where the route has one."""
+    field = getattr(request.scope.get("route"), "body_field", None)
+    annotation = getattr(getattr(field, "field_info", None), "annotation", None)
+    return annotation if isinstance(annotation, type) and issubclass(annotation, BaseModel) else None
+
+
+def told_fault(fault: Mapping[str, Any], model: type[BaseModel] | None) -> FieldProblem:
+    """Return one of pydantic's errors in our words."""
+    place = tuple(fault["loc"])
+    field = path_of(place[1:], model)
+    subject = field or ("the body" if place[0] == "body" else f"the {place[0]}")
+    code, words = WORDS.get(fault["type"], ("invalid", ""))
+    given = fault.get("input")
+    context = {
+        name: value if name == "error" else visible(str(value), 400) for name, value in fault.get("ctx", {}).items()
+    }
+    sentence = words.format(value=shown(given), **context) if words else f"is refused: {fault['msg']}"
+    if fault["type"] == "extra_forbidden" and model is not None and place[0] == "body":
+        sentence += nearest(str(place[-1]), names_at(model, place[1:-1]))
+    elif fault["type"] in {"literal_error", "union_tag_invalid"}:
+        wanted = str(fault.get("ctx", {}).get("expected", fault.get("ctx", {}).get("expected_tags", "")))
+        asked = given if fault["type"] == "literal_error" else fault.get("ctx", {}).get("tag")
+        sentence += nearest(
+            str(asked), [word.strip(" '") for word in wanted.replace(" or ", ",").split(",")], or_list=False
+        )
+    join = ": " if fault["type"] == "value_error" else " "
+    return FieldProblem(field=field, code=code, detail=visible(subject + join + sentence, 400))
+
+
+def nearest(asked: str, known: Iterable[str], *, or_list: bool = True) -> str:
+    """Return "; did you mean 'x'?" where a known name is near, else the list of those known."""
+    names = sorted(known)
+    close = difflib.get_close_matches(asked[:100], names, 1, 0.6)
+    if close:
+        return f"; did you mean '{close[0]}'?"
+    return f"; known are {', '.join(names)}" if or_list and names else ""
+
+
+def path_of(place: Iterable[object], model: type[BaseModel] | None) -> str:
+    """Return a place as scenario.workload.groups[0].name; pydantic's tags of unions are left out."""
+    text, kinds = "", [model]
+    for step in place:
+        if isinstance(step, int):
+            text += f"[{step}]"
+            kinds = [item for kind in kinds for item in parts(kind) if item is not kind]
+            continue
+        name = visible(str(step), 40)
+        if (
+            model is not None
+            and any(name in tags(kind) for kind in kinds)
+            and not any(name in fields(kind) for kind in kinds)
+        ):
+            continue
+        text += f".{name}" if text else name
+        kinds = [inner for kind in kinds for inner in parts(fields(kind).get(name))]
+    return text
+
+
+def names_at(model: type[BaseModel], place: Iterable[object]) -> set[str]:
+    """Return the names of the fields that are known at a place of a model's JSON."""
+    kinds: list[Any] = [model]
+    for step in place:
+        if isinstance(step, int):
+            kinds = [item for kind in kinds for item in parts(kind) if item is not kind]
+        elif any(step in fields(kind) for kind in kinds):
+            kinds = [inner for kind in kinds for inner in parts(fields(kind).get(str(step)))]
+        else:  # the tag of a union: only the members that carry it
+            kinds = [kind for kind in kinds if step in tags(kind)]
+    return {name for kind in kinds for name in fields(kind)}
+
+
+def fields(kind: Any) -> dict[str, Any]:
+    """Return the annotations of a model's fields by name; {} for what is no model."""
+    if isinstance(kind, type) and issubclass(kind, BaseModel):
+        return {name: field.annotation for name, field in kind.model_fields.items()}
+    return {}
+
+
+def tags(kind: Any) -> frozenset[str]:
+    """Return the values by which unions tell this model apart: those of its fields of Literal type."""
+    found: set[str] = set()
+    for annotation in fields(kind).values():
+        if get_origin(annotation) is Literal:
+            found.update(map(str, get_args(annotation)))
+    return frozenset(found)
+
+
+def parts(annotation: Any) -> list[Any]:
+    """Return what an annotation can hold: the members of a union, and the items of a list beside the list itself."""
+    origin = get_origin(annotation)
+    if origin is Annotated:
+        return parts(get_args(annotation)[0])
+    if origin in (Union, UnionType):
+        return [inner for member in get_args(annotation) for inner in parts(member)]
+    if origin is list:
+        return [annotation, *parts(get_args(annotation)[0])]
+    return [annotation]
