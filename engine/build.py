@@ -1,0 +1,157 @@
+"""make_world(): the arrays of a run, as views of one flat buffer."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from engine.cast import STRUCT_PAGE_BYTES, VMEMMAP_BASE
+from engine.designs import DESIGNS
+from engine.rng import exponential_table
+from engine.state import (
+    DTYPES,
+    NONE,
+    WAIT_BITS,
+    Column,
+    Entries,
+    Files,
+    Lists,
+    Machine,
+    Pages,
+    PageWaits,
+    Picks,
+    Program,
+    Rules,
+    Tasks,
+    World,
+    element_types,
+    make_trace,
+)
+
+_ALIGN = 64
+CLOCK_PLACES = 16
+_NULL_AT_START: dict[str, tuple[str, ...]] = {
+    "pages": ("file",),
+    "tasks": ("spins_on", "spin_next", "run_next", "cursor", "walk_list"),
+    "entries": ("next", "prev", "list", "page"),
+    "lists": ("head", "tail", "lock", "spin_head", "spin_tail"),
+    "waits": ("page",),
+    "machine": ("owner", "run_head", "run_tail"),
+}
+
+
+class Buffer:
+    """Hands out arrays that lie one behind the other in one block of memory, each at a cache line's start."""
+
+    def __init__(self) -> None:
+        self._wanted: list[tuple[str, int, int]] = []
+        self._size = 0
+
+    def plan(self, table: Any, rows: dict[str, int]) -> None:
+        """Plan one array a field of the table (a NamedTuple class of columns); rows by field name, "" for the rest."""
+        for field, kind in element_types(table).items():
+            self.plan_one(kind, rows.get(field, rows[""]))
+
+    def plan_one(self, kind: str, count: int) -> None:
+        """Plan one array of an element type."""
+        self._wanted.append((kind, count, self._size))
+        self._size += -(-count * np.dtype(DTYPES[kind]).itemsize // _ALIGN) * _ALIGN
+
+    def build(self) -> tuple[NDArray[np.uint8], list[NDArray[Any]]]:
+        """Return the block, zeroed, and the arrays in the order planned."""
+        block = np.zeros(self._size + _ALIGN, np.uint8)
+        block = block[-block.ctypes.data % _ALIGN :][: self._size]
+        arrays = []
+        for kind, count, at in self._wanted:
+            dtype = np.dtype(DTYPES[kind])
+            arrays.append(block[at : at + count * dtype.itemsize].view(dtype))
+        return block, arrays
+
+
+def make_world(
+    rules: Rules,
+    *,
+    n_pages: int,
+    n_files: int,
+    program: tuple[list[int], list[int], list[int], list[int]] = ([], [], [], []),
+    picks: list[tuple[int, int, NDArray[np.uint32], NDArray[np.uint32]]] | None = None,
+) -> World:
+    """Return an empty World for these sizes.
+
+    program: first steps, arguments, marks of the last operation and row of the first one, one entry an operation.
+    picks: (first page, count, threshold, alias) each.
+    """
+    n_tasks = rules.n_tasks
+    pool = min(n_tasks, n_pages) + 1
+    n_lists = (1 << rules.bits) if rules.design == DESIGNS["hashed"].number else pool * WAIT_BITS
+    picks = picks or []
+    n_cpus = max(rules.cpus, 1)
+    buffer = Buffer()
+    buffer.plan_one("I64", CLOCK_PLACES)
+    buffer.plan(Pages, {"": n_pages})
+    buffer.plan(Tasks, {"": n_tasks})
+    buffer.plan(Entries, {"": 2 * n_tasks})
+    buffer.plan(Lists, {"": n_lists})
+    buffer.plan(PageWaits, {"": pool})
+    buffer.plan(Files, {"": max(n_files, 1)})
+    buffer.plan(Machine, {"": n_cpus, "heap": n_tasks + 1, "woken": 2 * n_tasks + 2, "woken_delay": 2 * n_tasks + 2, "exponential": 0})
+    block, arrays = buffer.build()
+    parts = iter(arrays)
+
+    def take(table: Any) -> Any:
+        return table(*(Column(next(parts)) for _ in table._fields))
+
+    w = World(
+        rules,
+        block,
+        next(parts),
+        pages=take(Pages),
+        tasks=take(Tasks),
+        entries=take(Entries),
+        lists=take(Lists),
+        waits=take(PageWaits),
+        files=take(Files),
+        machine=take(Machine)._replace(exponential=Column(exponential_table())),
+        program=Program(*(Column(np.array(c, DTYPES[e])) for c, e in zip(program, element_types(Program).values(), strict=True))),
+        picks=_pick_tables(picks),
+        trace=make_trace(rules.visits),
+    )
+    for group, fields in _NULL_AT_START.items():
+        for field in fields:
+            getattr(getattr(w, group), field).array[:] = NONE
+    w.waits.free_next.array[:] = np.append(np.arange(1, pool, dtype=np.uint32), NONE)
+    rows = np.arange(n_lists, dtype=np.uint32)
+    w.lists.lock_row.array[:] = rows if rules.design == DESIGNS["hashed"].number else rows // WAIT_BITS * WAIT_BITS
+    return w
+
+
+def _pick_tables(picks: list[tuple[int, int, NDArray[np.uint32], NDArray[np.uint32]]]) -> Picks:
+    """Lay the alias tables of all picks one behind the other; equal ones are kept once."""
+    offsets: list[int] = []
+    seen: dict[int, int] = {}
+    thresholds: list[NDArray[np.uint32]] = []
+    aliases: list[NDArray[np.uint32]] = []
+    size = 0
+    for _, _, threshold, alias in picks:
+        if id(threshold) not in seen:
+            seen[id(threshold)] = size
+            thresholds.append(threshold)
+            aliases.append(alias)
+            size += len(threshold)
+        offsets.append(seen[id(threshold)])
+    columns: tuple[NDArray[Any], ...] = (
+        np.array(offsets, np.int64),
+        np.array([count for _, count, _, _ in picks], np.int64),
+        np.array([first for first, _, _, _ in picks], np.int64),
+        np.concatenate(thresholds) if thresholds else np.zeros(0, np.uint32),
+        np.concatenate(aliases) if aliases else np.zeros(0, np.uint32),
+    )
+    return Picks(*(Column(column) for column in columns))
+
+
+def page_addresses(pfns: NDArray[np.int64], base: int = VMEMMAP_BASE) -> NDArray[np.uint64]:
+    """Return where the struct pages of these frames stand, shape (n,)."""
+    with np.errstate(over="ignore"):
+        return np.uint64(base) + pfns.astype(np.uint64) * np.uint64(STRUCT_PAGE_BYTES)

@@ -1,0 +1,49 @@
+"""Who plays in a run: the names behind the row numbers of the events."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import BaseModel, ConfigDict, Field
+
+VMEMMAP_BASE = 0xFFFFEA0000000000
+"""Where struct page 0 stands on x86-64 without address randomisation (Documentation/x86/x86_64/mm)."""
+STRUCT_PAGE_BYTES = 64
+
+
+class TaskName(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+    name: str
+    pid: int
+
+
+class FileName(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+    name: str
+    address: int
+    """The file's struct address_space, as a signed 64-bit word."""
+
+
+class Cast(BaseModel):
+    """Tasks, pages and files of one run, in row order. Stored with the run; events hold rows only.
+
+    Pages are either consecutive frames (first_pfn, page_count) or named one by one (pfns). page_files[row] is the
+    file a page starts in (-1: none); it may be shorter than the pages.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+    tasks: list[TaskName] = []
+    first_pfn: Annotated[int, Field(ge=0)] = 0
+    page_count: Annotated[int, Field(ge=0)] = 0
+    pfns: list[int] | None = None
+    files: list[FileName] = []
+    page_files: list[int] = []
+    marks: list[str] = []
+    queues: int = 0
+    """Queues that the wait design has (page_wait: as many as there are pages)."""
+    clock: str = "simulated"
+    """What time 0 stands for: "simulated", or the recording's clock at its first event, in words."""
+
+    def pfn(self, row: int) -> int:
+        """Return the page frame number of a page row."""
+        return self.pfns[row] if self.pfns is not None else self.first_pfn + row

@@ -1,0 +1,33 @@
+"""COSTS: every nanosecond charged, with its source. A scenario may change each one."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Cost:
+    """ideal: only thinking, holding and the wake-up latency take time. estimate: a two-socket server, rough."""
+
+    ideal: int
+    estimate: int
+    buys: str
+    source: str
+
+
+COSTS: dict[str, Cost] = {
+    "wake_latency_ns": Cost(500, 2_000, "from the wake-up to the woken task's first instruction", "estimate, 1.5-3 us bare metal"),
+    "atomic_ns": Cost(0, 20, "one locked instruction on page->flags", "40-75 cycles for a line of another core, vendor"),
+    "entry_walked_ns": Cost(0, 40, "one wait entry looked at: one or two cache misses", "estimate, 20-60 ns"),
+    "wake_call_ns": Cost(0, 1_000, "try_to_wake_up() within the walk", "about 1 us, measured by Kleen, August 2017"),
+    "queue_lock_ns": Cost(0, 150, "queue spinlock taken or handed over", "estimate, 100-300 ns across sockets"),
+    "context_switch_ns": Cost(0, 1_500, "the CPU goes to the next task in line", "estimate, 1.5-3 us bare metal"),
+}
+
+
+def costs(preset: str, changed: dict[str, int | None]) -> dict[str, int]:
+    """Return every cost in ns: the preset's, or what the scenario says instead."""
+    return {
+        name: given if (given := changed.get(name)) is not None else getattr(cost, preset)
+        for name, cost in COSTS.items()
+    }

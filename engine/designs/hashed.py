@@ -1,0 +1,55 @@
+"""Shared wait queues found by hash: page_waitqueue() of mm/filemap.c. Any number of bits; the kernel has 8."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from engine.jit import inlined
+from engine.state import World
+
+GOLDEN_RATIO_64 = np.uint64(0x61C8864680B583EB)  # include/linux/hash.h
+_BITS = np.uint64(64)
+
+
+@inlined
+def wait_attach(w: World, task: int) -> None:
+    """Nothing to do: the queues are always there."""
+
+
+@inlined
+def wait_list(w: World, page: int, bit: int) -> Any:
+    """Hash the address of the struct page; the bit plays no part. include/linux/hash.h: hash_64()."""
+    address: Any = w.pages.address[page]
+    return np.int64((address * GOLDEN_RATIO_64) >> (_BITS - np.uint64(w.rules.bits)))
+
+
+@inlined
+def wait_linked(w: World, page: int, by: int) -> None:
+    """Nothing to do: the list's own length is the queue's."""
+
+
+@inlined
+def wait_detach(w: World, task: int, page: int) -> None:
+    """Nothing to do."""
+
+
+@inlined
+def queue_shown(w: World, page: int, list: int) -> int:
+    return list
+
+
+@inlined
+def queue_length(w: World, page: int) -> int:
+    return w.lists.length[wait_list(w, page, 0)]
+
+
+@inlined
+def read_mapping(w: World, page: int) -> int:
+    return w.pages.mapping[page]
+
+
+@inlined
+def write_mapping(w: World, task: int, page: int, word: int) -> None:
+    w.pages.mapping[page] = word

@@ -1,0 +1,37 @@
+"""The exceptions of this project.
+
+    FolioscopeError
+    ├── AskedWrongly            the user can mend it: names the field, the limit and the remedy
+    │   ├── BadScenario
+    │   └── BadRecording        a recording that cannot be read; carries the HTTP status that fits
+    └── Damaged                 stored data does not match its checksum
+
+A finding (a broken invariant, a race) is a result and no exception. A fault of ours is an AssertionError, never caught
+below the runner.
+"""
+
+from __future__ import annotations
+
+
+class FolioscopeError(Exception):
+    """Every error that this project raises on purpose."""
+
+
+class AskedWrongly(FolioscopeError):
+    """What was asked cannot be done; code is stable, field says where, the text names the limit and the remedy."""
+
+    def __init__(self, text: str, *, code: str = "invalid", field: str = "", status: int = 422) -> None:
+        super().__init__(text)
+        self.code, self.field, self.status = code, field, status
+
+
+class BadScenario(AskedWrongly):
+    """The scenario cannot be played."""
+
+
+class BadRecording(AskedWrongly):
+    """The recording cannot be read."""
+
+
+class Damaged(FolioscopeError):
+    """A stored chunk, keyframe or recording does not match its checksum."""

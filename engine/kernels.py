@@ -1,0 +1,47 @@
+"""KERNELS: what tells the kernel versions apart, as far as waits on page bits go (kernel profiles)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Profile:
+    """Behaviour of wait and wake in one range of versions."""
+
+    versions: str
+    publish: bool = False
+    """A waiter sets PG_waiters and tries the bit under the queue lock; a waker marks entries WOKEN (2a9127fcf229)."""
+    handoff_after: int = 0
+    """Attempts that may be stolen before the lock is handed over (5ef64cc8987a, page_lock_unfairness)."""
+    bookmark: bool = False
+    """A walk pauses after 65 entries."""
+    writeback_pins: bool = False
+    """end_page_writeback() holds a reference (073861ed77b6)."""
+    writeback_loops: bool = False
+    """wait_on_page_writeback() waits until it sees the bit clear (c2407cf7d22d)."""
+
+
+KERNELS: dict[str, Profile] = {
+    "4.13": Profile("4.13: one table of 256 queues, PG_waiters, first in first out"),
+    "4.16": Profile("4.14 to 5.8: a walk pauses after 65 entries", bookmark=True),
+    "5.9": Profile("5.9: lock handed over after 5 stolen attempts", publish=True, handoff_after=5, bookmark=True),
+    "5.10": Profile(
+        "5.10: end of writeback holds a reference", publish=True, handoff_after=5, bookmark=True, writeback_pins=True
+    ),
+    "6.1": Profile(
+        "5.11 to 6.6: the wait for writeback loops",
+        publish=True,
+        handoff_after=5,
+        bookmark=True,
+        writeback_pins=True,
+        writeback_loops=True,
+    ),
+    "6.7+": Profile(
+        "6.7 on: no bookmark, one XOR to unlock",
+        publish=True,
+        handoff_after=5,
+        writeback_pins=True,
+        writeback_loops=True,
+    ),
+}

@@ -1,0 +1,1 @@
+"""Kernel paths in atomic steps, a file per kernel file that they model."""

@@ -1,0 +1,113 @@
+"""Page cache: look up, insert, delete, and the references they take (mm/filemap.c, mm/swap.c)."""
+
+from __future__ import annotations
+
+from engine.events import Kind
+from engine.jit import inlined, jit
+from engine.mm.program import back
+from engine.state import NONE, World
+from engine.trace import record
+from engine.verbs import read_mapping, write_mapping
+
+PAGE_PINNED, PAGE_PUT, PAGE_FREED = int(Kind.page_pinned), int(Kind.page_put), int(Kind.page_freed)
+PAGE_INSERTED, PAGE_REMOVED = int(Kind.page_inserted), int(Kind.page_removed)
+LOOKUP_RETRIED = int(Kind.lookup_retried)
+NULL = 0
+
+
+@inlined
+def take_reference(w: World, task: int, page: int) -> None:
+    w.pages.refcount[page] += 1
+    record(w, PAGE_PINNED, task, page, w.pages.refcount[page], 0)
+
+
+@inlined
+def drop_reference(w: World, task: int, page: int) -> None:
+    """Drop a reference; the last one frees the page (mm/page_alloc.c: free_pages_prepare() clears all flags)."""
+    w.pages.refcount[page] -= 1
+    record(w, PAGE_PUT, task, page, w.pages.refcount[page], 0)
+    if w.pages.refcount[page] == 0:
+        record(w, PAGE_FREED, task, page, w.pages.mapping[page], w.pages.flags[page])
+        w.pages.mapping[page] = NULL
+        w.pages.flags[page] = 0
+
+
+@jit
+def find_get_entry(w: World, task: int) -> int:
+    """Take a reference on the page if its slot still holds it. Next: back.
+
+    The slot is the truth here, not page->mapping: a page out of the cache has an empty slot.
+    """
+    page = w.tasks.page[task]
+    if w.pages.file[page] == NONE:
+        wanted = w.files.address[w.pages.home[page]]
+        record(w, LOOKUP_RETRIED, task, page, read_mapping(w, page), wanted)
+    else:
+        take_reference(w, task, page)
+    back(w, task)
+    return w.rules.atomic_ns
+
+
+@jit
+def put_page(w: World, task: int) -> int:
+    """Drop the reference of the lookup before; nothing if it found no page. Next: back.
+
+    A scenario's tasks together keep one reference on each page (their lookups before the run), so none is freed under
+    a task that waits for it.
+    """
+    page = w.tasks.page[task]
+    kept = 1 if w.pages.file[page] == NONE else 2
+    if w.pages.refcount[page] > kept:
+        drop_reference(w, task, page)
+    back(w, task)
+    return w.rules.atomic_ns
+
+
+@jit
+def add_to_page_cache(w: World, task: int) -> int:
+    """With the page locked: the cache's reference, mapping and slot. Next: back.
+
+    mm/filemap.c: __add_to_page_cache_locked(); the slot is filled under the file's tree lock, so all in one step.
+    """
+    page = w.tasks.page[task]
+    if w.pages.file[page] == NONE:
+        insert_page(w, task, page, w.pages.home[page], w.pages.index[page])
+    back(w, task)
+    return w.rules.atomic_ns
+
+
+@inlined
+def insert_page(w: World, task: int, page: int, file: int, index: int) -> None:
+    """Put the page into the file's slot and set its mapping."""
+    w.pages.refcount[page] += 1
+    record(w, PAGE_PINNED, task, page, w.pages.refcount[page], 0)
+    w.pages.file[page] = file
+    w.pages.index[page] = index
+    w.files.pages[file] += 1
+    word = w.files.address[file]
+    write_mapping(w, task, page, word)
+    record(w, PAGE_INSERTED, task, page, w.pages.mapping[page], index)
+
+
+@inlined
+def remove_page(w: World, task: int, page: int, kind: int) -> None:
+    """Empty the page's slot and clear its mapping (index stays); `kind` says why. Drops the cache's reference.
+
+    mm/filemap.c: page_cache_tree_delete(), under page lock and tree lock.
+    """
+    before = w.pages.mapping[page]
+    w.files.pages[w.pages.file[page]] -= 1
+    w.pages.file[page] = NONE
+    write_mapping(w, task, page, NULL)
+    record(w, kind, task, page, before, w.pages.mapping[page])
+    drop_reference(w, task, page)
+
+
+@jit
+def delete_from_page_cache(w: World, task: int) -> int:
+    """With the page locked: out of its file. Next: back."""
+    page = w.tasks.page[task]
+    if w.pages.file[page] != NONE:
+        remove_page(w, task, page, PAGE_REMOVED)
+    back(w, task)
+    return w.rules.atomic_ns

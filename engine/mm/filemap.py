@@ -1,0 +1,255 @@
+"""Lock a page, wait for a page bit, unlock (mm/filemap.c).
+
+Two generations of the wait. Before 5.9 a waiter appends itself, sets PG_waiters, tests the bit and sleeps; once it sees
+the bit clear it tries again, and at the tail if it lost. From 5.9 on it sets PG_waiters and tries the bit under the queue
+lock (publish); a waker marks the entry WOKEN, and may hand the lock over (DONE).
+
+What one task waits for is in its row: tasks.page, tasks.bit, and its wait entry's flags (WQ_EXCLUSIVE: it wants the bit).
+"""
+
+from __future__ import annotations
+
+from engine.events import (
+    PG_LOCKED,
+    PG_WAITERS,
+    WQ_CUSTOM,
+    WQ_DONE,
+    WQ_EXCLUSIVE,
+    WQ_WOKEN,
+    Kind,
+)
+from engine.jit import inlined, jit
+from engine.mm.program import back
+from engine.mm.steps import (
+    BLOCKED,
+    SPIN,
+    WAIT_CHECK,
+    WAIT_ENQUEUE,
+    WAIT_FINISH,
+    WAIT_PREPARE,
+    WAIT_PUBLISH,
+    WAIT_RETRY,
+    WAIT_SLEEP,
+    WAKE_BEGIN,
+)
+from engine.mm.wait_list import link_tail, lock_list, unlink, unlock_list
+from engine.state import ASLEEP, NONE, READY, World
+from engine.trace import record
+from engine.verbs import queue_length, queue_shown, wait_attach, wait_detach, wait_linked, wait_list
+
+PAGE_LOCKED, PAGE_UNLOCKED = int(Kind.page_locked), int(Kind.page_unlocked)
+WAITER_QUEUED, WAITER_LEFT = int(Kind.waiter_queued), int(Kind.waiter_left)
+WAITERS_FLAG_SET = int(Kind.waiters_flag_set)
+
+
+@inlined
+def _take_lock(w: World, task: int, page: int) -> bool:
+    """Test and set PG_locked in one atomic step; True if it was clear."""
+    flags = w.pages.flags[page]
+    if flags & (1 << PG_LOCKED):
+        return False
+    w.pages.flags[page] = flags | (1 << PG_LOCKED)
+    record(w, PAGE_LOCKED, task, page, flags | (1 << PG_LOCKED), queue_length(w, page))
+    return True
+
+
+@inlined
+def _exclusive(w: World, task: int) -> bool:
+    return w.entries.flags[task] & WQ_EXCLUSIVE != 0
+
+
+@inlined
+def begin_wait(w: World, task: int, bit: int, flags: int) -> None:
+    """Make the task wait for a page bit. Next: wait_prepare."""
+    w.tasks.bit[task] = bit
+    w.entries.flags[task] = flags
+    w.tasks.unfairness[task] = w.rules.handoff_after
+    w.tasks.step[task] = WAIT_PREPARE
+
+
+@jit
+def lock_page(w: World, task: int) -> int:
+    """Try the lock; else wait for it. Next: back, or wait_prepare.
+
+    include/linux/pagemap.h: lock_page(); mm/filemap.c: __lock_page().
+    """
+    if _take_lock(w, task, w.tasks.page[task]):
+        back(w, task)
+    else:
+        begin_wait(w, task, PG_LOCKED, WQ_EXCLUSIVE)
+    return w.rules.atomic_ns
+
+
+@jit
+def wait_on_page_locked(w: World, task: int) -> int:
+    """Wait until the page is unlocked, without wanting the lock. Next: back, or wait_prepare.
+
+    include/linux/pagemap.h: wait_on_page_locked().
+    """
+    if w.pages.flags[w.tasks.page[task]] & (1 << PG_LOCKED):
+        begin_wait(w, task, PG_LOCKED, 0)
+    else:
+        back(w, task)
+    return 0
+
+
+@jit
+def unlock_page(w: World, task: int) -> int:
+    """Clear PG_locked and read PG_waiters in one atomic step. Next: back, or wake_begin.
+
+    mm/filemap.c: unlock_page(); from 6.7 on one XOR of the flags byte, with the same outcome.
+    """
+    page = w.tasks.page[task]
+    flags = w.pages.flags[page] & ~(1 << PG_LOCKED)
+    w.pages.flags[page] = flags
+    record(w, PAGE_UNLOCKED, task, page, flags, queue_length(w, page))
+    if flags & (1 << PG_WAITERS):
+        w.tasks.bit[task] = PG_LOCKED
+        w.tasks.step[task] = WAKE_BEGIN
+    else:
+        back(w, task)
+    return w.rules.atomic_ns
+
+
+@jit
+def wait_prepare(w: World, task: int) -> int:
+    """Set up the entry on the stack and find it a place to queue. Next: wait_enqueue.
+
+    mm/filemap.c: wait_on_page_bit_common(). From 5.9 on each failed attempt uses up one of page_lock_unfairness; then
+    the waiter asks for the lock to be handed over.
+    """
+    flags = w.entries.flags[task] & WQ_EXCLUSIVE
+    if w.rules.publish and flags:
+        w.tasks.unfairness[task] -= 1
+        if w.tasks.unfairness[task] < 0:
+            flags |= WQ_CUSTOM
+    w.entries.flags[task] = flags
+    w.entries.page[task] = w.tasks.page[task]
+    w.entries.bit[task] = w.tasks.bit[task]
+    wait_attach(w, task)
+    w.tasks.step[task] = WAIT_ENQUEUE
+    return 0
+
+
+@inlined
+def _append(w: World, task: int, page: int, list: int) -> None:
+    """Link the entry at the tail and say so. Under the queue lock."""
+    link_tail(w, list, task)
+    wait_linked(w, page, 1)
+    w.pages.flags[page] |= 1 << PG_WAITERS
+    bit, flags = w.tasks.bit[task], w.entries.flags[task]
+    record(
+        w, WAITER_QUEUED, task, page, queue_shown(w, page, list), queue_length(w, page) | (bit << 32) | (flags << 40)
+    )
+
+
+@jit
+def wait_enqueue(w: World, task: int) -> int:
+    """Take the queue lock. Before 5.9: append at the tail and set PG_waiters, let the lock go. Next: wait_check.
+    From 5.9 on: set PG_waiters. Next: wait_publish, with the lock held. The place is gone again: wait_prepare.
+    """
+    page = w.tasks.page[task]
+    list = wait_list(w, page, w.tasks.bit[task])
+    if list == NONE:
+        w.tasks.step[task] = WAIT_PREPARE
+        return 0
+    if not lock_list(w, list, task):
+        return SPIN
+    if w.rules.publish:
+        flags = w.pages.flags[page]
+        if not flags & (1 << PG_WAITERS):
+            w.pages.flags[page] = flags | (1 << PG_WAITERS)
+            record(w, WAITERS_FLAG_SET, task, page, flags | (1 << PG_WAITERS), 0)
+        w.tasks.walk_list[task] = list
+        w.tasks.step[task] = WAIT_PUBLISH
+    else:
+        _append(w, task, page, list)
+        unlock_list(w, list)
+        w.tasks.step[task] = WAIT_CHECK
+    return w.rules.queue_lock_ns
+
+
+@jit
+def wait_publish(w: World, task: int) -> int:
+    """5.9 on, under the queue lock: try the bit a last time, else append at the tail. Next: wait_finish or wait_sleep.
+
+    mm/filemap.c: wait_on_page_bit_common(), trylock_page_bit_common().
+    """
+    page, list = w.tasks.page[task], w.tasks.walk_list[task]
+    if _exclusive(w, task):
+        through = _take_lock(w, task, page)
+    else:
+        through = w.pages.flags[page] & (1 << w.tasks.bit[task]) == 0
+    if through:
+        w.entries.flags[task] |= WQ_WOKEN | WQ_DONE
+        wait_detach(w, task, page)
+        w.tasks.step[task] = WAIT_FINISH
+    else:
+        _append(w, task, page, list)
+        w.tasks.step[task] = WAIT_SLEEP
+    unlock_list(w, list)
+    return w.rules.atomic_ns
+
+
+@jit
+def wait_check(w: World, task: int) -> int:
+    """Before 5.9: sleep if the bit is still set. Next: wait_retry, when woken or at once."""
+    w.tasks.step[task] = WAIT_RETRY
+    if w.pages.flags[w.tasks.page[task]] & (1 << w.tasks.bit[task]):
+        w.tasks.state[task] = ASLEEP
+        return BLOCKED
+    return 0
+
+
+@jit
+def wait_retry(w: World, task: int) -> int:
+    """Before 5.9: try the bit again. Next: wait_finish; or wait_check if still linked, else wait_prepare (at the tail)."""
+    page = w.tasks.page[task]
+    if _exclusive(w, task):
+        through = _take_lock(w, task, page)
+    else:
+        through = w.pages.flags[page] & (1 << w.tasks.bit[task]) == 0
+    if through:
+        w.tasks.step[task] = WAIT_FINISH
+    elif w.entries.list[task] == NONE:
+        w.tasks.step[task] = WAIT_PREPARE
+    else:
+        w.tasks.step[task] = WAIT_CHECK
+    return w.rules.atomic_ns
+
+
+@jit
+def wait_sleep(w: World, task: int) -> int:
+    """5.9 on: sleep until an entry flag says WOKEN. Next: wait_finish, or wait_prepare if the lock was lost to another."""
+    flags = w.entries.flags[task]
+    if not flags & WQ_WOKEN:
+        w.tasks.state[task] = ASLEEP
+        return BLOCKED
+    if flags & WQ_DONE or not flags & WQ_EXCLUSIVE or _take_lock(w, task, w.tasks.page[task]):
+        w.tasks.step[task] = WAIT_FINISH
+    else:
+        w.tasks.step[task] = WAIT_PREPARE
+    return w.rules.atomic_ns
+
+
+@jit
+def wait_finish(w: World, task: int) -> int:
+    """Take the entry off the queue if it is still there (lock got without a wake, or a signal). Next: back.
+
+    kernel/sched/wait.c: finish_wait().
+    """
+    list = w.entries.list[task]
+    if list != NONE:
+        if not lock_list(w, list, task):
+            return SPIN
+        page = w.entries.page[task]
+        unlink(w, task)
+        wait_linked(w, page, -1)
+        shown = queue_shown(w, page, list)
+        bit, flags = w.entries.bit[task], w.entries.flags[task]
+        record(w, WAITER_LEFT, task, page, shown, queue_length(w, page) | (bit << 32) | (flags << 40))
+        wait_detach(w, task, page)
+        unlock_list(w, list)
+    w.tasks.state[task] = READY
+    back(w, task)
+    return 0

@@ -1,0 +1,36 @@
+"""page->mapping as a tagged word (include/linux/page-flags.h, and the proposal's own tag)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from engine.jit import inlined
+
+PAGE_MAPPING_ANON = 0x1
+PAGE_MAPPING_MOVABLE = 0x2
+PAGE_MAPPING_KSM = 0x3
+PAGE_MAPPING_WAIT = 0x1
+"""Low bit: a page_wait is swapped in. Encoding E1: the anonymous and KSM tags live in page_mapping.flags, so it is free."""
+
+PAGE_WAIT_BYTES = 136
+"""sizeof(struct page_wait) with three wait bits on x86-64; objects of one slab stand that far apart."""
+PAGE_WAIT_BASE = -0x77FFC0000000
+"""Where the slab of page_wait structures begins: 0xffff880040000000 as a signed word (direct map of 4.16)."""
+
+
+@inlined
+def tagged(word: int) -> bool:
+    """True if the word points to a page_wait."""
+    return word & PAGE_MAPPING_WAIT != 0
+
+
+@inlined
+def page_wait_word(row: int) -> int:
+    """Return the word that stands in page->mapping while page_wait `row` is swapped in."""
+    return (PAGE_WAIT_BASE + PAGE_WAIT_BYTES * row) | PAGE_MAPPING_WAIT
+
+
+@inlined
+def page_wait_row(word: int) -> Any:
+    """Return the row of the page_wait that a tagged word points to."""
+    return (word - PAGE_WAIT_BASE) // PAGE_WAIT_BYTES

@@ -1,0 +1,56 @@
+"""Truncation's removal of one page (mm/truncate.c: the blocking pass)."""
+
+from __future__ import annotations
+
+from engine.events import PG_WRITEBACK, Kind
+from engine.jit import jit
+from engine.mm.cache import remove_page
+from engine.mm.filemap import begin_wait
+from engine.mm.steps import LOCK_PAGE, TRUNCATE_CHECK, TRUNCATE_REMOVE, UNLOCK_PAGE
+from engine.state import World
+from engine.trace import record
+from engine.verbs import read_mapping
+
+PAGE_TRUNCATED, LOOKUP_RETRIED = int(Kind.page_truncated), int(Kind.lookup_retried)
+
+
+@jit
+def truncate_page(w: World, task: int) -> int:
+    """Lock the page, however long that takes. Next: lock_page, then truncate_check."""
+    w.tasks.outer[task] = w.tasks.then[task]
+    w.tasks.then[task] = TRUNCATE_CHECK
+    w.tasks.step[task] = LOCK_PAGE
+    return 0
+
+
+@jit
+def truncate_check(w: World, task: int) -> int:
+    """With the page locked: is it still ours, and is it being written? Next: truncate_remove, after the writeback.
+
+    mm/truncate.c: truncate_inode_pages_range(), second pass: it waits for writeback while holding the page lock.
+    """
+    page = w.tasks.page[task]
+    wanted, found = w.files.address[w.pages.home[page]], read_mapping(w, page)
+    if found != wanted:
+        record(w, LOOKUP_RETRIED, task, page, found, wanted)
+        w.tasks.then[task] = w.tasks.outer[task]
+        w.tasks.step[task] = UNLOCK_PAGE
+    elif w.pages.flags[page] & (1 << PG_WRITEBACK):
+        w.tasks.then[task] = TRUNCATE_CHECK if w.rules.writeback_loops else TRUNCATE_REMOVE
+        begin_wait(w, task, PG_WRITEBACK, 0)
+    else:
+        w.tasks.step[task] = TRUNCATE_REMOVE
+    return 0
+
+
+@jit
+def truncate_remove(w: World, task: int) -> int:
+    """mapping becomes NULL at this one point: under the page lock and the tree lock. Next: unlock_page, then back.
+
+    mm/truncate.c: truncate_inode_page().
+    """
+    page = w.tasks.page[task]
+    remove_page(w, task, page, PAGE_TRUNCATED)
+    w.tasks.then[task] = w.tasks.outer[task]
+    w.tasks.step[task] = UNLOCK_PAGE
+    return w.rules.atomic_ns

@@ -1,0 +1,98 @@
+"""Wait lists: link, unlink and their lock (kernel/sched/wait.c, include/linux/list.h)."""
+
+from __future__ import annotations
+
+from engine.jit import inlined, jit
+from engine.state import ASLEEP, NONE, READY, WOKEN, World
+
+
+@inlined
+def link_tail(w: World, list: int, entry: int) -> None:
+    """Append the entry at the tail of the list; a bookmark does not count as a waiter."""
+    last = w.lists.tail[list]
+    w.entries.next[entry] = NONE
+    w.entries.prev[entry] = last
+    if last == NONE:
+        w.lists.head[list] = entry
+    else:
+        w.entries.next[last] = entry
+    w.lists.tail[list] = entry
+    w.entries.list[entry] = list
+    if entry < w.rules.n_tasks:
+        w.lists.length[list] += 1
+
+
+@jit
+def link_before(w: World, list: int, entry: int, next: int) -> None:
+    """Put a bookmark just before the entry `next`."""
+    before = w.entries.prev[next]
+    w.entries.prev[entry] = before
+    w.entries.next[entry] = next
+    w.entries.prev[next] = entry
+    if before == NONE:
+        w.lists.head[list] = entry
+    else:
+        w.entries.next[before] = entry
+    w.entries.list[entry] = list
+
+
+@inlined
+def unlink(w: World, entry: int) -> None:
+    """Take the entry off its list."""
+    list = w.entries.list[entry]
+    before, after = w.entries.prev[entry], w.entries.next[entry]
+    if before == NONE:
+        w.lists.head[list] = after
+    else:
+        w.entries.next[before] = after
+    if after == NONE:
+        w.lists.tail[list] = before
+    else:
+        w.entries.prev[after] = before
+    w.entries.list[entry] = NONE
+    if entry < w.rules.n_tasks:
+        w.lists.length[list] -= 1
+
+
+@inlined
+def lock_list(w: World, list: int, task: int) -> bool:
+    """Try to take the list's lock; False: it is taken, and nothing was done."""
+    row = w.lists.lock_row[list]
+    if w.lists.lock[row] != NONE:
+        w.tasks.spins_on[task] = row
+        return False
+    w.lists.lock[row] = task
+    return True
+
+
+@inlined
+def unlock_list(w: World, list: int) -> None:
+    """Let the list's lock go; the first spinner in line tries again (queued spinlocks are fair)."""
+    row = w.lists.lock_row[list]
+    w.lists.lock[row] = NONE
+    first = w.lists.spin_head[row]
+    if first != NONE:
+        after = w.tasks.spin_next[first]
+        w.lists.spin_head[row] = after
+        if after == NONE:
+            w.lists.spin_tail[row] = NONE
+        make_ready(w, first, w.rules.queue_lock_ns)
+
+
+@inlined
+def make_ready(w: World, task: int, delay: int) -> None:
+    """Tell the scheduler that the task can go on, `delay` ns from now."""
+    at = w.clock[WOKEN]
+    w.machine.woken[at] = task
+    w.machine.woken_delay[at] = delay
+    w.clock[WOKEN] += 1
+    w.tasks.state[task] = READY
+
+
+@inlined
+def try_to_wake_up(w: World, task: int) -> bool:
+    """Wake the task if it sleeps; False: it was awake. kernel/sched/core.c: try_to_wake_up()."""
+    if w.tasks.state[task] != ASLEEP:
+        return False
+    make_ready(w, task, w.rules.latency_ns)
+    return True

@@ -1,0 +1,189 @@
+"""Wake the waiters of a page bit (mm/filemap.c: wake_up_page_bit(), wake_page_function(); kernel/sched/wait.c).
+
+A walk looks at one entry a step, because the bit it tests may change between two of them. Kernels 4.14 to 6.6 leave a
+bookmark after 65 entries and let the queue lock go.
+"""
+
+from __future__ import annotations
+
+from engine.events import PG_WAITERS, WQ_CUSTOM, WQ_DONE, WQ_EXCLUSIVE, WQ_WOKEN, Kind
+from engine.jit import inlined, jit
+from engine.mm.program import back
+from engine.mm.steps import SPIN, WAKE_END, WAKE_ENTRY, WAKE_PAUSE, WAKE_RESUME
+from engine.mm.wait_list import link_before, lock_list, try_to_wake_up, unlink, unlock_list
+from engine.state import NONE, VISITS, World
+from engine.trace import record
+from engine.verbs import queue_length, queue_shown, wait_detach, wait_linked, wait_list
+
+WAITER_WOKEN, WALK_PAUSED, WALK_ENDED = int(Kind.waiter_woken), int(Kind.walk_paused), int(Kind.walk_ended)
+WAITERS_FLAG_CLEARED = int(Kind.waiters_flag_cleared)
+WAITQUEUE_WALK_BREAK_CNT = 64  # include/linux/wait.h, 4.14 to 6.6
+END, EXCLUSIVE, TAKEN = range(3)  # engine.events.STOPS
+
+
+@jit
+def wake_begin(w: World, task: int) -> int:
+    """Take the queue lock and stand before the first entry. Next: wake_entry; back if there is no queue."""
+    page = w.tasks.page[task]
+    list = wait_list(w, page, w.tasks.bit[task])
+    t = w.tasks
+    if list == NONE:
+        # page_wait: the last waiter left between the unlock and now, and nobody is left to clear the flag
+        flags = w.pages.flags[page]
+        if flags & (1 << PG_WAITERS):
+            w.pages.flags[page] = flags & ~(1 << PG_WAITERS)
+            record(w, WAITERS_FLAG_CLEARED, task, page, flags & ~(1 << PG_WAITERS), 0)
+        back(w, task)
+        return 0
+    if not lock_list(w, list, task):
+        return SPIN
+    t.walk_list[task] = list
+    t.cursor[task] = w.lists.head[list]
+    t.walked[task] = 0
+    t.in_pass[task] = 0
+    t.matched[task] = 0
+    t.woken[task] = 0
+    t.other_bit[task] = 0
+    t.stop[task] = END
+    t.step[task] = WAKE_ENTRY
+    return w.rules.queue_lock_ns
+
+
+@inlined
+def _wake(w: World, task: int, entry: int, page: int, list: int, flags: int) -> None:
+    """Unlink the woken waiter's entry and say so."""
+    unlink(w, entry)
+    w.entries.flags[entry] = flags
+    wait_linked(w, page, -1)
+    w.tasks.woken[task] += 1
+    shown = queue_shown(w, page, list)
+    record(
+        w,
+        WAITER_WOKEN,
+        entry,
+        page,
+        shown,
+        queue_length(w, page) | (w.entries.bit[entry] << 32) | (flags << 40),
+    )
+
+
+@inlined
+def _wake_page_function(w: World, task: int, entry: int, page: int, bit: int, list: int) -> int:
+    """Decide on one entry: -1 stop the walk here, 1 woken, 0 go on. mm/filemap.c: wake_page_function()."""
+    if w.entries.page[entry] != page:
+        return 0
+    if w.entries.bit[entry] != bit:
+        w.tasks.other_bit[task] += 1
+        return 0
+    w.tasks.matched[task] += 1
+    flags = w.entries.flags[entry]
+    word = w.pages.flags[page]
+    if not w.rules.publish:
+        if word & (1 << bit):
+            return -1
+        if not try_to_wake_up(w, entry):
+            return 0
+        _wake(w, task, entry, page, list, flags)
+        return 1
+    if flags & WQ_EXCLUSIVE:
+        if word & (1 << bit):
+            return -1
+        if flags & WQ_CUSTOM:
+            w.pages.flags[page] = word | (1 << bit)
+            flags |= WQ_DONE
+    _wake(w, task, entry, page, list, flags | WQ_WOKEN)
+    try_to_wake_up(w, entry)
+    return 1 if flags & WQ_EXCLUSIVE else 0
+
+
+@jit
+def wake_entry(w: World, task: int) -> int:
+    """Look at one entry. Next: wake_entry, wake_pause after 65 of them, wake_end at the end or at a reason to stop.
+
+    kernel/sched/wait.c: __wake_up_common() with nr_exclusive 1. Other walkers' bookmarks are passed over, not counted.
+    """
+    t = w.tasks
+    entry = t.cursor[task]
+    if entry == NONE:
+        t.step[task] = WAKE_END
+        return 0
+    after = w.entries.next[entry]
+    t.cursor[task] = after
+    if entry >= w.rules.n_tasks:
+        return 0
+    t.walked[task] += 1
+    t.in_pass[task] += 1
+    if w.rules.visits:
+        w.trace.visits[w.clock[VISITS]] = entry
+        w.clock[VISITS] += 1
+    list = t.walk_list[task]
+    exclusive = w.entries.flags[entry] & WQ_EXCLUSIVE
+    woken = t.woken[task]
+    outcome = _wake_page_function(w, task, entry, t.page[task], t.bit[task], list)
+    cost = w.rules.entry_ns
+    if t.woken[task] != woken:
+        cost += w.rules.wake_ns
+    if outcome < 0:
+        t.stop[task] = TAKEN
+        t.step[task] = WAKE_END
+    elif outcome > 0 and exclusive:
+        t.stop[task] = EXCLUSIVE
+        t.step[task] = WAKE_END
+    elif w.rules.bookmark and t.in_pass[task] > WAITQUEUE_WALK_BREAK_CNT and after != NONE:
+        t.step[task] = WAKE_PAUSE
+    return cost
+
+
+@jit
+def wake_pause(w: World, task: int) -> int:
+    """Leave a bookmark before the next entry and let the queue lock go. Next: wake_resume."""
+    t = w.tasks
+    list = t.walk_list[task]
+    link_before(w, list, w.rules.n_tasks + task, t.cursor[task])
+    record(w, WALK_PAUSED, task, t.page[task], queue_shown(w, t.page[task], list), t.in_pass[task])
+    t.in_pass[task] = 0
+    unlock_list(w, list)
+    t.step[task] = WAKE_RESUME
+    return w.rules.queue_lock_ns
+
+
+@jit
+def wake_resume(w: World, task: int) -> int:
+    """Take the queue lock again and go on behind the bookmark. Next: wake_entry."""
+    t = w.tasks
+    list = t.walk_list[task]
+    if not lock_list(w, list, task):
+        return SPIN
+    bookmark = w.rules.n_tasks + task
+    t.cursor[task] = w.entries.next[bookmark]
+    unlink(w, bookmark)
+    t.step[task] = WAKE_ENTRY
+    return w.rules.queue_lock_ns
+
+
+@jit
+def wake_end(w: World, task: int) -> int:
+    """Clear PG_waiters if the queue is empty or held nobody of this page; let the lock go. Next: back.
+
+    So the walk that wakes the last waiter of a page, in a queue that others use, leaves the flag set: the next unlock
+    walks in vain and clears it.
+    """
+    t = w.tasks
+    list, page = t.walk_list[task], t.page[task]
+    cleared = 0
+    if w.lists.head[list] == NONE or t.matched[task] + t.other_bit[task] == 0:
+        w.pages.flags[page] &= ~(1 << PG_WAITERS)
+        cleared = 1
+    shown = queue_shown(w, page, list)
+    record(
+        w,
+        WALK_ENDED,
+        task,
+        page,
+        shown | (t.stop[task] << 32) | (cleared << 36) | (t.other_bit[task] << 40),
+        t.walked[task] | (t.matched[task] << 21) | (t.woken[task] << 42),
+    )
+    wait_detach(w, task, page)
+    unlock_list(w, list)
+    back(w, task)
+    return 0

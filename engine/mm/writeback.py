@@ -1,0 +1,121 @@
+"""Writeback: begin, end, and the waits for it (mm/page-writeback.c, mm/filemap.c)."""
+
+from __future__ import annotations
+
+from engine.events import PG_DIRTY, PG_WAITERS, PG_WRITEBACK, Kind
+from engine.jit import jit
+from engine.mm.cache import drop_reference, take_reference
+from engine.mm.filemap import begin_wait
+from engine.mm.program import back
+from engine.mm.steps import (
+    WAIT_ON_WRITEBACK,
+    WAKE_BEGIN,
+    WRITEBACK_BEGIN,
+    WRITEBACK_PUT,
+    WRITEBACK_WAKE,
+)
+from engine.state import World
+from engine.trace import record
+from engine.verbs import queue_length
+
+WRITEBACK_STARTED, WRITEBACK_ENDED = int(Kind.writeback_started), int(Kind.writeback_ended)
+PAGE_DIRTIED, PAGE_CLEANED = int(Kind.page_dirtied), int(Kind.page_cleaned)
+
+
+@jit
+def set_page_dirty(w: World, task: int) -> int:
+    """Set PG_dirty. Next: back. mm/page-writeback.c: set_page_dirty()."""
+    page = w.tasks.page[task]
+    flags = w.pages.flags[page]
+    if not flags & (1 << PG_DIRTY):
+        w.pages.flags[page] = flags | (1 << PG_DIRTY)
+        record(w, PAGE_DIRTIED, task, page, flags | (1 << PG_DIRTY), 0)
+    back(w, task)
+    return w.rules.atomic_ns
+
+
+@jit
+def set_page_writeback(w: World, task: int) -> int:
+    """With the page locked: wait for a writeback under way, clear PG_dirty, set PG_writeback. Next: back.
+
+    mm/page-writeback.c: write_cache_pages(), clear_page_dirty_for_io(), set_page_writeback().
+    """
+    page = w.tasks.page[task]
+    flags = w.pages.flags[page]
+    if flags & (1 << PG_WRITEBACK):
+        then = w.tasks.then[task]
+        w.tasks.outer[task] = then
+        w.tasks.then[task] = WRITEBACK_BEGIN
+        begin_wait(w, task, PG_WRITEBACK, 0)
+        return 0
+    if w.tasks.then[task] == WRITEBACK_BEGIN:
+        w.tasks.then[task] = w.tasks.outer[task]
+    if flags & (1 << PG_DIRTY):
+        flags &= ~(1 << PG_DIRTY)
+        record(w, PAGE_CLEANED, task, page, flags, 0)
+    flags |= 1 << PG_WRITEBACK
+    w.pages.flags[page] = flags
+    record(w, WRITEBACK_STARTED, task, page, flags, 0)
+    back(w, task)
+    return w.rules.atomic_ns
+
+
+@jit
+def end_page_writeback(w: World, task: int) -> int:
+    """Clear PG_writeback, from 5.10 on with a reference held. Next: end_page_writeback_wake; back if it was clear.
+
+    mm/filemap.c: end_page_writeback(). Before 6.7 clearing the bit and reading PG_waiters are two steps.
+    """
+    page = w.tasks.page[task]
+    flags = w.pages.flags[page]
+    if not flags & (1 << PG_WRITEBACK):
+        back(w, task)
+        return 0
+    if w.rules.writeback_pins:
+        take_reference(w, task, page)
+    flags &= ~(1 << PG_WRITEBACK)
+    w.pages.flags[page] = flags
+    record(w, WRITEBACK_ENDED, task, page, flags, queue_length(w, page))
+    w.tasks.step[task] = WRITEBACK_WAKE
+    return w.rules.atomic_ns
+
+
+@jit
+def end_page_writeback_wake(w: World, task: int) -> int:
+    """Read PG_waiters and wake whoever waits for PG_writeback. Next: wake_begin, then end_page_writeback_put."""
+    w.tasks.outer[task] = w.tasks.then[task]
+    w.tasks.then[task] = WRITEBACK_PUT
+    if w.pages.flags[w.tasks.page[task]] & (1 << PG_WAITERS):
+        w.tasks.bit[task] = PG_WRITEBACK
+        w.tasks.step[task] = WAKE_BEGIN
+    else:
+        w.tasks.step[task] = WRITEBACK_PUT
+    return 0
+
+
+@jit
+def end_page_writeback_put(w: World, task: int) -> int:
+    """From 5.10 on: drop the reference. Next: back."""
+    w.tasks.then[task] = w.tasks.outer[task]
+    if w.rules.writeback_pins:
+        drop_reference(w, task, w.tasks.page[task])
+    back(w, task)
+    return 0
+
+
+@jit
+def wait_on_page_writeback(w: World, task: int) -> int:
+    """Wait for writeback to end: once before 5.11, from then on until the bit is seen clear. Next: back.
+
+    mm/page-writeback.c: wait_on_page_writeback().
+    """
+    if not w.pages.flags[w.tasks.page[task]] & (1 << PG_WRITEBACK):
+        if w.tasks.then[task] == WAIT_ON_WRITEBACK:
+            w.tasks.then[task] = w.tasks.outer[task]
+        back(w, task)
+        return 0
+    if w.rules.writeback_loops and w.tasks.then[task] != WAIT_ON_WRITEBACK:
+        w.tasks.outer[task] = w.tasks.then[task]
+        w.tasks.then[task] = WAIT_ON_WRITEBACK
+    begin_wait(w, task, PG_WRITEBACK, 0)
+    return 0

@@ -1,0 +1,122 @@
+"""What a summary of consecutive events holds: series in bins of time, and which queues and pages were touched when.
+
+A node speaks for the time from the last event before it (`t0`; 0 for the first) to its own last event (`t1`), so that
+nodes stand side by side without gaps. Bin i of n covers edges(t0, t1, n)[i] to the next edge; the last one includes t1.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+GAUGES = ("waiters", "queue_longest", "queues_in_use", "pages_swapped")
+"""What holds for a while: tasks in all queues, the longest queue, queues that are not empty, pages swapped now."""
+COUNTERS = ("swaps_in", "swaps_out", "wakes", "walked", "matched", "woken", "strangers", "events")
+"""What happens at an instant."""
+HEAT_ROWS = 256
+"""Rows of the heat map at most: queue q of n lies in row q if n <= 256, else in row q * 256 // n."""
+
+Words = NDArray[np.int64]
+
+
+def edges(t0: int, t1: int, bins: int) -> Words:
+    """Return the bins + 1 edges that cut t0..t1 into equal parts, rounded down to whole ns; no product overflows."""
+    step, rest = divmod(t1 - t0, bins)
+    places = np.arange(bins + 1, dtype=np.int64)
+    return t0 + step * places + rest * places // bins
+
+
+def heat_rows(queues: int) -> int:
+    """Return how many rows the heat map of so many queues has."""
+    return min(max(queues, 1), HEAT_ROWS)
+
+
+class Series(NamedTuple):
+    """Gauges and counters in bins of time."""
+
+    before: Words
+    """Gauges at the node's start, shape (4,)."""
+    after: Words
+    """Gauges after its last event, shape (4,)."""
+    low: Words
+    """Least value of each gauge in each bin, shape (4, bins)."""
+    high: Words
+    area: Words
+    """Each gauge's integral over each bin, in ns."""
+    sums: Words
+    """Each counter's sum, shape (8, bins)."""
+    steps_at: Words
+    """Leaves only: places in the chunk of the events that changed queue_longest."""
+    steps_to: Words
+    """queue_longest after each of those."""
+
+
+class Cells(NamedTuple):
+    """Bins in which something happened to a key (a queue: its length; a page: its PageState); sorted by key, then bin.
+
+    What was there when the bin began counts too. A key without a cell in a bin kept its last value.
+    """
+
+    keys: Words
+    """Distinct keys, rising, shape (k,)."""
+    counts: Words
+    """Cells of each key, shape (k,)."""
+    bins: Words
+    """Shape (cells,)."""
+    low: Words
+    high: Words
+    last: Words
+
+
+class Node(NamedTuple):
+    """One summary. Its cells and heat map have `bins` bins of time, its series four to eight times as many."""
+
+    t0: int
+    t1: int
+    first_seq: int
+    count: int
+    bins: int
+    series: Series
+    heat: Words
+    """Longest queue of each row in each bin, shape (rows, bins)."""
+    queues: Cells
+    lanes: Cells
+    complete: bool
+    """Whether queues and lanes hold every key touched; high up only the busiest keys are kept."""
+
+
+class Folded(NamedTuple):
+    """Pages as they are at an instant: all that differ from the cast's start (a keyframe), or those just touched."""
+
+    pages: Words
+    """Rows, rising, shape (n,)."""
+    mapping: Words
+    flags: Words
+    waiters: Words
+    marks: Words
+    """Bits: MARK_SWAPPED, MARK_TRUNCATED."""
+    queues: Words
+    """Queues, rising: in a keyframe those that are not empty, shape (m,)."""
+    lengths: Words
+
+
+MARK_SWAPPED, MARK_TRUNCATED = 1, 2
+
+
+def page_states(mapping: Words, flags: Words, waiters: Words, marks: Words) -> NDArray[np.uint8]:
+    """Return the PageState of each page: the worst that applies (engine.events.PageState)."""
+    applies = (
+        mapping != 0,  # clean
+        flags & 1 << 4 != 0,  # dirty
+        flags & 1 != 0,  # locked
+        waiters > 0,
+        marks & MARK_SWAPPED != 0,
+        flags & 1 << 14 != 0,  # writeback
+        marks & MARK_TRUNCATED != 0,
+    )
+    states = np.zeros(len(mapping), np.uint8)
+    for state, here in enumerate(applies, 1):
+        states[here] = state
+    return states

@@ -1,0 +1,210 @@
+"""Scenario in, batches of events out: the door of the machine half."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from typing import Any, Protocol
+
+import numpy as np
+
+from engine.build import make_world, page_addresses
+from engine.cast import Cast, FileName, TaskName
+from engine.costs import costs
+from engine.designs import DESIGNS
+from engine.errors import BadScenario
+from engine.events import BATCH, Batch
+from engine.kernels import KERNELS
+from engine.mm import steps
+from engine.recordings.moves import Recording
+from engine.rng import alias_table, seed_streams
+from engine.scenario import Hold, Pick, Recorded, Scenario, Tasks, Think
+from engine.state import EVENTS, NOW, SEQ, Rules, World
+from engine.timed import FULL, STUCK, run_batch, start
+
+FIRST_FILE_ADDRESS = -0x77FFFB000000
+"""The first made-up struct address_space: 0xffff880005000000, in the direct map of 4.16."""
+FILE_STRIDE = 0x400
+
+OPS = {
+    "lock": steps.LOCK_PAGE,
+    "unlock": steps.UNLOCK_PAGE,
+    "wait_locked": steps.WAIT_ON_LOCKED,
+    "wait_writeback": steps.WAIT_ON_WRITEBACK,
+    "writeback_begin": steps.WRITEBACK_BEGIN,
+    "writeback_end": steps.WRITEBACK_END,
+    "dirty": steps.SET_DIRTY,
+    "insert": steps.INSERT,
+    "delete": steps.DELETE,
+    "lookup": steps.LOOKUP,
+    "put": steps.PUT,
+    "truncate_page": steps.TRUNCATE,
+    "think": steps.THINK,
+    "pick": steps.PICK,
+    "hold": steps.HOLD,
+}
+
+
+class Player(Protocol):
+    """One run being played. cast is complete before the first batch; the same scenario gives the same events."""
+
+    cast: Cast
+    total: int | None
+    """Events expected, where that is known."""
+
+    @property
+    def progress(self) -> float:
+        """How much of the run has been played, 0..1."""
+
+    def batches(self) -> Iterator[Batch]:
+        """Yield the run's events in order, 1..BATCH at a time."""
+
+
+def rules_of(scenario: Scenario, n_tasks: int) -> Rules:
+    """Return the plain numbers that a scenario's axes and costs come to."""
+    profile = KERNELS[scenario.kernel]
+    given = scenario.costs.model_dump(exclude={"preset"})
+    ns = costs(scenario.costs.preset, given)
+    return Rules(
+        design=DESIGNS[scenario.wait.design].number,
+        bits=scenario.wait.bits,
+        n_tasks=n_tasks,
+        cpus=scenario.machine.cpus,
+        publish=profile.publish,
+        handoff_after=profile.handoff_after,
+        bookmark=profile.bookmark,
+        writeback_loops=profile.writeback_loops,
+        writeback_pins=profile.writeback_pins,
+        atomic_ns=ns["atomic_ns"],
+        entry_ns=ns["entry_walked_ns"],
+        wake_ns=ns["wake_call_ns"],
+        queue_lock_ns=ns["queue_lock_ns"],
+        latency_ns=ns["wake_latency_ns"],
+        switch_ns=ns["context_switch_ns"],
+        visits=0,
+    )
+
+
+def cut_batch(w: World) -> Batch:
+    """Return the events in the world's trace as a Batch of its own, and empty the trace."""
+    n, first = w.clock[EVENTS], w.clock[SEQ]
+    columns = (column.array[:n].copy() for column in w.trace[:-1])
+    batch = Batch(first, *columns)
+    w.clock[SEQ] = first + n
+    w.clock[EVENTS] = 0
+    return batch
+
+
+class TimedRun:
+    """A made-up workload under the timed scheduler."""
+
+    def __init__(self, scenario: Scenario) -> None:
+        workload = scenario.workload
+        assert isinstance(workload, Tasks), "a timed run needs tasks"
+        self._scenario = scenario
+        self.total: int | None = scenario.limits.events
+        self._played = 0
+        self.world = self._build(scenario, workload)
+        self.cast = Cast(
+            tasks=[
+                TaskName(name=f"{group.name}-{i}", pid=100 + i)
+                for i, group in enumerate(group for group in workload.groups for _ in range(group.tasks))
+            ],
+            first_pfn=workload.first_pfn,
+            page_count=workload.pages,
+            files=[FileName(name="file", address=FIRST_FILE_ADDRESS)],
+            page_files=[],
+            queues=workload.pages if scenario.wait.design == "page_wait" else 1 << scenario.wait.bits,
+        )
+
+    @staticmethod
+    def _build(scenario: Scenario, workload: Tasks) -> World:
+        n_tasks = sum(group.tasks for group in workload.groups)
+        program: tuple[list[int], list[int], list[int], list[int]] = ([], [], [], [])
+        picks: list[Any] = []
+        tables: dict[tuple[int, float], Any] = {}
+        begins: list[int] = []
+        for group in workload.groups:
+            begin = len(program[0])
+            begins.append(begin)
+            for i, op in enumerate(group.program):
+                arg = 0
+                if isinstance(op, Think | Hold):
+                    arg = op.mean_ns
+                elif isinstance(op, Pick):
+                    count = op.count or workload.pages - op.first
+                    if (count, op.zipf) not in tables:
+                        tables[count, op.zipf] = alias_table(count, op.zipf)
+                    arg = len(picks)
+                    picks.append((op.first, count, *tables[count, op.zipf]))
+                program[0].append(OPS[op.op])
+                program[1].append(arg)
+                program[2].append(int(i == len(group.program) - 1))
+                program[3].append(begin)
+        w = make_world(rules_of(scenario, n_tasks), n_pages=workload.pages, n_files=1, program=program, picks=picks)
+        pages, tasks = w.pages, w.tasks
+        pages.address.array[:] = page_addresses(np.arange(workload.pages) + workload.first_pfn)
+        pages.index.array[:] = np.arange(workload.pages)
+        pages.refcount.array[:] = 2 if workload.cached else 1
+        w.files.address[0] = FIRST_FILE_ADDRESS
+        if workload.cached:
+            pages.file.array[:] = 0
+            pages.mapping.array[:] = FIRST_FILE_ADDRESS
+            w.files.pages[0] = workload.pages
+        tasks.random.array[:] = seed_streams(scenario.seed, n_tasks)
+        tasks.then.array[:] = steps.NEXT_OP
+        at = 0
+        for group, begin in zip(workload.groups, begins, strict=True):
+            rows = slice(at, at + group.tasks)
+            tasks.at.array[rows] = begin
+            tasks.step.array[rows] = program[0][begin]
+            tasks.rounds.array[rows] = group.repeat if group.repeat is not None else -1
+            at += group.tasks
+        if scenario.machine.cpus:
+            tasks.cpu.array[:] = np.arange(n_tasks) % scenario.machine.cpus
+        start(w)
+        return w
+
+    @property
+    def progress(self) -> float:
+        limits = self._scenario.limits
+        return min(1.0, max(self._played / limits.events, self.world.clock[NOW] / limits.time_ns))
+
+    def batches(self) -> Iterator[Batch]:
+        """Play to the scenario's limits."""
+        limits, w = self._scenario.limits, self.world
+        while self._played < limits.events:
+            why = run_batch(w, BATCH, limits.time_ns)
+            batch = cut_batch(w)
+            if self._played + len(batch) > limits.events:
+                batch = batch.cut(0, limits.events - self._played)
+            self._played += len(batch)
+            if len(batch):
+                yield batch
+            if why == STUCK:
+                raise BadScenario(
+                    "a task's program goes round without letting time pass: add a think or a hold to it",
+                    code="no_time_passes",
+                    field="scenario.workload.groups",
+                )
+            if why != FULL:
+                return
+
+
+def open_run(scenario: Scenario, recording: Recording | None = None) -> Player:
+    """Return the player of a scenario; a recorded workload needs its recording."""
+    if isinstance(scenario.workload, Recorded):
+        from engine.replay import ReplayRun
+
+        if recording is None:
+            raise BadScenario("the recording is missing: import it first", field="scenario.workload.recording")
+        return ReplayRun(scenario, recording)
+    return TimedRun(scenario)
+
+
+def seal(batches: Iterator[Batch]) -> str:
+    """Return the SHA-256 of all events' packed records: the run's seal."""
+    digest = hashlib.sha256()
+    for batch in batches:
+        digest.update(batch.records().tobytes())
+    return digest.hexdigest()

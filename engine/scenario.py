@@ -1,0 +1,183 @@
+"""Scenario: what a run is asked. Everything that decides a run's events is in it, with the seed; nothing else is.
+
+Strict on purpose: unknown keys, numbers that are not finite and strings for integers are refused, and what is too large
+is found here, before any worker starts.
+"""
+
+from __future__ import annotations
+
+import unicodedata
+from typing import Annotated, Literal, Self
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+
+from engine.designs import DESIGNS
+
+FORMAT = "scenario/1"
+TIME_MAX_NS = 2**43 - 2
+"""2.4 hours: a pending event is one word, 43 bits of time over 20 bits of task (DECISIONS 5)."""
+TASKS_MAX = 2**20 - 1
+PAGES_MAX = 2**22
+EVENTS_MAX = 200_000_000
+
+KERNELS = ("4.13", "4.16", "5.9", "5.10", "6.1", "6.7+")
+Kernel = Literal["4.13", "4.16", "5.9", "5.10", "6.1", "6.7+"]
+
+
+def _plain(text: str) -> str:
+    """Refuse control and format characters and lone surrogates; normalise the rest (NFC)."""
+    for char in text:
+        if unicodedata.category(char) in {"Cc", "Cf", "Cs", "Co", "Cn"}:
+            raise ValueError(f"holds the character U+{ord(char):04X}: use letters, digits, marks and spaces")
+    text = unicodedata.normalize("NFC", text).strip()
+    if not text:
+        raise ValueError("is empty")
+    return text
+
+
+Name = Annotated[str, Field(min_length=1, max_length=200), AfterValidator(_plain)]
+Story = Annotated[str, Field(max_length=2_000)]
+Ns = Annotated[int, Field(ge=0, le=TIME_MAX_NS)]
+
+
+class Part(BaseModel):
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True, allow_inf_nan=False)
+
+
+class Wait(Part):
+    """The wait axis: where waiters queue."""
+
+    design: Literal["hashed", "page_wait"] = "hashed"
+    bits: Annotated[int, Field(ge=1, le=20, description="hashed: 2^bits shared queues; the kernel has 8")] = 8
+
+
+class Think(Part):
+    """Do something else for a random while (exponential), off the CPU."""
+
+    op: Literal["think"]
+    mean_ns: Annotated[int, Field(ge=1, le=2**38)]
+
+
+class Pick(Part):
+    """Choose the page that the following operations work on."""
+
+    op: Literal["pick"]
+    zipf: Annotated[float, Field(ge=0, le=2, description="exponent; 0 is uniform")] = 0.99
+    first: Annotated[int, Field(ge=0, lt=PAGES_MAX)] = 0
+    count: Annotated[int | None, Field(ge=1, le=PAGES_MAX, description="pages to choose from; all if absent")] = None
+
+
+class Hold(Part):
+    """Compute for a random while (exponential), on the CPU: usually with the page locked."""
+
+    op: Literal["hold"]
+    mean_ns: Annotated[int, Field(ge=1, le=2**38)]
+
+
+class Plain(Part):
+    """A kernel path without parameters; see engine/mm."""
+
+    op: Literal[
+        "lock",
+        "unlock",
+        "wait_locked",
+        "wait_writeback",
+        "writeback_begin",
+        "writeback_end",
+        "dirty",
+        "insert",
+        "delete",
+        "lookup",
+        "put",
+        "truncate_page",
+    ]
+
+
+Op = Annotated[Think | Pick | Hold | Plain, Field(discriminator="op")]
+
+
+class Group(Part):
+    """Tasks that run the same program."""
+
+    name: Name
+    tasks: Annotated[int, Field(ge=1, le=TASKS_MAX)]
+    program: Annotated[list[Op], Field(min_length=1, max_length=64)]
+    repeat: Annotated[int | None, Field(ge=1, le=2**31, description="times through the program; for ever if absent")] = None
+
+
+class Tasks(Part):
+    """A made-up workload: groups of tasks over one file's pages."""
+
+    kind: Literal["tasks"]
+    pages: Annotated[int, Field(ge=1, le=PAGES_MAX)]
+    first_pfn: Annotated[int, Field(ge=0, lt=2**36)] = 0
+    cached: bool = True
+    groups: Annotated[list[Group], Field(min_length=1, max_length=64)]
+
+
+class Recorded(Part):
+    """A recording decides who is next; the design decides what that costs."""
+
+    kind: Literal["recording"]
+    recording: Annotated[str, Field(pattern=r"^([0-9a-f]{12}|demo)$", description="id of an imported recording, or demo")]
+
+
+class Costs(Part):
+    """Nanoseconds charged for what the kernel does; engine/costs.py says where each default comes from."""
+
+    preset: Literal["ideal", "estimate"] = "ideal"
+    wake_latency_ns: Ns | None = None
+    atomic_ns: Ns | None = None
+    entry_walked_ns: Ns | None = None
+    wake_call_ns: Ns | None = None
+    queue_lock_ns: Ns | None = None
+    context_switch_ns: Ns | None = None
+
+
+class Machine(Part):
+    cpus: Annotated[int, Field(ge=0, le=8192, description="0: every task has a CPU of its own")] = 0
+
+
+class Limits(Part):
+    """Where the run stops, whichever comes first."""
+
+    events: Annotated[int, Field(ge=1, le=EVENTS_MAX)] = 1_000_000
+    time_ns: Annotated[int, Field(ge=1, le=TIME_MAX_NS)] = TIME_MAX_NS
+
+
+class Scenario(Part):
+    """What a run is asked: workload, designs, kernel, costs, limits, seed."""
+
+    format: Literal["scenario/1"] = "scenario/1"
+    name: Name
+    story: Story = ""
+    seed: Annotated[int, Field(ge=0, lt=2**53)] = 1
+    kernel: Kernel = "4.16"
+    wait: Wait = Wait()
+    workload: Annotated[Tasks | Recorded, Field(discriminator="kind")]
+    costs: Costs = Costs()
+    machine: Machine = Machine()
+    limits: Limits = Limits()
+
+    @model_validator(mode="after")
+    def _fits(self) -> Self:
+        if self.wait.design not in DESIGNS:
+            raise ValueError(f"no design {self.wait.design!r}; there are {', '.join(DESIGNS)}")
+        if isinstance(self.workload, Tasks):
+            total = sum(group.tasks for group in self.workload.groups)
+            if total > TASKS_MAX:
+                raise ValueError(f"{total} tasks in all groups; the limit is {TASKS_MAX}: use fewer")
+            for group in self.workload.groups:
+                for op in group.program:
+                    if isinstance(op, Pick) and op.first + (op.count or 1) > self.workload.pages:
+                        raise ValueError(
+                            f"group {group.name!r} picks page {op.first + (op.count or 1) - 1}, but there are "
+                            f"{self.workload.pages} pages: raise pages or lower first and count"
+                        )
+        return self
+
+    def canonical(self) -> bytes:
+        """Return the bytes that name this scenario: JSON, keys sorted, no blanks; equal scenarios give equal bytes."""
+        import json
+
+        return json.dumps(self.model_dump(), sort_keys=True, separators=(",", ":"), ensure_ascii=True).encode()

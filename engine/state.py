@@ -1,0 +1,259 @@
+"""World: pages, tasks, queues, files and the trace as arrays. One run's whole state, and nothing else.
+
+All arrays of the state proper are views of one flat buffer (`World.memory`), so that a state is copied, compared, hashed
+and restored as one block. Row numbers are this world's pointers: a page is its row, a task is its row; NONE is NULL.
+Words (flags, mapping, times) are int64, rows are kept as uint32. Signed and unsigned 64-bit must never meet in compiled
+code (numba makes a float of them), so all columns but three (addresses and random words) are read as signed numbers.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from engine.events import BATCH, COLUMNS, NONE
+
+__all__ = ["NONE"]
+
+
+class Column:
+    """An array of integers that gives and takes plain numbers: what compiled and interpreted code both see.
+
+    Elements come as Python ints (64-bit signed when compiled); only columns of uint64 stay unsigned words. The array
+    itself, for numpy, is `array`.
+    """
+
+    __slots__ = ("_word", "array")
+
+    def __init__(self, array: NDArray[Any]) -> None:
+        self.array = array
+        self._word = array.dtype == np.uint64
+
+    def __getitem__(self, row: int) -> int:
+        value = self.array[row]
+        return value if self._word else int(value)
+
+    def __setitem__(self, row: int, value: int) -> None:
+        self.array[row] = value
+
+
+# The classes below are annotated with the element type of each column; engine.build and engine.world_type read it there.
+I64 = U64 = U32 = U16 = U8 = Column
+DTYPES = {"I64": np.int64, "U64": np.uint64, "U32": np.uint32, "U16": np.uint16, "U8": np.uint8}
+
+
+def element_types(table: Any) -> dict[str, str]:
+    """Return the element type ("I64" ..) of each column of a table, in order."""
+    return {field: reference.__forward_arg__ for field, reference in table.__annotations__.items()}
+
+
+# What a task is doing, as far as anyone may wake it.
+READY, ASLEEP, SPINNING, FINISHED = range(4)
+
+WAIT_BITS = 3
+"""Wait bits of a page_wait: PG_locked, PG_writeback, PG_private_2 (N = 3)."""
+
+
+class Pages(NamedTuple):
+    """One row a page (struct page)."""
+
+    flags: I64  # bit order of engine.events
+    mapping: I64  # page->mapping as a tagged word
+    address: U64  # where its struct page stands, what the kernel hashes
+    refcount: I64
+    file: U32  # file it is cached in, or NONE
+    index: I64  # place in that file
+    home: U32  # file it is inserted into by a scenario
+
+
+class Tasks(NamedTuple):
+    """One row a task (or an interrupt that wakes)."""
+
+    step: U8  # the next step
+    then: U8  # step after the path under way
+    outer: U8  # step after the path around that one
+    at: U32  # place in its program
+    rounds: I64  # times through its program still to go, -1 for ever
+    page: U32  # page it works on
+    bit: U8  # page bit it locks, waits for or wakes for
+    state: U8  # READY ..
+    unfairness: I64  # attempts at the lock before it asks for hand-off
+    cpu: U16  # CPU it runs on
+    random: U64  # state of its random stream
+    spins_on: U32  # list whose lock it spins on, or NONE
+    spin_next: U32  # next spinner in the line
+    run_next: U32  # next task that wants the same CPU
+    cursor: U32  # next entry of the walk under way
+    walk_list: U32  # list it walks, or holds the lock of
+    walked: I64  # entries walked, all passes
+    in_pass: I64  # entries walked in this pass
+    matched: I64
+    woken: I64
+    other_bit: I64
+    stop: U8  # STOPS
+
+
+class Entries(NamedTuple):
+    """Wait queue entries: row t is task t's own (it lives on its stack), row tasks + t is the bookmark of t's walk."""
+
+    next: U32
+    prev: U32
+    list: U32  # list it is linked on, or NONE
+    page: U32
+    bit: U8
+    flags: U8  # WQ_*
+
+
+class Lists(NamedTuple):
+    """Wait lists with their lock (wait_queue_head). hashed: one a queue; page_wait: WAIT_BITS a structure."""
+
+    head: U32
+    tail: U32
+    length: I64  # waiters, bookmarks not counted
+    lock_row: U32  # list whose lock guards it (a page_wait has one lock for all its lists)
+    lock: U32  # task that holds it, or NONE
+    spin_head: U32
+    spin_tail: U32
+
+
+class PageWaits(NamedTuple):
+    """The page_wait structures of the design of that name; one row each."""
+
+    base: I64  # mapping word kept while swapped
+    page: U32  # page it is attached to, or NONE
+    length: I64  # waiters on all its lists
+    free_next: U32
+
+
+class Files(NamedTuple):
+    """One row a file (struct address_space)."""
+
+    address: I64  # the word that page->mapping holds
+    pages: I64  # nrpages
+
+
+class Program(NamedTuple):
+    """The operations of all groups, one after the other; read only."""
+
+    step: U8  # first step of the operation
+    arg: I64  # mean_ns, or row of picks
+    last: U8  # 1 where a program ends
+    first: U32  # where the program of that operation begins
+
+
+class Picks(NamedTuple):
+    """Tables for choosing pages (Walker's alias method), one range of rows a pick; read only."""
+
+    offset: I64  # first row in threshold and alias
+    count: I64  # pages to choose from
+    first: I64  # first page
+    threshold: U32
+    alias: U32
+
+
+class Machine(NamedTuple):
+    """CPUs and the pending events."""
+
+    heap: I64  # time << 20 | task, a 4-ary heap
+    owner: U32  # task on each CPU, or NONE
+    run_head: U32
+    run_tail: U32
+    woken: U32  # tasks that the last step made ready
+    woken_delay: I64
+    exponential: U64  # table of engine.rng
+
+
+class Trace(NamedTuple):
+    """The events of the batch under way, as columns (engine.events.COLUMNS)."""
+
+    time: I64
+    kind: U8
+    cpu: U16
+    task: U32
+    page: U32
+    a: I64
+    b: I64
+    visits: U32  # entries walked, in order, where a replay asks for them; empty otherwise
+
+
+class Rules(NamedTuple):
+    """What the scenario fixed: design, kernel profile and costs, as plain numbers."""
+
+    design: int
+    bits: int  # hashed: 2^bits queues
+    n_tasks: int
+    cpus: int
+    publish: bool  # 5.9 on: the waiter sets PG_waiters and tries the bit under the queue lock
+    handoff_after: int  # 5.9 on: stolen attempts before the lock is handed over
+    bookmark: bool  # 4.14 to 6.6: a walk pauses after 65 entries
+    writeback_loops: bool  # 5.11 on: wait_on_page_writeback waits until it sees the bit clear
+    writeback_pins: bool  # 5.10 on: end_page_writeback holds a reference
+    atomic_ns: int
+    entry_ns: int
+    wake_ns: int
+    queue_lock_ns: int
+    latency_ns: int
+    switch_ns: int
+    visits: int  # entries walked that the trace holds, 0 for none
+
+
+# Places in World.clock.
+NOW, EVENTS, PENDING, WOKEN, FREE_WAIT, VISITS, SEQ = range(7)
+
+
+GROUPS: dict[str, Any] = {
+    "pages": Pages,
+    "tasks": Tasks,
+    "entries": Entries,
+    "lists": Lists,
+    "waits": PageWaits,
+    "files": Files,
+    "program": Program,
+    "picks": Picks,
+    "machine": Machine,
+    "trace": Trace,
+}
+"""The World's tables by attribute, in the order of its header."""
+
+
+class World:
+    """Everything. `clock` holds the few single numbers: NOW .. SEQ.
+
+    Compiled code sees it as one pointer to `header`: where each column begins, then the rules (engine.world_type).
+    `memory` is the block that the changing state lies in.
+    """
+
+    clock: I64
+    pages: Pages
+    tasks: Tasks
+    entries: Entries
+    lists: Lists
+    waits: PageWaits
+    files: Files
+    program: Program
+    picks: Picks
+    machine: Machine
+    trace: Trace
+    rules: Rules
+
+    def __init__(self, rules: Rules, memory: NDArray[np.uint8], clock: NDArray[np.int64], **tables: Any) -> None:
+        self.rules, self.memory, self.clock = rules, memory, Column(clock)
+        columns = [self.clock]
+        for name in GROUPS:
+            setattr(self, name, tables[name])
+            columns += tables[name]
+        self.header = np.array([c.array.ctypes.data for c in columns] + [int(rule) for rule in rules], np.int64)
+        self.pointer = int(self.header.ctypes.data)
+
+
+SLACK = 64
+"""Events that one step may record at most; a batch ends when fewer places are left."""
+CAPACITY = BATCH
+
+
+def make_trace(visits: int = 0) -> Trace:
+    """Return an empty trace of CAPACITY events; visits: entries walked that it can hold, 0 for none."""
+    columns = [np.zeros(CAPACITY, dtype.lstrip("<")) for _, dtype in COLUMNS]
+    return Trace(*(Column(column) for column in [*columns, np.zeros(max(visits, 1), np.uint32)]))

@@ -1,0 +1,14 @@
+"""The verbs of the wait axis as paths call them; which design answers is the run's (ladders from engine.dispatch)."""
+
+from __future__ import annotations
+
+from engine.dispatch import verb
+
+wait_attach = verb("wait_attach")
+wait_list = verb("wait_list")
+wait_linked = verb("wait_linked")
+wait_detach = verb("wait_detach")
+queue_shown = verb("queue_shown")
+queue_length = verb("queue_length")
+read_mapping = verb("read_mapping")
+write_mapping = verb("write_mapping")
