@@ -43,16 +43,16 @@ def next_op(w: World, task: int) -> int:
 @jit
 def think(w: World, task: int) -> int:
     """Be elsewhere for an exponential while. Next: back."""
-    back(w, task)
     mean = w.program.arg[w.tasks.at[task]]
+    back(w, task)
     return exponential(w.tasks.random, task, w.machine.exponential, mean) + OFF_CPU
 
 
 @jit
 def hold(w: World, task: int) -> int:
     """Compute for an exponential while, on the CPU. Next: back."""
-    back(w, task)
     mean = w.program.arg[w.tasks.at[task]]
+    back(w, task)
     return exponential(w.tasks.random, task, w.machine.exponential, mean)
 
 
