@@ -47,7 +47,7 @@ class _Duplicate(dict[str, Any]):
 
 
 def parse_json(body: bytes) -> Any:
-    """Return the value of a JSON text in UTF-8. Raises Refusal: 400 for what is no JSON, 422 for what no field holds."""
+    """Return the value of a JSON text in UTF-8. Raises Refusal: 400 if it is no JSON, 422 for what no field holds."""
     try:
         text = body.decode("utf-8")
     except UnicodeDecodeError as error:

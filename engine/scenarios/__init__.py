@@ -16,7 +16,7 @@ FOLDER = Path(__file__).parent
 
 
 def read_toml(text: str) -> Scenario:
-    """Return the scenario of a TOML text. Raises BadScenario with line and column, or with the field that does not fit."""
+    """Return the scenario of a TOML text. Raises BadScenario with line and column, or with the field that is wrong."""
     try:
         value = tomllib.loads(text)
     except (tomllib.TOMLDecodeError, RecursionError) as error:

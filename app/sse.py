@@ -1,0 +1,77 @@
+"""Server-sent events (WHATWG HTML, section 9.2): the messages, and the response that sends them."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncGenerator, Callable
+from typing import Any
+
+from starlette.responses import Response
+from starlette.types import Receive, Scope, Send
+
+MEDIA_TYPE = "text/event-stream"
+PING = b": ping\n\n"
+END = b"event: end\ndata: {}\n\n"
+
+
+def message(data: str, *, event: str = "", id: int | None = None, retry_ms: int | None = None) -> bytes:
+    """Return one message; each line of data has its own field, a message without event name is htmx's to swap in."""
+    fields = [f"event: {event}"] if event else []
+    fields += [f"id: {id}"] if id is not None else []
+    fields += [f"retry: {retry_ms}"] if retry_ms is not None else []
+    fields += [f"data: {line}" for line in data.splitlines() or [""]]
+    return ("\n".join(fields) + "\n\n").encode()
+
+
+class EventStream(Response):
+    """Send messages until they end, the client is gone, or it takes nothing for stuck_s seconds.
+
+    done is called once, however the stream ends. Where the client takes nothing, the connection is dropped with what is
+    still in its buffers: closing politely would wait for it for ever.
+    """
+
+    def __init__(self, messages: AsyncGenerator[bytes], *, stuck_s: float, done: Callable[[EventStream], None]) -> None:
+        super().__init__(media_type=MEDIA_TYPE, headers={"Cache-Control": "no-store", "X-Accel-Buffering": "no"})
+        del self.headers["content-length"]
+        self.messages, self.stuck_s, self.done = messages, stuck_s, done
+        self._connection: Any = None
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        self._connection = scope.get("state", {}).get("connection")
+        sending = asyncio.ensure_future(self._send_all(send, head=bool(scope.get("folioscope.head"))))
+        leaving = asyncio.ensure_future(_gone(receive))
+        try:
+            await asyncio.wait({sending, leaving}, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for task in (sending, leaving):
+                task.cancel()
+            with contextlib.suppress(BaseException):
+                await asyncio.gather(sending, leaving, return_exceptions=True)
+            await self.messages.aclose()
+            self.done(self)
+        if not sending.cancelled() and (error := sending.exception()):
+            raise error
+
+    async def _send_all(self, send: Send, *, head: bool) -> None:
+        try:
+            await send({"type": "http.response.start", "status": 200, "headers": self.raw_headers})
+            if not head:
+                async for body in self.messages:
+                    async with asyncio.timeout(self.stuck_s):
+                        await send({"type": "http.response.body", "body": body, "more_body": True})
+            async with asyncio.timeout(self.stuck_s):
+                await send({"type": "http.response.body", "body": b"", "more_body": False})
+        except TimeoutError:
+            self.drop()
+
+    def drop(self) -> None:
+        """Cut the connection, and forget what the client has not taken."""
+        if self._connection is not None:
+            self._connection.drop()
+
+
+async def _gone(receive: Receive) -> None:
+    """Return when the client has closed its end."""
+    while (await receive())["type"] != "http.disconnect":
+        pass

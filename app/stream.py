@@ -1,0 +1,263 @@
+"""Streams: a run followed by any number of viewers at little cost.
+
+    frames   what is now: status line and how far the run is, at most ten a second; a slow viewer skips frames
+    events   what happened, complete and in order, read from the store at the reader's own pace, resumable
+
+One poller looks whether anything was committed (some 60 us) and reads each watched run once; a frame is encoded once,
+and the same bytes go to all its viewers. No transaction is held across an await.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import logging
+import random
+from collections import Counter
+from collections.abc import AsyncGenerator, Callable, Iterator
+from typing import Any, NamedTuple, Protocol
+
+from app.limits import LIMITS, Limits
+from app.problems import Refusal, visible
+from app.sse import END, PING, EventStream, message
+
+log = logging.getLogger("folioscope")
+
+OVER = frozenset({"done", "failed", "cancelled"})
+RETRY_MS = 2_000
+PASS_S = 0.5
+"""How old the answer to "is this link still good" may be; a withdrawn link ends its streams within a second."""
+STOP_S = 1.0
+"""After a stop, a viewer that has not taken its last message for so long is cut off."""
+
+
+class Runs(Protocol):
+    """What a stream needs of the store."""
+
+    def changed(self) -> int: ...
+
+    def run(self, run_id: str) -> Any: ...
+
+
+class Pass(NamedTuple):
+    """What a viewer came in by, where that can be withdrawn: a key to tell passes apart, and the question."""
+
+    key: str
+    good: Callable[[], bool]
+
+
+class Frame(NamedTuple):
+    """The visible state of a run at one moment, ready to be sent; number rises within a watch."""
+
+    number: int
+    data: bytes
+    events: int
+    last: bool
+
+
+class Over(Exception):
+    """A stream must end before its run does; words is the last message."""
+
+    def __init__(self, words: bytes) -> None:
+        super().__init__()
+        self.words = words
+
+
+class Watch:
+    """One run as all its viewers see it: the newest frame, and a way to wait for the next."""
+
+    def __init__(self, run_id: str) -> None:
+        self.run_id = run_id
+        self.viewers = 0
+        self.frame = Frame(-1, b"", 0, False)
+        self._moved = asyncio.Event()
+
+    def publish(self, data: bytes, events: int, last: bool) -> None:
+        """Make this the newest frame, unless it is what the last one said."""
+        if self.frame.data != data:
+            self.frame = Frame(self.frame.number + 1, data, events, last)
+            self.wake()
+
+    def wake(self) -> None:
+        """Let every waiting viewer look again."""
+        moved, self._moved = self._moved, asyncio.Event()
+        moved.set()
+
+    async def moved(self, seconds: float) -> None:
+        """Wait for a wake, not longer than `seconds`."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self._moved.wait()
+
+
+class Hub:
+    """All streams of this process. status(run) gives the status line as HTML, for htmx to swap in."""
+
+    def __init__(self, store: Runs, limits: Limits = LIMITS, status: Callable[[Any], str] | None = None) -> None:
+        self.store, self.limits, self.status = store, limits, status
+        self.stopping = False
+        self.streams: set[EventStream] = set()
+        self.seats: Counter[str] = Counter()
+        self.watches: dict[str, Watch] = {}
+        self._poller: asyncio.Task[None] | None = None
+        self._passes: dict[str, tuple[float, bool]] = {}
+
+    def open(self, messages: AsyncGenerator[bytes], address: str) -> EventStream:
+        """Return the response that sends messages. Raises Refusal 429 where there is no place for one more viewer."""
+        limits = self.limits
+        if self.seats[address] >= limits.streams_each or self.seats.total() >= limits.streams:
+            detail = f"too many streams: at most {limits.streams_each} for one address, {limits.streams} in all"
+            raise Refusal(429, "too_many_streams", detail, limit=limits.streams_each)
+        self.seats[address] += 1
+
+        def done(stream: EventStream) -> None:
+            self.streams.discard(stream)
+            self.seats[address] -= 1
+            if not self.seats[address]:
+                del self.seats[address]
+
+        stream = EventStream(messages, stuck_s=limits.stuck_s, done=done)
+        self.streams.add(stream)
+        return stream
+
+    async def frames(self, run_id: str, last_id: str | None = None, by: Pass | None = None) -> AsyncGenerator[bytes]:
+        """Yield what viewers of a run are shown, beginning with what is now, until the run ends."""
+        with self._watch(run_id) as watch:
+            yield self._hello(last_id, watch.frame.events)
+            number = -1
+            try:
+                while not watch.frame.last or number < watch.frame.number:
+                    frame = await self._newer(watch, number, by)
+                    if frame is None:
+                        yield PING
+                    else:
+                        number = frame.number
+                        yield frame.data
+            except Over as over:
+                yield over.words
+
+    async def events(
+        self,
+        run_id: str,
+        read: Callable[[int], list[dict[str, Any]]],
+        last_id: str | None = None,
+        by: Pass | None = None,
+    ) -> AsyncGenerator[bytes]:
+        """Yield every event after last_id in batches, each with the id of its last event, until the run ends.
+
+        read(seq) returns the next events after seq, in order; [] where the store has no more yet.
+        """
+        with self._watch(run_id) as watch:
+            latest = watch.frame.events - 1
+            yield self._hello(last_id, latest)
+            after = int(last_id) if last_id is not None and _known(last_id, latest) else -1
+            try:
+                while True:
+                    frame = watch.frame  # taken before the store is read: what is committed in between comes next time
+                    self._check(by)
+                    rows = await asyncio.to_thread(read, after)
+                    if rows:
+                        after = rows[-1]["seq"]
+                        yield message(json.dumps(rows, separators=(",", ":")), event="events", id=after)
+                    elif frame.last:
+                        yield END
+                        return
+                    elif await self._newer(watch, frame.number, by) is None:
+                        yield PING
+            except Over as over:
+                yield over.words
+
+    def stop(self) -> None:
+        """End every stream with a last message; who does not take it within STOP_S is cut off."""
+        self.stopping = True
+        for watch in self.watches.values():
+            watch.wake()
+        asyncio.get_running_loop().call_later(STOP_S, self._cut_off)
+
+    def _cut_off(self) -> None:
+        for stream in list(self.streams):
+            stream.drop()
+
+    @contextlib.contextmanager
+    def _watch(self, run_id: str) -> Iterator[Watch]:
+        watch = self.watches.get(run_id)
+        if watch is None:
+            watch = self.watches[run_id] = Watch(run_id)
+            self._refresh(watch)
+        watch.viewers += 1
+        if self._poller is None or self._poller.done():
+            self._poller = asyncio.create_task(self._poll())
+        try:
+            yield watch
+        finally:
+            watch.viewers -= 1
+            if not watch.viewers:
+                del self.watches[run_id]
+
+    async def _poll(self) -> None:
+        seen: int | None = None
+        while self.watches:
+            try:
+                now = self.store.changed()
+                if now != seen:
+                    for watch in list(self.watches.values()):
+                        self._refresh(watch)
+                    seen = now
+            except Exception:
+                # One failed look (a locked file, say) must not end all streams: the next may succeed.
+                log.exception("the store could not be polled")
+            await asyncio.sleep(self.limits.frame_s)
+
+    def _refresh(self, watch: Watch) -> None:
+        run = self.store.run(watch.run_id)
+        if run is None:
+            watch.publish(message("{}", event="gone") + END, 0, True)
+            return
+        last = run.state in OVER
+        told = {"events": run.events, "time_ns": run.time_ns, "state": run.state, "progress": run.progress}
+        data = message(self.status(run), id=run.events) if self.status else b""
+        data += message(json.dumps(told), event="advance", id=run.events) + (END if last else b"")
+        watch.publish(data, run.events, last)
+
+    async def _newer(self, watch: Watch, number: int, by: Pass | None) -> Frame | None:
+        """Return the newest frame once it is newer than `number`, None after a silence that wants a ping."""
+        clock = asyncio.get_running_loop().time
+        until = clock() + self.limits.ping_s
+        while True:
+            self._check(by)
+            if watch.frame.number > number:
+                return watch.frame
+            left = until - clock()
+            if left <= 0:
+                return None
+            await watch.moved(min(left, PASS_S) if by else left)
+
+    def _check(self, by: Pass | None) -> None:
+        """Raise Over where the server stops, or the pass is good no more (asked once for all who hold it)."""
+        if self.stopping:
+            # Come back, but not all at once.
+            raise Over(message("{}", event="stop", retry_ms=RETRY_MS + random.randrange(4_000)))
+        if by is None:
+            return
+        now = asyncio.get_running_loop().time()
+        then, good = self._passes.get(by.key, (now - 1e9, False))
+        if now - then >= PASS_S:
+            self._passes = {key: seen for key, seen in self._passes.items() if now - seen[0] < 60}
+            good = by.good()
+            self._passes[by.key] = (now, good)
+        if not good:
+            raise Over(message("{}", event="gone") + END)
+
+    def _hello(self, last_id: str | None, latest: int) -> bytes:
+        """Return the first message; an id that this run does not have is said so, never passed over."""
+        hello = f"retry: {RETRY_MS}\n\n".encode()
+        if last_id is None or _known(last_id, latest):
+            return hello
+        why = f"this run has no event {visible(last_id, 40)}: what follows starts anew"
+        return hello + message(json.dumps({"why": why, "latest": latest}), event="reset")
+
+
+def _known(last_id: str, latest: int) -> bool:
+    """Return whether an id that a client remembers can be one of a run whose latest id is `latest`."""
+    return last_id.isascii() and last_id.isdigit() and len(last_id) < 17 and int(last_id) <= latest
