@@ -1,0 +1,259 @@
+"""What each event of a recording means: lines in, rows of MOVE out, with the recorded kernel's own bit numbers.
+
+Names and fields are those of the kernel's tracepoints, and of probes for what has none: waits of pages and their walks.
+An event that is not in the table is counted by its name and skipped. Bit numbers are translated at the end, when it is
+known which kernel wrote the lines (kernels.py).
+"""
+
+from __future__ import annotations
+
+import re
+import struct
+from collections.abc import Callable
+from typing import Any
+
+from engine.events import NONE
+from engine.recordings.cast import Cast
+from engine.recordings.kernels import Signs
+from engine.recordings.limits import Limits, too_large
+from engine.recordings.moves import MOVE, Op
+
+Fields = dict[bytes, bytes]
+
+_pack = struct.Struct("<qqQQQIIHBBBBI").pack
+assert struct.calcsize("<qqQQQIIHBBBBI") == MOVE.itemsize
+WORD = 0xFFFF_FFFF_FFFF_FFFF
+"""All bits of a word; also -1, which says that a line has no such word."""
+_FAULT = b"(fault)"
+"""Printed where a probe could not read memory."""
+_PAGE_SHIFT = 12
+# Plain numbers: looking a member of an enum up costs as much as a tenth of a line.
+_QUEUED, _LEFT, _WALK, _WALK_ON = int(Op.queued), int(Op.left), int(Op.walk), int(Op.walk_on)
+_NOT_QUEUED, _INSERT, _WRITEBACK_END = int(Op.not_queued), int(Op.insert), int(Op.writeback_end)
+_MARK_CHARS = 200
+
+
+def fields(text: bytes) -> Fields:
+    """Take `(place) key=value key=value` or `key value key=value` apart; the place of a probe is dropped."""
+    if text[:1] == b"(":
+        text = text[text.find(b")") + 1 :]
+    words = iter(text.replace(b"=", b" ").split())
+    return dict(zip(words, words, strict=False))
+
+
+_PROBE_FIELDS = (b"folio", b"bit", b"bm", b"wflags", b"wpid", b"pflags", b"mapping", b"index")
+_CACHED_FIELDS = (b"dev", b"ino", b"pfn", b"ofs", b"page", b"order")
+# The order in which they are nearly always printed; one search is twice as fast as taking all fields apart.
+_probe_fields = re.compile(
+    rb" folio=(\w+)(?: bit=(-?\d+))?(?: behavior=\S+)?(?: bm=(\w+))?(?: wflags=(\w+))?(?: wpid=(-?\d+))?"
+    rb"(?: pflags=(\S+))?(?: mapping=(\S+))?(?: index=(\d+))?\s*$"
+).search
+_cached_fields = re.compile(
+    rb"dev[ =](\S+) ino[ =](\S+) (?:page=(\S+) )?pfn=(\S+) ofs=(\d+)(?: order=(\d+))?\s*$"
+).match
+
+
+def _in_order(text: bytes, names: tuple[bytes, ...], needed: int) -> tuple[bytes | Any, ...]:
+    """Return the fields of these names, None for a missing one; KeyError if it is one of the first, the needed."""
+    said = fields(text)
+    found = tuple(said.get(name) for name in names)
+    for name, value in zip(names[:needed], found, strict=False):
+        if value is None:
+            raise KeyError(name)
+    return found
+
+
+class _Words(dict[bytes | None, int]):
+    """Numbers as printed -> unsigned words, WORD where there is none. Most come again and again: they are kept."""
+
+    KEPT = 1 << 16
+
+    def __init__(self, base: int) -> None:
+        self._base = base
+
+    def __missing__(self, text: bytes | None) -> int:
+        if len(self) >= self.KEPT:
+            self.clear()
+        word = WORD if text is None or text == _FAULT else int(text, self._base) & WORD
+        self[text] = word
+        return word
+
+
+Meaning = Callable[[int, int, int, bytes, bytes, int, bytes, int], bool]
+
+
+class Moves:
+    """The moves so far, as packed rows, and what had to be remembered to make them."""
+
+    def __init__(self, limits: Limits) -> None:
+        self.rows = bytearray()
+        self.cast = Cast(limits)
+        self.signs = Signs()
+        self.marks: dict[str, int] = {}
+        self.waiting: set[int] = set()
+        self.taken: list[int] = []  # rows of walks that ended at an exclusive waiter whose bit was taken
+        self.has_waits = self.has_truth = False
+        self._limits = limits
+        self._walk: dict[int, int] = {}  # CPU (or ~task, where there are no CPUs) -> row of its last walk
+        self._numbers = _Words(0)  # hexadecimal with 0x, else decimal
+        self._addresses = _Words(16)
+        meanings: dict[bytes, tuple[Meaning, int]] = {
+            b"qadd": (self._probe, Op.queued),
+            b"qlock": (self._probe, Op.not_queued),
+            b"fin": (self._probe, Op.left),
+            b"walk_begin": (self._probe, Op.walk),
+            b"walk_ret": (self._walk_ret, 0),
+            b"walk": (self._walk_entry, 0),
+            b"wake": (self._probe, Op.wake),
+            b"unlock": (self._probe, Op.unlock),
+            b"endwb": (self._probe, Op.writeback_end),
+            b"lock": (self._probe, Op.look),
+            b"lockk": (self._probe, Op.look),
+            b"waitbit": (self._probe, Op.look),
+            b"waitbitk": (self._probe, Op.look),
+            b"trunc": (self._trunc, Op.truncate),
+            b"mm_filemap_add_to_page_cache": (self._cached, Op.insert),
+            b"mm_filemap_delete_from_page_cache": (self._cached, Op.remove),
+            b"writeback_dirty_folio": (self._of_file, Op.dirty),
+            b"writeback_dirty_page": (self._of_file, Op.dirty),
+            b"folio_wait_writeback": (self._of_file, Op.writeback_wait),
+            b"wait_on_page_writeback": (self._of_file, Op.writeback_wait),
+            b"tracing_mark_write": (self._mark, Op.mark),
+            b"print": (self._mark, Op.mark),
+        }
+        self.meanings = {name: (meaning, int(op)) for name, (meaning, op) in meanings.items()}
+        """Event name -> what takes (op, time, cpu or -1, pid, comm, irq, text, line) and answers whether it was of use,
+        and the op. Each raises KeyError, ValueError or struct.error for a line it cannot read, and has then written
+        nothing."""
+
+    def lost(self, time: int, cpu: int, count: int, line: int) -> None:
+        """Write that events were lost; count is -1 if unknown, time -1 before the first event."""
+        self.rows += _pack(time, count, WORD, WORD, WORD, NONE, NONE, cpu, Op.lost, 0, 0, 2, line)
+
+    def _probe(self, op: int, time: int, cpu: int, pid: bytes, comm: bytes, irq: int, text: bytes, line: int) -> bool:
+        """A probe's line about the page that `folio` names, with whatever else it shows."""
+        match = _probe_fields(text)
+        folio, bit, bm, wflags, wpid, pflags, mapping, index = (
+            match.groups() if match else _in_order(text, _PROBE_FIELDS, needed=1)
+        )
+        cast, numbers = self.cast, self._numbers
+        task = cast.task(pid, comm)
+        if op == _QUEUED:
+            self.has_waits = True
+            # The tail of the queue is the caller's own entry only if it is of the caller's thread. bpftrace programs
+            # test that themselves and print no wpid.
+            if wpid is not None and wpid != pid:
+                self.rows += _pack(
+                    time, 0, WORD, WORD, WORD, task, NONE, cpu if cpu > 0 else 0, _NOT_QUEUED, 0, 0, irq, line
+                )
+                return True
+        flags = numbers[pflags]
+        page_bit = 0 if bit is None else numbers[bit]
+        if op == _NOT_QUEUED:
+            self.has_waits = self.signs.lock_probe = True
+            if flags == WORD:
+                raise ValueError("whether the page bit was set is not known")
+            if flags >> page_bit & 1:
+                op = _QUEUED
+        elif op == _WALK:
+            if bm is None:
+                self.signs.no_bookmark = True
+            else:
+                self.signs.bookmark = True
+                if numbers[bm]:
+                    op = _WALK_ON
+        elif op == _WRITEBACK_END and flags != WORD:
+            self.signs.writeback_ends(flags)
+        page = cast.page_named(folio)
+        place = WORD if index is None else int(index) & WORD  # seldom the same twice: not worth keeping
+        mapped = self._addresses[mapping]
+        self.rows += _pack(
+            time,
+            0,
+            place,
+            flags,
+            mapped,
+            task,
+            page,
+            cpu if cpu > 0 else 0,
+            op,
+            page_bit,
+            0 if wflags is None else numbers[wflags],
+            irq,
+            line,
+        )
+        if not mapped & 3:
+            cast.shows(page, place, mapped)
+        if op == _QUEUED:
+            self.waiting.add(task)
+        elif op == _LEFT:
+            self.waiting.discard(task)
+        elif op in (_WALK, _WALK_ON):
+            self._walk[cpu if cpu >= 0 else ~task] = len(self.rows) // MOVE.itemsize - 1
+        return True
+
+    def _walk_entry(self, *_: object) -> bool:
+        self.has_truth = True  # what the kernel walked is never used to foretell what it walks
+        return False
+
+    def _walk_ret(self, _: int, time: int, cpu: int, pid: bytes, comm: bytes, irq: int, text: bytes, line: int) -> bool:
+        if int(fields(text)[b"ret"]) != -1:
+            return False
+        # A walk is under the queue's lock with interrupts off, so the CPU's last walk_begin began this one.
+        row = self._walk.pop(cpu if cpu >= 0 else ~self.cast.task(pid, comm), None)
+        if row is None:
+            return False
+        self.taken.append(row)
+        return True
+
+    def _trunc(self, op: int, time: int, cpu: int, pid: bytes, comm: bytes, irq: int, text: bytes, line: int) -> bool:
+        said = fields(text)
+        start, end = int(said[b"start"], 0), int(said[b"end"], 0) & WORD
+        mapping, task = self._addresses[said[b"mapping"]], self.cast.task(pid, comm)
+        self.rows += _pack(time, start, end, WORD, mapping, task, NONE, cpu if cpu > 0 else 0, op, 0, 0, irq, line)
+        return True
+
+    def _cached(self, op: int, time: int, cpu: int, pid: bytes, comm: bytes, irq: int, text: bytes, line: int) -> bool:
+        """A line of mm_filemap_add_to_page_cache or mm_filemap_delete_from_page_cache."""
+        match = _cached_fields(text)
+        dev, ino, number, ofs, address, order_text = (
+            match.group(1, 2, 4, 5, 3, 6) if match else _in_order(text, _CACHED_FIELDS, needed=4)
+        )
+        cast = self.cast
+        pfn, index, order = int(number, 0), int(ofs) >> _PAGE_SHIFT, int(order_text) if order_text else 0
+        if not (0 <= index < 1 << 52 and 0 <= order < 32):
+            raise ValueError("no page of a file has this offset or order")
+        if address is not None:
+            cast.page_stands_at(pfn, int(address, 16))
+        page, file, task = cast.page(pfn), cast.file(dev, ino), cast.task(pid, comm)
+        self.rows += _pack(time, file, index, order, WORD, task, page, cpu if cpu > 0 else 0, op, 0, 0, irq, line)
+        if op == _INSERT:
+            cast.inserted(page, file, index)
+        else:
+            cast.removed(page)
+        return True
+
+    def _of_file(self, op: int, time: int, cpu: int, pid: bytes, comm: bytes, irq: int, text: bytes, line: int) -> bool:
+        """A writeback event: it names its file by the device's name and a decimal inode."""
+        said = fields(text)
+        index = int(said[b"index"])
+        if not 0 <= index < 1 << 52:
+            raise ValueError("no page of a file has this index")
+        file = self.cast.file(said[b"bdi"].removesuffix(b":"), b"%x" % int(said[b"ino"]))
+        page, task = self.cast.page_of(file, index), self.cast.task(pid, comm)
+        self.rows += _pack(time, file, index, WORD, WORD, task, page, cpu if cpu > 0 else 0, op, 0, 0, irq, line)
+        return True
+
+    def _mark(self, op: int, time: int, cpu: int, pid: bytes, comm: bytes, irq: int, text: bytes, line: int) -> bool:
+        said = readable(text.removeprefix(b"tracing_mark_write:").strip())[:_MARK_CHARS]
+        row = self.marks.setdefault(said, len(self.marks))
+        if row >= self._limits.marks:
+            raise too_large(f"The recording has more than {self._limits.marks} different marks. Write fewer.")
+        task = self.cast.task(pid, comm)
+        self.rows += _pack(time, row, WORD, WORD, WORD, task, NONE, cpu if cpu > 0 else 0, op, 0, 0, irq, line)
+        return True
+
+
+def readable(text: bytes) -> str:
+    """Return text from outside as it may be shown: UTF-8, what is not text replaced by a sign that says so."""
+    return "".join(char if char.isprintable() else "\ufffd" for char in text.decode(errors="replace"))

@@ -1,0 +1,329 @@
+"""Read a recording: blocks of text in, a Recording and a report of what was read, used, skipped and lost out."""
+
+from __future__ import annotations
+
+import os
+import re
+import struct
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from contextlib import nullcontext
+from typing import BinaryIO
+
+import numpy as np
+
+from engine.cast import VMEMMAP_BASE
+from engine.errors import BadRecording
+from engine.recordings.forms import PERF, RECORD, SAMPLE, Form, form_of, has_form
+from engine.recordings.kernels import translate
+from engine.recordings.limits import LIMITS, Limits, too_large, unusable
+from engine.recordings.meaning import Moves, readable
+from engine.recordings.moves import MOVE, REFUSED_MAX, Recording, Refused, Report
+from engine.recordings.opening import Opening
+
+SORT_WINDOW_NS = 1_000_000_000
+"""A line may be this much older than the newest before it: buffers of several CPUs, printed in turn, differ by less."""
+TIME_MAX_NS = 9_000_000_000 * 10**9
+NAMES_MAX = 1_000
+"""Event names counted one by one; further ones are counted together."""
+FIRST_BYTES, FIRST_BYTES_MAX = 64 << 10, 1 << 20
+"""Bytes from which the form is told, and how far is looked where a header fills them."""
+_BAD_CHARS = 80
+
+# hard (h H) or soft (s H) interrupt, neither (.), or the flags of a probe's own context (Z z), which do not tell
+_IRQ = {"h": 1, "H": 1, "s": 1, ".": 0}
+
+_LOST = re.compile(
+    rb"CPU:(\d{1,5}) \[(?:LOST )?(?:(\d{1,18}) )?EVENTS(?: DROPPED)?\]"  # tracefs, trace-cmd
+    rb"|Lost (\d{1,18}) events"  # bpftrace
+    rb"|.{0,120}PERF_RECORD_LOST(?:_SAMPLES)? lost (\d{1,18})"  # perf script --show-lost-events
+)
+_WRITTEN = re.compile(rb"# entries-in-buffer/entries-written: (\d{1,18})/(\d{1,18})\s+#P:(\d{1,5})")
+_CPUS = re.compile(rb"cpus=(\d{1,5})")
+# call chains of perf, stack traces of ftrace, and what bpftrace prints beside the events
+_ASIDE = re.compile(rb"#|\s+[0-9a-f]{4,16} |\s*=> |Attaching \d+ probe|@|\[[^\]]*\) +\d+ \|")
+
+
+class _Reader:
+    """What is known between two blocks of one text."""
+
+    def __init__(self, form: Form, limits: Limits) -> None:
+        self._form, self._limits = form, limits
+        self._moves = Moves(limits)
+        self._seen: Counter[bytes] = Counter()
+        self._unused: Counter[bytes] = Counter()
+        self._bad: list[Refused] = []
+        self._irq: dict[bytes | None, int] = {None: 2, b"": 2}
+        self._lines = self._headers = self._bad_lines = self._long_lines = 0
+        self._lost_events = self._lost_marks = self._buffer_lost = self._reordered = 0
+        self._newest, self._oldest = -1, TIME_MAX_NS
+        self._cpus = 0
+
+    def block(self, text: bytes) -> None:
+        """Take complete lines; the last ends with a newline."""
+        form, meanings, irq_of = self._form, self._moves.meanings, self._irq
+        scale, newest, line = form.scale, self._newest, self._lines
+        first = line
+        # The pattern's split gives what stands before a match and the match's groups, in turn, in one call per block.
+        parts = form.line.split(text)
+        width = form.line.groups + 1
+        names = parts[form.order[6] :: width]
+        for gap, comm, pid, cpu_text, flags, seconds, fraction, name, said in zip(
+            parts[::width], *(parts[place::width] for place in form.order), strict=False
+        ):
+            if gap:
+                self._newest, self._lines = newest, line
+                self._others(gap)
+                line = self._lines
+            line += 1
+            time = int(seconds + fraction) * scale[len(fraction)]
+            if time >= newest:
+                if newest < 0:
+                    self._oldest = time
+                newest = time
+            else:
+                self._late(line, time, newest)
+            meaning = meanings.get(name)
+            if meaning is None:
+                continue
+            cpu = int(cpu_text) if cpu_text else -1
+            irq = irq_of.get(flags)
+            if irq is None:
+                irq = irq_of[flags] = _IRQ.get(chr(flags[2]), 2)
+            read, op = meaning
+            try:
+                if not read(op, time, cpu, pid, comm, irq, said, line):
+                    self._unused[name] += 1
+            except KeyError as error:
+                self._unread(line, name, f"has no field {readable(error.args[0])}", text, line - first)
+            except (ValueError, struct.error):
+                self._unread(line, name, "has a field that holds what it cannot hold", text, line - first)
+        self._newest, self._lines = newest, line
+        self._others(parts[-1])
+        self._seen.update(names)
+        self._cpus = max(self._cpus, 1 + max(map(int, filter(None, set(parts[form.order[2] :: width]))), default=-1))
+        self._check()
+
+    def _check(self) -> None:
+        if len(self._moves.rows) > self._limits.moves * MOVE.itemsize:
+            raise too_large(f"The recording has more than {self._limits.moves} moves. Record for a shorter time.")
+        if self._newest > TIME_MAX_NS:
+            raise unusable("The times go beyond 9,000,000,000 s. Record with another trace_clock.", "bad_time")
+        if len(self._seen) > NAMES_MAX:
+            for name, count in self._seen.most_common()[NAMES_MAX // 2 :]:
+                if name not in self._moves.meanings:
+                    del self._seen[name]
+                    self._seen[b"(others)"] += count
+
+    def _unread(self, line: int, name: bytes, why: str, text: bytes, place: int) -> None:
+        """Refuse an event line: the place-th of text, counted from 1."""
+        self._seen[name] -= 1
+        raw = text.split(b"\n", place)[place - 1] if len(self._bad) < REFUSED_MAX else b""
+        self._refuse(line, f"{readable(name)} {why}", raw)
+
+    def cut(self, rest: bytes) -> None:
+        """Take what stands after the last newline: it may be cut in the middle of a number, so it is not used."""
+        if rest:
+            self._lines += 1
+            self._refuse(self._lines, "the last line has no end: it may be cut", rest)
+
+    def long_line(self) -> None:
+        """Count a line that was too long to keep."""
+        self._lines += 1
+        self._long_lines += 1
+
+    def _late(self, line: int, time: int, newest: int) -> None:
+        if newest - time > SORT_WINDOW_NS:
+            raise unusable(
+                f"Line {line} is {(newest - time) / 1e9:.3f} s older than a line before it; up to 1 s is put in order. "
+                "Print the buffers of all CPUs merged by time, and keep one clock for the whole recording.",
+                "out_of_order",
+            )
+        self._reordered += 1
+        self._oldest = min(self._oldest, time)
+
+    def _others(self, text: bytes) -> None:
+        """Take lines that are no events."""
+        if not text:
+            return
+        for raw in text[:-1].split(b"\n"):
+            self._lines += 1
+            if len(raw) > self._limits.line_bytes:
+                self._long_lines += 1
+            elif not raw.strip():
+                self._headers += 1
+            elif lost := _LOST.match(raw):
+                self._lose(lost)
+            elif header := _WRITTEN.match(raw):
+                self._headers += 1
+                self._cpus = max(self._cpus, int(header[3]))
+                self._overwritten(int(header[2]) - int(header[1]))
+            elif header := _CPUS.match(raw):
+                self._headers += 1
+                self._cpus = max(self._cpus, int(header[1]))
+            elif _ASIDE.match(raw):
+                self._headers += 1
+            elif self._form is PERF and SAMPLE.match(raw):
+                self._seen[b"(samples)"] += 1
+            else:
+                self._refuse(self._lines, "no event line", raw)
+
+    def _lose(self, lost: re.Match[bytes]) -> None:
+        count = int(lost[2] or lost[3] or lost[4] or 0)
+        self._lost_marks += 1
+        self._lost_events += count
+        self._moves.lost(self._newest, int(lost[1] or 0), count or -1, self._lines)
+
+    def _overwritten(self, count: int) -> None:
+        if count > 0:
+            self._buffer_lost += count
+            self._moves.lost(self._newest, 0, count, self._lines)
+
+    def _refuse(self, line: int, why: str, raw: bytes) -> None:
+        self._bad_lines += 1
+        if len(self._bad) < REFUSED_MAX:
+            shown = readable(raw[: 4 * _BAD_CHARS].strip())[:_BAD_CHARS]
+            self._bad.append(Refused(line=line, why=why, text=shown))
+        if self._bad_lines > self._limits.bad_lines and self._bad_lines * 2 > line:
+            raise unusable(f"Most of the first {line} lines are no event lines.", "unreadable")
+
+    def recording(self, opening: Opening) -> Recording:
+        """Return what was read, moves in order of time and with the bits of engine.events."""
+        used = {name: self._seen[name] - self._unused[name] for name in self._moves.meanings}
+        skipped = self._seen - Counter(used)
+        if not any(used.values()):
+            if self._form is PERF and skipped:
+                raise unusable(f"None of the events is about the page cache. {RECORD}", "no_page_events")
+            seen = ", ".join(readable(name) for name in list(skipped)[:5])
+            raise unusable(
+                f"None of the events is about pages (seen: {seen or 'none'}). Record the filemap and writeback events, "
+                "and the probes of page waits.",
+                "no_page_events",
+            )
+        made, cast = self._moves, self._moves.cast
+        moves = np.frombuffer(made.rows, MOVE)
+        moves["arg"][made.taken] = 1
+        kernel = made.signs.kernel()
+        translate(moves, kernel)
+        times = moves["time"]
+        times[times < 0] = self._oldest
+        times -= self._oldest
+        if self._reordered:
+            moves = moves[np.argsort(times, kind="stable")]
+        report = Report(
+            form=self._form.name,
+            compressed=opening.compressed,
+            bytes_read=opening.text_bytes,
+            lines=self._lines,
+            headers=self._headers,
+            events=self._seen.total(),
+            used=_counted(used),
+            skipped=_counted(skipped),
+            bad_lines=self._bad_lines,
+            bad=self._bad,
+            long_lines=self._long_lines,
+            lost_events=self._lost_events,
+            lost_marks=self._lost_marks,
+            buffer_lost=self._buffer_lost,
+            unfinished_waits=len(made.waiting),
+            reordered=self._reordered,
+            cpus=self._cpus,
+            kernel=kernel,
+            first_time_ns=self._oldest,
+            last_time_ns=self._newest,
+            has_waits=made.has_waits,
+            has_truth=made.has_truth,
+        )
+        return Recording(
+            moves=moves,
+            tasks=[(readable(comm), int(pid)) for comm, pid in zip(cast.comms, cast.tasks, strict=True)],
+            pfns=np.fromiter(cast.pages, np.int64, len(cast.pages)),
+            files=[(readable(name), signed(at)) for name, at in zip(cast.files, cast.file_addresses(), strict=True)],
+            marks=list(made.marks),
+            report=report,
+            sha256=opening.sha256,
+            vmemmap_base=VMEMMAP_BASE if cast.vmemmap_base is None else cast.vmemmap_base,
+        )
+
+
+def _counted(names: Mapping[bytes, int]) -> dict[str, int]:
+    """Return counts above 0 by name, the largest first."""
+    ordered = sorted(names.items(), key=lambda item: (-item[1], item[0]))
+    return {readable(name): count for name, count in ordered if count > 0}
+
+
+def signed(word: int) -> int:
+    """Return an unsigned 64-bit word as the signed one that columns and casts hold."""
+    return word - (1 << 64) if word >> 63 else word
+
+
+class _Lines:
+    """Text blocks, borders moved to the ends of lines; a line over the limit is dropped piece by piece."""
+
+    def __init__(self, blocks: Iterator[bytes], line_bytes: int) -> None:
+        self._blocks, self._line_bytes = blocks, line_bytes
+        self.rest = b""
+        self.dropped = 0
+        """Lines dropped since this was last set to 0; they stood after what was yielded last."""
+
+    def __iter__(self) -> Iterator[bytes]:
+        dropping = False
+        for block in self._blocks:
+            if dropping:
+                end = block.find(b"\n") + 1
+                if not end:
+                    continue
+                dropping, block = False, block[end:]
+            text = self.rest + block
+            end = text.rfind(b"\n") + 1
+            self.rest = text[end:]
+            if dropping := len(self.rest) > self._line_bytes:
+                self.rest = b""
+                self.dropped += 1
+            if end or dropping:
+                yield text[:end]
+
+
+def read_file(source: str | os.PathLike[str] | BinaryIO, name: str = "", limits: Limits = LIMITS) -> Recording:
+    """Read a recording, plain or compressed, in any of the forms; a stream is read to its end and not closed.
+
+    Moves are in order of time, lines of equal time in the order of the text. Raises BadRecording with the status that
+    fits: 413 for what is larger than a limit, 415 for another kind of file, 422 for what is damaged or holds nothing to
+    play; name, if given, begins its text. OSError passes.
+    """
+    try:
+        with open(source, "rb") if isinstance(source, (str, os.PathLike)) else nullcontext(source) as stream:
+            return _read(Opening(stream, limits), limits)
+    except BadRecording as error:
+        if name:
+            error.args = (f"{readable(name.encode(errors='replace'))[:_BAD_CHARS]}: {error}",)
+        raise
+
+
+def _read(opening: Opening, limits: Limits) -> Recording:
+    lines = _Lines(opening.blocks(), limits.line_bytes)
+    head = b""
+    reader: _Reader | None = None
+    found = False
+    for text in lines:
+        if reader is None:
+            head += text
+            found = found or has_form(text)
+            # A header may be long: the first events decide.
+            if len(head) < (FIRST_BYTES if found else FIRST_BYTES_MAX):
+                continue
+            reader, text = _Reader(form_of(head), limits), head
+        reader.block(text)
+        while lines.dropped:
+            lines.dropped -= 1
+            reader.long_line()
+    if reader is None:
+        form = form_of(head or lines.rest + b"\n")
+        if not head:
+            raise unusable("The file ends within its first line.", "empty_recording")
+        reader = _Reader(form, limits)
+        reader.block(head)
+        for _ in range(lines.dropped):
+            reader.long_line()
+    reader.cut(lines.rest)
+    return reader.recording(opening)
