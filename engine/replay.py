@@ -1,0 +1,226 @@
+"""The replay scheduler: a recording decides who is next, the design under test decides what that costs.
+
+Each move of the recording (engine.recordings.moves) runs the same steps as a timed run: a waiter that queued goes through
+wait_prepare .. wait_sleep, a wake through wake_begin .. wake_end, one pass at a time where the kernel paused. What the
+steps cannot know (which bit was set when) is taken from the lines as they come.
+
+A waker is often an interrupt that shows the thread it interrupted, which may itself be queued. So every recorded task has
+further rows: row t is the task as a waiter, row t + n the same as a waker, t + 2n as a waker that interrupts that one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from engine.build import make_world, page_addresses
+from engine.cast import Cast, FileName, TaskName
+from engine.designs import DESIGNS
+from engine.errors import BadScenario
+from engine.events import BATCH, STOPS, Batch
+from engine.play import cut_batch, rules_of
+from engine.recordings.moves import Op, Recording
+from engine.replay_steps import DONE, RUNNING, Moves, Outcome, replay_batch
+from engine.scenario import KERNELS, Scenario
+from engine.state import CAPACITY, NONE, VISITS
+
+
+class Plan(NamedTuple):
+    """What must be known before the moves are played: shape (n_moves,) each, and how deep interrupts nest."""
+
+    depth: NDArray[np.int64]  # for walk and walk_on: nesting of the waker, from 1
+    number: NDArray[np.int64]  # for walk and walk_on: number of the wake
+    more: NDArray[np.int64]  # for walk and walk_on: recorded passes of this wake still to come
+    levels: int
+    wakes: int
+    passes: int
+
+
+def plan_walks(recording: Recording) -> Plan:
+    """Join the further passes of each walk to its first: same CPU, thread, page and bit, innermost first."""
+    moves = recording.moves
+    depth, number, more = (np.zeros(len(moves), np.int64) for _ in range(3))
+    op = moves["op"]
+    open_walks: dict[tuple[int, int, int, int], list[list[int]]] = {}
+    busy: dict[int, list[int]] = {}
+    chains: list[list[int]] = []
+    lives: list[int] = []
+    for i in np.flatnonzero((op == Op.walk) | (op == Op.walk_on)).tolist():
+        move = moves[i]
+        key = (int(move["cpu"]), int(move["task"]), int(move["page"]), int(move["bit"]))
+        chain = open_walks[key][-1] if move["op"] == Op.walk_on and open_walks.get(key) else None
+        if chain is None:  # a first pass, or one whose first pass was lost
+            chain = []
+            chains.append(chain)
+            lives.append(int(move["task"]))
+            open_walks.setdefault(key, []).append(chain)
+        chain.append(i)
+    for chain in chains:
+        last = len(chain) - 1
+        for place, i in enumerate(chain):
+            more[i] = last - place
+    number[:] = -1
+    for n, chain in enumerate(chains):
+        number[chain] = n
+    # A chain is under way from its first pass to its last: those of one thread that overlap need rows of their own.
+    ends = {chain[0]: chain[-1] for chain in chains}
+    levels = 1
+    for chain, task in sorted(zip(chains, lives, strict=True), key=lambda pair: pair[0][0]):
+        running = [end for end in busy.get(task, []) if end > chain[0]]
+        busy[task] = [*running, ends[chain[0]]]
+        depth[chain] = len(running) + 1
+        levels = max(levels, len(running) + 1)
+    return Plan(depth, number, more, levels, len(chains), int(((op == Op.walk) | (op == Op.walk_on)).sum()))
+
+
+class ReplayRun:
+    """A recording, played under a wait design; what the kernel's wakes would have walked comes out beside the events."""
+
+    def __init__(self, scenario: Scenario, recording: Recording) -> None:
+        kernel = recording.report.kernel or scenario.kernel
+        if scenario.workload.kind == "recording" and "kernel" in scenario.model_fields_set:
+            kernel = scenario.kernel
+        if kernel not in KERNELS:
+            raise BadScenario(f"no kernel profile {kernel!r}; there are {', '.join(KERNELS)}", field="scenario.kernel")
+        if not len(recording.moves):
+            raise BadScenario("the recording holds nothing to play", field="scenario.workload.recording")
+        self._scenario = scenario
+        self._n = len(recording.tasks)
+        self._moves = recording.moves
+        self._plan = plan_walks(recording)
+        self.total: int | None = None
+        self._at = 0
+        self._events = 0
+        self.on_pass: Callable[[int, NDArray[np.uint32]], None] | None = None
+        """Called with the number of the wake and the tasks walked, in order, for each pass."""
+        n_rows = self._n * (1 + self._plan.levels)
+        n_pages = len(recording.pfns)
+        rules = rules_of(scenario.model_copy(update={"kernel": kernel}), n_rows)
+        rules = rules._replace(cpus=0, latency_ns=0, visits=max(1 << 18, 4 * n_rows))
+        self.world = w = make_world(rules, n_pages=n_pages, n_files=len(recording.files))
+        w.pages.address.array[:] = page_addresses(recording.pfns, recording.vmemmap_base)
+        w.pages.refcount.array[:] = 1
+        for row, (_, address) in enumerate(recording.files):
+            w.files.address[row] = address
+        self.cast = Cast(
+            tasks=[TaskName(name=comm, pid=pid) for comm, pid in recording.tasks],
+            page_count=n_pages,
+            pfns=recording.pfns.tolist(),
+            files=[FileName(name=name, address=address) for name, address in recording.files],
+            page_files=_first_files(recording),
+            marks=recording.marks,
+            queues=n_pages if scenario.wait.design == "page_wait" else 1 << scenario.wait.bits,
+            clock="time since the first event of the recording",
+        )
+        plan = self._plan
+        columns = {name: np.ascontiguousarray(self._moves[name]).astype(np.int64) for name in Moves._fields[:11]}
+        self._columns = Moves(**columns, depth=plan.depth, number=plan.number, more=plan.more)
+        self.outcome = Outcome(
+            wakes=np.full((plan.wakes, 6), -1, np.int64),
+            passes=np.zeros((2 * CAPACITY + n_rows, 3), np.int64),
+            counts=np.zeros(8, np.int64),
+            truncation=np.zeros((self._n, 3), np.int64),
+            seen=np.zeros(n_pages, np.uint8),
+        )
+
+    @property
+    def progress(self) -> float:
+        return self._at / len(self._moves)
+
+    def batches(self) -> Iterator[Batch]:
+        """Play all moves, or to the scenario's limits."""
+        limits, w = self._scenario.limits, self.world
+        strip = 3 if w.rules.design == DESIGNS["page_wait"].number else 0
+        while self._events < limits.events:
+            self._at = int(replay_batch(w, self._columns, self.outcome, self._at, self._n, strip, limits.time_ns))
+            if not w.clock[RUNNING]:
+                self._drain()
+            batch = cut_batch(w)
+            batch.task[batch.task != NONE] %= np.uint32(self._n)
+            if self._events + len(batch) > limits.events:
+                batch = batch.cut(0, limits.events - self._events)
+            self._events += len(batch)
+            for start in range(0, len(batch), BATCH):
+                yield batch.cut(start, min(start + BATCH, len(batch)))
+            if w.clock[DONE]:
+                return
+
+    def _drain(self) -> None:
+        """Give the passes walked since the last time to whoever asked for them, and make room for the next."""
+        passes = self.outcome.passes[: int(self.outcome.counts[0])]
+        if self.on_pass is not None:
+            visits = self.world.trace.visits.array
+            for number, begin, count in passes.tolist():
+                self.on_pass(number, visits[begin : begin + count] % self._n)
+        self.outcome.counts[0] = 0
+        self.world.clock[VISITS] = 0
+
+
+def _first_files(recording: Recording) -> list[int]:
+    """Return the file that each page is first inserted into, -1 for none."""
+    files = np.full(len(recording.pfns), -1, np.int64)
+    inserts = recording.moves[recording.moves["op"] == Op.insert]
+    for page, file in zip(inserts["page"][::-1].tolist(), inserts["arg"][::-1].tolist(), strict=True):
+        files[page] = file
+    first: list[int] = files.tolist()
+    return first
+
+
+@dataclass
+class Wake:
+    """One wake, as foretold: the columns of a truth file."""
+
+    walked: int
+    passes: list[int]
+    matched: int
+    woken: int
+    other_bit: int
+    stop: str
+    waiters: list[int] = field(default_factory=list)
+    """PIDs of the entries walked, in order."""
+
+
+def predict(
+    recording: Recording, *, design: str = "hashed", bits: int = 8, kernel: str | None = None
+) -> tuple[list[Wake], dict[str, int]]:
+    """Foretell every wake of the recording from its moves alone, and count what did not fit.
+
+    Returns the wakes in the order in which they began, and {"events", "waits", "waits_without_wake", "waits_left_unseen"}.
+    Raises BadScenario for an unknown design, bits or kernel.
+    """
+    given: dict[str, Any] = {
+        "name": "replay",
+        "wait": {"design": design, "bits": bits},
+        "workload": {"kind": "recording", "recording": "0" * 12},
+        "limits": {"events": 200_000_000},
+    }
+    if kernel is not None:
+        given["kernel"] = kernel
+    run = ReplayRun(Scenario.model_validate(given), recording)
+    pids = np.array([pid for _, pid in recording.tasks], np.int64)
+    passes: list[list[int]] = [[] for _ in run.outcome.wakes]
+    walked: list[list[int]] = [[] for _ in run.outcome.wakes]
+
+    def note(number: int, tasks: NDArray[np.uint32]) -> None:
+        passes[number].append(len(tasks))
+        walked[number] += pids[tasks].tolist()
+
+    run.on_pass = note
+    events = sum(len(batch) for batch in run.batches())
+    wakes = [
+        Wake(row[0], passes[i], row[1], row[2], row[3], STOPS[max(row[4], 0)], walked[i])
+        for i, row in enumerate(run.outcome.wakes.tolist())
+    ]
+    counts = {
+        "events": events,
+        "waits": int(run.outcome.counts[1]),
+        "waits_without_wake": int(run.outcome.counts[2]),
+        "waits_left_unseen": int(run.outcome.counts[3]),
+    }
+    return wakes, counts
+
+

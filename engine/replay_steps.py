@@ -1,0 +1,292 @@
+"""What one recorded move makes the engine do. Compiled; engine.replay prepares and reads it."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+from engine.events import (
+    PG_DIRTY,
+    PG_ERROR,
+    PG_LOCKED,
+    PG_UPTODATE,
+    PG_WAITERS,
+    PG_WRITEBACK,
+    WQ_CUSTOM,
+    WQ_EXCLUSIVE,
+    WQ_WOKEN,
+    Kind,
+)
+from engine.jit import inlined, jit
+from engine.mm.steps import STOP, WAIT_FINISH, WAIT_PREPARE, WAKE_BEGIN, WAKE_RESUME
+from engine.recordings.moves import Op
+from engine.state import CAPACITY, EVENTS, NONE, NOW, READY, SLACK, VISITS, WOKEN, World
+from engine.timed import step
+from engine.trace import record
+from engine.verbs import queue_length, read_mapping, write_mapping
+
+DONE, RUNNING, MOVE_AT = 8, 9, 10
+"""Places in World.clock: all moves played; row of the task whose steps were cut short by a full trace, plus one."""
+
+QUEUED, LEFT, WALK, WALK_ON = int(Op.queued), int(Op.left), int(Op.walk), int(Op.walk_on)
+INSERT, REMOVE, UNLOCK, WRITEBACK_END = int(Op.insert), int(Op.remove), int(Op.unlock), int(Op.writeback_end)
+TRUNCATE, DIRTY, MARK, LOST, NOT_QUEUED = int(Op.truncate), int(Op.dirty), int(Op.mark), int(Op.lost), int(Op.not_queued)
+
+PAGE_LOCKED, PAGE_UNLOCKED = int(Kind.page_locked), int(Kind.page_unlocked)
+WRITEBACK_STARTED, WRITEBACK_ENDED = int(Kind.writeback_started), int(Kind.writeback_ended)
+PAGE_DIRTIED, PAGE_CLEANED, PAGE_UPTODATE = int(Kind.page_dirtied), int(Kind.page_cleaned), int(Kind.page_uptodate)
+PAGE_SEEN, PAGE_INSERTED = int(Kind.page_seen), int(Kind.page_inserted)
+PAGE_REMOVED, PAGE_TRUNCATED = int(Kind.page_removed), int(Kind.page_truncated)
+TRUNCATE_BEGAN, MARK_KIND, EVENTS_LOST = int(Kind.truncate_began), int(Kind.mark), int(Kind.events_lost)
+
+SHOWN = 1 << PG_LOCKED | 1 << PG_ERROR | 1 << PG_UPTODATE | 1 << PG_DIRTY | 1 << PG_WRITEBACK
+"""Bits of page->flags that are taken from the lines. PG_waiters is the model's own."""
+UNKNOWN = -1
+PAGE_SHIFT = 12
+
+
+class Moves(NamedTuple):
+    """The columns of a recording's moves as int64, shape (n,), and what engine.replay planned for each."""
+
+    time: Any
+    arg: Any
+    index: Any
+    flags: Any
+    mapping: Any
+    task: Any
+    page: Any
+    cpu: Any
+    op: Any
+    bit: Any
+    wflags: Any
+    depth: Any
+    number: Any
+    more: Any
+
+
+class Outcome(NamedTuple):
+    """What comes out beside the events.
+
+    wakes: walked, matched, woken, other bit, stop, passes; shape (wakes, 6). passes: number of the wake, first place in
+    the visits, entries; shape (n, 3). counts: passes, waits, waits that ended woken without a wake, waits of a task that
+    had not left its last one. truncation: each task's last one: mapping, first page, last page. seen: 1 for a page that
+    some line has shown.
+    """
+
+    wakes: Any
+    passes: Any
+    counts: Any
+    truncation: Any
+    seen: Any
+
+
+@inlined
+def _record_for(w: World, kind: int, task: int, page: int, a: int, b: int) -> None:
+    """As record(), for an event whose task is not known (NONE) or is none of the engine's rows."""
+    at = w.clock[EVENTS]
+    record(w, kind, 0, page, a, b)
+    w.trace.task[at] = task
+
+
+@jit
+def _observe(w: World, seen: Any, task: int, cpu: int, page: int, flags: int, mapping: int) -> None:
+    """Take over what a line shows of a page; say what changed. task: who did it, or NONE if the line does not tell."""
+    w.tasks.cpu[0] = cpu
+    first = seen[page] == 0
+    seen[page] = 1
+    if mapping != UNKNOWN and (first or mapping != read_mapping(w, page)):
+        write_mapping(w, 0, page, mapping)
+        if not first:
+            _record_for(w, PAGE_SEEN, task, page, w.pages.mapping[page], w.pages.flags[page])
+    before = w.pages.flags[page]
+    after = before if flags == UNKNOWN else (before & ~SHOWN) | (flags & SHOWN)
+    if first:
+        w.pages.flags[page] = after
+        _record_for(w, PAGE_SEEN, task, page, w.pages.mapping[page], after)
+        return
+    changed = before ^ after
+    if changed == 0:
+        return
+    w.pages.flags[page] = after
+    length = 0
+    if changed & (1 << PG_WRITEBACK):
+        kind = WRITEBACK_STARTED if after & (1 << PG_WRITEBACK) else WRITEBACK_ENDED
+        length = 0 if after & (1 << PG_WRITEBACK) else queue_length(w, page)
+    elif changed & (1 << PG_LOCKED):
+        kind = PAGE_LOCKED if after & (1 << PG_LOCKED) else PAGE_UNLOCKED
+        length = queue_length(w, page)
+    elif changed & (1 << PG_DIRTY):
+        kind = PAGE_DIRTIED if after & (1 << PG_DIRTY) else PAGE_CLEANED
+    else:
+        kind = PAGE_UPTODATE
+    _record_for(w, kind, task, page, after, length)
+
+
+@jit
+def _run(w: World, row: int) -> bool:
+    """Run the row's steps until it sleeps, stops or pauses its walk; False: the trace is full, go on later."""
+    while True:
+        cost = step(w, row)
+        at = w.tasks.step[row]
+        if cost < 0 or at == STOP or at == WAKE_RESUME:
+            w.clock[WOKEN] = 0  # whom the recording wakes, it names
+            return True
+        if w.clock[EVENTS] >= CAPACITY - SLACK:
+            return False
+
+
+@jit
+def _start(w: World, row: int, first: int, page: int, bit: int, cpu: int) -> None:
+    """Make the row begin a path on a page."""
+    w.tasks.page[row] = page
+    w.tasks.bit[row] = bit
+    w.tasks.cpu[row] = cpu
+    w.tasks.then[row] = STOP
+    w.tasks.step[row] = first
+
+
+@jit
+def _begin(w: World, m: Moves, out: Outcome, i: int, n: int, strip: int) -> int:
+    """Take over what move i shows; return the row whose steps it starts, or NONE if there are none."""
+    op, task, page, bit, cpu = m.op[i], m.task[i], m.page[i], m.bit[i], m.cpu[i]
+    flags, mapping = m.flags[i], m.mapping[i]
+    if mapping != UNKNOWN:
+        mapping &= ~strip
+    w.tasks.cpu[0] = cpu
+    if op == MARK or op == LOST:
+        _record_for(w, MARK_KIND if op == MARK else EVENTS_LOST, task, NONE, m.arg[i], 0)
+        return NONE
+    if op == TRUNCATE:
+        out.truncation[task, 0] = mapping
+        out.truncation[task, 1] = m.arg[i] >> PAGE_SHIFT
+        out.truncation[task, 2] = m.index[i] >> PAGE_SHIFT if m.index[i] >= 0 else 1 << 52
+        _record_for(w, TRUNCATE_BEGAN, task, NONE, mapping, m.arg[i] >> PAGE_SHIFT)
+        return NONE
+    if page == NONE:
+        return NONE
+    if op == QUEUED:
+        if w.entries.list[task] != NONE:
+            # it must have left unseen: the line of its leaving was lost
+            out.counts[3] += 1
+            _start(w, task, WAIT_FINISH, w.entries.page[task], w.entries.bit[task], cpu)
+            _run(w, task)
+        out.counts[1] += 1
+        _observe(w, out.seen, NONE, cpu, page, (flags if flags != UNKNOWN else w.pages.flags[page]) | (1 << bit), mapping)
+        _start(w, task, WAIT_PREPARE, page, bit, cpu)
+        w.entries.flags[task] = m.wflags[i] & WQ_EXCLUSIVE
+        w.tasks.unfairness[task] = 0 if m.wflags[i] & WQ_CUSTOM else 1 << 30
+        return task
+    if op == LEFT:
+        row = NONE
+        if w.entries.list[task] != NONE:
+            if m.wflags[i] & WQ_WOKEN:
+                out.counts[2] += 1
+            _start(w, task, WAIT_FINISH, w.entries.page[task], w.entries.bit[task], cpu)
+            row = task
+        w.tasks.state[task] = READY
+        if row == NONE:
+            _observe(w, out.seen, NONE, cpu, page, flags, mapping)
+        return row
+    if op == WALK or op == WALK_ON:
+        row = n * m.depth[i] + task
+        going = w.tasks.step[row] == WAKE_RESUME and op == WALK_ON
+        if op == WALK_ON and out.wakes[m.number[i], 4] >= 0:
+            return NONE  # this design was done with the walk in fewer passes than the kernel
+        shown = flags if flags != UNKNOWN else w.pages.flags[page]
+        shown = shown | (1 << bit) if m.arg[i] else shown & ~(1 << bit)
+        _observe(w, out.seen, task, cpu, page, shown, mapping)
+        if not going:
+            _start(w, row, WAKE_BEGIN, page, bit, cpu)
+            w.tasks.walked[row] = 0
+            w.tasks.matched[row] = 0
+            w.tasks.woken[row] = 0
+            w.tasks.other_bit[row] = 0
+            w.tasks.stop[row] = 0
+        w.tasks.cpu[row] = cpu
+        return row
+    if op == INSERT:
+        out.seen[page] = 1
+        w.pages.flags[page] &= 1 << PG_WAITERS
+        w.pages.file[page] = m.arg[i]
+        w.pages.index[page] = m.index[i]
+        write_mapping(w, 0, page, w.files.address[m.arg[i]])
+        order = max(flags, 0)
+        _record_for(w, PAGE_INSERTED, task, page, w.pages.mapping[page], m.index[i] | (order << 48))
+        return NONE
+    if op == REMOVE:
+        before = w.pages.mapping[page] if out.seen[page] else w.files.address[m.arg[i]]
+        out.seen[page] = 1
+        w.pages.file[page] = NONE
+        write_mapping(w, 0, page, 0)
+        index = m.index[i]
+        cut = (
+            out.truncation[task, 0] == w.files.address[m.arg[i]]
+            and out.truncation[task, 0] != 0
+            and out.truncation[task, 1] <= index <= out.truncation[task, 2]
+        )
+        _record_for(w, PAGE_TRUNCATED if cut else PAGE_REMOVED, task, page, before, w.pages.mapping[page])
+        return NONE
+    if op == DIRTY:
+        _observe(w, out.seen, task, cpu, page, w.pages.flags[page] | (1 << PG_DIRTY), UNKNOWN)
+        return NONE
+    if op == NOT_QUEUED:
+        return NONE
+    _observe(w, out.seen, NONE, cpu, page, flags, mapping)
+    if op == UNLOCK:
+        _observe(w, out.seen, task, cpu, page, w.pages.flags[page] & ~(1 << PG_LOCKED), UNKNOWN)
+    elif op == WRITEBACK_END:
+        _observe(w, out.seen, task, cpu, page, w.pages.flags[page] & ~(1 << PG_WRITEBACK), UNKNOWN)
+    return NONE
+
+
+@inlined
+def _end_pass(w: World, m: Moves, out: Outcome, i: int, row: int, begin: int) -> bool:
+    """Note what a pass walked; True if the recording has no further pass for it and the walk must go on at once."""
+    number = m.number[i]
+    at = out.counts[0]
+    out.passes[at, 0] = number
+    out.passes[at, 1] = begin
+    out.passes[at, 2] = w.clock[VISITS] - begin
+    out.counts[0] = at + 1
+    t = w.tasks
+    out.wakes[number, 0] = t.walked[row]
+    out.wakes[number, 1] = t.matched[row]
+    out.wakes[number, 2] = t.woken[row]
+    out.wakes[number, 3] = t.other_bit[row]
+    if t.step[row] == WAKE_RESUME:
+        return m.more[i] == 0
+    out.wakes[number, 4] = t.stop[row]
+    return False
+
+
+@jit
+def replay_batch(w: World, m: Moves, out: Outcome, i: int, n: int, strip: int, until: int) -> int:
+    """Play moves from number i on until the trace is full, the moves end, or time passes `until`.
+
+    n: recorded tasks. strip: low bits taken off recorded mapping words, where the design claims them (page_wait keeps the
+    anonymous and KSM tags in page_mapping.flags). Returns the number of the next move; sets clock[DONE] at the end.
+    """
+    while i < len(m.time) and m.time[i] <= until:
+        if w.clock[EVENTS] >= CAPACITY - SLACK or w.clock[VISITS] + w.rules.n_tasks > w.rules.visits:
+            return i
+        if w.clock[RUNNING] == 0:
+            w.clock[NOW] = m.time[i]
+            row = _begin(w, m, out, i, n, strip)
+            w.clock[MOVE_AT] = w.clock[VISITS]
+        else:
+            row = w.clock[RUNNING] - 1
+            w.clock[RUNNING] = 0
+        while row != NONE:
+            if not _run(w, row):
+                w.clock[RUNNING] = row + 1
+                return i
+            if m.op[i] != WALK and m.op[i] != WALK_ON:
+                if m.op[i] == LEFT:
+                    _observe(w, out.seen, NONE, m.cpu[i], m.page[i], m.flags[i], m.mapping[i] & ~strip if m.mapping[i] != UNKNOWN else UNKNOWN)
+                break
+            on = _end_pass(w, m, out, i, row, w.clock[MOVE_AT])
+            w.clock[MOVE_AT] = w.clock[VISITS]
+            if not on:
+                break
+        i += 1
+    w.clock[DONE] = 1
+    return i
