@@ -45,11 +45,11 @@ _PROBE_FIELDS = (b"folio", b"bit", b"bm", b"wflags", b"wpid", b"pflags", b"mappi
 _CACHED_FIELDS = (b"dev", b"ino", b"pfn", b"ofs", b"page", b"order")
 # The order in which they are nearly always printed; one search is twice as fast as taking all fields apart.
 _probe_fields = re.compile(
-    rb" folio=(\w+)(?: bit=(-?\d+))?(?: behavior=\S+)?(?: bm=(\w+))?(?: wflags=(\w+))?(?: wpid=(-?\d+))?"
-    rb"(?: pflags=(\S+))?(?: mapping=(\S+))?(?: index=(\d+))?\s*$"
+    rb" folio=(\w++)(?: bit=(-?\d++))?(?: behavior=\S++)?(?: bm=(\w++))?(?: wflags=(\w++))?(?: wpid=(-?\d++))?"
+    rb"(?: pflags=(\S++))?(?: mapping=(\S++))?(?: index=(\d++))?\s*+$"
 ).search
 _cached_fields = re.compile(
-    rb"dev[ =](\S+) ino[ =](\S+) (?:page=(\S+) )?pfn=(\S+) ofs=(\d+)(?: order=(\d+))?\s*$"
+    rb"dev[ =](\S++) ino[ =](\S++) (?:page=(\S++) )?pfn=(\S++) ofs=(\d++)(?: order=(\d++))?\s*+$"
 ).match
 
 
