@@ -20,7 +20,7 @@ from typing import Any
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from app.limits import LIMITS, Limits
+from app.limits import LIMITS, Limits, Quota
 from app.problems import Refusal, answer, shown, visible
 
 log = logging.getLogger("folioscope")
@@ -39,6 +39,8 @@ SECURITY = {
     "Cross-Origin-Opener-Policy": "same-origin",
     "Cross-Origin-Resource-Policy": "same-origin",
 }
+PRIVATE = {"Referrer-Policy": "no-referrer", "X-Robots-Tag": "noindex"}
+"""In place of the same, or beside them, for what stands behind a share token."""
 SAFE = {"GET", "HEAD", "OPTIONS", "TRACE"}
 UPLOADS = {"/api/v1/recordings", "/recordings"}
 """Where a body may be as large as a recording."""
@@ -60,6 +62,7 @@ class Guard:
     ) -> None:
         self.app, self.token, self.limits = app, token, limits
         self.hosts = {host.lower() for host in (*LOOPBACK, *hosts)}
+        self.guesses = Quota(limits.guesses_per_minute)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http":
@@ -86,6 +89,9 @@ class Guard:
         if (host := headers.getlist("host")) and (len(host) > 1 or not self.known_host(host[0])):
             detail = f"this server is not {shown(host[0])}: name the hosts it is reached by in FOLIOSCOPE_HOSTS"
             return Refusal(421, "wrong_host", detail, field="Host")
+        if SHARED.match(path) and self.guesses.left(_address(scope)) < 1:
+            detail = f"too many links that open nothing: at most {limits.guesses_per_minute} a minute"
+            return Refusal(429, "too_many_guesses", detail, limit=limits.guesses_per_minute)
         if self.token and not path.startswith(OPEN) and not _carries(headers.get("authorization", ""), self.token):
             challenge = {"WWW-Authenticate": 'Basic realm="folioscope", charset="UTF-8"'}
             return Refusal(
@@ -109,6 +115,10 @@ class Guard:
     def too_large(self, scope: Scope) -> Refusal:
         cap = self.limits.upload_bytes if _is_upload(scope) else self.limits.body_bytes
         return Refusal(413, "body_too_large", f"the body has more than {cap} bytes", field="the body", limit=cap)
+
+
+def _address(scope: Scope) -> str:
+    return scope["client"][0] if scope.get("client") else "-"
 
 
 def _is_upload(scope: Scope) -> bool:
@@ -199,7 +209,14 @@ class Exchange:
         if message["type"] == "http.response.start":
             self.status = message["status"]
             headers = MutableHeaders(raw=list(message.get("headers", [])))
-            for name, value in SECURITY.items():
+            shared = SHARED.match(self.scope["path"])
+            if shared:
+                headers["Cache-Control"] = "private, no-store"
+                if self.status == 404:
+                    self.guard.guesses.take(_address(self.scope))
+            elif self.scope["path"].startswith("/api/"):
+                headers.setdefault("Cache-Control", "no-cache")
+            for name, value in {**SECURITY, **(PRIVATE if shared else {})}.items():
                 headers.setdefault(name, value)
             headers["X-Request-ID"] = self.id
             if self.unread_body():
@@ -238,5 +255,12 @@ class Exchange:
         if access.isEnabledFor(logging.INFO):
             path = visible(SHARED.sub(r"\1...", self.scope["path"]), 200)
             took_ms = (time.monotonic() - self.began) * 1000
-            client = (self.scope.get("client") or ("-",))[0]
-            access.info("%s %s %s %s %d %.1f ms", self.id, client, self.scope["method"], path, self.status, took_ms)
+            access.info(
+                "%s %s %s %s %d %.1f ms",
+                self.id,
+                _address(self.scope),
+                self.scope["method"],
+                path,
+                self.status,
+                took_ms,
+            )

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 import unicodedata
+from collections.abc import Callable
 from http import HTTPStatus
 
 from fastapi import FastAPI
@@ -157,15 +158,16 @@ def allowed(routes: list[BaseRoute], path: str) -> str:
     return ", ".join(["GET", "HEAD", *found[1:]] if found[:1] == ["GET"] else found)
 
 
-def install(app: FastAPI) -> None:
-    """Make every error of this application a Problem."""
+def install(app: FastAPI, page: Callable[[Request, Problem], Response | None] = lambda *_: None) -> None:
+    """Make every error of this application a Problem, or the page that `page` makes of it for a browser."""
     from app.wording import refusal_of_validation
 
     async def refused(request: Request, error: Exception) -> Response:
         assert isinstance(error, HTTPException)
+        response = page(request, problem_of(error)) or answer(error)
         if error.status_code == 405:
-            error.headers = {**(error.headers or {}), "Allow": allowed(app.routes, request.scope["path"])}
-        return answer(error)
+            response.headers["Allow"] = allowed(app.routes, request.scope["path"])
+        return response
 
     async def invalid(request: Request, error: Exception) -> Response:
         assert isinstance(error, RequestValidationError)

@@ -31,8 +31,10 @@ class EventStream(Response):
     still in its buffers: closing politely would wait for it for ever.
     """
 
+    media_type = MEDIA_TYPE
+
     def __init__(self, messages: AsyncGenerator[bytes], *, stuck_s: float, done: Callable[[EventStream], None]) -> None:
-        super().__init__(media_type=MEDIA_TYPE, headers={"Cache-Control": "no-store", "X-Accel-Buffering": "no"})
+        super().__init__(headers={"Cache-Control": "no-store", "X-Accel-Buffering": "no"})
         del self.headers["content-length"]
         self.messages, self.stuck_s, self.done = messages, stuck_s, done
         self._connection: Any = None

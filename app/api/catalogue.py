@@ -1,0 +1,70 @@
+"""What there is to choose from: designs, kinds of events, the scenario's schema, presets."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Path
+
+from app.api.deps import problems
+from app.api.models import Design, EventKind, Preset, Structure
+from app.problems import Refusal
+from app.strict import StrictRoute
+from app.wording import nearest
+from engine.designs import DESIGNS
+from engine.events import EVENTS
+from engine.scenario import Scenario
+from engine.scenarios import shipped
+
+router = APIRouter(tags=["catalogue"], route_class=StrictRoute)
+
+
+@router.get("/designs")
+async def list_designs() -> list[Design]:
+    """List the designs of the wait axis: where each stands in the debate, what it needs."""
+    return [
+        Design(
+            name=name,
+            title=card.title,
+            stands=card.stands,
+            structures=[Structure(name=structure, bytes=size) for structure, size in card.structures],
+            tag_bits=card.tag_bits,
+            needs=card.needs,
+        )
+        for name, card in DESIGNS.items()
+    ]
+
+
+@router.get("/events")
+async def list_event_kinds() -> list[EventKind]:
+    """List the kinds of events, with what their two words a and b mean."""
+    return [
+        EventKind(kind=kind.name, number=kind, a=e.a, b=e.b, says=e.says, lane=e.lane, colour=e.colour)
+        for kind, e in EVENTS.items()
+    ]
+
+
+@router.get("/scenario/schema")
+async def read_scenario_schema() -> dict[str, Any]:
+    """Return the JSON Schema of a scenario."""
+    return Scenario.model_json_schema()
+
+
+@router.get("/presets")
+async def list_presets() -> list[Preset]:
+    """List the scenarios that ship with the server, the demo first."""
+    return [_preset(name, scenario) for name, scenario in shipped().items()]
+
+
+@router.get("/presets/{name}", responses=problems(404))
+async def read_preset(name: Annotated[str, Path(pattern="^[a-z0-9-]{1,60}$")]) -> Preset:
+    """Return one of them."""
+    if name not in shipped():
+        raise Refusal(404, "no_preset", f"there is no preset '{name}'{nearest(name, shipped())}", field="name")
+    return _preset(name, shipped()[name])
+
+
+def _preset(name: str, scenario: Scenario) -> Preset:
+    return Preset(
+        name=name, title=scenario.name, story=scenario.story, scenario=scenario.model_dump(exclude_unset=True)
+    )

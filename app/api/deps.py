@@ -1,0 +1,91 @@
+"""What the handlers of the API share: the store, the run a path names, the errors that are declared."""
+
+from __future__ import annotations
+
+import json
+from typing import Annotated, Any
+
+from fastapi import Depends, Path, Query, Request, Response
+from pydantic_core import to_json
+
+from app.problems import Problem, Refusal
+from app.store import RunRow, ShareRow, Store
+from app.stream import Hub, Pass
+
+RUN_ID = r"^[0-9a-f]{12}$"
+RunId = Annotated[str, Path(pattern=RUN_ID, description="12 hex digits", examples=["3f9c0a51b7e2"])]
+Token = Annotated[str, Path(pattern=r"^[A-Za-z0-9_-]{20,80}$", description="secret of a share link")]
+PageRow = Annotated[int, Path(ge=0, lt=2**32 - 1, description="row of the cast's pages")]
+Size = Annotated[int, Query(alias="_size", ge=1, le=1_000, description="items in the answer at most")]
+
+
+def problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
+    """Return the declaration of errors for OpenAPI."""
+    return {status: {"model": Problem} for status in statuses}
+
+
+def store_of(request: Request) -> Store:
+    """Return the store of this server."""
+    store: Store = request.app.state.store
+    return store
+
+
+def hub_of(request: Request) -> Hub:
+    """Return the streams of this server."""
+    hub: Hub = request.app.state.hub
+    return hub
+
+
+def address_of(request: Request) -> str:
+    """Return what limits per client count by."""
+    return request.client.host if request.client else "-"
+
+
+def open_share(request: Request, token: Token) -> None:
+    """Let the holder of a link in; wrong, withdrawn and outlived ones get the same 404 (the guard counts them)."""
+    share = store_of(request).by_token(token)
+    if share is None:
+        raise no_share()
+    request.state.share = share
+
+
+def no_share() -> Refusal:
+    return Refusal(404, "not_found", "there is nothing at this address")
+
+
+def find_run(request: Request, run_id: RunId) -> RunRow:
+    """Return the run that the path names; behind a token only one that is shared by it."""
+    shared = "token" in request.path_params
+    if shared and run_id not in shared_ids(request.state.share):
+        raise no_share()
+    row = store_of(request).run(run_id)
+    if row is None:
+        raise no_share() if shared else Refusal(404, "no_run", f"there is no run {run_id}", field="run_id")
+    return row
+
+
+def shared_ids(share: ShareRow) -> list[str]:
+    """Return the runs that a link opens."""
+    ids: list[str] = json.loads(share.run_ids)
+    return ids
+
+
+def pass_of(request: Request) -> Pass | None:
+    """Return what a stream behind a token must ask again and again, None for one that needs no token."""
+    if "token" not in request.path_params:
+        return None
+    token, run_id, store = request.path_params["token"], request.path_params["run_id"], store_of(request)
+
+    def good() -> bool:
+        share = store.by_token(token)
+        return share is not None and run_id in shared_ids(share)
+
+    return Pass(f"{request.state.share.id}/{run_id}", good)
+
+
+def json_answer(value: Any, headers: dict[str, str] | None = None) -> Response:
+    """Return a large answer as JSON without checking it against its model first; NaN becomes null."""
+    return Response(to_json(value, inf_nan_mode="null"), media_type="application/json", headers=headers)
+
+
+FoundRun = Annotated[RunRow, Depends(find_run)]

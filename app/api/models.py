@@ -1,0 +1,413 @@
+"""What the API takes and answers, as models: OpenAPI is made from them, with an example of each."""
+
+from __future__ import annotations
+
+import json
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from engine.scenario import Scenario
+
+State = Literal["queued", "running", "done", "failed", "cancelled"]
+Tag = Annotated[str, Field(min_length=1, max_length=50, pattern=r"^[^\x00-\x20\x7f,]+$")]
+RUN_ID = "3f9c0a51b7e2"
+DEMO = {"kind": "recording", "recording": "demo"}
+
+
+class Asked(BaseModel):
+    """What a client sends: no unknown keys, no strings for numbers."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True, allow_inf_nan=False)
+
+
+class StartRun(Asked):
+    """A run to be started: a scenario, or the name of a preset."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {"preset": "demo", "pace_ms_per_s": 20, "tags": ["review"]},
+                {"scenario": {"name": "The demo with 4,096 queues", "wait": {"bits": 12}, "workload": DEMO}},
+            ]
+        }
+    )
+
+    scenario: Scenario | None = None
+    preset: Annotated[str, Field(min_length=1, max_length=100)] | None = Field(
+        None, description="name of one of /presets, in place of a scenario"
+    )
+    pace_ms_per_s: Annotated[int, Field(ge=1, le=1_000_000)] | None = Field(
+        None, description="live playback: so many ms of the run's time a second; as fast as it goes if absent"
+    )
+    tags: Annotated[list[Tag], Field(max_length=10)] = []
+
+    @model_validator(mode="after")
+    def _one(self) -> StartRun:
+        if (self.scenario is None) == (self.preset is None):
+            raise ValueError("give either a scenario or a preset")
+        return self
+
+
+class RunLine(BaseModel):
+    """A run as lists show it."""
+
+    id: str
+    number: int = Field(description="order in which runs were started")
+    name: str
+    state: State
+    reason: str | None = Field(description="why a failed or cancelled run ended")
+    detail: str | None
+    design: str
+    kernel: str
+    workload: Literal["tasks", "recording"]
+    recording: str | None
+    seed: int
+    tags: list[str]
+    events: int = Field(description="events stored so far")
+    time_ns: int = Field(description="the run's time at its last stored event")
+    progress: float | None = Field(description="share of the run that has been played, 0..1")
+    pace_ms_per_s: int | None
+    created_ns: int = Field(description="UTC, nanoseconds since 1970")
+    started_ns: int | None
+    ended_ns: int | None
+    seal: str | None = Field(description="SHA-256 of all events in order, once the run is done")
+
+    @classmethod
+    def fields_of(cls, row: Any) -> dict[str, Any]:
+        """Return the fields of a stored run."""
+        same = {
+            name: getattr(row, name) for name in RunLine.model_fields if name not in {"workload", "recording", "tags"}
+        }
+        return same | {"workload": row.workload_kind, "recording": row.recording_id, "tags": list(row.tags)}
+
+    @classmethod
+    def of(cls, row: Any) -> RunLine:
+        return cls(**cls.fields_of(row))
+
+
+class Run(RunLine):
+    """A run, with all that was asked and the key figures."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "id": RUN_ID,
+                    "number": 7,
+                    "name": "A real kernel's page waits, under its own 256 queues",
+                    "state": "done",
+                    "reason": None,
+                    "detail": None,
+                    "design": "hashed",
+                    "kernel": "6.1",
+                    "workload": "recording",
+                    "recording": "demo",
+                    "seed": 1,
+                    "tags": ["review"],
+                    "events": 35_187,
+                    "time_ns": 2_140_000_000,
+                    "progress": 1.0,
+                    "pace_ms_per_s": None,
+                    "created_ns": 1_790_000_000_000_000_000,
+                    "started_ns": 1_790_000_000_020_000_000,
+                    "ended_ns": 1_790_000_000_410_000_000,
+                    "seal": "9b1c6dfd8a8a4bb0d1a4c0f4e1f8e5a3c6b7d2e9f0a1b2c3d4e5f60718293a4b",
+                    "scenario": {"name": "A real kernel's page waits", "kernel": "6.1", "workload": DEMO},
+                    "scenario_sha256": "51c4d7d2b9a07f0e6c3b5a4938271605f4e3d2c1b0a9988776655443322110ff",
+                    "engine_version": "0.1.0",
+                    "event_format": 1,
+                    "attempt": 1,
+                    "figures": {"wakes": 1264, "walked": 3268, "longest_walk": 260},
+                    "hot_pages": [{"page": 3, "waits": 1200, "events": 4100}],
+                }
+            ]
+        }
+    )
+
+    scenario: dict[str, Any]
+    scenario_sha256: str
+    engine_version: str
+    event_format: int
+    attempt: int = Field(description="1, and one more for each worker that died while playing it")
+    figures: dict[str, int | float | None] | None = Field(description="key figures, computed from the events")
+
+    @classmethod
+    def of(cls, row: Any) -> Run:
+        more = {name: getattr(row, name) for name in ("scenario_sha256", "engine_version", "event_format", "attempt")}
+        figures = json.loads(row.figures_json) if row.figures_json else None
+        return cls(**cls.fields_of(row), **more, scenario=json.loads(row.scenario_json), figures=figures)
+
+
+class RunList(BaseModel):
+    """A page of the list of runs, newest first."""
+
+    runs: list[RunLine]
+    next: str | None = Field(description="token for _next of the following page; null on the last")
+
+
+class Event(BaseModel):
+    """One event. What a and b mean depends on the kind: see /events."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "seq": 120,
+                    "time_ns": 18_250_000,
+                    "kind": "waiter_queued",
+                    "cpu": 1,
+                    "task": 17,
+                    "task_name": "wl-120",
+                    "page": 3,
+                    "pfn": "0x29b0",
+                    "a": 214,
+                    "b": 1_099_511_627_781,
+                    "says": "wl-120 queued for PG_locked of page 0x29b0",
+                }
+            ]
+        }
+    )
+
+    seq: int
+    time_ns: int
+    kind: str
+    cpu: int
+    task: int | None = Field(description="row of the cast's tasks")
+    task_name: str | None
+    page: int | None = Field(description="row of the cast's pages")
+    pfn: str | None
+    a: int | str = Field(description="a mapping word is a string of 16 hex digits, anything else a number")
+    b: int | str
+    says: str
+
+
+class EventList(BaseModel):
+    """Consecutive events that fit the question."""
+
+    events: list[Event]
+    next_after_seq: int | None = Field(description="after_seq of the question that goes on; null where nothing follows")
+
+
+class Mapping(BaseModel):
+    """A word of page->mapping, decoded."""
+
+    model_config = ConfigDict(extra="allow")
+    word: str
+    pointer: str
+    tag: str
+    bits: list[int] = Field(description="64 bits, the highest first")
+
+
+class Flags(BaseModel):
+    """page->flags, decoded."""
+
+    model_config = ConfigDict(extra="allow")
+
+
+class PageSeen(BaseModel):
+    """A page at one instant."""
+
+    mapping: Mapping
+    flags: Flags
+
+
+class PageEvent(Event):
+    """An event of a page, with the page before and after it."""
+
+    before: PageSeen
+    after: PageSeen
+
+
+class History(BaseModel):
+    """What happened to one page."""
+
+    page: int
+    pfn: str
+    label: str
+    events: list[PageEvent]
+
+
+class Packed(BaseModel):
+    """An array of numbers: little-endian bytes in base64, as Plotly takes it."""
+
+    dtype: str
+    bdata: str
+    shape: str
+
+
+class Heat(BaseModel):
+    """Queues by columns: the longest each was in each column."""
+
+    rows: int
+    fold: int = Field(description="queues in each row")
+    z: Packed
+    max: int
+
+
+class Lanes(BaseModel):
+    """Pages by columns: the worst state each page was in (255: not reached)."""
+
+    pages: list[int]
+    labels: list[str]
+    z: Packed
+
+
+class Gap(BaseModel):
+    """A stretch whose events are missing or damaged."""
+
+    t0: int
+    t1: int
+    why: str
+
+
+class Window(BaseModel):
+    """What a picture of a stretch of a run needs; its cost follows px, not the events."""
+
+    run: str
+    state: State
+    t0: int
+    t1: int
+    px: int
+    level: int = Field(description="-1: from the events themselves; else the level of the summaries used")
+    events: int
+    x0: int
+    dx: float
+    series: dict[str, Any] | None = Field(
+        None, description="name -> min, max, mean or sum, each px numbers; null where the run has not come yet"
+    )
+    heat: Heat | None = None
+    lanes: Lanes | None = None
+    gaps: list[Gap]
+
+
+class Cancelled(BaseModel):
+    """The run after the request; a run that is played stops within a second or two."""
+
+    id: str
+    state: State
+
+
+class ShareRun(Asked):
+    """A link to one run."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"view": "v=1&t0=0&t1=50000000", "expires_s": 604_800}]})
+    view: Annotated[str, Field(max_length=2_000, pattern=r"^[\x21-\x7e]*$")] = Field(
+        "", description="the page's query string: window, selection, tracks"
+    )
+    expires_s: Annotated[int, Field(ge=60, le=10 * 366 * 86_400)] | None = None
+
+
+class ShareRuns(ShareRun):
+    """A link to one run, or to two side by side."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"runs": [RUN_ID], "view": "v=1"}]})
+    runs: Annotated[list[Annotated[str, Field(pattern=r"^[0-9a-f]{12}$")]], Field(min_length=1, max_length=2)]
+
+
+class Share(BaseModel):
+    """A read-only link that was made; its address is told once, when it is made."""
+
+    id: str
+    runs: list[str]
+    view: str
+    created_ns: int
+    expires_ns: int | None
+    revoked_ns: int | None
+
+    @classmethod
+    def fields_of(cls, row: Any) -> dict[str, Any]:
+        return {name: getattr(row, name) for name in Share.model_fields if name != "runs"} | {
+            "runs": json.loads(row.run_ids)
+        }
+
+
+class NewShare(Share):
+    """A link just made. token and path are told only now: the server keeps no more than a hash."""
+
+    token: str
+    path: str = Field(description="address of the page, on this server")
+
+
+class ShareList(BaseModel):
+    """The links to a run, newest first."""
+
+    shares: list[Share]
+
+
+class Recording(BaseModel):
+    """An imported recording, and what its import read, used, skipped and lost."""
+
+    id: str
+    name: str
+    sha256: str
+    bytes: int
+    created_ns: int
+    report: dict[str, Any]
+
+    @classmethod
+    def of(cls, row: Any) -> Recording:
+        report = json.loads(row.report_json)
+        return cls(report=report, **{n: getattr(row, n) for n in ("id", "name", "sha256", "bytes", "created_ns")})
+
+
+class RecordingList(BaseModel):
+    """All recordings, newest first."""
+
+    recordings: list[Recording]
+
+
+class Structure(BaseModel):
+    """A structure that a design needs."""
+
+    name: str
+    bytes: int
+
+
+class Design(BaseModel):
+    """A design's card."""
+
+    name: str
+    title: str
+    stands: str
+    structures: list[Structure]
+    tag_bits: int
+    needs: str
+
+
+class EventKind(BaseModel):
+    """What one kind of event means."""
+
+    kind: str
+    number: int
+    a: str
+    b: str
+    says: str
+    lane: str
+    colour: str
+
+
+class Preset(BaseModel):
+    """A scenario that ships with the server."""
+
+    name: str
+    title: str
+    story: str
+    scenario: dict[str, Any]
+
+
+class Version(BaseModel):
+    """Which versions answer, and how much may be asked."""
+
+    version: str
+    engine: str
+    event_format: int
+    scenario_format: str
+    limits: dict[str, int | float]
+
+
+class Health(BaseModel):
+    """Whether the server can read and write."""
+
+    status: Literal["ok", "degraded"]
+    detail: str | None = None

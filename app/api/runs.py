@@ -1,0 +1,110 @@
+"""Starting, listing, cancelling and deleting runs."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from typing import Annotated, Literal
+
+from fastapi import APIRouter, Header, Query, Request, Response
+
+from app.api.deps import FoundRun, Size, address_of, problems, store_of
+from app.api.models import Run, RunLine, RunList, StartRun, State
+from app.problems import Refusal, shown
+from app.strict import StrictRoute
+from app.wording import nearest
+from engine.designs import DESIGNS
+from engine.scenario import Scenario
+from engine.scenarios import shipped
+
+router = APIRouter(tags=["runs"], route_class=StrictRoute)
+
+Key = Annotated[
+    str | None,
+    Header(
+        alias="Idempotency-Key",
+        min_length=1,
+        max_length=200,
+        pattern=r"^[\x21-\x7e]+$",
+        description="the same key and body start one run, however often they are sent; kept for at least a day",
+    ),
+]
+Design = Literal["hashed", "page_wait"]
+Filter = Annotated[str | None, Query(min_length=1, max_length=200)]
+assert set(DESIGNS) == set(Design.__args__), "the designs of the filter are those of the table"
+
+
+@router.post(
+    "/runs",
+    status_code=201,
+    response_model=Run,
+    responses={
+        200: {"model": Run, "description": "This key started the run before"},
+        201: {"headers": {"Location": {"schema": {"type": "string"}, "description": "address of the run"}}},
+        **problems(400, 403, 404, 408, 413, 415, 422, 503, 507),
+    },
+)
+def start_run(request: Request, response: Response, body: StartRun, key: Key = None) -> Run:
+    """Start a run of a scenario or of a preset. A worker plays it; nothing is started where anything is wrong."""
+    row, created = store_of(request).start_run(
+        scenario_of(body),
+        pace_ms_per_s=body.pace_ms_per_s,
+        tags=list(dict.fromkeys(body.tags)),
+        key=key,
+        body_sha256=hashlib.sha256(json.dumps(body.model_dump(), sort_keys=True).encode()).hexdigest(),
+    )
+    response.status_code = 201 if created else 200
+    response.headers["Location"] = f"/api/v1/runs/{row.id}"
+    return Run.of(row)
+
+
+def scenario_of(body: StartRun) -> Scenario:
+    """Return the scenario that is asked for. Raises Refusal for a preset that is not there."""
+    if body.scenario is not None:
+        return body.scenario
+    assert body.preset is not None, "the model wants one of both"
+    if body.preset not in shipped():
+        detail = f"there is no preset {shown(body.preset)}{nearest(body.preset, shipped())}"
+        raise Refusal(422, "no_preset", detail, field="preset")
+    return shipped()[body.preset]
+
+
+@router.get("/runs", responses=problems(422))
+def list_runs(
+    request: Request,
+    response: Response,
+    state: Annotated[State | None, Query()] = None,
+    design: Annotated[Design | None, Query()] = None,
+    tag: Filter = None,
+    q: Annotated[str | None, Query(min_length=1, max_length=200, description="words of the name")] = None,
+    size: Size = 50,
+    after: Annotated[str | None, Query(alias="_next", max_length=200, description="token of the page before")] = None,
+) -> RunList:
+    """List runs, newest first, page by page."""
+    rows, token = store_of(request).runs(size, after, state=state, design=design, tag=tag, q=q)
+    if token is not None:
+        url = request.url.include_query_params(_next=token)
+        response.headers["Link"] = f'<{url.path}?{url.query}>; rel="next"'
+    return RunList(runs=[RunLine.of(row) for row in rows], next=token)
+
+
+@router.post("/runs/{run_id}/cancel", responses=problems(403, 404, 409, 429))
+def cancel_run(request: Request, run: FoundRun) -> Run:
+    """Cancel a run: one that waits is taken from the queue, one that is played stops within two seconds."""
+    _count_cancel(request)
+    return Run.of(store_of(request).cancel(run.id))
+
+
+@router.delete("/runs/{run_id}", status_code=204, response_class=Response, responses=problems(403, 404, 409, 429))
+def delete_run(request: Request, run: FoundRun) -> Response:
+    """Delete a run with its events and its links; one that is being played is cancelled first."""
+    _count_cancel(request)
+    store_of(request).delete(run.id)
+    return Response(status_code=204)
+
+
+def _count_cancel(request: Request) -> None:
+    cancels = request.app.state.cancels
+    if not cancels.take(address_of(request)):
+        detail = f"at most {cancels.per_minute} runs can be cancelled or deleted a minute"
+        raise Refusal(429, "too_many_cancels", detail, limit=cancels.per_minute)

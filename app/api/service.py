@@ -1,0 +1,56 @@
+"""Whether the server is well, and which versions and limits it has."""
+
+from __future__ import annotations
+
+from importlib.metadata import PackageNotFoundError, version
+
+from fastapi import APIRouter, Request, Response
+
+from app.api.deps import problems, store_of
+from app.api.models import Health, Version
+from app.strict import StrictRoute
+from engine import VERSION
+from engine.events import FORMAT as EVENT_FORMAT
+from engine.scenario import EVENTS_MAX, PAGES_MAX, TASKS_MAX, TIME_MAX_NS
+from engine.scenario import FORMAT as SCENARIO_FORMAT
+
+router = APIRouter(tags=["service"], route_class=StrictRoute)
+
+
+def product_version() -> str:
+    """Return the version that is installed, or the engine's in a checkout that is not."""
+    try:
+        return version("folioscope")
+    except PackageNotFoundError:
+        return VERSION
+
+
+@router.get("/health", responses={503: {"model": Health, "description": "degraded"}})
+def read_health(request: Request, response: Response) -> Health:
+    """Tell whether runs can be read and started. 503 where not, with the reason."""
+    trouble = trouble_of(request)
+    response.status_code = 503 if trouble else 200
+    return Health(status="degraded" if trouble else "ok", detail=trouble)
+
+
+def trouble_of(request: Request) -> str | None:
+    """Return what is wrong with the store in one sentence, None where nothing is."""
+    try:
+        store_of(request).ping()
+    except Exception as error:
+        return str(error).splitlines()[0][:200] if str(error) else type(error).__name__
+    return None
+
+
+@router.get("/version", responses=problems())
+def read_version(request: Request) -> Version:
+    """Tell the versions, and the limits that requests and scenarios are held to."""
+    limits = request.app.state.limits._asdict()
+    most = {"scenario_events": EVENTS_MAX, "scenario_pages": PAGES_MAX, "scenario_tasks": TASKS_MAX}
+    return Version(
+        version=product_version(),
+        engine=VERSION,
+        event_format=EVENT_FORMAT,
+        scenario_format=SCENARIO_FORMAT,
+        limits={**limits, **most, "scenario_time_ns": TIME_MAX_NS},
+    )

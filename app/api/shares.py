@@ -1,0 +1,52 @@
+"""Share links: made, listed, withdrawn. What a link opens is in app.api.reading, behind its token."""
+
+from __future__ import annotations
+
+import time
+from typing import Annotated
+
+from fastapi import APIRouter, Path, Request, Response
+
+from app.api.deps import FoundRun, problems, store_of
+from app.api.models import NewShare, Share, ShareList, ShareRun, ShareRuns
+from app.problems import Refusal
+from app.strict import StrictRoute
+
+router = APIRouter(tags=["sharing"], route_class=StrictRoute)
+
+ShareId = Annotated[str, Path(pattern=r"^[0-9a-f]{12}$", description="id of the link, not its secret")]
+
+
+@router.post("/runs/{run_id}/shares", status_code=201, responses=problems(400, 403, 404, 408, 413, 415, 422, 507))
+def share_run(request: Request, run: FoundRun, body: ShareRun, response: Response) -> NewShare:
+    """Make a read-only link to a run, seen as `view` says."""
+    return _share(request, response, [run.id], body)
+
+
+@router.post("/shares", status_code=201, responses=problems(400, 403, 404, 408, 413, 415, 422, 507))
+def share_runs(request: Request, body: ShareRuns, response: Response) -> NewShare:
+    """Make a read-only link to one run, or to two side by side."""
+    for run_id in body.runs:
+        if store_of(request).run(run_id) is None:
+            raise Refusal(404, "no_run", f"there is no run {run_id}", field="runs")
+    return _share(request, response, body.runs, body)
+
+
+def _share(request: Request, response: Response, run_ids: list[str], body: ShareRun) -> NewShare:
+    expires_ns = None if body.expires_s is None else time.time_ns() + body.expires_s * 10**9
+    row, token = store_of(request).share(run_ids, body.view, expires_ns)
+    response.headers["Cache-Control"] = "private, no-store"
+    return NewShare(**Share.fields_of(row), token=token, path=f"/s/{token}" + (f"?{body.view}" if body.view else ""))
+
+
+@router.get("/runs/{run_id}/shares", responses=problems(404))
+def list_shares(request: Request, run: FoundRun) -> ShareList:
+    """List the links to a run, withdrawn ones too."""
+    return ShareList(shares=[Share(**Share.fields_of(row)) for row in store_of(request).shares(run.id)])
+
+
+@router.delete("/shares/{share_id}", status_code=204, response_class=Response, responses=problems(403, 404))
+def revoke_share(request: Request, share_id: ShareId) -> Response:
+    """Withdraw a link: it opens nothing any more, and what is open by it ends within a second."""
+    store_of(request).revoke(share_id)
+    return Response(status_code=204)

@@ -1,0 +1,74 @@
+"""The web server: every route it knows stands in create_app()."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import AsyncIterator
+
+from fastapi import Depends, FastAPI
+from fastapi.middleware.gzip import GZipMiddleware
+
+from app import docs, forms, pages, problems
+from app.api import catalogue, reading, recordings, runs, service, shares
+from app.api.deps import open_share
+from app.api.description import describe, operation_id
+from app.files import Files
+from app.guard import Guard
+from app.limits import Limits, Quota, limits_of
+from app.rendering import error_page, wants_html
+from app.settings import Settings
+from app.store import Store
+from app.stream import Hub
+from app.uploads import Uploads
+
+V1 = "/api/v1"
+
+
+def create_app(settings: Settings, store: Store, limits: Limits | None = None) -> FastAPI:
+    """Return the application. The store stays the caller's to close."""
+    limits = limits or limits_of(settings)
+    hub = Hub(store, limits, pages.status_line)
+
+    @contextlib.asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        yield
+        hub.stop()
+
+    app = FastAPI(
+        title="Folioscope",
+        version=service.product_version(),
+        docs_url=None,
+        redoc_url=None,
+        redirect_slashes=False,
+        lifespan=lifespan,
+        generate_unique_id_function=operation_id,
+        telemetry={"tracing": False, "metrics": False, "logs": False},
+    )
+    app.state.settings, app.state.store, app.state.limits, app.state.hub = settings, store, limits, hub
+    app.state.uploads = Uploads(settings, limits)
+    app.state.cancels = Quota(limits.cancels_per_minute)
+    app.openapi = lambda: describe(app)  # type: ignore[method-assign]
+
+    app.include_router(runs.router, prefix=V1)
+    app.include_router(reading.router, prefix=V1 + "/runs/{run_id}")
+    app.include_router(shares.router, prefix=V1)
+    app.include_router(recordings.router, prefix=V1)
+    app.include_router(catalogue.router, prefix=V1)
+    app.include_router(service.router, prefix=V1)
+    app.include_router(service.router, include_in_schema=False)
+    app.include_router(
+        reading.router,
+        prefix=V1 + "/shared/{token}/runs/{run_id}",
+        tags=["shared"],
+        dependencies=[Depends(open_share)],
+    )
+    app.include_router(docs.router)
+    app.include_router(pages.router)
+    app.include_router(forms.router)
+    app.mount("/static", Files(), name="static")
+
+    problems.install(app, page=lambda request, told: error_page(request, told) if wants_html(request) else None)
+    app.add_middleware(GZipMiddleware, minimum_size=1_000, compresslevel=4)
+    token = settings.token.get_secret_value() if settings.token else None
+    app.add_middleware(Guard, hosts=settings.hosts, token=token, limits=limits)
+    return app

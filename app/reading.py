@@ -1,0 +1,33 @@
+"""The reading process: one recording from standard input into the store, its id or a refusal to standard output.
+
+python -m app.reading --name NAME < file
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+
+from app.settings import load_settings
+from app.store import open_store
+from engine.errors import AskedWrongly
+from engine.recordings import read_file
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m app.reading")
+    parser.add_argument("--name", required=True)
+    name = parser.parse_args().name
+    try:
+        recording = read_file(sys.stdin.buffer)
+        row = open_store(load_settings()).add_recording(recording, name)
+    except AskedWrongly as error:
+        told = {"status": error.status, "code": error.code, "detail": str(error), "field": error.field}
+    else:
+        told = {"id": row.id}
+    print(json.dumps(told))
+
+
+if __name__ == "__main__":
+    main()

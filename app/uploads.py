@@ -1,0 +1,110 @@
+"""Uploads: a recording streamed to a file without a name, read by a process of its own, kept in the store.
+
+The file is gone when it is closed, however this ends. Reading is bounded by engine.recordings; the child keeps its work
+off the server's one interpreter lock, so that viewers notice nothing.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import sys
+import tempfile
+from collections.abc import AsyncIterator
+from typing import IO, Any
+
+from starlette.datastructures import UploadFile
+from starlette.requests import Request
+
+from app.children import environment
+from app.limits import Limits
+from app.problems import Refusal, visible
+from app.settings import Settings
+
+READ_S = 600
+"""Time that a recording may take to be read."""
+RAW = ("application/octet-stream", "application/gzip", "application/x-gzip", "application/zstd", "text/plain")
+
+
+class Uploads:
+    """The places for uploads of one server: limits.uploads at once."""
+
+    def __init__(self, settings: Settings, limits: Limits) -> None:
+        self.settings, self.limits = settings, limits
+        self._busy = 0
+
+    async def take(self, request: Request, name: str | None) -> str:
+        """Import the recording that a request carries and return its id. Raises Refusal."""
+        if self._busy >= self.limits.uploads:
+            detail = f"{self._busy} uploads are being read: at most {self.limits.uploads} at once"
+            raise Refusal(429, "too_many_uploads", detail, limit=self.limits.uploads)
+        self._busy += 1
+        try:
+            async with received(request) as (file, given):
+                return await read_apart(file, name or given, self.settings)
+        finally:
+            self._busy -= 1
+
+
+@contextlib.asynccontextmanager
+async def received(request: Request) -> AsyncIterator[tuple[IO[bytes], str]]:
+    """Receive the body of an upload, raw or as the field `file` of a form: the file at its begin, and its name."""
+    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if kind == "multipart/form-data":
+        async with request.form(max_files=1, max_fields=10) as form:
+            sent = form.get("file")
+            if not isinstance(sent, UploadFile):
+                raise Refusal(422, "missing", "the form lacks the field file", field="file")
+            await asyncio.to_thread(_on_disk, sent.file)
+            yield sent.file, sent.filename or ""
+    elif kind in RAW or not kind:
+        with tempfile.TemporaryFile() as file:
+            async for block in request.stream():
+                file.write(block)
+            file.flush()
+            file.seek(0)
+            yield file, ""
+    else:
+        detail = f"send a form with the field file, or the recording itself as one of {', '.join(RAW)}"
+        raise Refusal(415, "unsupported_type", detail, field="Content-Type")
+
+
+def _on_disk(file: Any) -> None:
+    """Move a form's file from memory to disk, where the child can read it."""
+    file.rollover()
+    file.flush()
+    file.seek(0)
+
+
+async def read_apart(file: IO[bytes], name: str, settings: Settings) -> str:
+    """Let a child process read a recording and store it; return its id. Raises Refusal with the reader's words."""
+    child = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "app.reading", "--name", recording_name(name)),
+        stdin=file.fileno(),
+        stdout=asyncio.subprocess.PIPE,
+        stderr=None,
+        env=environment(settings),
+    )
+    try:
+        async with asyncio.timeout(READ_S):
+            told, _ = await child.communicate()
+    except TimeoutError:
+        detail = f"reading it took longer than {READ_S} s: cut the recording into parts"
+        raise Refusal(422, "too_slow", detail, limit=READ_S) from None
+    finally:
+        if child.returncode is None:
+            child.kill()
+            await child.wait()
+    answer = json.loads(told) if told else {}
+    if "id" in answer:
+        return str(answer["id"])
+    if "code" not in answer:
+        raise RuntimeError(f"the reading process ended with {child.returncode}")
+    raise Refusal(answer["status"], answer["code"], visible(answer["detail"], 400), field=answer["field"])
+
+
+def recording_name(given: str) -> str:
+    """Return a file's name without its folders, as one short line to be shown; it never becomes a path."""
+    last = given.replace("\\", "/").rpartition("/")[2].strip()
+    return visible(last, 200) or "recording"
