@@ -1,0 +1,58 @@
+"""Numbers and times in words, for pages and plain text: every number that is shown passes through here."""
+
+from __future__ import annotations
+
+import time
+
+DASH = "–"
+_UNITS = ((10**9, "s"), (10**6, "ms"), (10**3, "µs"), (1, "ns"))
+
+
+def whole(n: float | None) -> str:
+    """Return a whole number with its thousands apart."""
+    return DASH if n is None else f"{round(n):,}"
+
+
+def figure(n: float | None) -> str:
+    """Return a number in three digits where it is small, whole where it is large."""
+    if n is None:
+        return DASH
+    if abs(n) >= 100 or n == round(n):
+        return whole(n)
+    return f"{n:.3g}"
+
+
+def span(ns: float | None) -> str:
+    """Return a length of time, given in nanoseconds, in three digits and the unit that fits."""
+    if ns is None:
+        return DASH
+    size, name = next((unit for unit in _UNITS if abs(ns) >= unit[0]), _UNITS[-1])
+    return f"{figure(ns / size)} {name}"
+
+
+def percent(share: float | None) -> str:
+    """Return a share (0..1) in percent: 0.3 %, 12 %; what is not zero never reads as 0 %."""
+    if share is None:
+        return DASH
+    points = share * 100
+    if points == 0 or points >= 9.95:
+        return f"{points:.0f} %"
+    return f"{points:.1f} %" if points >= 0.05 else "<0.1 %"
+
+
+def signed(n: float, text: str) -> str:
+    """Return `text`, the size of n in words, with n's sign before it."""
+    return "±0" if n == 0 else f"{'+' if n > 0 else '−'}{text}"
+
+
+def ago(ns: int | None, now_ns: int | None = None) -> str:
+    """Return how long before now (UTC, nanoseconds) something happened: "3 min ago"; a date where it is long ago."""
+    if ns is None:
+        return DASH
+    seconds = ((time.time_ns() if now_ns is None else now_ns) - ns) / 1e9
+    if seconds < 5:
+        return "just now"
+    for size, name, most in ((1, "s", 60), (60, "min", 60), (3600, "h", 24), (86_400, "d", 14)):
+        if seconds < size * most:
+            return f"{seconds / size:.0f} {name} ago"
+    return time.strftime("%Y-%m-%d", time.gmtime(ns / 1e9))

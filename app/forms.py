@@ -1,0 +1,244 @@
+"""Forms: the pages that start runs and stop them. Each form carries an idempotency key made when it was rendered, so
+that sending it twice starts one run; requests from other sites never get here (app.guard).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
+
+from fastapi import APIRouter, Form, Path, Query, Request
+from fastapi.responses import HTMLResponse, RedirectResponse, Response
+from pydantic import ValidationError
+from starlette.exceptions import HTTPException
+
+from app.pages import RUN_ID, find_run, store_of
+from app.problems import Refusal, problem_of, refusal_of
+from app.rendering import PageRoute, new_key, render
+from app.shown import workload_words
+from app.strict import parse_json
+from app.wording import refusal_of_model
+from engine.designs import DESIGNS
+from engine.errors import AskedWrongly
+from engine.recordings.moves import Report
+from engine.scenario import Recorded, Scenario, Wait
+from engine.scenarios import shipped
+
+if TYPE_CHECKING:
+    from app.store import RecordingRow
+
+router = APIRouter(include_in_schema=False, route_class=PageRoute, default_response_class=HTMLResponse)
+
+PACES = (
+    (0, "as fast as it goes"),
+    (1, "1 ms of the run a second"),
+    (10, "10 ms a second"),
+    (100, "100 ms a second"),
+    (1000, "as fast as it was"),
+)
+PACE_MAX = 1_000_000
+KEY = Annotated[str, Form(min_length=8, max_length=100)]
+PACE = Annotated[int, Form(ge=0, le=PACE_MAX)]
+SCENARIO_CHARACTERS_MAX = 1 << 20
+
+
+# --- a new run -------------------------------------------------------------------------------------------------------
+
+
+@router.get("/new")
+def new(request: Request, preset: Annotated[str, Query(max_length=60)] = "") -> Response:
+    """Offer the presets, and a box for a scenario of one's own."""
+    presets = shipped()
+    if preset and preset not in presets:
+        raise Refusal(404, "no_preset", f"there is no preset of that name; there are {', '.join(presets)}")
+    text = _as_text(presets[preset] if preset else next(iter(presets.values())))
+    return _new_page(request, text)
+
+
+@router.post("/new")
+def start(
+    request: Request,
+    key: KEY,
+    preset: Annotated[str, Form(max_length=60)] = "",
+    scenario: Annotated[str, Form(max_length=SCENARIO_CHARACTERS_MAX)] = "",
+    pace: PACE = 0,
+    tags: Annotated[str, Form(max_length=200)] = "",
+) -> Response:
+    """Start a run of a preset or of the scenario in the box; what is wrong with it is said above the box."""
+    try:
+        return to_run(_start(request, _asked(preset, scenario), pace, _tags(tags), key))
+    except (HTTPException, AskedWrongly) as error:
+        refusal = refusal_of(error) if isinstance(error, AskedWrongly) else error
+        return _new_page(request, scenario, refusal, pace, tags)
+
+
+def _asked(preset: str, scenario: str) -> Scenario:
+    """Return the scenario that the form asks for. Raises Refusal with field and remedy."""
+    if preset:
+        if preset not in shipped():
+            raise Refusal(404, "no_preset", f"there is no preset of that name; there are {', '.join(shipped())}")
+        return shipped()[preset]
+    value = parse_json(scenario.encode("utf-8", "surrogatepass"))
+    try:
+        return Scenario.model_validate(value)
+    except ValidationError as error:
+        raise refusal_of_model(error, Scenario) from None
+
+
+def _new_page(
+    request: Request, text: str, refusal: HTTPException | None = None, pace: int = 0, tags: str = ""
+) -> Response:
+    problem = problem_of(refusal) if refusal else None
+    presets = {
+        name: {**preset.model_dump(), "workload_words": workload_words(preset)} for name, preset in shipped().items()
+    }
+    context = {
+        "here": "/new",
+        "presets": presets,
+        "scenario_text": text,
+        "problem": problem,
+        "paces": PACES,
+        "chosen_pace": pace,
+        "tags_text": tags,
+        "key": new_key(),
+    }
+    return render(request, "new.html", context, problem.status if problem else 200)
+
+
+def _as_text(scenario: Scenario) -> str:
+    return json.dumps(scenario.model_dump(exclude_unset=True), indent=2, ensure_ascii=False)
+
+
+def _tags(text: str) -> list[str]:
+    return [tag.strip() for tag in text.split(",") if tag.strip()]
+
+
+def _start(request: Request, scenario: Scenario, pace: int, tags: list[str], key: str) -> str:
+    """Start a run and return its id. The same form sent again gives the same run."""
+    asked = json.dumps([scenario.canonical().decode(), pace, tags]).encode()
+    body_sha256 = hashlib.sha256(asked).hexdigest()
+    row, _ = store_of(request).start_run(
+        scenario, pace_ms_per_s=pace or None, tags=tags, key=f"form-{key}", body_sha256=body_sha256
+    )
+    return row.id
+
+
+def to_run(run_id: str) -> Response:
+    """Lead to a run's page, so that a reload sends no form."""
+    return RedirectResponse(f"/r/{run_id}", 303)
+
+
+# --- the same again, and enough --------------------------------------------------------------------------------------
+
+
+@router.post("/r/{run_id}/again")
+def again(request: Request, run_id: RUN_ID, key: KEY, design: Annotated[str, Form(max_length=60)]) -> Response:
+    """Play a run's scenario under another design, at the same pace, and lead to the comparison."""
+    row = find_run(store_of(request), run_id)
+    scenario = under(Scenario.model_validate_json(row.scenario_json), design)
+    return RedirectResponse(f"/c/{run_id},{_start(request, scenario, row.pace_ms_per_s or 0, [], key)}", 303)
+
+
+def under(scenario: Scenario, design: str) -> Scenario:
+    """Return a scenario under another wait design. Raises Refusal for one that is not there."""
+    if design not in DESIGNS:
+        raise Refusal(422, "unknown_value", f"there is no such design; there are {', '.join(DESIGNS)}", field="design")
+    wait = Wait.model_validate({**scenario.wait.model_dump(), "design": design})
+    return scenario.model_copy(update={"wait": wait})
+
+
+@router.post("/r/{run_id}/cancel")
+def cancel(request: Request, run_id: RUN_ID) -> Response:
+    """Ask a run's worker to stop, or take the run from the queue."""
+    find_run(store_of(request), run_id)
+    store_of(request).cancel(run_id)
+    return to_run(run_id)
+
+
+# --- recordings ------------------------------------------------------------------------------------------------------
+
+
+class ShownRecording(NamedTuple):
+    """A recording as its card shows it."""
+
+    id: str
+    name: str
+    key: str
+    facts: list[tuple[str, str]]
+    events: list[tuple[str, int, int]]
+    bad_lines: list[tuple[int, str, str]]
+
+
+@router.get("/recordings")
+def recordings(request: Request) -> Response:
+    """List the recordings with what their import read, used, skipped and lost."""
+    rows = store_of(request).recordings()
+    context = {
+        "here": "/recordings",
+        "recordings": [shown_recording(row) for row in rows],
+        "designs": [(name, card.title) for name, card in DESIGNS.items()],
+        "paces": PACES,
+        "bytes_most": request.app.state.settings.recording_bytes_max,
+    }
+    return render(request, "recordings.html", context)
+
+
+def shown_recording(row: RecordingRow) -> ShownRecording:
+    """Return a recording with its report in words."""
+    report = Report.model_validate_json(row.report_json)
+    length = max(0, report.last_time_ns - report.first_time_ns)
+    facts: list[tuple[str, Any]] = [
+        ("form", f"{report.form} {report.compressed}".strip()),
+        ("kernel", report.kernel or "not told"),
+        ("lines", f"{report.lines:,}"),
+        ("used", f"{sum(report.used.values()):,}"),
+        ("skipped", f"{sum(report.skipped.values()):,}"),
+        ("unreadable", f"{report.bad_lines:,}"),
+        ("lost", lost_words(report)),
+        ("waits without a wake", f"{report.waits_without_wake_count:,}"),
+        ("length", f"{length / 1e9:.3g} s on {report.cpus} CPUs"),
+    ]
+    names = sorted({*report.used, *report.skipped}, key=lambda name: -report.used.get(name, 0))
+    events = [(name, report.used.get(name, 0), report.skipped.get(name, 0)) for name in names]
+    return ShownRecording(
+        row.id, row.name, new_key(), facts, events, [(bad.line, bad.why, bad.text) for bad in report.bad]
+    )
+
+
+def lost_words(report: Report) -> str:
+    """Return what a recording lost: what its own notes tell, and what its header's counts tell."""
+    parts = [f"{report.lost_events:,} events"]
+    if report.lost_marks:
+        parts.append(f"{report.lost_marks:,} gaps of unknown size")
+    if report.buffer_lost:
+        parts.append(f"{report.buffer_lost:,} overwritten in the buffer")
+    return ", ".join(parts)
+
+
+@router.post("/recordings/{recording_id}/play")
+def play(
+    request: Request,
+    recording_id: Annotated[str, Path(pattern=r"^[0-9a-f]{12}$")],
+    key: KEY,
+    design: Annotated[list[str], Form(max_length=8)],
+    pace: PACE = 0,
+) -> Response:
+    """Play a recording under the designs ticked; two lead to their comparison."""
+    row = store_of(request).recording(recording_id)
+    if row is None:
+        raise Refusal(404, "no_recording", f"there is no recording {recording_id}")
+    scenario = played(row)
+    ids: Sequence[str] = [
+        _start(request, under(scenario, name), pace, [], f"{key}-{number}")
+        for number, name in enumerate(dict.fromkeys(design))
+    ]
+    return to_run(ids[0]) if len(ids) == 1 else RedirectResponse(f"/c/{ids[0]},{ids[1]}", 303)
+
+
+def played(row: RecordingRow) -> Scenario:
+    """Return the scenario that plays a recording, under the kernel profile that its lines point to."""
+    kernel = Report.model_validate_json(row.report_json).kernel
+    asked = {"name": row.name, "workload": Recorded(kind="recording", recording=row.id)}
+    return Scenario.model_validate(asked | ({"kernel": kernel} if kernel else {}))

@@ -1,0 +1,321 @@
+"""HTML: one function a page or partial, each with the template of its name. Handlers fetch and render; sums are made in
+figures.py, words in shown.py, twins in twins.py. The charts' numbers come from the API, asked by the page's script.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+from urllib.parse import urlencode
+
+from fastapi import APIRouter, Path, Query, Request
+from fastapi.responses import HTMLResponse, RedirectResponse, Response
+
+from app.figures import comparison, differences, split, tiles, verdict
+from app.files import STATIC
+from app.problems import Refusal
+from app.rendering import PageRoute, fragment, new_key, render
+from app.shown import Shown, queues, same_workload, shown
+from app.tracks import TRACKS, states
+from app.twins import twin
+from engine.designs import DESIGNS
+from engine.events import EVENTS, LANES
+
+if TYPE_CHECKING:
+    from app.store import RunRow, ShareRow, Store
+
+router = APIRouter(include_in_schema=False, route_class=PageRoute, default_response_class=HTMLResponse)
+
+RUNS_A_PAGE = 50
+RUN_ID = Annotated[str, Path(pattern=r"^[0-9a-f]{12}$")]
+PAIR = Annotated[str, Path(pattern=r"^[0-9a-f]{12},[0-9a-f]{12}$")]
+TOKEN = Annotated[str, Path(pattern=r"^[A-Za-z0-9_-]{16,128}$")]
+Suffix = Literal["json", "csv", "txt"]
+OTHERS_LOOKED_AT, OTHERS_SHOWN = 100, 8
+MODULES = sorted(path.stem for path in (STATIC / "js").glob("*.js") if path.stem not in {"docs", "runs", "upload"})
+"""Scripts of the run page, named in its head so that the browser fetches them at once and not one after another."""
+
+
+def store_of(request: Request) -> Store:
+    """Return the store of this server."""
+    store: Store = request.app.state.store
+    return store
+
+
+def find_run(store: Store, run_id: str) -> RunRow:
+    """Return a run, or raise the 404 that a reader understands."""
+    row = store.run(run_id)
+    if row is None:
+        raise Refusal(404, "no_run", f"there is no run {run_id}")
+    return row
+
+
+# --- the list of runs ----------------------------------------------------------------------------------------------
+
+
+@router.get("/")
+def runs(
+    request: Request,
+    q: Annotated[str, Query(max_length=200)] = "",
+    state: Annotated[str, Query(max_length=20)] = "",
+    design: Annotated[str, Query(max_length=60)] = "",
+    tag: Annotated[str, Query(max_length=60)] = "",
+    _next: Annotated[str, Query(max_length=200)] = "",
+    run: Annotated[list[str] | None, Query(max_length=20)] = None,
+) -> Response:
+    """List runs, newest first; `run` names those that are ticked for a comparison."""
+    asked = {"q": q, "state": state, "design": design, "tag": tag}
+    given = {name: value or None for name, value in asked.items()}
+    rows, following = store_of(request).runs(RUNS_A_PAGE, _next or None, **given)
+    picked = [run_id for run_id in run or [] if len(run_id) == 12]
+    kept = [(name, value) for name, value in asked.items() if value] + [("run", run_id) for run_id in picked]
+    context = {
+        "here": "/",
+        "runs": [shown(row) for row in rows],
+        "asked": asked | {"after": _next},
+        "filtered": any(asked.values()) or bool(_next),
+        "filters": [
+            ("state", "state", ("queued", "running", "done", "failed", "cancelled")),
+            ("design", "design", tuple(DESIGNS)),
+        ],
+        "picked": picked,
+        "shown_ids": {row.id for row in rows},
+        "older": f"/?{urlencode([*kept, ('_next', following)])}" if following else "",
+    }
+    return render(request, "runs.html", context)
+
+
+@router.get("/live")
+def live(
+    request: Request,
+    run: Annotated[list[str] | None, Query(max_length=RUNS_A_PAGE)] = None,
+    newest: Annotated[str, Query(max_length=12)] = "",
+) -> Response:
+    """Return the moving cells of the runs asked for, and whether newer runs have been started than the newest shown."""
+    store = store_of(request)
+    rows = [row for run_id in run or [] if (row := store.run(run_id)) is not None]
+    first, _ = store.runs(1, None)
+    newer = bool(newest and first and first[0].id != newest)
+    return render(request, "partials/live.html", {"runs": [shown(row) for row in rows], "newer": newer})
+
+
+# --- one run -------------------------------------------------------------------------------------------------------
+
+
+@router.get("/r/{run_id}.{suffix}")
+def run_twin(request: Request, run_id: RUN_ID, suffix: Suffix) -> Response:
+    """Return a run as JSON, its events as CSV, or its figures as plain text for mail."""
+    store = store_of(request)
+    run = shown(find_run(store, run_id))
+    return twin(request, store, [run], suffix, run.url)
+
+
+@router.get("/r/{run_id}/figures")
+def run_figures(request: Request, run_id: RUN_ID) -> Response:
+    """Return the key figures of a run as they stand."""
+    run = shown(find_run(store_of(request), run_id))
+    return render(request, "partials/figures.html", figures_context(run, f"{run.url}/figures"))
+
+
+@router.get("/r/{run_id}")
+def run(request: Request, run_id: RUN_ID) -> Response:
+    """Return the page of a run."""
+    store = store_of(request)
+    run = shown(find_run(store, run_id))
+    context = run_context(store, run, f"{run.url}/figures") | {
+        "others": others_of(store, run),
+        "other_designs": [(name, card.title) for name, card in DESIGNS.items()],
+        "key": new_key(),
+    }
+    return render(request, "run.html", context)
+
+
+def others_of(store: Store, run: Shown) -> list[Shown]:
+    """Return recent runs of the same workload: what this one may be compared with."""
+    rows, _ = store.runs(OTHERS_LOOKED_AT, None)
+    found = (shown(row) for row in rows if row.id != run.row.id and row.workload_kind == run.row.workload_kind)
+    return [other for other in found if same_workload([run, other])][:OTHERS_SHOWN]
+
+
+def run_context(store: Store, run: Shown, figures_url: str, view: str = "") -> dict[str, Any]:
+    """Return what run.html needs, for who may change the run and for who may only look."""
+    return stage_context(store, [run], view) | figures_context(run, figures_url) | {"run": run, "live": run.live}
+
+
+def figures_context(run: Shown, figures_url: str) -> dict[str, Any]:
+    """Return what partials/figures.html needs."""
+    return {
+        "figures_url": figures_url,
+        "verdict": verdict(run.figures),
+        "split": split(run.figures),
+        "tiles": tiles(run.figures, run.row.design),
+    }
+
+
+def stage_context(store: Store, found: Sequence[Shown], view: str = "") -> dict[str, Any]:
+    """Return what partials/stage.html and the page's script need for one run or two."""
+    casts = [store.cast(run.row.id) if run.row.events else None for run in found]
+    counts = [cast.queues if cast else queues(run.scenario) for run, cast in zip(found, casts, strict=True)]
+    setup = {
+        "runs": [
+            {
+                "id": run.row.id,
+                "label": letter,
+                "design": run.design_words,
+                "data": run.data,
+                "state": run.row.state,
+                "live": run.live,
+                "time_ns": run.row.time_ns,
+                "queues": count,
+                "swaps": run.swaps,
+            }
+            for letter, run, count in zip("AB", found, counts, strict=False)
+        ],
+        "kinds": {kind.name: {"lane": event.lane, "colour": event.colour} for kind, event in EVENTS.items()},
+        "lanes": LANES,
+        "states": states(),
+        "view": view,
+    }
+    return {
+        "runs": found,
+        "setup": setup,
+        "tracks": TRACKS,
+        "modules": MODULES,
+        "files": [file.name for file in casts[0].files[:32]] if casts[0] else [],
+        "queues_most": max(0, max(counts) - 1),
+    }
+
+
+def status_line(row: RunRow) -> str:
+    """Return the status line of a run as HTML; the stream sends it to be swapped in."""
+    return fragment("partials/status.html", {"run": row})
+
+
+# --- two runs ------------------------------------------------------------------------------------------------------
+
+
+@router.get("/compare")
+def compare_chosen(run: Annotated[list[str] | None, Query(max_length=20)] = None) -> Response:
+    """Lead from two ticked runs to their comparison."""
+    chosen = list(dict.fromkeys(run or []))
+    if len(chosen) != 2:
+        raise Refusal(422, "two_runs", f"{len(chosen)} runs are ticked: a comparison shows two", field="run", limit=2)
+    return RedirectResponse(f"/c/{chosen[0]},{chosen[1]}", 303)
+
+
+def pair_of(store: Store, pair: str) -> list[Shown]:
+    """Return the two runs of a comparison, the baseline first."""
+    return [shown(find_run(store, run_id)) for run_id in pair.split(",")]
+
+
+@router.get("/c/{pair}.{suffix}")
+def compare_twin(request: Request, pair: PAIR, suffix: Suffix) -> Response:
+    """Return two runs' key figures as JSON, CSV, or plain text for mail."""
+    store = store_of(request)
+    return twin(request, store, pair_of(store, pair), suffix, f"/c/{pair}")
+
+
+@router.get("/c/{pair}/figures")
+def compare_figures(request: Request, pair: PAIR) -> Response:
+    """Return the table of both runs' key figures as they stand."""
+    found = pair_of(store_of(request), pair)
+    return render(request, "partials/differences.html", differences_context(found, f"/c/{pair}/figures"))
+
+
+@router.get("/c/{pair}")
+def compare(request: Request, pair: PAIR) -> Response:
+    """Return two runs on one page with a common time axis."""
+    store = store_of(request)
+    return render(request, "compare.html", compare_context(store, pair_of(store, pair), f"/c/{pair}/figures"))
+
+
+def compare_context(
+    store: Store, found: list[Shown], figures_url: str, view: str = "", url: str = ""
+) -> dict[str, Any]:
+    """Return what compare.html needs."""
+    return (
+        stage_context(store, found, view)
+        | differences_context(found, figures_url)
+        | {
+            "live": any(run.live for run in found),
+            "same_workload": same_workload(found),
+            "url": url or f"/c/{','.join(run.row.id for run in found)}",
+        }
+    )
+
+
+def differences_context(found: list[Shown], figures_url: str) -> dict[str, Any]:
+    """Return what partials/differences.html needs."""
+    a, b = found
+    return {
+        "runs": found,
+        "figures_url": figures_url,
+        "verdict": comparison(a.figures, b.figures, (a.design_words, b.design_words)),
+        "differences": differences(a.figures, b.figures),
+    }
+
+
+# --- shared views --------------------------------------------------------------------------------------------------
+
+
+def share_of(store: Store, token: str) -> tuple[ShareRow, list[Shown]]:
+    """Return a share and its runs; one and the same 404 for tokens that are wrong, withdrawn or too old."""
+    share = store.by_token(token)
+    rows = [store.run(run_id) for run_id in json.loads(share.run_ids)] if share else []
+    if share is None or not rows or None in rows:
+        raise Refusal(404, "no_share", "this link opens nothing: it was mistyped, withdrawn, or its time has passed")
+    mirror = f"/api/v1/shared/{token}/runs"
+    return share, [shown(row, mirror, f"/s/{token}") for row in rows if row is not None]
+
+
+@router.get("/s/{token}.{suffix}")
+def shared_twin(request: Request, token: TOKEN, suffix: Suffix) -> Response:
+    """Return what a link shares in another form."""
+    store = store_of(request)
+    _, found = share_of(store, token)
+    return private(twin(request, store, found, suffix, f"/s/{token}"))
+
+
+@router.get("/s/{token}/figures")
+def shared_figures(request: Request, token: TOKEN) -> Response:
+    """Return the key figures of what a link shares."""
+    _, found = share_of(store_of(request), token)
+    url = f"/s/{token}/figures"
+    if len(found) == 2:
+        context, name = differences_context(found, url), "partials/differences.html"
+    else:
+        context, name = figures_context(found[0], url), "partials/figures.html"
+    return private(render(request, name, context | {"shared": True}))
+
+
+@router.get("/s/{token}")
+def shared_view(request: Request, token: TOKEN) -> Response:
+    """Return what a link shares, to be read and not changed."""
+    store = store_of(request)
+    share, found = share_of(store, token)
+    url = f"/s/{token}/figures"
+    if len(found) == 2:
+        name, context = "compare.html", compare_context(store, found, url, share.view, f"/s/{token}")
+    else:
+        name, context = "run.html", run_context(store, found[0], url, share.view)
+    return private(render(request, name, context | {"shared": True}))
+
+
+def shared_headers() -> dict[str, str]:
+    return {"Cache-Control": "private, no-store", "Referrer-Policy": "no-referrer"}
+
+
+def private(answer: Response) -> Response:
+    """Return an answer that no cache keeps and no other site learns the address of."""
+    answer.headers.update(shared_headers())
+    return answer
+
+
+# --- designs -------------------------------------------------------------------------------------------------------
+
+
+@router.get("/designs")
+def designs(request: Request) -> Response:
+    """Show the card of each design."""
+    return render(request, "designs.html", {"here": "/designs", "designs": DESIGNS})

@@ -1,0 +1,42 @@
+"""Plain text for mail: a run or a comparison in at most 75 columns, with a Link: line. ASCII apart from names."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Sequence
+
+from app.figures import Difference, Tile
+
+COLUMNS = 75
+_ASCII = str.maketrans({"–": "-", "−": "-", "±": "+", "µ": "u", "→": "->"})
+
+
+def _fold(text: str, indent: str = "") -> list[str]:
+    """Break a text into lines of at most COLUMNS; words that are longer stand alone, uncut, so that links survive."""
+    return textwrap.wrap(
+        text, COLUMNS, initial_indent=indent, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False
+    )
+
+
+def run_text(name: str, facts: Sequence[tuple[str, str]], verdict: str, tiles: Sequence[Tile], link: str) -> str:
+    """Return a run as text: what was played, what came out, where to look."""
+    lines = [*_fold(name), "=" * min(COLUMNS, len(name)), ""]
+    lines += [f"{label + ':':<14}{value}" for label, value in facts]
+    lines += ["", *_fold(verdict), ""]
+    for tile in tiles:
+        value = f"{tile.value} {tile.unit}".strip()
+        line = f"  {tile.label:<28}{value:>14}  ({tile.more})"
+        lines += (
+            [line] if len(line) <= COLUMNS else [f"  {tile.label:<28}{value:>14}", *_fold(f"({tile.more})", " " * 6)]
+        )
+    return "\n".join([*lines, "", f"Link: {link}", ""]).translate(_ASCII)
+
+
+def comparison_text(
+    heads: Sequence[tuple[str, str]], verdict: str, differences: Sequence[Difference], link: str
+) -> str:
+    """Return two runs as text: heads are (letter, words) a run; the last column is B against A."""
+    lines = [line for letter, words in heads for line in _fold(f"{letter}: {words}")]
+    lines += ["", *_fold(verdict), "", f"{'':<35}{'A':>13}{'B':>13}{'B-A':>13}"]
+    lines += [f"{row.label:<35}{row.a:>13}{row.b:>13}{row.ratio:>13}" for row in differences]
+    return "\n".join([*lines, "", f"Link: {link}", ""]).translate(_ASCII)

@@ -1,0 +1,109 @@
+"""Twins of the pages: the same content as JSON, CSV and plain text, under the same address with a suffix."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Iterable, Iterator, Sequence
+from typing import TYPE_CHECKING, Any
+
+from fastapi import Request
+from fastapi.responses import JSONResponse, PlainTextResponse, Response, StreamingResponse
+
+from app import windows
+from app.figures import comparison, differences, tiles, verdict
+from app.plain import comparison_text, run_text
+from app.shown import Shown
+
+if TYPE_CHECKING:
+    from app.store import RunRow, Store
+
+CSV_EVENTS_MAX = 100_000
+"""Events that one CSV answer holds at most; its last line says when there were more."""
+CSV_BATCH = 1_000
+
+
+def twin(request: Request, store: Store, found: Sequence[Shown], suffix: str, path: str) -> Response:
+    """Return what one or two runs are in another form: suffix is json, csv or txt, path that of the page itself."""
+    if suffix == "json":
+        return JSONResponse(described(found))
+    if suffix == "txt":
+        return PlainTextResponse(in_plain_text(found, str(request.base_url).rstrip("/") + path))
+    if len(found) == 2:
+        return csv_answer(figures_csv(found), "-".join(run.row.id for run in found) + "-figures.csv")
+    return csv_answer(events_csv(store, found[0].row), f"{found[0].row.id}-events.csv")
+
+
+def described(found: Sequence[Shown]) -> dict[str, Any]:
+    """Return one run, or two with their differences, as plain data."""
+    each = [
+        {
+            "id": run.row.id,
+            "name": run.row.name,
+            "design": run.row.design,
+            "kernel": run.row.kernel,
+            "seed": run.row.seed,
+            "state": run.row.state,
+            "events": run.row.events,
+            "time_ns": run.row.time_ns,
+            "seal": run.row.seal,
+            "engine_version": run.row.engine_version,
+            "tags": list(run.tags),
+            "figures": dict(run.figures),
+            "scenario": json.loads(run.row.scenario_json),
+        }
+        for run in found
+    ]
+    if len(each) == 1:
+        return each[0]
+    rows = [row._asdict() for row in differences(found[0].figures, found[1].figures)]
+    return {"runs": each, "differences": rows}
+
+
+def in_plain_text(found: Sequence[Shown], link: str) -> str:
+    """Return one run or two as text for mail."""
+    if len(found) == 1:
+        run = found[0]
+        return run_text(run.row.name, run.facts, verdict(run.figures), tiles(run.figures, run.row.design), link)
+    a, b = found
+    heads = [(letter, f"{run.row.name}; {run.design_words}; run {run.row.id}") for letter, run in (("A", a), ("B", b))]
+    words = comparison(a.figures, b.figures, (a.design_words, b.design_words))
+    return comparison_text(heads, words, differences(a.figures, b.figures), link)
+
+
+def _line(values: Iterable[object]) -> str:
+    """Return one line of CSV; text that a spreadsheet would take for a formula gets an apostrophe before it."""
+    out = io.StringIO()
+    safe = [f"'{value}" if isinstance(value, str) and value[:1] in "=+-@\t" else value for value in values]
+    csv.writer(out, lineterminator="\n").writerow(safe)
+    return out.getvalue()
+
+
+def figures_csv(found: Sequence[Shown]) -> Iterator[str]:
+    """Yield two runs' key figures, a line each."""
+    a, b = (run.figures for run in found)
+    yield _line(["figure", "a", "b"])
+    for name in a:
+        yield _line([name, a[name], b.get(name)])
+
+
+def events_csv(store: Store, row: RunRow) -> Iterator[str]:
+    """Yield a run's events from its first, CSV_EVENTS_MAX at most; a last line tells when there were more."""
+    names = ("seq", "time_ns", "kind", "cpu", "task_name", "pfn", "a", "b", "says")
+    yield _line(names)
+    after = -1
+    while after + 1 < CSV_EVENTS_MAX:
+        batch = windows.events(store, row.id, after_seq=after, limit=CSV_BATCH)
+        if not batch:
+            return
+        yield "".join(_line([event[name] for name in names]) for event in batch)
+        after = batch[-1]["seq"]
+    if row.events > after + 1:
+        yield f"# truncated: {after + 1} of {row.events} events; the stream of the REST API has them all\n"
+
+
+def csv_answer(lines: Iterator[str], name: str) -> Response:
+    """Return lines as a download."""
+    headers = {"Content-Disposition": f'attachment; filename="{name}"'}
+    return StreamingResponse(lines, media_type="text/csv; charset=utf-8", headers=headers)

@@ -1,0 +1,52 @@
+// The runs list: which two runs are ticked lives in the address, so that it survives filters, pages and back.
+
+const list = () => document.getElementById("list");
+const button = document.getElementById("compare-button");
+const hint = document.getElementById("compare-hint");
+const form = document.getElementById("compare");
+
+function picked() {
+  const hidden = [...form.querySelectorAll("input[type=hidden][name=run]")];
+  const ticked = [...form.querySelectorAll("input[type=checkbox][name=run]:checked")];
+  return [...hidden, ...ticked].map((input) => input.value);
+}
+
+function show() {
+  const runs = picked();
+  button.disabled = runs.length !== 2;
+  hint.textContent = ["Tick two runs of one workload to see them on a common time axis.", "One is ticked; tick another.", "Two are ticked."][runs.length] ?? `${runs.length} are ticked; leave two.`;
+}
+
+function keep() {
+  const url = new URL(location.href);
+  url.searchParams.delete("run");
+  for (const id of picked()) url.searchParams.append("run", id);
+  history.replaceState(null, "", url);
+  for (const link of list().querySelectorAll("a[rel=next]")) {
+    const next = new URL(link.href);
+    next.searchParams.delete("run");
+    for (const id of picked()) next.searchParams.append("run", id);
+    link.href = next;
+  }
+}
+
+form.addEventListener("change", () => {
+  show();
+  keep();
+});
+// The filter asks for the list anew: it takes the ticks along.
+document.body.addEventListener("htmx:config:request", (event) => {
+  const context = event.detail.ctx;
+  if (context?.sourceElement?.id !== "filter") return;
+  const url = new URL(context.request.action, location.href);
+  url.searchParams.delete("run");
+  for (const id of picked()) url.searchParams.append("run", id);
+  context.request.action = url.pathname + url.search;
+});
+document.body.addEventListener("htmx:after:swap", show);
+addEventListener("keydown", (event) => {
+  if (event.key !== "/" || event.target.closest("input, select, textarea")) return;
+  event.preventDefault();
+  document.getElementById("q").focus();
+});
+show();

@@ -1,0 +1,74 @@
+// The share dialog: makes read-only links to what is on screen, lists those that were made, takes them back.
+
+import { ask } from "./asker.js";
+
+const day = new Intl.DateTimeFormat("en-GB", { dateStyle: "medium", timeStyle: "short" });
+
+export function shareDialog(dialog, runs, viewText) {
+  const list = dialog.querySelector(".share-list");
+  const made = dialog.querySelector(".share-made");
+  const field = dialog.querySelector("input[readonly]");
+  const said = dialog.querySelector("[role=status]");
+
+  async function refresh() {
+    const { shares } = await ask(`/api/v1/runs/${runs[0].id}/shares`);
+    list.replaceChildren(...shares.map(row));
+    dialog.querySelector(".share-none").hidden = shares.length > 0;
+  }
+
+  function row(share) {
+    const item = document.createElement("li");
+    item.className = "row spread";
+    const words = document.createElement("span");
+    const ends = share.revoked_ns ? "revoked" : share.expires_ns ? `until ${day.format(share.expires_ns / 1e6)}` : "until revoked";
+    words.textContent = `made ${day.format(share.created_ns / 1e6)}, ${share.runs.length > 1 ? "both runs, " : ""}${ends}`;
+    item.append(words);
+    if (!share.revoked_ns) {
+      const revoke = document.createElement("button");
+      revoke.type = "button";
+      revoke.className = "danger";
+      revoke.textContent = "Revoke";
+      revoke.setAttribute("aria-label", `Revoke the link made ${day.format(share.created_ns / 1e6)}`);
+      revoke.addEventListener("click", () => tell(async () => {
+        await ask(`/api/v1/shares/${share.id}`, { method: "DELETE" });
+        said.textContent = "Revoked: the link opens nothing any more.";
+        await refresh();
+      }));
+      item.append(revoke);
+    }
+    return item;
+  }
+
+  async function tell(work) {
+    try {
+      await work();
+    } catch (error) {
+      said.textContent = error.message;
+    }
+  }
+
+  dialog.querySelector(".share-make").addEventListener("click", () => tell(async () => {
+    const days = Number(dialog.querySelector("select").value);
+    const body = { runs: runs.map((run) => run.id), view: viewText(), ...(days ? { expires_s: days * 86_400 } : {}) };
+    const share = await ask("/api/v1/shares", { method: "POST", body: JSON.stringify(body), headers: { "Content-Type": "application/json" } });
+    field.value = new URL(share.path, location.origin).href;
+    made.hidden = false;
+    field.select();
+    said.textContent = "Anyone with this link sees this view and may change nothing. It is shown only now.";
+    await refresh();
+  }));
+  dialog.querySelector(".share-copy").addEventListener("click", () => tell(async () => {
+    field.select();
+    // The clipboard exists only over https and on this machine itself; elsewhere the old command does.
+    if (navigator.clipboard) await navigator.clipboard.writeText(field.value);
+    else document.execCommand("copy");
+    said.textContent = "Copied.";
+  }));
+
+  return () => {
+    made.hidden = true;
+    said.textContent = "";
+    dialog.showModal();
+    tell(refresh);
+  };
+}

@@ -1,0 +1,241 @@
+// One track: its legend and one plot a run. A line track draws SERIES, a raster track cells.
+
+import { Plot, leftOf } from "./plot.js";
+import { colour, rampStops, rampWords, stateWords } from "./palette.js";
+import { paintHeat, paintStates, unpack } from "./raster.js";
+import { SERIES } from "./series.js";
+import { figure } from "./time.js";
+
+const EMPTY_HEIGHT = 64;
+
+/** A value axis from 0 to what is highest, with whole numbers only. */
+const upTo = (high, more = {}) => ({ range: [0, Math.max(high, 1) * 1.08], ...(high <= 4 ? { dtick: 1 } : {}), ...more });
+
+export class Track {
+  constructor(section, setup, runs, many) {
+    this.id = section.dataset.track;
+    this.title = section.querySelector("h2").textContent.trim();
+    this.section = section;
+    this.setup = setup;
+    this.raster = this.id === "heat" || this.id === "lanes";
+    this.what = section.querySelector(".what");
+    this.read = section.querySelector(".read");
+    const holder = section.querySelector(".plots");
+    this.plots = runs.map((run) => {
+      const cell = document.createElement("div");
+      if (many) {
+        const label = document.createElement("p");
+        label.className = "plot-label";
+        label.textContent = `${run.label}: ${run.design}`;
+        cell.append(label);
+      }
+      holder.append(cell);
+      return new Plot(this, run, cell);
+    });
+    this.outputs = [];
+    if (!this.raster) this.#legend(section.querySelector(".legend"), many);
+  }
+
+  get shown() {
+    return !this.section.hidden;
+  }
+
+  /** Say something of what is under the cursor, in the place of the line that says what to see. */
+  tell(text) {
+    this.what.hidden = text !== "";
+    this.read.hidden = text === "";
+    this.read.textContent = text;
+  }
+
+  #legend(list, many) {
+    for (const entry of SERIES[this.id].legend) {
+      const item = document.createElement("li");
+      item.dataset.series = entry.id;
+      const swatch = document.createElementNS("http://www.w3.org/2000/svg", "svg");
+      swatch.setAttribute("class", "swatch");
+      swatch.setAttribute("aria-hidden", "true");
+      const box = document.createElementNS("http://www.w3.org/2000/svg", "rect");
+      box.setAttribute("width", "100%");
+      box.setAttribute("height", "100%");
+      swatch.append(box);
+      swatch.toggleAttribute("hidden", entry.name === null); // counted, but not drawn
+      const words = document.createElement("span");
+      words.textContent = entry.label;
+      item.append(swatch, words);
+      const outputs = this.plots.map((plot) => {
+        const output = document.createElement("output");
+        if (many) {
+          const run = document.createElement("span");
+          run.className = "quiet";
+          run.textContent = plot.run.label;
+          item.append(run);
+        }
+        item.append(output);
+        return output;
+      });
+      list.append(item);
+      this.outputs.push({ entry, item, box, outputs });
+    }
+  }
+
+  /** Say the values at a moment, or of the whole window when `t` is null. */
+  values(t) {
+    for (const { entry, outputs } of this.outputs) {
+      this.plots.forEach((plot, i) => {
+        const w = plot.run.window;
+        let value = null;
+        if (w && t === null) value = entry.all(w);
+        else if (w && t >= w.x0 && t < w.x0 + w.dx * w.px) value = entry.at(w, Math.floor((t - w.x0) / w.dx));
+        outputs[i].textContent = figure(value);
+      });
+    }
+  }
+
+  place() {
+    const height = Math.max(...this.plots.map((plot) => this.#height(plot.run.window, plot.run)));
+    for (const plot of this.plots) plot.place(height);
+  }
+
+  #height(w, run) {
+    if (this.id === "heat") return w?.heat ? Math.min(256, Math.max(64, w.heat.rows)) : 128;
+    if (this.id === "lanes") return w?.lanes ? rowHeight(w.lanes.pages.length) * Math.max(3, w.lanes.pages.length) : 160;
+    return this.id === "swaps" && !run.swaps ? EMPTY_HEIGHT : SERIES[this.id].height;
+  }
+
+  async draw(axis, view) {
+    this.place();
+    if (this.id === "heat") await this.#heat(axis, view);
+    else if (this.id === "lanes") await this.#lanes(axis, view);
+    else await this.#lines(axis, view);
+  }
+
+  async #lines(axis, view) {
+    const kind = SERIES[this.id];
+    const windows = this.plots.map((plot) => plot.run.window);
+    const words = this.plots.map((plot, i) => (windows[i] ? kind.empty(windows[i], plot.run) : ""));
+    const nothing = words.every(Boolean);
+    const high = Math.max(...windows.map((w) => (w ? kind.high(w) : 0)));
+    const axes = { yaxis: nothing ? { showticklabels: false, showgrid: false, range: [0, 1] } : upTo(high) };
+    if (kind.low && !nothing) {
+      const low = Math.max(1, ...windows.map((w) => (w ? kind.low(w) : 0)));
+      axes.yaxis.domain = [0.54, 1];
+      axes.yaxis2 = { range: [-low * 1.1, low * 1.1], domain: [0, 0.46], anchor: "x", zeroline: true, nticks: 3, ...(low <= 2 ? { dtick: 1 } : {}) };
+    }
+    for (const [i, plot] of this.plots.entries()) {
+      plot.draw.setAttribute("aria-label", `${this.title}, run ${plot.run.label}`);
+      await plot.paint(axis, windows[i] && !nothing ? kind.traces(windows[i]) : [], axes, plot.box.height);
+      plot.say(words[i]);
+    }
+    for (const { entry, item, box } of this.outputs) {
+      if (entry.name) box.setAttribute("fill", colour(entry.name));
+      if (entry.id === "chosen") {
+        item.hidden = view.queue === null;
+        item.querySelector("span").textContent = `queue ${view.queue}`;
+      }
+    }
+  }
+
+  async #heat(axis, view) {
+    const most = Math.max(1, ...this.plots.map((plot) => (plot.run.heatMost = Math.max(plot.run.heatMost ?? 0, plot.run.window?.heat?.max ?? 0))));
+    const table = rampWords();
+    for (const plot of this.plots) {
+      const heat = plot.run.window?.heat;
+      if (!heat) continue;
+      plot.picture = unpack(heat.z);
+      paintHeat(plot.canvas, plot.picture, most, table);
+      const height = plot.box.height;
+      const last = heat.rows * heat.fold;
+      const axes = { xaxis: { showgrid: false }, yaxis: { range: [last, 0], showgrid: false, tickformat: "d", nticks: 5 } };
+      plot.draw.setAttribute("aria-label", `${this.title}, run ${plot.run.label}; the longest queue seen held ${heat.max}`);
+      await plot.paint(axis, [], axes, height);
+      plot.say(heat.max ? "" : "No task sat in a queue in this window.");
+      plot.frame(view.queue === null ? null : Math.floor(view.queue / heat.fold), heat.rows);
+    }
+    this.#ramp(most);
+  }
+
+  #ramp(most) {
+    const ramp = this.section.querySelector(".ramp");
+    ramp.style.background = `linear-gradient(to right, ${rampStops().join(", ")})`;
+    this.section.querySelector(".ramp-most").textContent = figure(most);
+  }
+
+  async #lanes(axis, view) {
+    const table = stateWords(this.setup.states.map((state) => state.colour));
+    for (const plot of this.plots) {
+      const lanes = plot.run.window?.lanes;
+      if (!lanes) continue;
+      plot.picture = unpack(lanes.z);
+      paintStates(plot.canvas, plot.picture, table);
+      plot.draw.setAttribute("aria-label", `${this.title}, run ${plot.run.label}: ${lanes.pages.length} pages; each is a button before the picture`);
+      const axes = { xaxis: { showgrid: false }, yaxis: { range: [lanes.pages.length, 0], showgrid: false, showticklabels: false } };
+      await plot.paint(axis, [], axes, plot.box.height);
+      plot.say(lanes.pages.length ? "" : "No page was touched by this run so far.");
+      this.#names(plot, lanes, view);
+      plot.frame(view.page === null ? null : lanes.pages.indexOf(view.page), lanes.pages.length);
+    }
+  }
+
+  /** The pages as buttons, one tab stop for all: arrows go up and down, Enter opens the page. */
+  #names(plot, lanes, view) {
+    const key = `${lanes.pages.join(" ")} ${plot.box.width}`;
+    if (plot.namesKey !== key) {
+      plot.namesKey = key;
+      plot.names?.remove();
+      plot.names = document.createElement("div");
+      plot.names.className = "lane-names";
+      plot.names.setAttribute("role", "group");
+      plot.names.setAttribute("aria-label", "Pages, one button each; arrow up and down move, Enter opens");
+      const row = plot.box.height / Math.max(3, lanes.pages.length);
+      const every = Math.ceil(11 / row);
+      lanes.pages.forEach((page, i) => {
+        const button = document.createElement("button");
+        button.type = "button";
+        button.dataset.page = String(page);
+        button.tabIndex = i ? -1 : 0;
+        const label = lanes.labels[i] ?? String(page);
+        button.setAttribute("aria-label", `Page ${label}`);
+        button.title = label;
+        button.textContent = i % every ? "" : label.split(" ")[0];
+        Object.assign(button.style, { top: `${6 + i * row}px`, height: `${row}px` });
+        plot.names.append(button);
+      });
+      plot.names.style.width = `${leftOf(plot.box.width)}px`;
+      plot.names.addEventListener("keydown", (event) => roam(event, plot.names));
+      plot.root.append(plot.names);
+    }
+    for (const button of plot.names.children) button.setAttribute("aria-pressed", String(Number(button.dataset.page) === view.page));
+  }
+
+  /** What the cell under a point says, for the line beside the heading. */
+  cell(plot, t, y) {
+    const w = plot.run.window;
+    if (!w || !plot.picture?.rows || t < w.x0) return "";
+    const row = Math.min(plot.picture.rows - 1, Math.floor(y * plot.picture.rows));
+    const column = Math.min(plot.picture.columns - 1, Math.floor(((t - w.x0) / (w.dx * w.px)) * plot.picture.columns));
+    const value = plot.picture.cells[row * plot.picture.columns + column];
+    if (this.id === "heat") {
+      const first = row * w.heat.fold;
+      const name = w.heat.fold > 1 ? `queues ${first} to ${first + w.heat.fold - 1}` : `queue ${first}`;
+      return `${name}: longest ${value}`;
+    }
+    return `${w.lanes.labels[row]}: ${value === 255 ? "not reached" : this.setup.states[value].words}`;
+  }
+}
+
+function rowHeight(rows) {
+  return rows <= 24 ? 16 : rows <= 64 ? 13 : Math.max(3, Math.floor(832 / rows));
+}
+
+function roam(event, group) {
+  const buttons = [...group.children];
+  const at = buttons.indexOf(document.activeElement);
+  const to = { ArrowDown: at + 1, ArrowUp: at - 1, Home: 0, End: buttons.length - 1 }[event.key];
+  if (to === undefined || at < 0) return;
+  event.preventDefault();
+  event.stopPropagation();
+  const next = buttons[Math.max(0, Math.min(buttons.length - 1, to))];
+  buttons[at].tabIndex = -1;
+  next.tabIndex = 0;
+  next.focus();
+}
