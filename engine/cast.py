@@ -38,6 +38,8 @@ class Cast(BaseModel):
     pfns: list[int] | None = None
     files: list[FileName] = []
     page_files: list[int] = []
+    cached_in: int = -1
+    """Row of the file whose address every page's mapping holds when the run begins; -1: all pages begin free."""
     marks: list[str] = []
     queues: int = 0
     """Queues that the wait design has (page_wait: as many as there are pages)."""

@@ -113,7 +113,7 @@ class TimedRun:
             first_pfn=workload.first_pfn,
             page_count=workload.pages,
             files=[FileName(name="file", address=FIRST_FILE_ADDRESS)],
-            page_files=[],
+            cached_in=0 if workload.cached else -1,
             queues=workload.pages if scenario.wait.design == "page_wait" else 1 << scenario.wait.bits,
         )
 

@@ -105,6 +105,27 @@ class Group(Part):
     repeat: Annotated[int | None, Field(ge=1, le=2**31, description="times through the program; for ever if absent")] = None
 
 
+_UNDER_LOCK = {"unlock", "writeback_begin", "insert", "delete"}
+_TAKES_LOCK = {"lock", "truncate_page"}
+
+
+def _check_program(group: Group) -> None:
+    """Refuse what the kernel would answer with a BUG or with sleeping for ever."""
+    held = False
+    for op in group.program:
+        if op.op in _UNDER_LOCK and not held:
+            raise ValueError(f"group {group.name!r}: {op.op} needs the page lock: put lock before it")
+        if op.op in _TAKES_LOCK | {"wait_locked"} and held:
+            raise ValueError(f"group {group.name!r}: {op.op} while holding the lock waits for itself: unlock first")
+        if op.op == "pick" and held:
+            raise ValueError(f"group {group.name!r}: pick while holding a page lock would unlock another page: unlock first")
+        held = op.op == "lock" or (held and op.op != "unlock")
+    if held and group.repeat != 1:
+        raise ValueError(f"group {group.name!r} ends with the page locked and begins again: unlock at the end")
+    if group.repeat is None and not any(op.op in ("think", "hold") for op in group.program):
+        raise ValueError(f"group {group.name!r} lets no time pass and never ends: add a think or a hold")
+
+
 class Tasks(Part):
     """A made-up workload: groups of tasks over one file's pages."""
 
@@ -168,6 +189,7 @@ class Scenario(Part):
             if total > TASKS_MAX:
                 raise ValueError(f"{total} tasks in all groups; the limit is {TASKS_MAX}: use fewer")
             for group in self.workload.groups:
+                _check_program(group)
                 for op in group.program:
                     if isinstance(op, Pick) and op.first + (op.count or 1) > self.workload.pages:
                         raise ValueError(

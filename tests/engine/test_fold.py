@@ -1,0 +1,90 @@
+"""The log is complete: folding a prefix of it gives the engine's pages, tasks and queues at that instant."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from engine.events import NONE
+from engine.kernels import KERNELS
+from engine.mm.mapping import page_wait_row, tagged
+from engine.play import TimedRun, cut_batch
+from engine.state import EVENTS, World
+from engine.timed import run_batch
+from tests.worlds import fold, scenario, start_of
+
+OPS = st.sampled_from(
+    [
+        "lock hold:50 unlock",
+        "lock dirty writeback_begin unlock think:30 writeback_end",
+        "lock insert hold:10 unlock",
+        "lock delete unlock",
+        "wait_locked",
+        "wait_writeback",
+        "lookup think:20 put",
+        "truncate_page",
+        "writeback_end",
+        "dirty",
+    ]
+)
+PROGRAMS = st.lists(OPS, min_size=1, max_size=4).map(lambda ops: " ".join(f"think:100 pick {op}" for op in ops))
+
+
+def queue_of(w: World, row: int) -> list[int]:
+    """Return the tasks on a list, in order, bookmarks left out."""
+    tasks, entry = [], w.lists.head[row]
+    while entry != NONE:
+        if entry < w.rules.n_tasks:
+            tasks.append(entry)
+        entry = w.entries.next[entry]
+    return tasks
+
+
+def engine_queues(w: World) -> dict[int, list[list[int]]]:
+    """Return queue number, as events show it -> its lists' tasks (a page_wait has a list for each bit)."""
+    queues: dict[int, list[list[int]]] = {}
+    for row in range(w.lists.head.array.size):
+        if tasks := queue_of(w, row):
+            shown = row if w.rules.design == 0 else w.waits.page[row // 3]
+            queues.setdefault(shown, []).append(tasks)
+    return queues
+
+
+@settings(max_examples=120, deadline=None)
+@given(
+    programs=st.lists(PROGRAMS, min_size=2, max_size=5),
+    kernel=st.sampled_from([*KERNELS]),
+    design=st.sampled_from(["hashed", "page_wait"]),
+    bits=st.sampled_from([1, 8]),
+    costs=st.sampled_from(["ideal", "estimate"]),
+    cpus=st.sampled_from([0, 2]),
+    seed=st.integers(0, 2**32),
+    cuts=st.lists(st.integers(1, 40), min_size=1, max_size=12),
+)
+def test_given_any_run_when_its_log_is_folded_then_that_is_the_engines_state(
+    programs: list[str], kernel: str, design: str, bits: int, costs: str, cpus: int, seed: int, cuts: list[int]
+) -> None:
+    more: dict[str, Any] = {"costs": {"preset": costs}, "machine": {"cpus": cpus}, "seed": seed}
+    crowd = [f"20*20/{program}" for program in programs]
+    run = TimedRun(scenario(*crowd, kernel=kernel, design=design, bits=bits, pages=4, **more))
+    w = run.world
+    state = start_of(run.cast)
+    for cut in cuts:
+        run_batch(w, w.clock[EVENTS] + cut, 2**42)
+        fold(cut_batch(w), state)
+        for row in range(4):
+            page = state.page(row)
+            assert (page.flags, page.mapping) == (w.pages.flags[row], w.pages.mapping[row])
+            assert page.refcount in (None, w.pages.refcount[row])
+            assert page.saved_mapping == (w.waits.base[page_wait_row(page.mapping)] if tagged(page.mapping) else None)
+        lists = engine_queues(w)
+        assert state.queues.keys() == lists.keys()
+        for queue, waiters in state.queues.items():
+            bits_waited = sorted({waiter.bit for waiter in waiters})
+            by_bit = [[waiter.task for waiter in waiters if waiter.bit == bit] for bit in bits_waited]
+            assert lists[queue] == (by_bit if design == "page_wait" else [[waiter.task for waiter in waiters]])
+        queued = {task for tasks in lists.values() for line in tasks for task in line}
+        assert state.waiting.keys() == queued
+        assert state.finished == {task for task in range(w.rules.n_tasks) if w.tasks.state[task] == 3}

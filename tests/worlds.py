@@ -1,0 +1,88 @@
+"""Worlds for tests: small scenarios drawn in one line, and their story told event by event."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from engine.cast import Cast
+from engine.events import Batch, Kind
+from engine.fold import Folded, Page, fold
+from engine.play import TimedRun
+from engine.scenario import Scenario
+from engine.schedule import enabled, play_schedule, step_name, step_once
+from engine.state import World
+
+IDEAL_NO_LATENCY = {"wake_latency_ns": 0}
+
+
+def scenario(*programs: str, design: str = "hashed", kernel: str = "4.16", **more: Any) -> Scenario:
+    """Return a scenario with one task a program; a program is operations, "lock hold:10 unlock", numbers are means in ns.
+
+    "3/lock unlock" runs three times instead of once; "150*lock" stands for 150 such tasks.
+    """
+    groups = []
+    for i, text in enumerate(programs):
+        tasks, _, rest = text.rpartition("*")
+        times, _, ops = rest.rpartition("/")
+        groups.append({"name": f"t{i}", "tasks": int(tasks or 1), "repeat": int(times or 1), "program": [_op(op) for op in ops.split()]})
+    workload = {"kind": "tasks", "pages": more.pop("pages", 1), "groups": groups, "cached": more.pop("cached", True)}
+    wait = {"design": design, "bits": more.pop("bits", 8)}
+    return Scenario.model_validate({"name": "test", "kernel": kernel, "wait": wait, "workload": workload, **more})
+
+
+def _op(text: str) -> dict[str, Any]:
+    name, _, number = text.partition(":")
+    if name in ("think", "hold"):
+        return {"op": name, "mean_ns": int(number or 1000)}
+    if name == "pick":
+        return {"op": name, "zipf": 0.0, **({"first": int(number), "count": 1} if number else {})}
+    return {"op": name}
+
+
+class Stage:
+    """A world whose steps the test takes by hand. Tasks are numbered in the order of the programs."""
+
+    def __init__(self, *programs: str, **more: Any) -> None:
+        self.run = TimedRun(scenario(*programs, **more))
+        self.world: World = self.run.world
+        self.batches: list[Batch] = []
+
+    def play(self, schedule: str) -> list[str]:
+        """Take one step of each task named, "0 0 1"; return what happened, as words."""
+        batch = play_schedule(self.world, [int(task) for task in schedule.split()])
+        self.batches.append(batch)
+        return story(batch)
+
+    def until(self, task: int, step: str) -> list[str]:
+        """Take steps of one task until it stands before the step named, or cannot move."""
+        told: list[str] = []
+        for _ in range(10_000):
+            if step_name(self.world, task) == step or not enabled(self.world, task):
+                return told
+            told += self.play(str(task))
+        raise AssertionError(f"task {task} never comes to {step}")
+
+    def sleep(self, task: int) -> list[str]:
+        """Take steps of one task until it sleeps or has finished."""
+        return self.until(task, "-")
+
+    def folded(self) -> Folded:
+        """Return the state that the events so far tell of."""
+        state = start_of(self.run.cast)
+        for batch in self.batches:
+            fold(batch, state)
+        return state
+
+
+def start_of(cast: Cast) -> Folded:
+    """Return the state before the first event."""
+    mapping = cast.files[cast.cached_in].address if cast.cached_in >= 0 else 0
+    return Folded(pages_at_start=Page(mapping=mapping))
+
+
+def story(batch: Batch) -> list[str]:
+    """Return "task kind" for each event."""
+    return [f"{task} {Kind(kind).name}" for task, kind in zip(batch.task.tolist(), batch.kind.tolist(), strict=True)]
+
+
+__all__ = ["Stage", "enabled", "scenario", "start_of", "step_name", "step_once", "story"]
