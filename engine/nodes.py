@@ -1,12 +1,12 @@
 """What a summary of consecutive events holds: series in bins of time, and which queues and pages were touched when.
 
 A node speaks for the time from the last event before it (`t0`; 0 for the first) to its own last event (`t1`), so that
-nodes stand side by side without gaps. Bin i of n covers edges(t0, t1, n)[i] to the next edge; the last one includes t1.
+nodes stand side by side without gaps. Their bins cut that time as engine.raster.bin_edges does; the last includes t1.
 """
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,13 +19,7 @@ HEAT_ROWS = 256
 """Rows of the heat map at most: queue q of n lies in row q if n <= 256, else in row q * 256 // n."""
 
 Words = NDArray[np.int64]
-
-
-def edges(t0: int, t1: int, bins: int) -> Words:
-    """Return the bins + 1 edges that cut t0..t1 into equal parts, rounded down to whole ns; no product overflows."""
-    step, rest = divmod(t1 - t0, bins)
-    places = np.arange(bins + 1, dtype=np.int64)
-    return t0 + step * places + rest * places // bins
+Ints = NDArray[Any]
 
 
 def heat_rows(queues: int) -> int:
@@ -59,15 +53,16 @@ class Cells(NamedTuple):
     What was there when the bin began counts too. A key without a cell in a bin kept its last value.
     """
 
-    keys: Words
+    keys: Ints
     """Distinct keys, rising, shape (k,)."""
-    counts: Words
+    counts: Ints
     """Cells of each key, shape (k,)."""
-    bins: Words
+    bins: Ints
     """Shape (cells,)."""
-    low: Words
-    high: Words
-    last: Words
+    low: Ints
+    """Queues only; no values for pages."""
+    high: Ints
+    last: Ints
 
 
 class Node(NamedTuple):
@@ -76,10 +71,10 @@ class Node(NamedTuple):
     t0: int
     t1: int
     first_seq: int
-    count: int
+    events: int
     bins: int
     series: Series
-    heat: Words
+    heat: NDArray[np.int32]
     """Longest queue of each row in each bin, shape (rows, bins)."""
     queues: Cells
     lanes: Cells

@@ -1,0 +1,171 @@
+"""Sixteen nodes of the summary tree made one. Run by the worker as it plays: the cells, of which there are many, are
+merged in compiled code.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from engine.jit import jit
+from engine.nodes import Cells, Ints, Node, Series, Words
+from engine.raster import bin_edges, bin_instants, column_of, overlaps, shared, stable_order
+
+FAN = 16
+"""Children of a node."""
+SERIES_BINS = 512
+CELL_BINS = 64
+KEYS_MAX = 4096
+"""Queues and pages that a node above the second level keeps: those with most cells."""
+
+
+@jit
+def _count(cells: Any, starts: Any, stops: Any) -> int:
+    """Return how many cells those of a child may become: one for each bin of the parent that they meet."""
+    total = 0
+    for i in range(len(cells)):
+        bin = cells[i]
+        total += stops[bin] - starts[bin] + 1
+    return total
+
+
+@jit
+def _add(out: Any, n: int, where: Any, child: Cells, starts: Any, stops: Any) -> int:
+    """Add a child's cells to out's columns (key, bin, high, last, low) behind row n. Returns the new n.
+
+    where[key] is one more than the row of the key's newest cell, 0 if it has none yet.
+    """
+    at = 0
+    for k in range(len(child.keys)):
+        key = child.keys[k]
+        for _ in range(child.counts[k]):
+            low, high = child.low[at], child.high[at]
+            for bin in range(starts[child.bins[at]], stops[child.bins[at]] + 1):
+                row = where[key] - 1
+                if row < 0 or out[row, 1] != bin:
+                    row = n
+                    n += 1
+                    where[key] = n
+                    out[row, 0], out[row, 1] = key, bin
+                    out[row, 2], out[row, 4] = high, low
+                out[row, 2] = max(out[row, 2], high)
+                out[row, 4] = min(out[row, 4], low)
+                out[row, 3] = child.last[at]
+            at += 1
+    return n
+
+
+@jit
+def _add_heat(out: Any, heat: Any, starts: Any, stops: Any) -> None:
+    """Raise the columns of out that a child's bins meet to what the child saw there."""
+    for row in range(heat.shape[0]):
+        for bin in range(heat.shape[1]):
+            for column in range(starts[bin], stops[bin] + 1):
+                out[row, column] = max(out[row, column], heat[row, bin])
+
+
+class Merger:
+    """Makes one node of consecutive ones; keeps the room to work in."""
+
+    def __init__(self, pages: int, queues: int) -> None:
+        self._pages = np.zeros(pages, np.int32)
+        self._queues = np.zeros(queues, np.int32)
+        self._cells = np.empty((0, 5), np.int32)
+
+    def merge(self, nodes: Sequence[Node], *, keep: int | None = None) -> Node:
+        """Return the node above `nodes`; keep: how many queues and pages its cells may name, all if None."""
+        t0, t1 = nodes[0].t0, nodes[-1].t1
+        bins = max(1, min(CELL_BINS, t1 - t0))
+        into = _open(bin_edges(t0, t1, bins))
+        unknown = [node for node in nodes if not node.complete]
+        placed = [_placed(node, into) for node in nodes]
+        queues = self._merge_cells([node.queues for node in nodes], placed, self._queues)
+        lanes = self._merge_cells([node.lanes for node in nodes], placed, self._pages)
+        kept_queues = _kept(queues, [node.queues.keys for node in unknown], keep)
+        kept_lanes = _kept(lanes, [node.lanes.keys for node in unknown], keep)
+        complete = not unknown and kept_queues is queues and kept_lanes is lanes
+        heat = np.zeros((len(nodes[0].heat), bins), np.int32)
+        for node, spots in zip(nodes, placed, strict=True):
+            _add_heat(heat, node.heat, *spots)
+        total = sum(node.events for node in nodes)
+        series = _merge_series(nodes, max(1, min(SERIES_BINS, t1 - t0)))
+        return Node(t0, t1, nodes[0].first_seq, total, bins, series, heat, kept_queues, kept_lanes, complete)
+
+    def _merge_cells(
+        self, parts: Sequence[Cells], placed: Sequence[tuple[Any, Any]], where: NDArray[np.int32]
+    ) -> Cells:
+        """Return the cells of consecutive nodes in the columns where they are placed; where is all 0, and left so."""
+        lows = any(len(cells.low) for cells in parts)
+        most = sum(_count(cells.bins, *spots) for cells, spots in zip(parts, placed, strict=True))
+        if most > len(self._cells):
+            self._cells = np.empty((2 * most, 5), np.int32)
+        n = 0
+        for cells, spots in zip(parts, placed, strict=True):
+            n = _add(self._cells, n, where, cells if lows else cells._replace(low=cells.high), *spots)
+        merged = sorted_cells(self._cells[:n], lows=lows)
+        where[merged.keys] = 0
+        return merged
+
+
+def _open(cuts: Words) -> Words:
+    """Return edges whose last column holds its end too, as a node's last bin does."""
+    opened = cuts.copy()
+    opened[-1] += 1
+    return opened
+
+
+def _merge_series(nodes: Sequence[Node], bins: int) -> Series:
+    into = bin_edges(nodes[0].t0, nodes[-1].t1, bins)
+    of_node = [node.series.low.shape[1] for node in nodes]
+    instants = [bin_instants(node.t0, node.t1, n) for node, n in zip(nodes, of_node, strict=True)]
+    first, last = (np.concatenate(parts) for parts in zip(*instants, strict=True))
+    met = overlaps(first, last, _open(into))
+    columns = zip(*((s.low, s.high, s.area, s.sums) for s in (node.series for node in nodes)), strict=True)
+    low, high, area, sums = (np.concatenate(parts, axis=1) for parts in columns)
+    cuts = np.append(first, nodes[-1].t1)
+    none = np.zeros(0, np.int64)
+    return Series(
+        nodes[0].series.before,
+        nodes[-1].series.after,
+        np.minimum.reduceat(low[:, met.bins], met.starts, axis=1),
+        np.maximum.reduceat(high[:, met.bins], met.starts, axis=1),
+        shared(into, cuts, area).astype(np.int64),
+        shared(into, cuts, sums).astype(np.int64),
+        none,
+        none,
+    )
+
+
+def _placed(node: Node, into: Words) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    """Return the first and the last column of `into` that each bin of the node's cells meets."""
+    first, last = bin_instants(node.t0, node.t1, node.bins)
+    return column_of(into, first), column_of(into, last)
+
+
+def sorted_cells(cells: NDArray[Any], *, lows: bool) -> Cells:
+    """Return cells, rows of (key, bin, high, last, low) by rising bin, sorted by key and then bin."""
+    order = stable_order(cells[:, 0])
+    keys = cells[:, 0][order]
+    firsts = np.flatnonzero(np.diff(keys, prepend=-1))
+    bins, high, last = (cells[:, i][order] for i in (1, 2, 3))
+    low = cells[:, 4][order] if lows else np.zeros(0, cells.dtype)
+    return Cells(keys[firsts], np.diff(firsts, append=len(keys)), bins, low, high, last)
+
+
+def _kept(cells: Cells, known: Sequence[Words], keep: int | None) -> Cells:
+    """Return the cells of the keys that may stay: those that every incomplete child knew, at most `keep` of them."""
+    stays = np.ones(len(cells.keys), np.bool_)
+    for keys in known:
+        stays &= np.isin(cells.keys, keys, assume_unique=True)
+    if keep is not None and stays.sum() > keep:
+        busiest = np.lexsort((cells.keys, -cells.counts * stays))[:keep]
+        stays[:] = False
+        stays[busiest] = True
+    if stays.all():
+        return cells
+    mask = np.repeat(stays, cells.counts)
+    low = cells.low[mask] if len(cells.low) else cells.low
+    return Cells(cells.keys[stays], cells.counts[stays], cells.bins[mask], low, cells.high[mask], cells.last[mask])

@@ -1,0 +1,85 @@
+"""Bins of time onto columns of time: what a pixel column shows of the bins that it overlaps.
+
+Columns and bins are given by their edges, whole ns, rising. A column holds the instants from its edge up to the next
+edge, which is the next column's. A bin's extremes go to every column that holds one of its instants, so that no peak is
+ever lost; its integrals are shared out by time.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+Words = NDArray[np.int64]
+Ints = NDArray[Any]
+
+
+class Overlaps(NamedTuple):
+    """Pairs of a bin and a column that share an instant, by rising column."""
+
+    bins: NDArray[np.intp]
+    starts: NDArray[np.intp]
+    """Where in `bins` the pairs of each column named in `columns` begin."""
+    columns: NDArray[np.intp]
+    """The columns that share an instant with any bin, rising."""
+
+
+def column_of(edges: Words, times: Words) -> NDArray[np.intp]:
+    """Return the column that holds each instant: -1 before the first, len(edges) - 1 from the last edge on."""
+    return np.searchsorted(edges, times, "right") - 1
+
+
+def overlaps(first: Words, last: Words, edges: Words) -> Overlaps:
+    """Return which columns the bins meet; first and last are each bin's first and last instants, both rising."""
+    start = column_of(edges, first)
+    stop = column_of(edges, last)
+    n = len(edges) - 1
+    np.clip(start, 0, n, out=start)
+    np.clip(stop, -1, n - 1, out=stop)
+    width = np.maximum(stop - start + 1, 0)
+    pairs = np.repeat(np.arange(len(first)), width)
+    before = np.cumsum(width) - width
+    columns = np.arange(len(pairs)) - before[pairs] + start[pairs]
+    starts = np.flatnonzero(np.diff(columns, prepend=-1))
+    return Overlaps(pairs, starts, columns[starts])
+
+
+def shared(edges: Words, bin_edges: Words, amounts: NDArray[Any]) -> NDArray[np.float64]:
+    """Return how much of the amounts, spread evenly over their bins, falls between the edges; shape (..., columns).
+
+    amounts has shape (..., bins), bin_edges (bins + 1,). Whole numbers stay whole: the running sum is rounded, so the
+    columns that cover all bins hold all of it.
+    """
+    total = np.zeros((*amounts.shape[:-1], amounts.shape[-1] + 1))
+    np.cumsum(amounts, axis=-1, out=total[..., 1:])
+    rows = total.reshape(-1, total.shape[-1])
+    at_edges = np.array([np.interp(edges, bin_edges, row) for row in rows])
+    parts: NDArray[np.float64] = np.diff(np.rint(at_edges))
+    return parts.reshape(*amounts.shape[:-1], len(edges) - 1)
+
+
+def bin_edges(t0: int, t1: int, bins: int) -> Words:
+    """Return the bins + 1 edges that cut t0..t1 into equal parts, rounded down to whole ns; no product overflows."""
+    step, rest = divmod(t1 - t0, bins)
+    places = np.arange(bins + 1, dtype=np.int64)
+    return t0 + step * places + rest * places // bins
+
+
+def bin_instants(t0: int, t1: int, bins: int) -> tuple[Words, Words]:
+    """Return the first and the last instant of each bin of a node: the last bin holds t1 itself."""
+    cuts = bin_edges(t0, t1, bins)
+    last = np.maximum(cuts[1:] - 1, cuts[:-1])
+    last[-1] = t1
+    return cuts[:-1], last
+
+
+def stable_order(values: Ints) -> NDArray[np.intp]:
+    """Return the stable order of numbers 0..2^32-1: by radix, two bytes at a time, four times as fast as comparing."""
+    low = values.astype(np.uint16)
+    order = np.argsort(low, kind="stable")
+    if len(values) and int(values.max()) >> 16:
+        high = (values >> 16).astype(np.uint16)
+        order = order[np.argsort(high[order], kind="stable")]
+    return order

@@ -1,0 +1,248 @@
+"""Made-up event logs that are valid, and what holds after each of their events, computed the plain way."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from engine.cast import Cast, FileName, TaskName
+from engine.events import (
+    BATCH,
+    COLUMNS,
+    NONE,
+    PG_DIRTY,
+    PG_LOCKED,
+    PG_WAITERS,
+    PG_WRITEBACK,
+    WQ_DONE,
+    WQ_EXCLUSIVE,
+    Batch,
+    Kind,
+    PageState,
+)
+
+FILE = -0x77FF_8000_0000
+STRUCTURE = -0x77FE_0000_0000 | 1
+
+
+@dataclass
+class Page:
+    mapping: int = 0
+    flags: int = 0
+    waiters: list[int] = field(default_factory=list)
+    swapped: bool = False
+    truncated: bool = False
+    saved: int = 0
+
+    def state(self) -> PageState:
+        if self.truncated:
+            return PageState.truncated
+        if self.flags >> PG_WRITEBACK & 1:
+            return PageState.writeback
+        if self.swapped:
+            return PageState.swapped
+        if self.waiters:
+            return PageState.waited_on
+        if self.flags >> PG_LOCKED & 1:
+            return PageState.locked
+        if self.flags >> PG_DIRTY & 1:
+            return PageState.dirty
+        return PageState.clean if self.mapping else PageState.free
+
+
+@dataclass
+class After:
+    """What holds after an event; queues are those that are not empty."""
+
+    gauges: tuple[int, int, int, int]
+    queues: dict[int, int]
+    state: tuple[int, int] | None
+    """Page and its state, where the event is about a page."""
+    words: tuple[int, int] | None
+    """That page's mapping and flags."""
+
+
+class Log:
+    """A random log of `count` events over few pages, so that everything meets everything."""
+
+    def __init__(
+        self,
+        seed: int,
+        count: int,
+        *,
+        pages: int = 12,
+        tasks: int = 20,
+        queues: int | None = 8,
+        gap: int = 50,
+        truth: bool = True,
+    ) -> None:
+        """queues None: a queue a page, with swaps, as page_wait has it; gap: the longest pause in ns; truth: whether
+        to note what holds after each event."""
+        self._truth = truth
+        self._random = random.Random(seed)
+        self.cast = Cast(
+            tasks=[TaskName(name=f"t-{i}", pid=100 + i) for i in range(tasks)],
+            first_pfn=0x1000,
+            page_count=pages,
+            files=[FileName(name="file", address=FILE)],
+            page_files=[0] * (pages // 2),
+            queues=pages if queues is None else queues,
+        )
+        self._swaps = queues is None
+        self._pages = [Page(FILE if i < pages // 2 else 0) for i in range(pages)]
+        self._queues: dict[int, int] = {}
+        self._waiting: dict[int, int] = {}
+        self._gap = gap
+        self._time = 0
+        self.rows: list[tuple[int, int, int, int, int, int, int]] = []
+        self.after: list[After] = []
+        while len(self.rows) < count:
+            if self._random.random() < 0.7:
+                self._time += self._random.randrange(gap + 1)
+            self._step()
+        del self.rows[count:], self.after[count:]
+
+    def batch(self) -> Batch:
+        columns = zip(*self.rows, strict=True)
+        return Batch(0, *(np.array(c, dtype) for c, (_, dtype) in zip(columns, COLUMNS, strict=True)))
+
+    def batches(self, size: int = BATCH) -> list[Batch]:
+        whole = self.batch()
+        return [whole.cut(i, min(i + size, len(whole))) for i in range(0, len(whole), size)]
+
+    def _queue_of(self, page: int) -> int:
+        return page if self._swaps else page * 7 % self.cast.queues
+
+    def _say(self, kind: Kind, task: int, page: int, a: int, b: int) -> None:
+        self.rows.append((self._time, int(kind), task % 4, task, page, a, b))
+        if not self._truth:
+            return
+        lengths = [n for n in self._queues.values() if n]
+        waiters = sum(len(p.waiters) for p in self._pages)
+        swapped = sum(p.swapped for p in self._pages)
+        gauges = (waiters, max(lengths, default=0), len(lengths), swapped)
+        here = None if page == NONE else self._pages[page]
+        self.after.append(
+            After(
+                gauges,
+                {q: n for q, n in self._queues.items() if n},
+                None if here is None else (page, int(here.state())),
+                None if here is None else (here.mapping, here.flags),
+            )
+        )
+
+    def _step(self) -> None:
+        number = self._random.randrange(len(self._pages))
+        page, task = self._pages[number], self._random.randrange(len(self.cast.tasks))
+        choices = (
+            self._lock, self._wait, self._wait, self._wake, self._wake, self._leave, self._cache, self._writeback,
+            self._dirty, self._other,
+        )  # fmt: skip
+        self._random.choice(choices)(number, page, task)
+
+    def _lock(self, number: int, page: Page, task: int) -> None:
+        page.flags ^= 1 << PG_LOCKED
+        locked = page.flags >> PG_LOCKED & 1
+        length = self._queues.get(self._queue_of(number), 0)
+        self._say(Kind.page_locked if locked else Kind.page_unlocked, task, number, page.flags, length)
+
+    def _wait(self, number: int, page: Page, task: int) -> None:
+        if task in self._waiting:
+            return
+        queue = self._queue_of(number)
+        if self._swaps and not page.waiters:
+            page.saved, before = page.mapping, page.mapping
+            page.mapping, page.swapped = STRUCTURE + 64 * number, True
+            self._say(Kind.mapping_swapped, task, number, before, page.mapping)
+        page.waiters.append(task)
+        page.flags |= 1 << PG_WAITERS
+        self._waiting[task] = number
+        self._queues[queue] = self._queues.get(queue, 0) + 1
+        self._say(Kind.waiter_queued, task, number, queue, self._queues[queue] | WQ_EXCLUSIVE << 40)
+
+    def _take(self, page: Page, number: int, task: int, kind: Kind, flags: int) -> None:
+        queue = self._queue_of(number)
+        page.waiters.remove(task)
+        del self._waiting[task]
+        self._queues[queue] -= 1
+        if kind is Kind.waiter_woken and flags & WQ_DONE:
+            page.flags |= 1 << PG_LOCKED
+        self._say(kind, task, number, queue, self._queues[queue] | flags << 40)
+
+    def _restore(self, number: int, page: Page, task: int) -> None:
+        if self._swaps and not page.waiters:
+            before, page.mapping, page.swapped = page.mapping, page.saved, False
+            self._say(Kind.mapping_restored, task, number, before, page.mapping)
+
+    def _wake(self, number: int, page: Page, task: int) -> None:
+        if not page.waiters:
+            return
+        strangers = self._random.randrange(5)
+        woken = page.waiters[0]
+        flags = WQ_EXCLUSIVE | (WQ_DONE if self._random.random() < 0.3 else 0)
+        self._take(page, number, woken, Kind.waiter_woken, flags)
+        cleared = not page.waiters
+        if cleared:
+            page.flags &= ~(1 << PG_WAITERS)
+        other = self._random.randrange(2)
+        a = self._queue_of(number) | cleared << 36 | other << 40
+        self._say(Kind.walk_ended, task, number, a, strangers + other + 1 | 1 << 21 | 1 << 42)
+        self._restore(number, page, woken)
+
+    def _leave(self, number: int, page: Page, task: int) -> None:
+        if page.waiters:
+            gone = self._random.choice(page.waiters)
+            self._take(page, number, gone, Kind.waiter_left, WQ_EXCLUSIVE)
+            self._restore(number, page, gone)
+
+    def _cache(self, number: int, page: Page, task: int) -> None:
+        if page.swapped:
+            if page.saved and self._random.random() < 0.3:
+                page.truncated, page.saved = True, 0
+                self._say(Kind.page_truncated, task, number, page.mapping, page.mapping)
+        elif page.mapping:
+            page.truncated = self._random.random() < 0.5
+            kind = Kind.page_truncated if page.truncated else Kind.page_removed
+            page.mapping = 0
+            self._say(kind, task, number, FILE, 0)
+        elif self._random.random() < 0.3 and not page.waiters:
+            before, page.flags, page.truncated = page.flags, 0, False
+            self._say(Kind.page_freed, task, number, 0, before)
+        else:
+            page.mapping, page.truncated = FILE, False
+            self._say(Kind.page_inserted, task, number, FILE, number)
+
+    def _writeback(self, number: int, page: Page, task: int) -> None:
+        page.flags ^= 1 << PG_WRITEBACK
+        started = page.flags >> PG_WRITEBACK & 1
+        self._say(Kind.writeback_started if started else Kind.writeback_ended, task, number, page.flags, 0)
+
+    def _dirty(self, number: int, page: Page, task: int) -> None:
+        page.flags ^= 1 << PG_DIRTY
+        dirty = page.flags >> PG_DIRTY & 1
+        self._say(Kind.page_dirtied if dirty else Kind.page_cleaned, task, number, page.flags, 0)
+
+    def _other(self, number: int, page: Page, task: int) -> None:
+        which = self._random.randrange(4)
+        if which == 0:
+            self._say(Kind.page_pinned, task, number, 2, 0)
+        elif which == 1:
+            self._say(Kind.events_lost, NONE, NONE, self._random.choice((-1, 7)), 0)
+        elif which == 2:
+            self._say(Kind.truncate_began, task, NONE, FILE, 0)
+        elif not page.waiters and not page.swapped:
+            page.mapping, page.flags, page.truncated = FILE, 1 << PG_DIRTY, False
+            self._say(Kind.page_seen, NONE, number, page.mapping, page.flags)
+
+
+def states_at_start(cast: Cast) -> list[int]:
+    """Return the state of every page before the first event."""
+    in_file = [row < len(cast.page_files) and cast.page_files[row] >= 0 for row in range(cast.page_count)]
+    return [int(PageState.clean if cached else PageState.free) for cached in in_file]
+
+
+def as_rows(batch: Batch) -> Iterator[tuple[int, ...]]:
+    return zip(*(column.tolist() for column in batch[1:]), strict=True)

@@ -1,0 +1,105 @@
+"""The codec of events: whatever goes in comes out, and damage only ever raises Damaged."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from app.chunks import COUNT_MAX, decode, decode_what, encode
+from app.packing import DIGEST, pack, seal, unpack, unseal
+from engine.errors import Damaged
+from engine.events import COLUMNS, Batch
+from tests.app.synthetic import Log
+
+WORD = st.integers(-(2**63), 2**63 - 1)
+
+
+@st.composite
+def batches(draw: st.DrawFn) -> Batch:
+    """Any columns at all: mostly alike, as events are, or any bits."""
+    n = draw(st.integers(1, 200))
+    columns = []
+    for _, kind in COLUMNS:
+        dtype = np.dtype(kind)
+        info = np.iinfo(dtype)
+        values = st.one_of(st.integers(0, 3), st.integers(int(info.min), int(info.max)))
+        columns.append(np.array(draw(st.lists(values, min_size=n, max_size=n)), dtype))
+    return Batch(draw(st.integers(0, 2**62)), *columns)
+
+
+def same(one: Batch, other: Batch) -> bool:
+    alike = (a.dtype == b.dtype and np.array_equal(a, b) for a, b in zip(one[1:], other[1:], strict=True))
+    return one.first_seq == other.first_seq and all(alike)
+
+
+@settings(max_examples=60, deadline=None)
+@given(batches())
+def test_given_any_events_when_stored_then_they_come_back_exactly(batch: Batch) -> None:
+    data = encode(batch)
+    assert same(decode(data), batch)
+    what = decode_what(data)
+    assert np.array_equal(what.time, batch.time)
+    assert np.array_equal(what.b, batch.b)
+
+
+def test_a_full_chunk_of_a_made_up_run_comes_back_exactly() -> None:
+    batch = Log(1, COUNT_MAX, pages=200, tasks=100, queues=32, truth=False).batch()
+    data = encode(batch)
+    assert same(decode(data), batch)
+    assert len(data) < 6.5 * len(batch), "such a log, with every kind in it, packs to about six bytes an event"
+
+
+def test_more_events_than_a_chunk_holds_are_refused() -> None:
+    batch = Log(1, 10).batch()
+    with pytest.raises(AssertionError, match="a chunk of 0 events"):
+        encode(batch.cut(0, 0))
+
+
+CHUNK = encode(Log(3, 300, truth=False).batch())
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.data())
+def test_given_damaged_bytes_when_read_then_only_damaged_is_raised(data: st.DataObject) -> None:
+    whole = bytearray(CHUNK)
+    for _ in range(data.draw(st.integers(1, 4))):
+        whole[data.draw(st.integers(0, len(whole) - 1))] = data.draw(st.integers(0, 255))
+    cut = data.draw(st.integers(0, len(whole)))
+    for damaged in (bytes(whole), bytes(whole[:cut])):
+        try:
+            batch = decode(damaged)
+        except Damaged:
+            continue
+        assert len(batch) == len(batch.time), "what can be read has whole columns"
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.binary(min_size=1, max_size=400), st.data())
+def test_a_block_is_only_taken_where_and_as_it_was_stored(raw: bytes, data: st.DataObject) -> None:
+    block = seal("run a, chunk 1", raw)
+    assert unseal("run a, chunk 1", block) == raw
+    with pytest.raises(Damaged, match="chunk 2"):
+        unseal("run a, chunk 2", block)
+    flipped = bytearray(block)
+    bit = data.draw(st.integers(0, 8 * len(block) - 1))
+    flipped[bit // 8] ^= 1 << bit % 8
+    with pytest.raises(Damaged):
+        unseal("run a, chunk 1", bytes(flipped))
+    with pytest.raises(Damaged):
+        unseal("run a, chunk 1", block[: data.draw(st.integers(0, DIGEST + len(raw) - 1))])
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(st.lists(st.one_of(st.integers(0, 300), WORD), max_size=30), max_size=8))
+def test_packed_arrays_come_back_with_their_values(arrays: list[list[int]]) -> None:
+    back = unpack(b"TEST", 1, pack(b"TEST", 1, [np.array(values, np.int64) for values in arrays]))
+    assert [part.tolist() for part in back] == arrays
+
+
+def test_packed_arrays_of_another_kind_or_version_are_refused() -> None:
+    data = pack(b"TEST", 1, [np.arange(3)])
+    for magic, version in ((b"REST", 1), (b"TEST", 2)):
+        with pytest.raises(Damaged, match="another kind or version"):
+            unpack(magic, version, data)
