@@ -94,9 +94,7 @@ class Merger:
         series = _merge_series(nodes, max(1, min(SERIES_BINS, t1 - t0)))
         return Node(t0, t1, nodes[0].first_seq, total, bins, series, heat, kept_queues, kept_lanes, complete)
 
-    def _merge_cells(
-        self, parts: Sequence[Cells], placed: Sequence[tuple[Any, Any]], where: NDArray[np.int32]
-    ) -> Cells:
+    def _merge_cells(self, parts: Sequence[Cells], placed: Sequence[tuple[Any, Any]], where: Ints) -> Cells:
         """Return the cells of consecutive nodes in the columns where they are placed; where is all 0, and left so."""
         lows = any(len(cells.low) for cells in parts)
         most = sum(_count(cells.bins, *spots) for cells, spots in zip(parts, placed, strict=True))
