@@ -20,6 +20,7 @@ from app.settings import Settings
 from app.store import Store
 from app.stream import Hub
 from app.uploads import Uploads
+from app.versions import product_version
 
 V1 = "/api/v1"
 
@@ -36,7 +37,7 @@ def create_app(settings: Settings, store: Store, limits: Limits | None = None) -
 
     app = FastAPI(
         title="Folioscope",
-        version=service.product_version(),
+        version=product_version(),
         docs_url=None,
         redoc_url=None,
         redirect_slashes=False,

@@ -121,19 +121,11 @@ def path_of(place: Iterable[object], model: type[BaseModel] | None) -> str:
     """Return a place as scenario.workload.groups[0].name; pydantic's tags of unions are left out."""
     text, kinds = "", [model]
     for step in place:
+        is_tag, kinds = enter(kinds, step)
         if isinstance(step, int):
             text += f"[{step}]"
-            kinds = [item for kind in kinds for item in parts(kind) if item is not kind]
-            continue
-        name = visible(str(step), 40)
-        if (
-            model is not None
-            and any(name in tags(kind) for kind in kinds)
-            and not any(name in fields(kind) for kind in kinds)
-        ):
-            continue
-        text += f".{name}" if text else name
-        kinds = [inner for kind in kinds for inner in parts(fields(kind).get(name))]
+        elif not is_tag:
+            text += f".{visible(str(step), 40)}" if text else visible(str(step), 40)
     return text
 
 
@@ -141,13 +133,21 @@ def names_at(model: type[BaseModel], place: Iterable[object]) -> set[str]:
     """Return the names of the fields that are known at a place of a model's JSON."""
     kinds: list[Any] = [model]
     for step in place:
-        if isinstance(step, int):
-            kinds = [item for kind in kinds for item in parts(kind) if item is not kind]
-        elif any(step in fields(kind) for kind in kinds):
-            kinds = [inner for kind in kinds for inner in parts(fields(kind).get(str(step)))]
-        else:  # the tag of a union: only the members that carry it
-            kinds = [kind for kind in kinds if step in tags(kind)]
+        _, kinds = enter(kinds, step)
     return {name for kind in kinds for name in fields(kind)}
+
+
+def enter(kinds: list[Any], step: object) -> tuple[bool, list[Any]]:
+    """Return whether a step of a place is the tag of a union, and what can stand behind it.
+
+    kinds are the types that can stand before it; where several models can, the tag comes first and leaves one.
+    """
+    if isinstance(step, int):
+        return False, [item for kind in kinds for item in parts(kind) if item is not kind]
+    models = [kind for kind in kinds if fields(kind)]
+    if len(models) > 1 and (tagged := [kind for kind in models if step in tags(kind)]):
+        return True, tagged
+    return False, [inner for kind in models for inner in parts(fields(kind).get(str(step)))]
 
 
 def fields(kind: Any) -> dict[str, Any]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from typing import Annotated, Literal
+from typing import Annotated, Literal, get_args
 
 from fastapi import APIRouter, Header, Query, Request, Response
 
@@ -31,7 +31,7 @@ Key = Annotated[
 ]
 Design = Literal["hashed", "page_wait"]
 Filter = Annotated[str | None, Query(min_length=1, max_length=200)]
-assert set(DESIGNS) == set(Design.__args__), "the designs of the filter are those of the table"
+assert set(get_args(Design)) == set(DESIGNS), "the designs of the filter are those of the table"
 
 
 @router.post(

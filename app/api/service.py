@@ -2,27 +2,18 @@
 
 from __future__ import annotations
 
-from importlib.metadata import PackageNotFoundError, version
-
 from fastapi import APIRouter, Request, Response
 
 from app.api.deps import problems, store_of
 from app.api.models import Health, Version
 from app.strict import StrictRoute
+from app.versions import product_version
 from engine import VERSION
 from engine.events import FORMAT as EVENT_FORMAT
 from engine.scenario import EVENTS_MAX, PAGES_MAX, TASKS_MAX, TIME_MAX_NS
 from engine.scenario import FORMAT as SCENARIO_FORMAT
 
 router = APIRouter(tags=["service"], route_class=StrictRoute)
-
-
-def product_version() -> str:
-    """Return the version that is installed, or the engine's in a checkout that is not."""
-    try:
-        return version("folioscope")
-    except PackageNotFoundError:
-        return VERSION
 
 
 @router.get("/health", responses={503: {"model": Health, "description": "degraded"}})
