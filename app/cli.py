@@ -1,0 +1,212 @@
+"""The command `folioscope`: serve, run, import, replay, list, version, warm.
+
+Every subcommand takes --json. Exit code 0: done; 1: it could not be done; 2: asked wrongly. An error is one line on
+standard error. Importing this module loads neither the engine nor the web server: each command loads what it needs.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from engine.errors import AskedWrongly, FolioscopeError
+
+app = typer.Typer(
+    add_completion=False,
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    help="Plays a kernel's page locks and waits again under competing designs, live in the browser.",
+)
+
+Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+
+
+def say(text: str) -> None:
+    """Print a line for a person, at once, where standard output may be a pipe."""
+    typer.echo(text)
+    sys.stdout.flush()
+
+
+def tell(value: Any) -> None:
+    """Print a value as one line of JSON."""
+    say(json.dumps(value, ensure_ascii=False))
+
+
+@app.command()
+def serve(
+    host: Annotated[str | None, typer.Option(help="Address to listen on; other than loopback needs a token.")] = None,
+    port: Annotated[int | None, typer.Option(min=0, max=65535, help="Port to listen on; 0 takes a free one.")] = None,
+    data: Annotated[Path | None, typer.Option(help="Folder of the database.")] = None,
+    workers: Annotated[int | None, typer.Option(min=0, max=64, help="Processes that play runs.")] = None,
+    demo: Annotated[bool, typer.Option("--demo", help="Play the demo at a pace that one can watch.")] = False,
+    access_log: Annotated[bool, typer.Option("--access-log", help="Log each request.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Start the web server and its workers; stop with Ctrl-C."""
+    from app.serving import serve as run_server
+    from app.settings import load_settings
+
+    given = {"host": host, "port": port, "data": data, "workers": workers}
+    settings = load_settings(**{name: value for name, value in given.items() if value is not None})
+    run_server(settings, demo=demo, access_log=access_log, told=tell if as_json else None, say=say)
+
+
+@app.command()
+def run(
+    scenario: Annotated[
+        str, typer.Argument(help="A preset's name, or a scenario file (.toml or .json; - reads JSON).")
+    ],
+    tag: Annotated[list[str] | None, typer.Option(help="May be repeated.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Play a scenario to its end, here, and print its seal and key figures. The run is stored like any other."""
+    from app.playing import play_here, read_scenario
+
+    result = play_here(read_scenario(scenario), tag or [], say=None if as_json else say)
+    if as_json:
+        tell(result)
+        return
+    say(f"run {result['id']}: {result['state']}, {result['events']:,} events, {result['time_ns'] / 1e6:,.3f} ms")
+    say(f"seal {result['seal']}")
+    for name, value in (result["figures"] or {}).items():
+        say(f"  {name:18} {'-' if value is None else f'{value:,}'}")
+
+
+@app.command("import")
+def import_recording(
+    file: Annotated[Path, typer.Argument(help="ftrace, trace-cmd, perf script or bpftrace text; plain, .gz or .zst.")],
+    name: Annotated[str | None, typer.Option(help="What to call it; the file's name if absent.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Import a recording of a real kernel, and print what was read, used, skipped and lost."""
+    from app.playing import import_file
+
+    row, report = import_file(file, name or file.name)
+    if as_json:
+        tell({"id": row.id, "name": row.name, "sha256": row.sha256, "report": report})
+        return
+    say(f"recording {row.id}: {report['form']}, {report['lines']:,} lines, kernel {report['kernel'] or 'not told'}")
+    for words, counts in (("used", report["used"]), ("skipped", report["skipped"])):
+        for event, count in sorted(counts.items(), key=lambda item: -item[1]):
+            say(f"  {words:8} {count:>10,}  {event}")
+    say(f"  bad lines {report['bad_lines']:,}, events lost {report['lost_events']:,}, ")
+    say(
+        f"  waits without a wake {report['waits_without_wake_count']:,}, open at the end {report['unfinished_waits']:,}"
+    )
+    for bad in report["bad"]:
+        say(f"  line {bad['line']}: {bad['why']}: {bad['text']}")
+
+
+@app.command()
+def replay(
+    recording: Annotated[str, typer.Argument(help="A recording's file, its id, or demo.")],
+    truth: Annotated[Path | None, typer.Option(help="What the kernel did, wake by wake (.csv, .gz).")] = None,
+    bits: Annotated[int, typer.Option(min=1, max=20, help="hashed: 2^bits queues.")] = 8,
+    design: Annotated[str, typer.Option(help="Wait design to replay under.")] = "hashed",
+    kernel: Annotated[str | None, typer.Option(help="Kernel profile; the recording's own if absent.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Foretell every wake-up of a recording from its input alone, and hold it against what the kernel did."""
+    from app.replaying import replay_recording
+
+    result = replay_recording(recording, truth, design=design, bits=bits, kernel=kernel)
+    if as_json:
+        tell(result)
+        return
+    for key, value in result.items():
+        say(f"  {key:20} {value:,}" if isinstance(value, int) else f"  {key:20} {value}")
+
+
+@app.command("list")
+def list_runs(
+    size: Annotated[int, typer.Option(min=1, max=1000, help="Runs to list.")] = 20,
+    state: Annotated[str | None, typer.Option(help="Only runs in this state.")] = None,
+    as_json: Json = False,
+) -> None:
+    """List runs, newest first."""
+    from app.playing import stored_runs
+
+    runs = stored_runs(size, state)
+    if as_json:
+        tell({"runs": runs})
+        return
+    for line in runs:
+        say(f"{line['id']}  {line['state']:9}  {line['design']:9}  {line['events']:>12,}  {line['name'][:60]}")
+    if not runs:
+        say("no run fits" if state else "nothing has been played yet: folioscope run demo")
+
+
+@app.command()
+def version(as_json: Json = False) -> None:
+    """Print the versions."""
+    import platform
+
+    from app.versions import product_version
+    from engine import VERSION
+    from engine.events import FORMAT as EVENT_FORMAT
+
+    told = {
+        "folioscope": product_version(),
+        "engine": VERSION,
+        "event_format": EVENT_FORMAT,
+        "python": platform.python_version(),
+    }
+    if as_json:
+        tell(told)
+    else:
+        say(", ".join(f"{name.replace('_', ' ')} {value}" for name, value in told.items()))
+
+
+@app.command()
+def warm(as_json: Json = False) -> None:
+    """Compile the engine, so that later starts load it from the cache."""
+    from app.serving import warm_engine
+
+    seconds = warm_engine(None if as_json else say)
+    if as_json:
+        tell({"seconds": round(seconds, 1)})
+
+
+def main() -> None:
+    """Run the command; every error is one line, in JSON where --json was asked for."""
+    try:
+        code = app(standalone_mode=False)
+    except AskedWrongly as error:
+        fail(2, error.code, str(error), error.field)
+    except FolioscopeError as error:
+        fail(1, "damaged", str(error))
+    except typer.Abort:
+        sys.exit(130)
+    except KeyboardInterrupt:
+        sys.exit(130)
+    except BrokenPipeError:
+        sys.stderr.close()
+        sys.exit(1)
+    except OSError as error:
+        name = f": {error.filename}" if error.filename else ""
+        fail(1, "os_error", f"{error.strerror or error}{name}")
+    except Exception as error:
+        if type(error).__name__ == "NoArgsIsHelpError":
+            sys.exit(2)
+        if hasattr(error, "format_message"):  # typer's own: what was asked makes no sense
+            fail(getattr(error, "exit_code", 2), "usage", error.format_message())
+        fail(1, "internal", f"a fault of ours, {type(error).__name__}: {error}")
+    sys.exit(code if isinstance(code, int) else 0)
+
+
+def fail(code: int, name: str, text: str, field: str = "") -> None:
+    """Print an error as one line and leave."""
+    line = " ".join(text.split())[:1000]
+    if "--json" in sys.argv[1:]:
+        typer.echo(json.dumps({"code": name, "detail": line} | ({"field": field} if field else {})), err=True)
+    else:
+        typer.echo(f"folioscope: {line}", err=True)
+    sys.exit(code)
+
+
+if __name__ == "__main__":
+    main()

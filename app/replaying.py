@@ -1,0 +1,90 @@
+"""`folioscope replay`: foretell each wake-up of a recording, and hold it against what the kernel did."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from engine.designs import DESIGNS
+from engine.errors import AskedWrongly, BadRecording, BadScenario
+from engine.recordings import read_file
+from engine.recordings.truth import kind_of_truth, read_truth
+from engine.scenario import KERNELS
+
+if TYPE_CHECKING:
+    from engine.recordings.moves import Recording
+    from engine.recordings.truth import Wake as TrueWake
+    from engine.replay import Wake
+
+
+def load(given: str) -> Recording:
+    """Return the recording of a file, or of an id in the store. Raises AskedWrongly where there is neither."""
+    path = Path(given)
+    if path.is_file():
+        return read_file(path, path.name)
+    from app.settings import load_settings
+    from app.store import open_store
+
+    try:
+        return open_store(load_settings()).load_recording(given)
+    except AskedWrongly:
+        text = f"there is no file and no recording {given[:80]!r}: give a path, an id that `import` printed, or demo"
+        raise BadRecording(text, code="no_recording", field="recording", status=404) from None
+
+
+def refuse_unknown(field: str, given: str, known: Iterable[str]) -> None:
+    """Raise BadScenario for a name that is not known, telling those that are."""
+    if given not in known:
+        text = f"there is no {field} {given[:80]!r}; there are {', '.join(known)}"
+        raise BadScenario(text, code="unknown_value", field=field)
+
+
+def replay_recording(given: str, truth: Path | None, *, design: str, bits: int, kernel: str | None) -> dict[str, Any]:
+    """Return what the wakes of a recording come to under a design, and in how many the truth agrees.
+
+    Raises BadRecording for what does not read, BadScenario for a design, bits or kernel that do not exist.
+    """
+    from engine.replay import predict
+
+    refuse_unknown("design", design, DESIGNS)
+    if kernel is not None:
+        refuse_unknown("kernel", kernel, KERNELS)
+    if truth is not None and not truth.is_file():
+        raise BadRecording(f"there is no file {str(truth)[:80]!r}", code="no_file", field="truth", status=404)
+    if truth is not None and kind_of_truth(truth) != "wakes":
+        text = f"{truth.name} tells of {kind_of_truth(truth)}, not of wakes: give the file that ends in truth.csv"
+        raise BadRecording(text, code="wrong_truth", field="truth")
+    wakes, counts = predict(load(given), design=design, bits=bits, kernel=kernel)
+    told: dict[str, Any] = {"design": design}
+    if design == "hashed":
+        told["queues"] = 1 << bits
+    told |= totals(wakes) | counts
+    return told if truth is None else {**agreement(wakes, read_truth(truth)), **told}
+
+
+def totals(wakes: Sequence[Wake]) -> dict[str, int]:
+    """Return the sums over all wakes that tell one design from another."""
+    return {
+        "walked": sum(wake.walked for wake in wakes),
+        "matched": sum(wake.matched for wake in wakes),
+        "woken": sum(wake.woken for wake in wakes),
+        "other_bit": sum(wake.other_bit for wake in wakes),
+        "strangers": sum(wake.walked - wake.matched - wake.other_bit for wake in wakes),
+        "longest_walk": max((wake.walked for wake in wakes), default=0),
+    }
+
+
+def agreement(foretold: Sequence[Wake], true: Sequence[TrueWake]) -> dict[str, int]:
+    """Return in how many of the kernel's wakes each foretold figure is right; a wake that one side lacks is in none."""
+    pairs = list(zip(foretold, true, strict=False))
+    return {
+        "wakes": len(true),
+        "wakes_foretold": len(foretold),
+        "walked_equal": sum(ours.walked == theirs.walked for ours, theirs in pairs),
+        "passes_equal": sum(ours.passes == list(theirs.batches) for ours, theirs in pairs),
+        "matched_equal": sum(ours.matched == theirs.matched for ours, theirs in pairs),
+        "woken_equal": sum(ours.woken == theirs.woken for ours, theirs in pairs),
+        "stop_equal": sum(ours.stop == theirs.stop for ours, theirs in pairs),
+        "order_equal": sum(ours.waiters == list(theirs.waiters) for ours, theirs in pairs),
+    }

@@ -1,0 +1,172 @@
+"""`folioscope serve`: the checks before a start, the web server, its workers, and the end of all of them."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import errno
+import ipaddress
+import logging
+import resource
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from typing import Any
+
+import uvicorn
+
+from app.main import create_app
+from app.settings import Settings
+from app.store import open_store
+from app.stream import Hub
+from app.wire import Connection
+from app.workers import Workers
+from engine.errors import AskedWrongly
+
+DEMO = "demo"
+DEMO_PACE_MS_PER_S = 20
+"""Slow enough to see a page's waiters come and go."""
+GRACE_S = 2
+"""What open answers get to end after a stop; streams are told at once and need less."""
+
+
+class Server(uvicorn.Server):
+    """uvicorn's server; it starts and stops the workers, and ends streams before it waits for them."""
+
+    def __init__(self, config: uvicorn.Config, hub: Hub, workers: Workers, started: Callable[[], None]) -> None:
+        super().__init__(config)
+        self._hub, self._workers, self._told = hub, workers, started
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        self._told()
+        self._workers.start()
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        self._hub.stop()
+        await asyncio.gather(super().shutdown(sockets), self._workers.stop())
+
+
+def serve(
+    settings: Settings,
+    *,
+    demo: bool,
+    access_log: bool,
+    told: Callable[[Any], None] | None,
+    say: Callable[[str], None],
+) -> None:
+    """Serve until SIGTERM or Ctrl-C. told, where given, gets what was started as data instead of say's lines.
+
+    Raises AskedWrongly for what keeps the server from starting.
+    """
+    refuse_open_door(settings)
+    configure_logging(settings.log_level, access_log)
+    listener = listen(settings.host, settings.port)
+    address = address_of(listener)
+    with contextlib.closing(open_store(settings)) as store, listener:
+        app = create_app(settings, store)
+        workers = Workers(settings, None if told else say)
+
+        def started() -> None:
+            run_id = start_demo(store) if demo else None
+            if told:
+                told({"address": address, "demo": run_id and f"{address}/r/{run_id}"})
+                return
+            say(f"Folioscope: {address}   (Ctrl-C stops it)")
+            if run_id:
+                say(f"The demo:   {address}/r/{run_id}")
+
+        config = uvicorn.Config(
+            app,
+            http=Connection,
+            ws="none",
+            lifespan="on",
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            proxy_headers=False,
+            timeout_graceful_shutdown=GRACE_S,
+        )
+        raise_file_limit()
+        # uvicorn raises the signal that stopped it once more when all is done; that is the end here, not an error.
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, lambda *_: None)
+        Server(config, app.state.hub, workers, started).run(sockets=[listener])
+
+
+def refuse_open_door(settings: Settings) -> None:
+    """Raise AskedWrongly where others could reach the server and no token keeps them out."""
+    if settings.token or _loopback(settings.host):
+        return
+    text = f"{settings.host} can be reached from other machines: set FOLIOSCOPE_TOKEN (16 characters or more) first"
+    raise AskedWrongly(text, code="token_needed", field="FOLIOSCOPE_TOKEN")
+
+
+def _loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """Return a listening socket. Raises AskedWrongly, in one line, where the address cannot be had."""
+    try:
+        family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
+        return socket.create_server((host, port), family=family, backlog=1024)
+    except OSError as error:
+        reasons = {
+            errno.EADDRINUSE: "is taken: stop what listens there, or choose another with --port",
+            errno.EACCES: "may not be used by this user: choose one above 1023 with --port",
+        }
+        reason = reasons.get(error.errno or 0, f"cannot be listened on: {error.strerror or error}")
+        raise AskedWrongly(f"port {port} of {host} {reason}", code="no_port", field="port") from None
+
+
+def address_of(listener: socket.socket) -> str:
+    """Return the address to type into a browser."""
+    host, port = listener.getsockname()[:2]
+    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+
+
+def start_demo(store: Any) -> str:
+    """Start the demo at a pace that one can watch, and return its id."""
+    from engine.scenarios import shipped
+
+    row, _ = store.start_run(shipped()[DEMO], pace_ms_per_s=DEMO_PACE_MS_PER_S, tags=[DEMO], key=None, body_sha256=None)
+    run_id: str = row.id
+    return run_id
+
+
+def configure_logging(level: str, access_log: bool) -> None:
+    """Log to standard error, one line a record; uvicorn's own chatter only where debug is asked for."""
+    logging.basicConfig(format="%(asctime)s %(levelname)s %(name)s %(message)s", level=level.upper(), force=True)
+    logging.getLogger("uvicorn").setLevel("DEBUG" if level == "debug" else "ERROR")
+    logging.getLogger("folioscope.access").setLevel("INFO" if access_log else "WARNING")
+
+
+def raise_file_limit() -> None:
+    """Allow as many open files as the system lets us: each stream is one."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = 8192 if hard == resource.RLIM_INFINITY else min(8192, hard)
+    if soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+
+
+def warm_engine(say: Callable[[str], None] | None) -> float:
+    """Compile the engine in a child, telling its progress; return the seconds it took. Raises AskedWrongly."""
+    began = time.monotonic()
+    child = subprocess.Popen([sys.executable, "-m", "engine.warm"], stdout=subprocess.PIPE, text=True, errors="replace")
+    assert child.stdout is not None, "it was asked for"
+    for line in child.stdout:
+        if say:
+            say(line.rstrip())
+    if child.wait():
+        raise AskedWrongly(
+            f"compiling the engine failed ({child.returncode}): see above", code="not_compiled", status=500
+        )
+    return time.monotonic() - began

@@ -1,0 +1,81 @@
+"""The workers of a server: child processes that play runs, started again when they die, stopped with the server."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import sys
+from collections.abc import Callable
+
+from app.children import environment
+from app.settings import Settings
+
+log = logging.getLogger("folioscope")
+
+STOP_S = 2.0
+"""Time that a worker has to commit and end after SIGTERM; it may be killed at any moment without loss."""
+AGAIN_S, AGAIN_MOST_S = 0.5, 30.0
+"""Pause before a dead worker is started again: doubled each time that it dies within a minute."""
+
+
+class Workers:
+    """So many workers, once the engine is compiled (which is done once, by one of them, with its progress told)."""
+
+    def __init__(self, settings: Settings, say: Callable[[str], None] | None) -> None:
+        self.settings, self.say = settings, say
+        self._children: set[asyncio.subprocess.Process] = set()
+        self._keepers: list[asyncio.Task[None]] = []
+
+    def start(self) -> None:
+        """Begin in the background."""
+        if self.settings.workers:
+            self._keepers.append(asyncio.create_task(self._begin()))
+
+    async def _begin(self) -> None:
+        await self._run_once("engine.warm", told=True)
+        self._keepers += [asyncio.create_task(self._keep()) for _ in range(self.settings.workers)]
+
+    async def _keep(self) -> None:
+        clock, pause = asyncio.get_running_loop().time, AGAIN_S
+        while True:
+            began = clock()
+            code = await self._run_once("app.runner", told=False)
+            pause = AGAIN_S if clock() - began > 60 else min(2 * pause, AGAIN_MOST_S)
+            log.warning("a worker ended with %s: the next one starts in %.1f s", code, pause)
+            await asyncio.sleep(pause)
+
+    async def _run_once(self, module: str, *, told: bool) -> int | None:
+        """Run a module as a child to its end, telling its lines; return its exit code."""
+        child = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-m", module),
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=asyncio.subprocess.PIPE if told else None,
+            env=environment(self.settings),
+        )
+        self._children.add(child)
+        try:
+            while child.stdout and (line := await child.stdout.readline()):
+                if self.say:
+                    self.say(line.decode(errors="replace").rstrip())
+            return await child.wait()
+        finally:
+            if child.returncode is not None:
+                self._children.discard(child)
+
+    async def stop(self) -> None:
+        """End all of them: asked first, then killed."""
+        for keeper in self._keepers:
+            keeper.cancel()
+        await asyncio.gather(*self._keepers, return_exceptions=True)
+        children = [child for child in self._children if child.returncode is None]
+        for child in children:
+            with contextlib.suppress(ProcessLookupError):
+                child.terminate()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(STOP_S):
+                await asyncio.gather(*(child.wait() for child in children))
+        for child in children:
+            if child.returncode is None:
+                child.kill()
+                await child.wait()
