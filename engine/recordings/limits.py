@@ -24,6 +24,8 @@ class Limits(NamedTuple):
     tasks: int = 1_048_575
     files: int = 262_144
     marks: int = 65_536
+    lines: int = 50_000_000
+    """Lines shorter than 40 bytes on average are no recording."""
     bad_lines: int = 1_000_000
     """Bad lines after which a file that is mostly bad is given up."""
 

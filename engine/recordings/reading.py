@@ -8,7 +8,7 @@ import struct
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import nullcontext
-from typing import BinaryIO
+from typing import BinaryIO, NoReturn
 
 import numpy as np
 
@@ -40,6 +40,10 @@ _LOST = re.compile(
 )
 _WRITTEN = re.compile(rb"# entries-in-buffer/entries-written: (\d{1,18})/(\d{1,18})\s+#P:(\d{1,5})")
 _CPUS = re.compile(rb"cpus=(\d{1,5})")
+_LONG = b"\x00too long\n"
+"""Stands for a line that was not kept."""
+# blank lines and comments, as many as there are: they say nothing
+_DULL = re.compile(rb"(?:[ \t\r]*+(?:#(?! entries-in-buffer).{0,4096}+)?\n)++")
 # call chains of perf, stack traces of ftrace, and what bpftrace prints beside the events
 _ASIDE = re.compile(rb"#|\s+[0-9a-f]{4,16} |\s*=> |Attaching \d+ probe|@|\[[^\]]*\) +\d+ \|")
 
@@ -59,8 +63,15 @@ class _Reader:
         self._newest, self._oldest = -1, TIME_MAX_NS
         self._cpus = 0
 
-    def block(self, text: bytes) -> None:
-        """Take complete lines; the last ends with a newline."""
+    def text(self, text: bytes) -> None:
+        """Take lines; only the very last of a recording may lack its end."""
+        end = text.rfind(b"\n") + 1
+        self._whole(text[:end])
+        if end < len(text):
+            self._lines += 1
+            self._refuse(self._lines, "the last line has no end: it may be cut", text[end:])
+
+    def _whole(self, text: bytes) -> None:
         form, meanings, irq_of = self._form, self._moves.meanings, self._irq
         scale, newest, line = form.scale, self._newest, self._lines
         first = line
@@ -107,6 +118,8 @@ class _Reader:
     def _check(self) -> None:
         if len(self._moves.rows) > self._limits.moves * MOVE.itemsize:
             raise too_large(f"The recording has more than {self._limits.moves} moves. Record for a shorter time.")
+        if self._lines > self._limits.lines:
+            raise too_large(f"The recording has more than {self._limits.lines} lines. Record for a shorter time.")
         if self._newest > TIME_MAX_NS:
             raise unusable("The times go beyond 9,000,000,000 s. Record with another trace_clock.", "bad_time")
         if len(self._seen) > NAMES_MAX:
@@ -121,17 +134,6 @@ class _Reader:
         raw = text.split(b"\n", place)[place - 1] if len(self._bad) < REFUSED_MAX else b""
         self._refuse(line, f"{readable(name)} {why}", raw)
 
-    def cut(self, rest: bytes) -> None:
-        """Take what stands after the last newline: it may be cut in the middle of a number, so it is not used."""
-        if rest:
-            self._lines += 1
-            self._refuse(self._lines, "the last line has no end: it may be cut", rest)
-
-    def long_line(self) -> None:
-        """Count a line that was too long to keep."""
-        self._lines += 1
-        self._long_lines += 1
-
     def _late(self, line: int, time: int, newest: int) -> None:
         if newest - time > SORT_WINDOW_NS:
             raise unusable(
@@ -144,14 +146,19 @@ class _Reader:
 
     def _others(self, text: bytes) -> None:
         """Take lines that are no events."""
-        if not text:
-            return
-        for raw in text[:-1].split(b"\n"):
+        at = 0
+        while at < len(text):
+            if dull := _DULL.match(text, at):
+                count = text.count(b"\n", at, dull.end())
+                self._lines += count
+                self._headers += count
+                at = dull.end()
+                continue
+            end = text.index(b"\n", at)
+            raw, at = text[at:end], end + 1
             self._lines += 1
-            if len(raw) > self._limits.line_bytes:
+            if len(raw) > self._limits.line_bytes or raw == _LONG[:-1]:
                 self._long_lines += 1
-            elif not raw.strip():
-                self._headers += 1
             elif lost := _LOST.match(raw):
                 self._lose(lost)
             elif header := _WRITTEN.match(raw):
@@ -187,19 +194,25 @@ class _Reader:
         if self._bad_lines > self._limits.bad_lines and self._bad_lines * 2 > line:
             raise unusable(f"Most of the first {line} lines are no event lines.", "unreadable")
 
+    def _refuse_all(self, skipped: Mapping[bytes, int]) -> NoReturn:
+        if self._form is PERF and skipped:
+            raise unusable(f"None of the events is about the page cache. {RECORD}", "no_page_events")
+        if skipped:
+            seen = ", ".join(readable(name) for name in list(skipped)[:5])
+            raise unusable(
+                f"None of the events is about pages (seen: {seen}). Record the filemap and writeback events, and the "
+                "probes of page waits.",
+                "no_page_events",
+            )
+        why = "".join(f" Line {bad.line}: {bad.why}." for bad in self._bad[:1])
+        raise unusable(f"No event could be read.{why} Give the whole text that the tracer prints.", "empty_recording")
+
     def recording(self, opening: Opening) -> Recording:
         """Return what was read, moves in order of time and with the bits of engine.events."""
         used = {name: self._seen[name] - self._unused[name] for name in self._moves.meanings}
         skipped = self._seen - Counter(used)
         if not any(used.values()):
-            if self._form is PERF and skipped:
-                raise unusable(f"None of the events is about the page cache. {RECORD}", "no_page_events")
-            seen = ", ".join(readable(name) for name in list(skipped)[:5])
-            raise unusable(
-                f"None of the events is about pages (seen: {seen or 'none'}). Record the filemap and writeback events, "
-                "and the probes of page waits.",
-                "no_page_events",
-            )
+            self._refuse_all(skipped)
         made, cast = self._moves, self._moves.cast
         moves = np.frombuffer(made.rows, MOVE)
         moves["arg"][made.taken] = 1
@@ -257,31 +270,30 @@ def signed(word: int) -> int:
     return word - (1 << 64) if word >> 63 else word
 
 
-class _Lines:
-    """Text blocks, borders moved to the ends of lines; a line over the limit is dropped piece by piece."""
+def _whole_lines(blocks: Iterator[bytes], line_bytes: int) -> Iterator[bytes]:
+    """Yield text blocks with their borders moved to the ends of lines, and last, unless empty, what has no end.
 
-    def __init__(self, blocks: Iterator[bytes], line_bytes: int) -> None:
-        self._blocks, self._line_bytes = blocks, line_bytes
-        self.rest = b""
-        self.dropped = 0
-        """Lines dropped since this was last set to 0; they stood after what was yielded last."""
-
-    def __iter__(self) -> Iterator[bytes]:
-        dropping = False
-        for block in self._blocks:
-            if dropping:
-                end = block.find(b"\n") + 1
-                if not end:
-                    continue
-                dropping, block = False, block[end:]
-            text = self.rest + block
-            end = text.rfind(b"\n") + 1
-            self.rest = text[end:]
-            if dropping := len(self.rest) > self._line_bytes:
-                self.rest = b""
-                self.dropped += 1
-            if end or dropping:
-                yield text[:end]
+    A line over the limit is dropped piece by piece, so that it is never in memory, and _LONG stands in its place.
+    """
+    rest = b""
+    dropping = False
+    for block in blocks:
+        if dropping:
+            end = block.find(b"\n") + 1
+            if not end:
+                continue
+            dropping, block = False, block[end:]
+        text = rest + block
+        end = text.rfind(b"\n") + 1
+        rest = text[end:]
+        dropping = len(rest) > line_bytes
+        if dropping:
+            rest = b""
+            yield text[:end] + _LONG
+        elif end:
+            yield text[:end]
+    if rest:
+        yield rest
 
 
 def read_file(source: str | os.PathLike[str] | BinaryIO, name: str = "", limits: Limits = LIMITS) -> Recording:
@@ -301,11 +313,10 @@ def read_file(source: str | os.PathLike[str] | BinaryIO, name: str = "", limits:
 
 
 def _read(opening: Opening, limits: Limits) -> Recording:
-    lines = _Lines(opening.blocks(), limits.line_bytes)
     head = b""
     reader: _Reader | None = None
     found = False
-    for text in lines:
+    for text in _whole_lines(opening.blocks(), limits.line_bytes):
         if reader is None:
             head += text
             found = found or has_form(text)
@@ -313,17 +324,8 @@ def _read(opening: Opening, limits: Limits) -> Recording:
             if len(head) < (FIRST_BYTES if found else FIRST_BYTES_MAX):
                 continue
             reader, text = _Reader(form_of(head), limits), head
-        reader.block(text)
-        while lines.dropped:
-            lines.dropped -= 1
-            reader.long_line()
+        reader.text(text)
     if reader is None:
-        form = form_of(head or lines.rest + b"\n")
-        if not head:
-            raise unusable("The file ends within its first line.", "empty_recording")
-        reader = _Reader(form, limits)
-        reader.block(head)
-        for _ in range(lines.dropped):
-            reader.long_line()
-    reader.cut(lines.rest)
+        reader = _Reader(form_of(head if head.endswith(b"\n") else head + b"\n"), limits)
+        reader.text(head)
     return reader.recording(opening)

@@ -1,4 +1,4 @@
-"""A second opinion on hashed wait queues: plain Python lists, written from the kernel's source and from nothing of ours.
+"""A second opinion on hashed wait queues: plain Python lists, written from the kernel's source, not from the engine.
 
 It eats the moves of a recording and foretells every walk: __wake_up_common and wake_page_function of 5.10, 6.1 and 6.12
 (kernel/sched/wait.c, mm/filemap.c).

@@ -1,4 +1,4 @@
-"""Recordings to test with: the fixtures beside this file, the demo, the full set where it is at hand, and made-up lines."""
+"""Recordings to test with: fixtures beside this file, the demo, the full set where it is at hand, made-up lines."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ FULL_SET = Path(os.environ.get("FOLIOSCOPE_TRACES") or ROOT.parent / "shared" / 
 
 needs_full_set = pytest.mark.skipif(
     not (FULL_SET / "hot-6.1.trace.txt.gz").is_file(),
-    reason="the full set of recordings is not here: put it at ../shared/traces, or name its folder in FOLIOSCOPE_TRACES",
+    reason="no full set of recordings: it belongs in ../shared/traces, or in the folder FOLIOSCOPE_TRACES names",
 )
 
-WITH_TRUTH = sorted(DATA.glob("*.truth.csv.gz")) + [DEMO.with_name("demo.truth.csv.gz")]
+WITH_TRUTH = [*sorted(DATA.glob("*.truth.csv.gz")), DEMO.with_name("demo.truth.csv.gz")]
 FULL_WITH_TRUTH = (
     "collide-6.1",
     "hot-5.10",
@@ -43,15 +43,11 @@ def read_text(text: str | bytes, limits: Limits = LIMITS) -> Recording:
 
 
 def ftrace(*events: str, first_s: float = 1.0) -> str:
-    """Return lines of CPU 0 and thread wl-7, one millisecond apart; an event that begins with a blank is a whole line."""
+    """Return lines of CPU 0 and thread wl-7, a millisecond apart; an event that begins with a blank is a whole line."""
     lines = []
     for place, event in enumerate(events):
-        told = (
-            event
-            if event[:1] == " "
-            else f"              wl-7       [000] .....  {first_s + place / 1000:.6f}: {event}"
-        )
-        lines.append(told + "\n")
+        head = "" if event[:1] == " " else f"              wl-7       [000] .....  {first_s + place / 1000:.6f}: "
+        lines.append(f"{head}{event}\n")
     return "".join(lines)
 
 

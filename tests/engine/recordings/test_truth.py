@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import gzip
 import json
+from dataclasses import asdict
 from pathlib import Path
 
 import pytest
@@ -45,12 +46,15 @@ def told_wakes(recording: Recording) -> list[dict[str, object]]:
 
 
 def true_wakes(path: Path) -> list[dict[str, object]]:
-    names = "time_ns cpu pid folio bucket batches walked matched woken other_bit strangers stop waiters".split()
-    return [{name: getattr(wake, name) for name in names} for wake in read_truth(path)]
+    """Return the table of truth without the wake's number and the kernel's own number of the page bit."""
+    return [
+        {name: value for name, value in asdict(wake).items() if name not in ("wake", "bit")}
+        for wake in read_truth(path)
+    ]
 
 
 def told_waits(recording: Recording) -> list[tuple[object, ...]]:
-    """Return (queued, returned, pid, comm, folio, exclusive, index, mapping then, mapping after, outcome) of each wait."""
+    """Return queued, returned, pid, comm, folio, exclusive, index, mapping then and after, and outcome of each wait."""
     word = 0xFFFF_FFFF_FFFF_FFFF
     rows: list[list[object]] = []
     waiting: dict[int, int] = {}
@@ -91,7 +95,7 @@ def true_waits(waits: list[Wait]) -> list[tuple[object, ...]]:
 
 
 def frames(recording: Recording) -> list[dict[tuple[str, int], int]]:
-    """Return, at each mark `snapshot N`, which frame the add and delete lines so far put under each index of each file."""
+    """Return, at each mark `snapshot N`, which frame stands under which index of which file by the lines so far."""
     now: dict[tuple[str, int], int] = {}
     taken: list[dict[tuple[str, int], int]] = []
     for move in recording.moves:
