@@ -15,7 +15,6 @@ import re
 import secrets
 import time
 from collections.abc import Iterable
-from typing import Any
 
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -168,20 +167,17 @@ class Exchange:
                 await answer(refusal)(inner, self.receive, self.send)
             else:
                 await self.guard.app(inner, self.receive, self.send)
-        except Refusal as refusal:  # raised where no handler of the application sees it
-            await self.last_words(refusal, inner)
-        except Exception:
-            log.exception("request %s failed", self.id)
-            detail = f"a fault of ours; the server's log tells more under {self.id}"
-            await self.last_words(Refusal(500, "internal", detail), inner)
+        except Exception as error:
+            if isinstance(error, Refusal):  # raised where no handler of the application sees it
+                refusal = error
+            else:
+                log.exception("request %s failed", self.id)
+                refusal = Refusal(500, "internal", f"a fault of ours; the server's log tells more under {self.id}")
+            if self.status:
+                raise  # the answer has begun: it can only be cut off
+            await answer(refusal)(inner, self.receive, self.send)
         finally:
             self.note()
-
-    async def last_words(self, refusal: Refusal, scope: dict[str, Any]) -> None:
-        """Answer where nothing was answered yet; an answer that has begun can only be cut off."""
-        if self.status:
-            raise refusal
-        await answer(refusal)(scope, self.receive, self.send)
 
     async def receive(self) -> Message:
         """Hand on the body piece by piece; refuse it when it grows too large or takes too long."""
