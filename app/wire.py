@@ -12,6 +12,9 @@ from uvicorn.server import ServerState
 from app.limits import LIMITS
 from app.problems import MEDIA_TYPE, Refusal, problem_of
 
+LINGER_S = 1.0
+"""How long what a refused client still sends is read and thrown away."""
+
 
 class Connection(HttpToolsProtocol):
     """One client's connection. Handlers find it as scope["state"]["connection"] and may call drop()."""
@@ -26,6 +29,7 @@ class Connection(HttpToolsProtocol):
         super().__init__(config, server_state, {**app_state, "connection": self}, _loop)
         self._head_bytes = 0
         self._in_head = True
+        self._refused = False
         self._head_timer: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
@@ -37,6 +41,8 @@ class Connection(HttpToolsProtocol):
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
+        if self._refused:
+            return
         super().data_received(data)
         if self._in_head and not self.transport.is_closing():
             # llhttp itself takes a header of any size, and uvicorn waits for its end for ever.
@@ -76,8 +82,13 @@ class Connection(HttpToolsProtocol):
             self._refuse(Refusal(408, "slow_header", f"the header took longer than {LIMITS.header_s:g} s"))
 
     def _refuse(self, refusal: Refusal) -> None:
-        """Answer where no request could be made of what came, and close."""
+        """Answer where no request could be made of what came, and close a moment later."""
         body = problem_of(refusal).model_dump_json(exclude_none=True).encode()
         fields = f"content-type: {MEDIA_TYPE}\r\ncontent-length: {len(body)}\r\nconnection: close\r\n\r\n"
         self.transport.write(STATUS_LINE[refusal.status_code] + fields.encode() + body)
-        self.transport.close()
+        # Closing while the client still sends would reset the connection, and our answer with it.
+        self._refused = True
+        self._stop_timer()
+        if self.transport.can_write_eof():
+            self.transport.write_eof()
+        self.loop.call_later(LINGER_S, self.transport.close)
