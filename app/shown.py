@@ -109,5 +109,5 @@ def same_workload(runs: Sequence[Shown]) -> bool:
 
 
 def queues(scenario: Scenario) -> int:
-    """Return how many queues a run will have, as far as its scenario tells; its cast, once there, has the true number."""
+    """Return how many queues a run will have, as far as its scenario tells; its cast, once there, knows."""
     return int(2**scenario.wait.bits) if scenario.wait.design == "hashed" else 0

@@ -27,6 +27,7 @@ export class Asker {
       this.#wishes.delete(name);
       try {
         await work();
+        dispatchEvent(new CustomEvent("asker:done", { detail: { name } }));
       } catch (error) {
         dispatchEvent(new CustomEvent("asker:failed", { detail: { name, error } }));
       }

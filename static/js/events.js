@@ -48,6 +48,11 @@ export class Events {
     return this.rows.find((event) => event.seq === Number(row.dataset.seq));
   }
 
+  /** Whether the table holds as many rows as one question brings: a longer run changes nothing in it. */
+  get full() {
+    return this.rows.length >= SIZE;
+  }
+
   /** Show the controls as the view has them. */
   follow(view) {
     if (document.activeElement !== this.find) this.find.value = view.find;
@@ -55,7 +60,7 @@ export class Events {
   }
 
   /** Read the window anew, from its beginning, or around the selected event when it lies in the window. */
-  async load(run, t0, t1) {
+  async load(run, { t0, t1 }) {
     this.run = run;
     this.window = { t0: Math.floor(t0), t1: Math.ceil(t1) };
     let filter;

@@ -5,12 +5,13 @@ import { ask } from "./asker.js";
 
 const EVERY_MS = 1_000;
 
-/** Call `told(run, {time_ns, events, state})` whenever a live run moved, and `ended(run)` when its stream closes. */
-export function followLive(runs, feed, told, ended) {
+/** Tell of live runs: moved(run, {time_ns, events, state}) often, ended(run) once, gone(run) when there is none any more. */
+export function followLive(runs, feed, { moved, ended, gone }) {
   if (feed) {
     const run = runs[0];
-    feed.addEventListener("advance", (event) => told(run, JSON.parse(event.detail.data)));
+    feed.addEventListener("advance", (event) => moved(run, JSON.parse(event.detail.data)));
     feed.addEventListener("end", () => ended(run));
+    feed.addEventListener("gone", () => gone(run));
     // htmx reconnects a stream that broke, but never retries a first connection that failed.
     for (const name of ["htmx:error", "htmx:response:error"]) {
       feed.addEventListener(name, () => setTimeout(() => htmx.trigger(feed, "again"), 2_000));
@@ -23,13 +24,16 @@ export function followLive(runs, feed, told, ended) {
       for (const run of [...live]) {
         try {
           const now = await ask(run.data);
-          told(run, now);
+          moved(run, now);
           if (!["queued", "running"].includes(now.state)) {
             live.delete(run);
             ended(run);
           }
         } catch (error) {
-          if (error.status === 404) live.delete(run);
+          if (error.status === 404) {
+            live.delete(run);
+            gone(run);
+          }
         }
       }
     }

@@ -1,50 +1,53 @@
 // The strip above the tracks: the whole run, small, with the window as a brush. A drag chooses a new window.
 
-import { RIGHT, leftOf, plotly } from "./plot.js";
+import { Labels } from "./axis.js";
+import { drawLines, innerOf, leftOf } from "./plot.js";
 import { colour, thin } from "./palette.js";
-import { ticks } from "./time.js";
 
-const HEIGHT = 46;
+const HEIGHT = 28;
 
 export class Overview {
   constructor(root, tell) {
     this.root = root;
     this.draw = root.querySelector(".draw");
+    this.labels = new Labels(root);
     this.brush = root.querySelector(".brush");
     this.end = 1;
+    this.place();
     this.tell = tell;
     this.#listen();
   }
 
-  get inner() {
-    return Math.max(10, this.root.clientWidth - leftOf(this.root.clientWidth) - RIGHT);
+  /** Take the width there is; between two calls nothing is measured, because that lays the page out anew. */
+  place() {
+    this.left = leftOf(this.root.clientWidth);
+    this.inner = innerOf(this.root.clientWidth);
   }
 
   /** Draw how many tasks waited over the whole run; `windows` are answers over [0, end). */
   async paint(windows, end) {
     this.end = end;
-    const width = this.root.clientWidth;
-    const left = leftOf(width);
+    this.place();
+    const { left } = this;
     const names = ["--c-blue", "--c-orange"];
     const traces = windows.map((w, i) => ({
       type: "scatter", mode: "lines", x0: w.x0 + w.dx / 2, dx: w.dx, y: w.series.waiters.max, fill: "tozeroy",
       line: { width: 1, color: colour(names[i]) }, fillcolor: thin(names[i], 0.25),
     }));
-    const rule = { fixedrange: true, showgrid: false, zeroline: false };
-    const library = await plotly();
-    await library.react(this.draw, traces, {
-      width, height: HEIGHT, margin: { l: left, r: RIGHT, t: 2, b: 16, pad: 0 }, paper_bgcolor: "rgba(0,0,0,0)", plot_bgcolor: "rgba(0,0,0,0)",
-      showlegend: false, hovermode: false, font: { size: 10, color: colour("--quiet") },
-      xaxis: { ...rule, range: [0, end], ...ticks(0, end, this.inner), tickangle: 0, showline: true, linecolor: colour("--rule") },
-      yaxis: { ...rule, showticklabels: false, rangemode: "tozero" },
-    }, { staticPlot: true });
+    const box = { left, top: 2, inner: this.inner, height: HEIGHT };
+    Object.assign(this.draw.style, { left: `${left}px`, top: "2px", width: `${box.inner}px`, height: `${HEIGHT}px` });
+    this.labels.show({ t0: 0, t1: end }, box, []);
+    const high = Math.max(1, ...windows.flatMap((w) => w.series.waiters.max.map((v) => v ?? 0)));
+    await drawLines(this.draw, traces, { width: box.inner, height: HEIGHT }, {
+      xaxis: { range: [0, end], showgrid: false },
+      yaxis: { range: [0, high], showgrid: false },
+    });
   }
 
   show(t0, t1) {
-    const left = leftOf(this.root.clientWidth);
     const from = Math.max(0, Math.min(1, t0 / this.end)) * this.inner;
     const to = Math.max(0, Math.min(1, t1 / this.end)) * this.inner;
-    this.brush.style.left = `${left + from}px`;
+    this.brush.style.left = `${this.left + from}px`;
     this.brush.style.width = `${Math.max(3, to - from)}px`;
   }
 
@@ -52,7 +55,7 @@ export class Overview {
     let from = null;
     const time = (event) => {
       const box = this.root.getBoundingClientRect();
-      const x = event.clientX - box.left - leftOf(box.width);
+      const x = event.clientX - box.left - this.left;
       return Math.max(0, Math.min(1, x / this.inner)) * this.end;
     };
     this.root.addEventListener("pointerdown", (event) => {

@@ -1,14 +1,14 @@
-// One plot: a track of one run. Plotly draws axes and lines, a canvas the rasters; an overlay shows cursor, band and gaps.
+// One plot: a track of one run. Plotly draws grid and lines, a canvas the rasters; an overlay shows cursor, band and gaps.
 // All plots share their left and right margins, so that a moment stands at the same place in each.
 
+import { Labels, valueTicks } from "./axis.js";
 import { colour } from "./palette.js";
-import { ticks } from "./time.js";
 
-const FONT = "system-ui, -apple-system, 'Segoe UI', Roboto, 'Liberation Sans', sans-serif";
 export const TOP = 6;
 export const BOTTOM = 19;
 export const RIGHT = 12;
 export const leftOf = (width) => (width < 560 ? 50 : 62);
+export const innerOf = (width) => Math.max(10, width - leftOf(width) - RIGHT);
 
 let ready = null;
 
@@ -23,6 +23,18 @@ export function plotly() {
   return ready;
 }
 
+/** Draw lines into an element of that size; `axes` are Plotly's, without what all pictures share. */
+export async function drawLines(element, traces, { width, height }, axes) {
+  const rule = { fixedrange: true, showticklabels: false, ticks: "", zeroline: false, gridcolor: colour("--grid"), zerolinecolor: colour("--rule") };
+  const layout = {
+    width, height, margin: { l: 0, r: 0, t: 0, b: 0, pad: 0 }, autosize: false, showlegend: false, hovermode: false, dragmode: false,
+    paper_bgcolor: "rgba(0,0,0,0)", plot_bgcolor: "rgba(0,0,0,0)",
+  };
+  for (const [name, own] of Object.entries(axes)) layout[name] = { ...rule, ...own };
+  const library = await plotly();
+  await library.react(element, traces, layout, { staticPlot: true });
+}
+
 function element(name, parent) {
   const made = document.createElement("div");
   made.className = name;
@@ -35,14 +47,12 @@ export class Plot {
     this.track = track;
     this.run = run;
     this.root = element("plot", parent);
-    this.canvas = null;
-    if (track.raster) {
-      this.canvas = document.createElement("canvas");
-      this.canvas.width = 0;
-      this.root.append(this.canvas);
-    }
-    this.draw = element("draw", this.root);
-    this.draw.setAttribute("role", "img");
+    this.picture = track.raster ? document.createElement("canvas") : document.createElement("div");
+    this.picture.className = "picture";
+    this.picture.setAttribute("role", "img");
+    if (track.raster) this.picture.width = 0;
+    this.root.append(this.picture);
+    this.labels = new Labels(this.root);
     this.over = element("over", this.root);
     this.cursor = element("cursor", this.over);
     this.chosen = element("chosen", this.over);
@@ -52,47 +62,53 @@ export class Plot {
     this.gaps = [];
     for (const part of [this.cursor, this.chosen, this.band, this.row, this.nothing]) part.hidden = true;
     this.axis = { t0: 0, t1: 1 };
+    this.box = { left: 0, top: TOP, inner: 1, height: 0 };
   }
 
-  /** Take the width there is and `height` pixels for the picture itself; say what the picture's own box is. */
-  place(height) {
-    const width = this.root.clientWidth;
+  get width() {
+    return this.root.clientWidth;
+  }
+
+  /** Take `width` pixels and `height` for the picture itself. */
+  place(width, height) {
     const left = leftOf(width);
-    this.box = { width, left, inner: Math.max(10, width - left - RIGHT), height };
+    const inner = innerOf(width);
+    if (this.box.inner === inner && this.box.height === height && this.box.left === left) return;
+    this.box = { left, top: TOP, inner, height };
     this.root.style.height = `${height + TOP + BOTTOM}px`;
-    for (const part of [this.over, this.canvas]) {
-      if (!part) continue;
-      Object.assign(part.style, { left: `${left}px`, top: `${TOP}px`, width: `${this.box.inner}px`, height: `${height}px` });
-    }
-    return this.box;
+    for (const part of [this.over, this.picture]) Object.assign(part.style, { left: `${left}px`, top: `${TOP}px`, width: `${inner}px`, height: `${height}px` });
   }
 
-  /** Draw axes and `traces` from t0 to t1. `values` are Plotly's axes without what all plots share. */
-  async paint({ t0, t1 }, traces, values, height) {
-    const { width, left, inner } = this.box;
-    this.axis = { t0, t1 };
-    const rule = { gridcolor: colour("--grid"), linecolor: colour("--rule"), zerolinecolor: colour("--rule"), fixedrange: true, tickfont: { size: 10.5 } };
-    const layout = {
-      width, height: height + TOP + BOTTOM, margin: { l: left, r: RIGHT, t: TOP, b: BOTTOM, pad: 0 }, autosize: false,
-      paper_bgcolor: "rgba(0,0,0,0)", plot_bgcolor: "rgba(0,0,0,0)", showlegend: false, hovermode: false, dragmode: false,
-      font: { family: FONT, color: colour("--quiet"), size: 11 },
-      xaxis: { ...rule, range: [t0, t1], ...ticks(t0, t1, inner), tickangle: 0, ticks: "outside", ticklen: 3, tickcolor: colour("--rule"), zeroline: false, showline: true, anchor: values.yaxis2 ? "y2" : "y" },
-    };
-    const { xaxis: time, ...rest } = values;
-    Object.assign(layout.xaxis, time);
-    for (const [name, own] of Object.entries(rest)) layout[name] = { ...rule, nticks: 4, automargin: false, tickformat: "~s", ...own };
-    const library = await plotly();
-    await library.react(this.draw, traces, layout, { staticPlot: true });
-    this.showGaps();
+  /** Draw `traces` over [t0, t1) with value axes `values`: name -> {low, high, domain: [bottom, top] as shares}. */
+  async lines({ t0, t1 }, traces, values) {
+    const { inner, height } = this.box;
+    const scales = Object.values(values).map(({ low, high, domain, most }) => ({
+      low, high, vals: valueTicks(low, high, most ?? 4), from: (1 - domain[1]) * height, to: (1 - domain[0]) * height,
+    }));
+    const tickvals = this.#moments({ t0, t1 }, scales);
+    const axes = { xaxis: { range: [t0, t1], tickvals, anchor: values.yaxis2 ? "y2" : "y" } };
+    Object.entries(values).forEach(([name, { low, high, domain, zero }], i) => {
+      axes[name] = { range: [low, high], domain, tickvals: scales[i].vals, zeroline: zero ?? false };
+    });
+    await drawLines(this.picture, traces, { width: inner, height }, axes);
   }
 
-  showGaps() {
+  /** Label a raster: rows from `low` at the top to `high`, where it has labels of its own kind none. */
+  raster(axis, low, high) {
+    const scale = high === null ? [] : [{ low: high, high: low, vals: valueTicks(low, high - 1, 5), from: 0, to: this.box.height }];
+    this.#moments(axis, scale);
+  }
+
+  #moments(axis, scales) {
+    this.axis = axis;
+    const tickvals = this.labels.show(axis, this.box, scales);
     for (const old of this.gaps) old.remove();
     this.gaps = (this.run.window?.gaps ?? []).map((gap) => {
       const made = element("gap", this.over);
       this.#stretch(made, gap.t0, gap.t1);
       return made;
     });
+    return tickvals;
   }
 
   say(text) {
@@ -110,7 +126,7 @@ export class Plot {
 
   #line(part, t) {
     part.hidden = t === null || t < this.axis.t0 || t > this.axis.t1;
-    if (!part.hidden) part.style.left = `${this.x(t)}px`;
+    if (!part.hidden) part.style.transform = `translateX(${this.x(t)}px)`;
   }
 
   #stretch(part, t0, t1) {
@@ -121,16 +137,16 @@ export class Plot {
   }
 
   point(t) {
-    if (this.box) this.#line(this.cursor, t);
+    this.#line(this.cursor, t);
   }
 
   choose(t) {
-    if (this.box) this.#line(this.chosen, t);
+    this.#line(this.chosen, t);
   }
 
   stretch(t0, t1) {
     this.band.hidden = t0 === null;
-    if (t0 !== null && this.box) this.#stretch(this.band, Math.min(t0, t1), Math.max(t0, t1));
+    if (t0 !== null) this.#stretch(this.band, Math.min(t0, t1), Math.max(t0, t1));
   }
 
   /** Frame row `index` of a raster of `rows`; null takes the frame away. */

@@ -1,6 +1,6 @@
 // One track: its legend and one plot a run. A line track draws SERIES, a raster track cells.
 
-import { Plot, leftOf } from "./plot.js";
+import { Plot } from "./plot.js";
 import { colour, rampStops, rampWords, stateWords } from "./palette.js";
 import { paintHeat, paintStates, unpack } from "./raster.js";
 import { SERIES } from "./series.js";
@@ -8,8 +8,6 @@ import { figure } from "./time.js";
 
 const EMPTY_HEIGHT = 64;
 
-/** A value axis from 0 to what is highest, with whole numbers only. */
-const upTo = (high, more = {}) => ({ range: [0, Math.max(high, 1) * 1.08], ...(high <= 4 ? { dtick: 1 } : {}), ...more });
 
 export class Track {
   constructor(section, setup, runs, many) {
@@ -91,9 +89,10 @@ export class Track {
     }
   }
 
-  place() {
+  /** Give every plot `width` pixels: measured once for all, because a measurement between drawings lays the page out anew. */
+  place(width) {
     const height = Math.max(...this.plots.map((plot) => this.#height(plot.run.window, plot.run)));
-    for (const plot of this.plots) plot.place(height);
+    for (const plot of this.plots) plot.place(width, height);
   }
 
   #height(w, run) {
@@ -102,10 +101,10 @@ export class Track {
     return this.id === "swaps" && !run.swaps ? EMPTY_HEIGHT : SERIES[this.id].height;
   }
 
-  async draw(axis, view) {
-    this.place();
-    if (this.id === "heat") await this.#heat(axis, view);
-    else if (this.id === "lanes") await this.#lanes(axis, view);
+  async draw(axis, view, width) {
+    this.place(width);
+    if (this.id === "heat") this.#heat(axis, view);
+    else if (this.id === "lanes") this.#lanes(axis, view);
     else await this.#lines(axis, view);
   }
 
@@ -115,17 +114,17 @@ export class Track {
     const words = this.plots.map((plot, i) => (windows[i] ? kind.empty(windows[i], plot.run) : ""));
     const nothing = words.every(Boolean);
     const high = Math.max(...windows.map((w) => (w ? kind.high(w) : 0)));
-    const axes = { yaxis: nothing ? { showticklabels: false, showgrid: false, range: [0, 1] } : upTo(high) };
+    const axes = { yaxis: { low: 0, high: Math.max(1, high) * 1.08, domain: [0, 1], most: nothing ? 0 : 4 } };
     if (kind.low && !nothing) {
-      const low = Math.max(1, ...windows.map((w) => (w ? kind.low(w) : 0)));
+      const low = 1.1 * Math.max(1, ...windows.map((w) => (w ? kind.low(w) : 0)));
       axes.yaxis.domain = [0.54, 1];
-      axes.yaxis2 = { range: [-low * 1.1, low * 1.1], domain: [0, 0.46], anchor: "x", zeroline: true, nticks: 3, ...(low <= 2 ? { dtick: 1 } : {}) };
+      axes.yaxis2 = { low: -low, high: low, domain: [0, 0.46], most: 3, zero: true };
     }
-    for (const [i, plot] of this.plots.entries()) {
-      plot.draw.setAttribute("aria-label", `${this.title}, run ${plot.run.label}`);
-      await plot.paint(axis, windows[i] && !nothing ? kind.traces(windows[i]) : [], axes, plot.box.height);
+    const drawn = this.plots.map((plot, i) => {
+      plot.picture.setAttribute("aria-label", `${this.title}, run ${plot.run.label}`);
       plot.say(words[i]);
-    }
+      return plot.lines(axis, windows[i] && !nothing ? kind.traces(windows[i]) : [], axes);
+    });
     for (const { entry, item, box } of this.outputs) {
       if (entry.name) box.setAttribute("fill", colour(entry.name));
       if (entry.id === "chosen") {
@@ -133,21 +132,19 @@ export class Track {
         item.querySelector("span").textContent = `queue ${view.queue}`;
       }
     }
+    await Promise.all(drawn);
   }
 
-  async #heat(axis, view) {
+  #heat(axis, view) {
     const most = Math.max(1, ...this.plots.map((plot) => (plot.run.heatMost = Math.max(plot.run.heatMost ?? 0, plot.run.window?.heat?.max ?? 0))));
     const table = rampWords();
     for (const plot of this.plots) {
       const heat = plot.run.window?.heat;
       if (!heat) continue;
-      plot.picture = unpack(heat.z);
-      paintHeat(plot.canvas, plot.picture, most, table);
-      const height = plot.box.height;
-      const last = heat.rows * heat.fold;
-      const axes = { xaxis: { showgrid: false }, yaxis: { range: [last, 0], showgrid: false, tickformat: "d", nticks: 5 } };
-      plot.draw.setAttribute("aria-label", `${this.title}, run ${plot.run.label}; the longest queue seen held ${heat.max}`);
-      await plot.paint(axis, [], axes, height);
+      plot.cells = unpack(heat.z);
+      paintHeat(plot.picture, plot.cells, most, table);
+      plot.picture.setAttribute("aria-label", `${this.title}, run ${plot.run.label}; the longest queue seen held ${heat.max}`);
+      plot.raster(axis, 0, heat.rows * heat.fold);
       plot.say(heat.max ? "" : "No task sat in a queue in this window.");
       plot.frame(view.queue === null ? null : Math.floor(view.queue / heat.fold), heat.rows);
     }
@@ -160,60 +157,66 @@ export class Track {
     this.section.querySelector(".ramp-most").textContent = figure(most);
   }
 
-  async #lanes(axis, view) {
+  #lanes(axis, view) {
     const table = stateWords(this.setup.states.map((state) => state.colour));
     for (const plot of this.plots) {
       const lanes = plot.run.window?.lanes;
       if (!lanes) continue;
-      plot.picture = unpack(lanes.z);
-      paintStates(plot.canvas, plot.picture, table);
-      plot.draw.setAttribute("aria-label", `${this.title}, run ${plot.run.label}: ${lanes.pages.length} pages; each is a button before the picture`);
-      const axes = { xaxis: { showgrid: false }, yaxis: { range: [lanes.pages.length, 0], showgrid: false, showticklabels: false } };
-      await plot.paint(axis, [], axes, plot.box.height);
+      plot.cells = unpack(lanes.z);
+      paintStates(plot.picture, plot.cells, table);
+      plot.picture.setAttribute("aria-label", `${this.title}, run ${plot.run.label}: ${lanes.pages.length} pages; each is a button before the picture`);
+      plot.raster(axis, 0, null);
       plot.say(lanes.pages.length ? "" : "No page was touched by this run so far.");
-      this.#names(plot, lanes, view);
-      plot.frame(view.page === null ? null : lanes.pages.indexOf(view.page), lanes.pages.length);
+      this.#names(plot, lanes);
+    }
+    this.markPage(view.page);
+  }
+
+  /** Frame the lane of the page whose history is open; null: of none. */
+  markPage(page) {
+    for (const plot of this.id === "lanes" ? this.plots : []) {
+      const pages = plot.run.window?.lanes?.pages ?? [];
+      plot.frame(page === null ? null : pages.indexOf(page), pages.length);
+      for (const button of plot.names?.children ?? []) button.setAttribute("aria-pressed", String(Number(button.dataset.page) === page));
     }
   }
 
   /** The pages as buttons, one tab stop for all: arrows go up and down, Enter opens the page. */
-  #names(plot, lanes, view) {
-    const key = `${lanes.pages.join(" ")} ${plot.box.width}`;
-    if (plot.namesKey !== key) {
-      plot.namesKey = key;
-      plot.names?.remove();
-      plot.names = document.createElement("div");
-      plot.names.className = "lane-names";
-      plot.names.setAttribute("role", "group");
-      plot.names.setAttribute("aria-label", "Pages, one button each; arrow up and down move, Enter opens");
-      const row = plot.box.height / Math.max(3, lanes.pages.length);
-      const every = Math.ceil(11 / row);
-      lanes.pages.forEach((page, i) => {
-        const button = document.createElement("button");
-        button.type = "button";
-        button.dataset.page = String(page);
-        button.tabIndex = i ? -1 : 0;
-        const label = lanes.labels[i] ?? String(page);
-        button.setAttribute("aria-label", `Page ${label}`);
-        button.title = label;
-        button.textContent = i % every ? "" : label.split(" ")[0];
-        Object.assign(button.style, { top: `${6 + i * row}px`, height: `${row}px` });
-        plot.names.append(button);
-      });
-      plot.names.style.width = `${leftOf(plot.box.width)}px`;
-      plot.names.addEventListener("keydown", (event) => roam(event, plot.names));
-      plot.root.append(plot.names);
-    }
-    for (const button of plot.names.children) button.setAttribute("aria-pressed", String(Number(button.dataset.page) === view.page));
+  #names(plot, lanes) {
+    const key = [plot.box.left, plot.box.height, ...lanes.pages].join(" ");
+    if (plot.namesKey === key) return;
+    plot.namesKey = key;
+    plot.names?.remove();
+    plot.names = document.createElement("div");
+    plot.names.className = "lane-names";
+    plot.names.setAttribute("role", "group");
+    plot.names.setAttribute("aria-label", `Pages of run ${plot.run.label}, one button each; arrow up and down move, Enter opens`);
+    plot.names.style.width = `${plot.box.left}px`;
+    const row = plot.box.height / Math.max(3, lanes.pages.length);
+    const every = Math.ceil(11 / row);
+    lanes.pages.forEach((page, i) => {
+      const button = document.createElement("button");
+      button.type = "button";
+      button.dataset.page = String(page);
+      button.tabIndex = i ? -1 : 0;
+      const label = lanes.labels[i] ?? String(page);
+      button.setAttribute("aria-label", `Page ${label}`);
+      button.title = label;
+      button.textContent = i % every ? "" : label.split(" ")[0];
+      Object.assign(button.style, { top: `${plot.box.top + i * row}px`, height: `${row}px` });
+      plot.names.append(button);
+    });
+    plot.names.addEventListener("keydown", (event) => roam(event, plot.names));
+    plot.root.append(plot.names);
   }
 
   /** What the cell under a point says, for the line beside the heading. */
   cell(plot, t, y) {
     const w = plot.run.window;
-    if (!w || !plot.picture?.rows || t < w.x0) return "";
-    const row = Math.min(plot.picture.rows - 1, Math.floor(y * plot.picture.rows));
-    const column = Math.min(plot.picture.columns - 1, Math.floor(((t - w.x0) / (w.dx * w.px)) * plot.picture.columns));
-    const value = plot.picture.cells[row * plot.picture.columns + column];
+    if (!w || !plot.cells?.rows || t < w.x0) return "";
+    const row = Math.min(plot.cells.rows - 1, Math.floor(y * plot.cells.rows));
+    const column = Math.min(plot.cells.columns - 1, Math.floor(((t - w.x0) / (w.dx * w.px)) * plot.cells.columns));
+    const value = plot.cells.cells[row * plot.cells.columns + column];
     if (this.id === "heat") {
       const first = row * w.heat.fold;
       const name = w.heat.fold > 1 ? `queues ${first} to ${first + w.heat.fold - 1}` : `queue ${first}`;

@@ -21,6 +21,7 @@ const EMPTY = {
 
 const PAGES = /^(hot:\d{1,3}|file:\d{1,9}|list:\d{1,9}(,\d{1,9}){0,255})$/;
 const LAST = 2 ** 53 - 1;
+const GESTURE_MS = 900;
 
 function whole(text, most = LAST) {
   if (text === null || !/^\d{1,16}$/.test(text)) return null;
@@ -72,7 +73,7 @@ export function write(view) {
 export class View {
   #now;
   #heard = [];
-  #burst = 0;
+  #gesture = -GESTURE_MS;
 
   constructor(stored) {
     const asked = new URLSearchParams(location.search);
@@ -80,7 +81,7 @@ export class View {
     [this.#now, this.newer] = read(own ? location.search : stored);
     addEventListener("popstate", () => {
       [this.#now] = read(location.search || stored);
-      for (const hear of this.#heard) hear(this.#now, "history");
+      for (const hear of this.#heard) hear(this.#now);
     });
   }
 
@@ -92,16 +93,17 @@ export class View {
     this.#heard.push(hear);
   }
 
-  /** Change some fields. Steps of one gesture (wheel, held keys) become one entry of the browser's history. */
-  change(fields, why = "user") {
+  /** Change some fields. how: "step" adds to the browser's history, "gesture" (wheel, held keys, a pan) adds once for all
+   *  that follow each other closely, "quiet" adds nothing. */
+  change(fields, how = "step") {
     const before = write(this.#now);
     this.#now = { ...this.#now, ...fields };
     const after = write(this.#now);
     if (before === after) return;
     const at = performance.now();
-    const same = at - this.#burst < 900;
-    this.#burst = at;
-    history[same || why === "quiet" ? "replaceState" : "pushState"](null, "", `?${after}`);
-    for (const hear of this.#heard) hear(this.#now, why);
+    const going = how === "gesture" && at - this.#gesture < GESTURE_MS;
+    this.#gesture = how === "gesture" ? at : -GESTURE_MS;
+    history[going || how === "quiet" ? "replaceState" : "pushState"](null, "", `?${after}`);
+    for (const hear of this.#heard) hear(this.#now);
   }
 }

@@ -1,0 +1,86 @@
+// Buttons, fields and keys of the run page: each changes the view; `showControls` puts them into the state that the view says.
+
+import { listenToKeys } from "./keys.js";
+import { $ } from "./scene.js";
+import { write } from "./view.js";
+import { shareDialog } from "./share.js";
+
+const trackBoxes = () => [...document.querySelectorAll("#track-choice input")];
+
+export function listenToControls(scene, events, panel) {
+  const { view } = scene;
+  const quarter = (sign) => () => scene.pan((sign * (scene.axis.t1 - scene.axis.t0)) / 4);
+  const presses = {
+    follow: () => scene.pause(),
+    "pan-left": quarter(-1),
+    "pan-right": quarter(1),
+    "zoom-in": () => scene.scale(0.5),
+    "zoom-out": () => scene.scale(2),
+    "zoom-all": () => scene.all(),
+    "help-open": () => $("help").showModal(),
+    side: () => view.change({ side: !view.now.side }),
+  };
+  if ($("share")) presses["share-open"] = shareDialog($("share"), scene.runs, () => write(shared(scene)));
+  for (const [id, press] of Object.entries(presses)) $(id)?.addEventListener("click", press);
+  for (const close of document.querySelectorAll("dialog .close")) close.addEventListener("click", () => close.closest("dialog").close());
+
+  listenToKeys({
+    in: () => scene.scale(0.6, scene.hovered ?? undefined),
+    out: () => scene.scale(1 / 0.6, scene.hovered ?? undefined),
+    left: presses["pan-left"],
+    right: presses["pan-right"],
+    all: presses["zoom-all"],
+    help: presses["help-open"],
+    find: () => events.find.focus(),
+    next: () => scene.asker.want("step", () => events.step(1)),
+    previous: () => scene.asker.want("step", () => events.step(-1)),
+    pause: presses.follow,
+    escape() {
+      const menu = document.querySelector("details.menu[open]");
+      if (menu) menu.open = false;
+      else if (panel.open) view.change({ page: null });
+      else return false;
+      return true;
+    },
+  });
+
+  $("queue-choice").addEventListener("change", ({ target }) => view.change({ queue: /^\d+$/.test(target.value.trim()) ? Number(target.value) : null }));
+  $("pages-choice").addEventListener("change", ({ target }) => {
+    $("pages-list").hidden = target.value !== "list";
+    if (target.value === "list") $("pages-list").focus();
+    else view.change({ pages: target.value });
+  });
+  $("pages-list").addEventListener("change", ({ target }) => {
+    const rows = target.value.split(/[\s,]+/).filter((word) => /^\d{1,9}$/.test(word));
+    if (rows.length) view.change({ pages: `list:${rows.slice(0, 256).join(",")}` });
+  });
+  for (const box of trackBoxes()) {
+    box.addEventListener("change", () => {
+      const on = trackBoxes().filter((one) => one.checked).map((one) => one.value);
+      view.change({ tracks: on.length === trackBoxes().length ? null : on });
+    });
+  }
+  // A menu closes when something else is pressed.
+  document.addEventListener("pointerdown", ({ target }) => {
+    for (const menu of document.querySelectorAll("details.menu[open]")) if (!menu.contains(target)) menu.open = false;
+  });
+}
+
+/** The view as a link shall show it: the window of a run that plays on is held where it is. */
+function shared(scene) {
+  return scene.live && scene.following ? { ...scene.view.now, ...scene.axis, span: null } : scene.view.now;
+}
+
+export function showControls(scene, events) {
+  const now = scene.view.now;
+  for (const track of scene.tracks) track.section.hidden = now.tracks !== null && !now.tracks.includes(track.id);
+  for (const box of trackBoxes()) box.checked = now.tracks === null || now.tracks.includes(box.value);
+  $("queue-choice").value = now.queue ?? "";
+  const options = [...$("pages-choice").options].map((option) => option.value);
+  $("pages-choice").value = options.includes(now.pages) ? now.pages : "list";
+  $("pages-list").hidden = $("pages-choice").value !== "list";
+  if (now.pages.startsWith("list:")) $("pages-list").value = now.pages.slice(5);
+  $("side")?.setAttribute("aria-pressed", String(now.side));
+  $("stage").classList.toggle("side", now.side);
+  events.follow(now);
+}

@@ -1,0 +1,86 @@
+// What the reader is told in words and numbers around the charts: range, values at the cursor, figures of the window, notices.
+
+import { windowFigures } from "./series.js";
+import { $ } from "./scene.js";
+import { figure, moment, span, whole } from "./time.js";
+
+export function showRange(scene) {
+  const { t0, t1 } = scene.axis;
+  const step = (t1 - t0) / 1000;
+  const counts = scene.runs.map((run) => `${scene.many ? `${run.label}: ` : ""}${whole(run.window?.events)} events`);
+  $("range").textContent = `${moment(t0, step, t1)} to ${moment(t1, step)}`;
+  $("range-more").textContent = `${span(t1 - t0)}; ${counts.join(", ")}`;
+  $("follow").setAttribute("aria-pressed", String(scene.following));
+  const windows = scene.runs.map((run) => run.window).filter(Boolean);
+  for (const output of scene.main.querySelectorAll(".interval")) {
+    output.textContent = span(windows[0].dx * Math.max(1, Math.ceil(windows[0].px / 160)));
+  }
+  const tables = windows.map(windowFigures);
+  $("window-figures").replaceChildren(...tables[0].map((_, i) => figuresRow(tables.map((table) => table[i]))));
+}
+
+function figuresRow(rows) {
+  const line = document.createElement("tr");
+  const head = document.createElement("th");
+  head.scope = "row";
+  head.textContent = rows[0].unit ? `${rows[0].label} (${rows[0].unit})` : rows[0].label;
+  line.append(head);
+  for (const name of ["low", "mean", "high", "total"]) {
+    for (const values of rows) {
+      const cell = document.createElement("td");
+      cell.className = "number";
+      cell.textContent = figure(values[name]);
+      line.append(cell);
+    }
+  }
+  return line;
+}
+
+/** Show the cursor at moment `t` in every plot, and what the series say there; null: what they say of the window. */
+export function showValues(scene, t) {
+  scene.hovered = t;
+  for (const plot of scene.plots) plot.point(t);
+  for (const track of scene.tracks) {
+    if (!track.shown) continue;
+    track.values(t);
+    if (t === null) track.tell("");
+  }
+  const { t0, t1 } = scene.axis;
+  $("at").textContent = t === null ? "values: peaks and totals of the window" : `values at ${moment(t, Math.max(1, (t1 - t0) / 1000), t1)}`;
+}
+
+const notices = new Map();
+
+/** Show a notice by name, in place of an older one of that name; an empty text takes it away. */
+export function notice(name, text, bad = true) {
+  if ((notices.get(name)?.textContent ?? "") === text) return;
+  notices.get(name)?.remove();
+  notices.delete(name);
+  if (!text) return;
+  const made = document.createElement("p");
+  made.className = bad ? "notice bad" : "notice";
+  made.setAttribute("role", "status");
+  made.textContent = text;
+  notices.set(name, made);
+  $("notices").append(made);
+}
+
+export function showGaps(runs) {
+  const gaps = runs.flatMap((run) => (run.window?.gaps ?? []).map(({ t0, t1, why }) => `${moment(t0, 1e3, t1)} to ${moment(t1, 1e3)}: ${why}`));
+  const more = gaps.length > 3 ? ` and ${gaps.length - 3} more` : "";
+  notice("gaps", gaps.length ? `Not all of this window can be shown (hatched): ${gaps.slice(0, 3).join("; ")}${more}` : "");
+}
+
+const FAILED = {
+  window: "The window could not be read",
+  events: "The events could not be read",
+  step: "The next event could not be read",
+  history: "The page's history could not be read",
+  overview: "The overview could not be read",
+};
+
+addEventListener("asker:failed", ({ detail: { name, error } }) => {
+  const why = error.status === 404 ? "this run, or the link to it, is no longer there" : error.message;
+  notice(name, `${FAILED[name]}: ${why}. What is drawn may be old.`);
+});
+addEventListener("asker:done", ({ detail: { name } }) => notice(name, ""));
