@@ -21,7 +21,7 @@ def _fold(text: str, indent: str = "") -> list[str]:
 def run_text(name: str, facts: Sequence[tuple[str, str]], verdict: str, tiles: Sequence[Tile], link: str) -> str:
     """Return a run as text: what was played, what came out, where to look."""
     lines = [*_fold(name), "=" * min(COLUMNS, len(name)), ""]
-    lines += [f"{label + ':':<14}{value}" for label, value in facts]
+    lines += [f"{label + ':':<10}{value}" for label, value in facts]
     lines += ["", *_fold(verdict), ""]
     for tile in tiles:
         value = f"{tile.value} {tile.unit}".strip()

@@ -1,0 +1,94 @@
+"""The key figures in words: what a reviewer reads first must follow from the numbers."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given, strategies
+
+from app.figures import comparison, differences, per_wake, split, strangers_share, tiles, verdict
+from engine.designs import DESIGNS
+
+STORM = {
+    "events": 40_000,
+    "wakes": 2_000,
+    "walked": 10_000,
+    "matched": 5_000,
+    "woken": 4_900,
+    "strangers": 1_000,
+    "other_bit": 4_000,
+    "longest_walk": 64,
+    "longest_queue": 60,
+    "waiters_max": 63,
+    "pages_swapped_max": 0,
+    "swaps_in": 0,
+    "swaps_out": 0,
+    "waits": 5_000,
+    "gave_up": 3,
+    "wait_ns_mean": 1_500_000.0,
+    "wait_ns_p50": 1_000_000,
+    "wait_ns_p99": 9_000_000,
+    "wait_ns_max": 40_000_000,
+    "truncated": 0,
+    "lost": 0,
+}
+COUNTS = strategies.integers(0, 10**9)
+
+
+def test_the_verdict_says_how_much_was_visited_in_vain_and_why() -> None:
+    assert verdict(STORM) == (
+        "2,000 wake-ups walked over 10,000 queue entries, 5 each; 50 % were visited in vain: "
+        "1,000 waited for other pages, 4,000 for another bit of the same page."
+    )
+
+
+def test_given_no_entry_walked_in_vain_the_verdict_says_so() -> None:
+    assert verdict(STORM | {"strangers": 0, "other_bit": 0}).endswith("waited for the page and the bit in question.")
+
+
+@pytest.mark.parametrize("figures", [{}, {"wakes": 0, "walked": 0}])
+def test_given_nobody_was_woken_nothing_is_divided(figures: dict[str, float | None]) -> None:
+    assert verdict(figures) == "No task has been woken in this run so far."
+    assert split(figures) == []
+    assert per_wake(figures) is None
+    assert strangers_share(figures) is None
+
+
+@given(matched=COUNTS, other=COUNTS, strangers=COUNTS)
+def test_the_parts_of_the_bar_stand_side_by_side_and_fill_it(matched: int, other: int, strangers: int) -> None:
+    walked = matched + other + strangers
+    parts = split({"walked": walked, "matched": matched, "other_bit": other, "strangers": strangers})
+    if not walked:
+        assert parts == []
+        return
+    assert sum(part.count for part in parts) == walked
+    assert abs(sum(part.share for part in parts) - 100) < 0.001
+    assert [part.at for part in parts] == pytest.approx([0, parts[0].share, parts[0].share + parts[1].share], abs=0.001)
+
+
+@pytest.mark.parametrize("design", DESIGNS)
+def test_only_designs_that_swap_have_a_count_of_swaps(design: str) -> None:
+    tile = next(tile for tile in tiles(STORM | {"swaps_in": 7}, design) if tile.label == "Mapping swaps")
+    assert tile.value == ("7" if DESIGNS[design].tag_bits else "none")
+
+
+def test_differences_tell_direction_by_sign_and_by_word() -> None:
+    rows = {
+        row.label: row for row in differences(STORM, STORM | {"strangers": 0, "walked": 9_000, "wait_ns_mean": 3e6})
+    }
+    strangers, wait = rows["entries of other pages (strangers)"], rows["mean wait"]
+    assert (strangers.change, strangers.ratio, strangers.words) == ("−1,000", "−100 %", "fewer: better in B")
+    assert (wait.change, wait.ratio, wait.words) == ("+1.5 ms", "+100 %", "longer: worse in B")
+    assert rows["wake-ups"].words == "the same"
+
+
+def test_given_a_figure_is_missing_in_one_run_no_difference_is_made_up() -> None:
+    rows = {row.label: row for row in differences(STORM, STORM | {"wait_ns_p99": None})}
+    assert rows["wait, p99"].words == "not in both runs"
+
+
+def test_the_comparison_names_both_designs_and_their_strangers() -> None:
+    text = comparison(STORM, STORM | {"walked": 9_000, "strangers": 0}, ("hashed, 256 queues", "page_wait"))
+    assert text == (
+        "A (hashed, 256 queues) walked 5 entries a wake-up, B (page_wait) 4.5; "
+        "strangers were 10 % of them in A and 0 % in B."
+    )
