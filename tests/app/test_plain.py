@@ -11,7 +11,12 @@ LONG = "A run whose name is so long that it does not fit into a line of mail by 
 
 
 def test_no_line_but_the_link_is_wider_than_mail_allows() -> None:
-    facts = [("Run", "3f9c0a51b7e2"), ("Design", "hashed, 256 queues"), ("Workload", "the demo recording"), ("Seal", "ab" * 32)]
+    facts = [
+        ("Run", "3f9c0a51b7e2"),
+        ("Design", "hashed, 256 queues"),
+        ("Workload", "the demo recording"),
+        ("Seal", "ab" * 32),
+    ]
     text = run_text(LONG, facts, verdict(STORM), tiles(STORM, "page_wait"), LINK)
     assert [line for line in text.splitlines() if len(line) > COLUMNS and "://" not in line] == []
     assert text.endswith(f"Link: {LINK}\n")
