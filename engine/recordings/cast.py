@@ -23,6 +23,8 @@ _GIB = 1 << 30
 _VMEMMAP_BYTES = 1 << 34
 """struct pages of 1 TiB of memory."""
 _INDEX_BITS = 52
+_ADDRESS_DIGITS = 18
+_FILE_CHARS = 64
 
 
 class Cast:
@@ -76,12 +78,16 @@ class Cast:
         """
         row = self._named.get(address)
         if row is None:
+            if len(address) > _ADDRESS_DIGITS:
+                raise ValueError("no address is that long")
             word = int(address, 16)
             if self.vmemmap_base is None:
                 self.vmemmap_base = self._guess(word)
             pfn, odd = divmod(word - self.vmemmap_base, STRUCT_PAGE_BYTES)
             if odd:
                 raise ValueError("no struct page stands at this address")
+            if len(self._named) > self._limits.pages:  # zeros before a number give a page many names
+                self._named.clear()
             row = self._named[address] = self.page(pfn)
         return row
 
@@ -105,8 +111,8 @@ class Cast:
         key = device + b" " + inode
         row = self.files.get(key)
         if row is None:
-            if not 0 <= int(inode, 16) < 1 << 64:
-                raise ValueError("no inode has this number")
+            if not 0 <= int(inode, 16) < 1 << 64 or len(key) > _FILE_CHARS:
+                raise ValueError("no device or inode is called this")
             row = len(self.addresses)
             if row >= self._limits.files:
                 raise too_large(f"The recording is about more than {self._limits.files} files. Record fewer.")

@@ -67,6 +67,7 @@ class _Words(dict[bytes | None, int]):
     """Numbers as printed -> unsigned words, WORD where there is none. Most come again and again: they are kept."""
 
     KEPT = 1 << 16
+    KEPT_DIGITS = 24
 
     def __init__(self, base: int) -> None:
         self._base = base
@@ -75,7 +76,8 @@ class _Words(dict[bytes | None, int]):
         if len(self) >= self.KEPT:
             self.clear()
         word = WORD if text is None or text == _FAULT else int(text, self._base) & WORD
-        self[text] = word
+        if text is None or len(text) <= self.KEPT_DIGITS:
+            self[text] = word
         return word
 
 

@@ -31,10 +31,10 @@ FIRST_BYTES, FIRST_BYTES_MAX = 64 << 10, 1 << 20
 _BAD_CHARS = 80
 
 # hard (h H) or soft (s H) interrupt, neither (.), or the flags of a probe's own context (Z z), which do not tell
-_IRQ = {"h": 1, "H": 1, "s": 1, ".": 0}
+_IRQ = bytes({ord("."): 0, ord("h"): 1, ord("H"): 1, ord("s"): 1}.get(flag, 2) for flag in range(256))
 
 _LOST = re.compile(
-    rb"CPU:(\d{1,5}) \[(?:LOST )?(?:(\d{1,18}) )?EVENTS(?: DROPPED)?\]"  # tracefs, trace-cmd
+    rb"CPU:(\d{1,4}) \[(?:LOST )?(?:(\d{1,18}) )?EVENTS(?: DROPPED)?\]"  # tracefs, trace-cmd
     rb"|Lost (\d{1,18}) events"  # bpftrace
     rb"|.{0,120}PERF_RECORD_LOST(?:_SAMPLES)? lost (\d{1,18})"  # perf script --show-lost-events
 )
@@ -57,7 +57,6 @@ class _Reader:
         self._seen: Counter[bytes] = Counter()
         self._unused: Counter[bytes] = Counter()
         self._bad: list[Refused] = []
-        self._irq: dict[bytes | None, int] = {None: 2, b"": 2}
         self._lines = self._headers = self._bad_lines = self._long_lines = 0
         self._lost_events = self._lost_marks = self._buffer_lost = self._reordered = 0
         self._newest, self._oldest = -1, TIME_MAX_NS
@@ -72,7 +71,7 @@ class _Reader:
             self._refuse(self._lines, "the last line has no end: it may be cut", text[end:])
 
     def _whole(self, text: bytes) -> None:
-        form, meanings, irq_of = self._form, self._moves.meanings, self._irq
+        form, meanings = self._form, self._moves.meanings
         scale, newest, line = form.scale, self._newest, self._lines
         first = line
         # The pattern's split gives what stands before a match and the match's groups, in turn, in one call per block.
@@ -98,9 +97,7 @@ class _Reader:
             if meaning is None:
                 continue
             cpu = int(cpu_text) if cpu_text else -1
-            irq = irq_of.get(flags)
-            if irq is None:
-                irq = irq_of[flags] = _IRQ.get(chr(flags[2]), 2)
+            irq = _IRQ[flags[2]] if flags else 2
             read, op = meaning
             try:
                 if not read(op, time, cpu, pid, comm, irq, said, line):

@@ -357,6 +357,7 @@ def test_the_base_of_the_struct_pages(lines: list[str], base: int, pfns: list[in
             "mm_filemap_add_to_page_cache: dev 8:1 ino 2a pfn=1 ofs=0 order=99",
             "mm_filemap_add_to_page_cache has a field",
         ),
+        (f"writeback_dirty_folio: bdi {'x' * 99}: ino=15 index=2", "writeback_dirty_folio has a field"),
         ("writeback_dirty_folio: bdi 7:0: ino=f index=2", "writeback_dirty_folio has a field"),
         ("writeback_dirty_folio: bdi 7:0: ino=15 index=-2", "writeback_dirty_folio has a field"),
         (f"trunc: (f) mapping=0x{MAPPING:x} start={2**63} end=0", "trunc has a field"),

@@ -179,6 +179,20 @@ def test_very_many_event_names_are_counted_together() -> None:
     assert report.events == 40_001
 
 
+def test_many_spellings_of_one_number_do_not_fill_the_memory() -> None:
+    line = "   a-1 [000] ..... 1.000001: unlock: (f) folio=0x{}ffffea0000000040 pflags=0x{}1\n"
+    lines = [line.format("0" * zeros, "0" * zeros) for zeros in range(9)]
+    recording = read_text("".join(lines))
+    assert len(recording.moves) == 1
+    assert (recording.report.bad_lines, recording.pfns.tolist()) == (8, [1])
+    assert read_text(line.format("", "0" * 40_000)).moves["flags"].tolist() == [1]
+
+
+@pytest.mark.parametrize("line", ["CPU:99999 [LOST 4 EVENTS]", at(1.0).replace("[000]", "[70000]")])
+def test_a_cpu_that_no_machine_has_is_a_bad_line(line: str) -> None:
+    assert read_text(f"{ftrace(at(1.0))}{line}\n").report.bad_lines == 1
+
+
 SAMPLE = gzip.decompress((DATA / "kill-6.1.trace.txt.gz").read_bytes())[:30_000]
 PERF_SAMPLE = gzip.decompress((DATA / "perf-script-6.1.txt.gz").read_bytes())[:20_000]
 BPF_SAMPLE = gzip.decompress((DATA / "bpftrace-6.1.txt.gz").read_bytes())
