@@ -34,21 +34,23 @@ _HEAD = struct.Struct("<4sBB")
 _ARRAY = struct.Struct("<BQ")
 
 
+def checksum(place: str, data: bytes | memoryview) -> bytes:
+    """Return the checksum of data that belongs to `place`."""
+    person = hashlib.blake2b(place.encode(), digest_size=16).digest()
+    return hashlib.blake2b(data, digest_size=DIGEST, person=person).digest()
+
+
 def seal(place: str, data: bytes) -> bytes:
     """Return data as a block that belongs to `place`."""
-    return hashlib.blake2b(data, digest_size=DIGEST, person=_person(place)).digest() + data
+    return checksum(place, data) + data
 
 
 def unseal(place: str, block: bytes) -> memoryview:
     """Return a block's data; raises Damaged if it is not what was stored at `place`."""
     data = memoryview(block)[DIGEST:]
-    if hashlib.blake2b(data, digest_size=DIGEST, person=_person(place)).digest() != block[:DIGEST]:
+    if checksum(place, data) != block[:DIGEST]:
         raise Damaged(f"{place} does not match its checksum")
     return data
-
-
-def _person(place: str) -> bytes:
-    return hashlib.blake2b(place.encode(), digest_size=16).digest()
 
 
 def compress(raw: bytes, level: int = 1) -> bytes:
@@ -56,16 +58,24 @@ def compress(raw: bytes, level: int = 1) -> bytes:
     return zstd.compress(raw, level=level)
 
 
+def unpack_frame(frame: bytes | memoryview, most: int) -> bytes:
+    """Return what a zstd frame holds; raises Damaged if that is more than `most` bytes, or it cannot be unpacked."""
+    try:
+        machine = zstd.ZstdDecompressor()
+        raw: bytes = machine.decompress(frame, max_length=most + 1)
+    except zstd.ZstdError as error:
+        raise Damaged("a block that cannot be unpacked") from error
+    if len(raw) > most or not machine.eof or machine.unused_data:
+        raise Damaged("a block that is cut short or too long")
+    return raw
+
+
 def decompress(frame: bytes | memoryview, size: int) -> bytes:
     """Return what a zstd frame of exactly `size` bytes holds; raises Damaged if it does not."""
     if not 0 <= size <= RAW_MAX:
         raise Damaged(f"a block of {size} bytes, more than {RAW_MAX}")
-    try:
-        machine = zstd.ZstdDecompressor()
-        raw: bytes = machine.decompress(frame, max_length=size + 1)
-    except zstd.ZstdError as error:
-        raise Damaged("a block that cannot be unpacked") from error
-    if len(raw) != size or not machine.eof or machine.unused_data:
+    raw = unpack_frame(frame, size)
+    if len(raw) != size:
         raise Damaged("a block that is cut short or too long")
     return raw
 

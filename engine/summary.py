@@ -132,7 +132,4 @@ class Summariser:
 
 def _first_mappings(cast: Cast, n_pages: int) -> Words:
     """Return page->mapping of every page before the first event."""
-    addresses = np.array([file.address for file in cast.files] + [0], np.int64)
-    files = np.full(n_pages, -1, np.int64)
-    files[: len(cast.page_files)] = cast.page_files
-    return addresses[files]
+    return np.full(n_pages, cast.files[cast.cached_in].address if cast.cached_in >= 0 else 0, np.int64)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -89,10 +88,11 @@ class Log:
             page_count=pages,
             files=[FileName(name="file", address=FILE)],
             page_files=[0] * (pages // 2),
+            cached_in=0 if seed % 2 else -1,
             queues=pages if queues is None else queues,
         )
         self._swaps = queues is None
-        self._pages = [Page(FILE if i < pages // 2 else 0) for i in range(pages)]
+        self._pages = [Page(FILE if seed % 2 else 0) for _ in range(pages)]
         self._queues: dict[int, int] = {}
         self._waiting: dict[int, int] = {}
         self._gap = gap
@@ -238,11 +238,6 @@ class Log:
             self._say(Kind.page_seen, NONE, number, page.mapping, page.flags)
 
 
-def states_at_start(cast: Cast) -> list[int]:
+def state_at_start(cast: Cast) -> int:
     """Return the state of every page before the first event."""
-    in_file = [row < len(cast.page_files) and cast.page_files[row] >= 0 for row in range(cast.page_count)]
-    return [int(PageState.clean if cached else PageState.free) for cached in in_file]
-
-
-def as_rows(batch: Batch) -> Iterator[tuple[int, ...]]:
-    return zip(*(column.tolist() for column in batch[1:]), strict=True)
+    return int(PageState.clean if cast.cached_in >= 0 else PageState.free)

@@ -1,0 +1,76 @@
+"""The store: all that speaks SQL. One Store a process; every call is one short transaction of its own."""
+
+from __future__ import annotations
+
+from sqlalchemy import text
+
+from app.settings import Settings
+from app.store.database import Database, tell_version
+from app.store.events import ChunkRow
+from app.store.folder import REVISIONS, drop_ballast, keep_ballast, prepare
+from app.store.recordings import Recordings
+from app.store.rows import RecordingRow, RunRow, ShareRow
+from app.store.runs import Runs
+from app.store.shares import Shares
+from app.store.tables import Fenced
+from app.store.verifying import Verdict, Verifying
+from app.store.work import Work
+
+__all__ = [
+    "ChunkRow",
+    "Fenced",
+    "RecordingRow",
+    "RunRow",
+    "ShareRow",
+    "Store",
+    "Verdict",
+    "open_store",
+]
+
+
+class Store(Runs, Work, Recordings, Shares, Verifying):
+    """Runs, their events, recordings and links, in one database."""
+
+    def __init__(self, settings: Settings, *, busy_s: float, checkpoints: bool) -> None:
+        self.settings = settings
+        self.db = Database(settings, busy_s=busy_s, checkpoints=checkpoints)
+
+    def changed(self) -> int:
+        """Return a number that differs whenever anything was stored since, by any process: a cheap poll."""
+        return self.db.changed()
+
+    def ping(self) -> None:
+        """Raise what reading would raise."""
+        with self.db.read() as connection:
+            connection.execute(text("SELECT 1 FROM runs LIMIT 1"))
+
+    def drop_ballast(self) -> None:
+        """Give up the space kept in reserve."""
+        drop_ballast(self.settings)
+
+    def keep_ballast(self) -> None:
+        """Keep space in reserve again, where there is room."""
+        keep_ballast(self.settings)
+
+    def checkpoint(self) -> None:
+        """Write the write-ahead log back if it has grown."""
+        self.db.checkpoint()
+
+    def close(self) -> None:
+        """Close all connections."""
+        self.db.close()
+
+
+def open_store(settings: Settings, *, busy_s: float = 5.0, checkpoints: bool = False) -> Store:
+    """Open the store, making or upgrading its database if need be.
+
+    busy_s: how long to wait for another process's write; checkpoints: whether this process writes the log back (the
+    workers do). Raises AskedWrongly, in one line, where the data folder cannot be used.
+    """
+    if prepare(settings) != REVISIONS[-1]:
+        from app.store.schema import upgrade
+
+        upgrade(settings)
+    tell_version(settings.workers)
+    keep_ballast(settings)
+    return Store(settings, busy_s=busy_s, checkpoints=checkpoints)

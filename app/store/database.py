@@ -1,0 +1,165 @@
+"""Database: the SQLite file, its connections, and its errors in our words.
+
+Readers and the one writer of a process are kept apart. A reader sees one state for as long as its `with` lasts, and
+nothing outlives that `with`: an idle reader would keep the write-ahead log from shrinking. The writer takes the write
+lock when it begins (BEGIN IMMEDIATE): SQLite does not wait for a lock that a transaction asks for half-way.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import sqlite3
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Connection, Engine, create_engine, event, exc
+from sqlalchemy.engine.url import make_url
+
+from app.settings import Settings
+from engine.errors import AskedWrongly, Damaged, FolioscopeError
+
+log = logging.getLogger("folioscope.store")
+
+APPLICATION_ID = 0x464F4C49
+"""PRAGMA application_id of our files: "FOLI"."""
+WAL_LIMIT = 32 << 20
+CHECKPOINT_AT = 4 << 20
+"""Bytes of write-ahead log from which a worker that has nothing to do writes it back."""
+RESET_BUG = ((3, 7, 0), (3, 51, 3))
+"""From, and up to but not with: SQLite that can lose pages when two connections checkpoint at the same time."""
+
+
+class Database:
+    """A file of runs. checkpoints: whether this process writes the log back; best only one does (RESET_BUG)."""
+
+    def __init__(self, settings: Settings, *, busy_s: float, checkpoints: bool) -> None:
+        self.path = file_of(settings)
+        self._busy_s = busy_s
+        self._checkpoints = checkpoints
+        self.readers = self._engine(settings.url, "BEGIN", pool_size=8, max_overflow=24)
+        self.writer = self._engine(settings.url, "BEGIN IMMEDIATE", pool_size=1, max_overflow=0)
+        self._watch: sqlite3.Connection | None = None
+        self._watch_lock = threading.Lock()
+
+    def _engine(self, url: str, begin: str, **pool: int) -> Engine:
+        engine = create_engine(url, connect_args={"timeout": self._busy_s}, pool_timeout=self._busy_s + 1, **pool)
+        reads = begin == "BEGIN"
+
+        @event.listens_for(engine, "connect")
+        def prepare(connection: sqlite3.Connection, _: Any) -> None:
+            connection.isolation_level = None  # sqlite3 itself would begin late, and without the lock
+            connection.execute("PRAGMA auto_vacuum=INCREMENTAL")  # heeded while the file is empty
+            connection.execute("PRAGMA journal_mode=WAL")
+            connection.execute("PRAGMA synchronous=FULL")
+            connection.execute("PRAGMA foreign_keys=ON")
+            connection.execute(f"PRAGMA journal_size_limit={WAL_LIMIT}")
+            if reads:
+                connection.execute("PRAGMA query_only=ON")
+            if reads or not self._checkpoints:
+                connection.execute("PRAGMA wal_autocheckpoint=0")
+
+        @event.listens_for(engine, "begin")
+        def start(connection: Connection) -> None:
+            connection.exec_driver_sql(begin)
+
+        return engine
+
+    @contextlib.contextmanager
+    def read(self) -> Iterator[Connection]:
+        """A connection that sees one state of the file, and cannot write."""
+        with _in_our_words(), self.readers.begin() as connection:
+            yield connection
+
+    @contextlib.contextmanager
+    def write(self) -> Iterator[Connection]:
+        """The writer, with the lock; all is kept at the end, or nothing if an error passes."""
+        with _in_our_words(), self.writer.begin() as connection:
+            yield connection
+
+    def changed(self) -> int:
+        """Return a number that differs whenever any other connection, of any process, has committed since."""
+        with _in_our_words(), self._watch_lock:
+            if self._watch is None:
+                self._watch = sqlite3.connect(
+                    self.path, timeout=self._busy_s, isolation_level=None, check_same_thread=False
+                )
+            version: int = self._watch.execute("PRAGMA data_version").fetchone()[0]
+            return version
+
+    def checkpoint(self) -> None:
+        """Write the log back if it has grown, as far as no reader is in the way."""
+        wal = Path(f"{self.path}-wal")
+        with contextlib.suppress(FileNotFoundError):
+            if wal.stat().st_size >= CHECKPOINT_AT:
+                self._alone("PRAGMA wal_checkpoint(PASSIVE)")
+
+    def give_back(self, pages: int) -> int:
+        """Return up to so many free pages of the file to the disk; the number that are left."""
+        self._alone(f"PRAGMA incremental_vacuum({int(pages)})")
+        return self._alone("PRAGMA freelist_count")[0][0]  # type: ignore[no-any-return]
+
+    def _alone(self, pragma: str) -> list[Any]:
+        """Run a PRAGMA that must not stand in a transaction, on the writer's connection."""
+        with _in_our_words(), self.writer.connect() as connection:
+            raw = connection.connection.dbapi_connection
+            assert raw is not None, "a connection that is checked out is open"
+            rows: list[Any] = raw.cursor().execute(pragma).fetchall()
+            return rows
+
+    def close(self) -> None:
+        self.readers.dispose()
+        self.writer.dispose()
+        if self._watch is not None:
+            self._watch.close()
+
+
+def file_of(settings: Settings) -> Path:
+    """Return the path of the database's file."""
+    return Path(make_url(settings.url).database or "folioscope.db")
+
+
+@contextlib.contextmanager
+def _in_our_words() -> Iterator[None]:
+    """Let no error of the database pass as it is: it would tell a reader SQL, and a caller nothing."""
+    try:
+        yield
+    except exc.TimeoutError:
+        raise _busy() from None
+    except exc.DBAPIError as error:
+        raise _translated(error.orig) from error
+    except sqlite3.Error as error:
+        raise _translated(error) from error
+
+
+def _busy() -> AskedWrongly:
+    return AskedWrongly("the store is busy: ask again in a moment", code="store_busy", status=503)
+
+
+def _translated(error: BaseException | None) -> FolioscopeError | AssertionError:
+    code = getattr(error, "sqlite_errorcode", 0) & 0xFF
+    if code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
+        return _busy()
+    if code in (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR):
+        return AskedWrongly(
+            "the disk of the data folder is full or fails: free some space", code="storage_full", status=507
+        )
+    if code in (sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_PERM):
+        return AskedWrongly("the data folder cannot be written: check its owner and mode", code="bad_data", status=503)
+    if code in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):
+        return Damaged("the database file is damaged")
+    if code == sqlite3.SQLITE_CONSTRAINT:
+        return AskedWrongly("this conflicts with what is stored", code="conflict", status=409)
+    return AssertionError(f"the database refused a statement: {type(error).__name__}")
+
+
+def tell_version(workers: int) -> None:
+    """Log which SQLite this is; with several workers, whether it has a fault that they would meet."""
+    log.info("SQLite %s", sqlite3.sqlite_version)
+    if workers > 1 and RESET_BUG[0] <= sqlite3.sqlite_version_info < RESET_BUG[1]:
+        log.warning(
+            "SQLite %s can damage a database that several processes checkpoint: run one worker, or update it",
+            sqlite3.sqlite_version,
+        )

@@ -1,0 +1,87 @@
+"""The data folder: made, checked and opened, with one clear line where that cannot be; and its ballast.
+
+A full disk stops SQLite from writing at all, even to say that a run failed. The ballast is a file of real blocks that a
+worker gives up then; it is filled again once there is room.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sqlite3
+import sys
+from pathlib import Path
+
+from app.settings import Settings
+from app.store.database import APPLICATION_ID, file_of
+from engine.errors import AskedWrongly
+
+BALLAST = "ballast"
+REVISIONS = ("0001",)
+"""Schemas that this version knows, oldest first; migrations/versions holds one step each."""
+
+
+def prepare(settings: Settings) -> str | None:
+    """Make the data folder if need be, and return the schema of its database, None if that is empty.
+
+    Raises AskedWrongly, in one line, for a folder that cannot be used, a file that is not ours, and a newer schema.
+    """
+    path = file_of(settings)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        if not os.access(path.parent, os.W_OK | os.X_OK) or (path.exists() and not os.access(path, os.W_OK)):
+            raise PermissionError
+    except OSError as error:
+        why = "is not a folder" if isinstance(error, FileExistsError | NotADirectoryError) else "cannot be written"
+        text = f"the data folder {path.parent} {why}: set FOLIOSCOPE_DATA to one that can"
+        raise AskedWrongly(text, code="bad_data", field="FOLIOSCOPE_DATA") from None
+    found = _schema(path)
+    if found is not None and found not in REVISIONS:
+        text = f"{path} has the newer schema {found[:20]}, this version knows up to {REVISIONS[-1]}: update folioscope"
+        raise AskedWrongly(text, code="newer_schema", field="FOLIOSCOPE_DATA")
+    return found
+
+
+def _schema(path: Path) -> str | None:
+    if not path.exists() or not path.stat().st_size:
+        return None
+    foreign = AskedWrongly(
+        f"{path} is not a database of folioscope: set FOLIOSCOPE_DATA to another folder",
+        code="foreign_data",
+        field="FOLIOSCOPE_DATA",
+    )
+    try:
+        with contextlib.closing(sqlite3.connect(path, timeout=10)) as connection:
+            tables = {name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
+            ours = connection.execute("PRAGMA application_id").fetchone()[0] == APPLICATION_ID
+            if tables and not ours:
+                raise foreign
+            if "alembic_version" not in tables:
+                return None
+            row = connection.execute("SELECT version_num FROM alembic_version").fetchone()
+            return None if row is None else str(row[0])
+    except sqlite3.DatabaseError as error:
+        if isinstance(error, sqlite3.OperationalError):
+            text = f"{path} cannot be read ({error}): stop what uses it, or check the disk"
+            raise AskedWrongly(text, code="bad_data", field="FOLIOSCOPE_DATA", status=503) from None
+        raise foreign from None
+
+
+def keep_ballast(settings: Settings) -> None:
+    """Fill the ballast file, where there is room enough for it and for runs."""
+    path = file_of(settings).with_name(BALLAST)
+    with contextlib.suppress(OSError):
+        size = path.stat().st_size if path.exists() else 0
+        room = os.statvfs(path.parent)
+        if size < settings.ballast_bytes and room.f_bavail * room.f_frsize > settings.free_bytes_min:
+            with path.open("wb") as file:
+                if sys.platform == "linux":
+                    os.posix_fallocate(file.fileno(), 0, settings.ballast_bytes)
+                else:
+                    file.write(bytes(settings.ballast_bytes))
+
+
+def drop_ballast(settings: Settings) -> None:
+    """Give up the ballast: the disk is full, and something must still be said."""
+    with contextlib.suppress(OSError):
+        file_of(settings).with_name(BALLAST).unlink()

@@ -1,0 +1,66 @@
+"""Imported recordings."""
+
+from __future__ import annotations
+
+import time
+
+from sqlalchemy import insert, select
+
+from app.store.database import Database
+from app.store.rows import RECORDING_COLUMNS, RecordingRow
+from app.store.runs import DEMO
+from app.store.tables import Recording as Stored
+from engine.errors import AskedWrongly
+from engine.recordings import pack, unpack
+from engine.recordings.moves import Recording
+
+
+class Recordings:
+    """The part of the store that keeps recordings. An id is the first 12 digits of the file's SHA-256."""
+
+    db: Database
+
+    def recordings(self) -> list[RecordingRow]:
+        """Return all recordings, newest first."""
+        with self.db.read() as connection:
+            rows = connection.execute(select(*RECORDING_COLUMNS).order_by(Stored.created_ns.desc(), Stored.id))
+            return [RecordingRow(*row) for row in rows]
+
+    def recording(self, recording_id: str) -> RecordingRow | None:
+        """Return a recording's row, None if there is none."""
+        with self.db.read() as connection:
+            row = connection.execute(select(*RECORDING_COLUMNS).where(Stored.id == recording_id)).one_or_none()
+        return None if row is None else RecordingRow(*row)
+
+    def add_recording(self, recording: Recording, name: str) -> RecordingRow:
+        """Store a recording and return its row; one that is there already keeps its name."""
+        recording_id, data = recording.sha256[:12], pack(recording)
+        values = {
+            "id": recording_id,
+            "name": name,
+            "sha256": recording.sha256,
+            "bytes": recording.report.bytes_read,
+            "moves": len(recording.moves),
+            "kernel": recording.report.kernel,
+            "report_json": recording.report.model_dump_json(),
+            "created_ns": time.time_ns(),
+            "data": data,
+        }
+        with self.db.write() as connection:
+            if connection.scalar(select(Stored.id).where(Stored.id == recording_id)) is None:
+                connection.execute(insert(Stored).values(**values))
+            row = connection.execute(select(*RECORDING_COLUMNS).where(Stored.id == recording_id)).one()
+            return RecordingRow(*row)
+
+    def load_recording(self, recording_id: str) -> Recording:
+        """Return a recording; "demo" is the one that ships with the project. Raises AskedWrongly (404), Damaged."""
+        if recording_id == DEMO:
+            from engine.recordings.demo import demo
+
+            return demo()
+        with self.db.read() as connection:
+            data = connection.scalar(select(Stored.data).where(Stored.id == recording_id))
+        if data is None:
+            text = f"there is no recording {recording_id[:80]}"
+            raise AskedWrongly(text, code="no_recording", field="recording_id", status=404)
+        return unpack(data)

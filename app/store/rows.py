@@ -1,0 +1,97 @@
+"""What the store hands out: rows as plain values, free of any connection."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+from sqlalchemy import Connection, select
+
+from app.store.tables import Recording, Run, Share, Tag
+from engine.scenario import Scenario
+
+
+@dataclass(frozen=True)
+class RunRow:
+    """A run, all but its cast and events. Fields as app.store.tables.Run tells them."""
+
+    id: str
+    number: int
+    name: str
+    scenario_json: str
+    scenario_sha256: str
+    design: str
+    kernel: str
+    workload_kind: str
+    recording_id: str | None
+    seed: int
+    pace_ms_per_s: int | None
+    engine_version: str
+    event_format: int
+    created_ns: int
+    state: str
+    reason: str | None
+    detail: str | None
+    attempt: int
+    losses: int
+    worker: str | None
+    cancel_requested: bool
+    started_ns: int | None
+    ended_ns: int | None
+    chunks: int
+    events: int
+    time_ns: int
+    progress: float
+    figures_json: str | None
+    hot_json: str | None
+    seal: str | None
+    tags: tuple[str, ...] = ()
+
+    @cached_property
+    def scenario(self) -> Scenario:
+        """The scenario, read from its JSON."""
+        return Scenario.model_validate_json(self.scenario_json)
+
+
+@dataclass(frozen=True)
+class RecordingRow:
+    """A recording, all but its moves."""
+
+    id: str
+    name: str
+    sha256: str
+    bytes: int
+    moves: int
+    kernel: str
+    report_json: str
+    created_ns: int
+
+
+@dataclass(frozen=True)
+class ShareRow:
+    """A read-only link; run_ids is a JSON list."""
+
+    id: str
+    run_ids: str
+    view: str
+    created_ns: int
+    expires_ns: int | None
+    revoked_ns: int | None
+
+
+RUN_COLUMNS = [getattr(Run, name) for name in RunRow.__dataclass_fields__ if name != "tags"]
+RECORDING_COLUMNS = [getattr(Recording, name) for name in RecordingRow.__dataclass_fields__]
+SHARE_COLUMNS = [getattr(Share, name) for name in ShareRow.__dataclass_fields__]
+
+
+def run_rows(connection: Connection, *conditions: Any, order: Any = None, size: int = 1) -> list[RunRow]:
+    """Return at most `size` runs that are not deleted, with their tags."""
+    query = select(*RUN_COLUMNS).where(Run.deleted.is_(False), *conditions).limit(size)
+    found = connection.execute(query if order is None else query.order_by(order)).all()
+    tags: dict[str, list[str]] = {row.id: [] for row in found}
+    if found:
+        tagged = select(Tag.run_id, Tag.tag).where(Tag.run_id.in_(list(tags))).order_by(Tag.tag)
+        for run_id, tag in connection.execute(tagged):
+            tags[run_id].append(tag)
+    return [RunRow(**row._mapping, tags=tuple(tags[row.id])) for row in found]

@@ -1,0 +1,223 @@
+"""Runs as users see them: start, list, read, cancel, delete."""
+
+from __future__ import annotations
+
+import hashlib
+import secrets
+import shutil
+import time
+from typing import Any
+
+from sqlalchemy import Connection, delete, func, insert, select, update
+
+from app.settings import MIB, Settings
+from app.store.database import Database
+from app.store.rows import RunRow, run_rows
+from app.store.tables import STATES, Chunk, Key, Keyframe, Recording, Run, StoredNode, Tag
+from engine import VERSION
+from engine.errors import AskedWrongly
+from engine.events import FORMAT
+from engine.scenario import Recorded, Scenario
+
+KEY_LIVES_NS = 7 * 24 * 3600 * 10**9
+ROWS_A_SLICE = 64
+"""Chunks that one transaction deletes: other writers get their turn in between."""
+PAGES_A_SLICE = 1024
+DEMO = "demo"
+
+
+class Runs:
+    """The part of the store that starts, lists and ends runs. All calls open and close their own transaction."""
+
+    db: Database
+    settings: Settings
+
+    def start_run(
+        self,
+        scenario: Scenario,
+        *,
+        pace_ms_per_s: int | None = None,
+        tags: list[str] | None = None,
+        key: str | None = None,
+        body_sha256: str | None = None,
+    ) -> tuple[RunRow, bool]:
+        """Queue a run and return it with True; or the run that this key started before, with False.
+
+        Raises AskedWrongly: idempotency_mismatch (the key came with another body), queue_full, storage_full,
+        no_recording.
+        """
+        canonical = scenario.canonical()
+        with self.db.write() as connection:
+            if key is not None and (before := _started_by(connection, key, body_sha256 or "")):
+                return before, False
+            self._refuse_if_full(connection)
+            _refuse_if_missing(connection, scenario)
+            run_id = secrets.token_hex(6)
+            connection.execute(insert(Run).values(id=run_id, **_first_values(scenario, canonical, pace_ms_per_s)))
+            if tags:
+                connection.execute(insert(Tag), [{"run_id": run_id, "tag": tag} for tag in dict.fromkeys(tags)])
+            now = time.time_ns()
+            connection.execute(delete(Key).where(Key.created_ns < now - KEY_LIVES_NS))
+            if key is not None:
+                row = {"key": key, "body_sha256": body_sha256 or "", "run_id": run_id, "created_ns": now}
+                connection.execute(insert(Key).values(**row))
+            return run_rows(connection, Run.id == run_id)[0], True
+
+    def _refuse_if_full(self, connection: Connection) -> None:
+        if self.free_bytes() < self.settings.free_bytes_min:
+            least = self.settings.free_bytes_min // MIB
+            text = f"less than {least} MiB are free in the data folder: delete runs or free space, then start again"
+            raise AskedWrongly(text, code="storage_full", status=507)
+        waiting = connection.scalar(select(func.count()).where(Run.state == "queued", Run.deleted.is_(False)))
+        if waiting is not None and waiting >= self.settings.queue_max:
+            text = f"{waiting} runs wait for a worker, the most there may be: start it when some have ended"
+            raise AskedWrongly(text, code="queue_full", status=503)
+
+    def free_bytes(self) -> int:
+        """Return the bytes free on the disk of the data folder."""
+        return shutil.disk_usage(self.db.path.parent).free
+
+    def run(self, run_id: str) -> RunRow | None:
+        """Return a run, None if there is none."""
+        with self.db.read() as connection:
+            return next(iter(run_rows(connection, Run.id == run_id)), None)
+
+    def runs(
+        self,
+        size: int = 50,
+        after: str | None = None,
+        state: str | None = None,
+        design: str | None = None,
+        tag: str | None = None,
+        q: str | None = None,
+    ) -> tuple[list[RunRow], str | None]:
+        """Return runs, newest first, and the token of the next page, None on the last.
+
+        q: words that the name must hold, in any order. Raises AskedWrongly for a token that no page gave.
+        """
+        conditions: list[Any] = []
+        if after is not None:
+            conditions.append(Run.number < _number_of(after))
+        if state is not None:
+            conditions.append(Run.state == state)
+        if design is not None:
+            conditions.append(Run.design == design)
+        if tag is not None:
+            conditions.append(Run.id.in_(select(Tag.run_id).where(Tag.tag == tag)))
+        for word in (q or "").split()[:20]:
+            conditions.append(Run.name.icontains(word, autoescape=True))
+        with self.db.read() as connection:
+            rows = run_rows(connection, *conditions, order=Run.number.desc(), size=size + 1)
+        more = len(rows) > size
+        return rows[:size], f"{rows[size - 1].number:x}" if more else None
+
+    def counts(self) -> dict[str, int]:
+        """Return how many runs there are in each state."""
+        query = select(Run.state, func.count()).where(Run.deleted.is_(False)).group_by(Run.state)
+        with self.db.read() as connection:
+            found = dict(connection.execute(query).tuples().all())
+        return {state: found.get(state, 0) for state in STATES}
+
+    def cancel(self, run_id: str) -> RunRow:
+        """Take a run from the queue, or ask its worker to stop; a run that has ended stays as it is.
+
+        Raises AskedWrongly (no_run) if there is none.
+        """
+        with self.db.write() as connection:
+            here = (Run.id == run_id, Run.deleted.is_(False))
+            values = {"state": "cancelled", "reason": "user", "ended_ns": time.time_ns()}
+            connection.execute(update(Run).where(*here, Run.state == "queued").values(**values))
+            connection.execute(update(Run).where(*here, Run.state == "running").values(cancel_requested=True))
+            rows = run_rows(connection, Run.id == run_id)
+        if not rows:
+            raise _no_run(run_id)
+        return rows[0]
+
+    def delete(self, run_id: str) -> None:
+        """Delete a run with its events; a worker that plays it is fenced off. Raises AskedWrongly (no_run)."""
+        with self.db.write() as connection:
+            gone = update(Run).where(Run.id == run_id, Run.deleted.is_(False)).values(deleted=True)
+            if connection.execute(gone).rowcount == 0:
+                raise _no_run(run_id)
+        self._clear(run_id)
+
+    def clear_deleted(self) -> None:
+        """Finish deletions that were cut short."""
+        with self.db.read() as connection:
+            left = list(connection.scalars(select(Run.id).where(Run.deleted.is_(True))))
+        for run_id in left:
+            self._clear(run_id)
+
+    def _clear(self, run_id: str) -> None:
+        """Remove a deleted run's rows slice by slice, then the run, and give its space back."""
+        for table, order in ((Chunk, Chunk.number), (StoredNode, StoredNode.number), (Keyframe, Keyframe.chunk)):
+            more = True
+            while more:
+                with self.db.write() as connection:
+                    column: Any = table.run_id
+                    some = select(order).where(column == run_id).order_by(order).limit(ROWS_A_SLICE)
+                    result = connection.execute(delete(table).where(column == run_id, order.in_(some)))
+                    more = result.rowcount > 0
+        with self.db.write() as connection:
+            connection.execute(delete(Run).where(Run.id == run_id, Run.deleted.is_(True)))
+        left = self.db.give_back(PAGES_A_SLICE)
+        while left and left > (left := self.db.give_back(PAGES_A_SLICE)):
+            pass
+
+
+def _first_values(scenario: Scenario, canonical: bytes, pace_ms_per_s: int | None) -> dict[str, Any]:
+    """Return the columns of a run that was just asked for."""
+    workload = scenario.workload
+    return {
+        "name": scenario.name,
+        "scenario_json": canonical.decode(),
+        "scenario_sha256": hashlib.sha256(canonical).hexdigest(),
+        "design": scenario.wait.design,
+        "kernel": scenario.kernel,
+        "workload_kind": workload.kind,
+        "recording_id": workload.recording if isinstance(workload, Recorded) else None,
+        "seed": scenario.seed,
+        "pace_ms_per_s": pace_ms_per_s,
+        "engine_version": VERSION,
+        "event_format": FORMAT,
+        "created_ns": time.time_ns(),
+        "state": "queued",
+        "attempt": 1,
+        "losses": 0,
+        "cancel_requested": False,
+        "deleted": False,
+        "chunks": 0,
+        "events": 0,
+        "time_ns": 0,
+        "progress": 0.0,
+    }
+
+
+def _started_by(connection: Connection, key: str, body_sha256: str) -> RunRow | None:
+    found = connection.execute(select(Key.body_sha256, Key.run_id).where(Key.key == key)).one_or_none()
+    if found is None:
+        return None
+    if found.body_sha256 != body_sha256:
+        text = "this Idempotency-Key came before with another body: take a new key for a new run"
+        raise AskedWrongly(text, code="idempotency_mismatch", field="Idempotency-Key")
+    return next(iter(run_rows(connection, Run.id == found.run_id)), None)
+
+
+def _refuse_if_missing(connection: Connection, scenario: Scenario) -> None:
+    workload = scenario.workload
+    if not isinstance(workload, Recorded) or workload.recording == DEMO:
+        return
+    if connection.scalar(select(Recording.id).where(Recording.id == workload.recording)) is None:
+        text = f"there is no recording {workload.recording}: import it first, or take demo"
+        raise AskedWrongly(text, code="no_recording", field="scenario.workload.recording")
+
+
+def _number_of(token: str) -> int:
+    if not 0 < len(token) <= 15 or not set(token) <= set("0123456789abcdef"):
+        text = "this is no token of a next page: take the one that the page before gave"
+        raise AskedWrongly(text, code="bad_token", field="_next")
+    return int(token, 16)
+
+
+def _no_run(run_id: str) -> AskedWrongly:
+    return AskedWrongly(f"there is no run {run_id[:80]}", code="no_run", field="run_id", status=404)

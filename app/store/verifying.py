@@ -1,0 +1,101 @@
+"""verify(): read all that was stored of a run, and hold it against its checksums and its seal."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+
+from sqlalchemy import select
+
+from app.chunks import decode
+from app.nodes import CellsPart, SeriesPart, decode_folded
+from app.packing import unseal
+from app.store.database import Database
+from app.store.events import Events, keyframe_place
+from app.store.rows import run_rows
+from app.store.tables import Keyframe, Run, StoredNode
+from engine.errors import AskedWrongly, Damaged
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What verify() found. sound: nothing is damaged or missing, and the seal, if there is one, fits the events."""
+
+    chunks: int
+    events: int
+    damaged: list[str]
+    seal: str
+    """SHA-256 of the events that are stored; of no use if any are damaged."""
+    sealed: str | None
+    """The seal that the run was given when it was done."""
+
+    @property
+    def sound(self) -> bool:
+        return not self.damaged and self.sealed in (None, self.seal)
+
+
+class Verifying(Events):
+    """The part of the store that checks itself."""
+
+    db: Database
+
+    def verify(self, run_id: str) -> Verdict:
+        """Check every chunk, summary and keyframe of a run. Raises AskedWrongly (no_run)."""
+        with self.db.read() as connection:
+            run = next(iter(run_rows(connection, Run.id == run_id)), None)
+        if run is None:
+            raise AskedWrongly(f"there is no run {run_id[:80]}", code="no_run", field="run_id", status=404)
+        damaged: list[str] = []
+        digest, rows, seq, time = hashlib.sha256(), self.chunk_rows(run_id), 0, 0
+        for number, row in enumerate(rows):
+            if row.number >= run.chunks:
+                break  # stored since the run was read
+            try:
+                batch = decode(self.chunk(run_id, row.number))
+            except Damaged as error:
+                damaged.append(str(error))
+                seq, time = row.first_seq + row.events, row.t1
+                continue
+            here = (row.number, row.first_seq, row.events, row.t0, row.t1)
+            if here != (number, batch.first_seq, len(batch), time, int(batch.time[-1])) or batch.first_seq != seq:
+                damaged.append(f"chunk {row.number} of run {run_id} stands in a wrong place")
+            digest.update(batch.records().tobytes())
+            seq, time = seq + len(batch), int(batch.time[-1])
+        if seq < run.events or len(rows) < run.chunks:
+            damaged.append(f"run {run_id} lacks chunks: {min(len(rows), run.chunks)} of {run.chunks}")
+        damaged += self._damaged_nodes(run_id, run.chunks) + self._damaged_keyframes(run_id)
+        return Verdict(run.chunks, run.events, damaged, digest.hexdigest(), run.seal)
+
+    def _damaged_nodes(self, run_id: str, chunks: int) -> list[str]:
+        levels = select(StoredNode.level).where(StoredNode.run_id == run_id).distinct().order_by(StoredNode.level)
+        with self.db.read() as connection:
+            found = list(connection.scalars(levels))
+        damaged = []
+        readers = {"series": SeriesPart, "cells": CellsPart, "folded": decode_folded}
+        for level in found or [0]:
+            for number in range(chunks >> 4 * level):
+                for part, reader in readers.items():
+                    if part == "folded" and level:
+                        continue
+                    data = self.nodes(run_id, level, number, number, part).get(number)
+                    try:
+                        if isinstance(data, Damaged):
+                            raise data
+                        if data is None:
+                            raise Damaged(f"{part} {level}.{number} of run {run_id} is missing")
+                        reader(data)
+                    except Damaged as error:
+                        damaged.append(str(error))
+        return damaged
+
+    def _damaged_keyframes(self, run_id: str) -> list[str]:
+        query = select(Keyframe.chunk, Keyframe.data).where(Keyframe.run_id == run_id).order_by(Keyframe.chunk)
+        with self.db.read() as connection:
+            rows = connection.execute(query).all()
+        damaged = []
+        for chunk, data in rows:
+            try:
+                decode_folded(unseal(keyframe_place(run_id, chunk), data))
+            except Damaged as error:
+                damaged.append(str(error))
+        return damaged
