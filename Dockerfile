@@ -29,6 +29,6 @@ RUN folioscope warm
 VOLUME /data
 EXPOSE 8340
 HEALTHCHECK --interval=10s --timeout=5s --start-period=20s \
-    CMD ["python", "-c", "import urllib.request; urllib.request.urlopen('http://127.0.0.1:8340/api/v1/health', timeout=4)"]
+    CMD ["python", "-c", "import urllib.request; urllib.request.urlopen('http://127.0.0.1:8340/health', timeout=4)"]
 ENTRYPOINT ["folioscope"]
 CMD ["serve"]

@@ -1,0 +1,175 @@
+"""The tables agree with each other, with the code behind them, and with what README.md and ARCHITECTURE.md say."""
+
+from __future__ import annotations
+
+import ast
+import importlib.util
+import re
+from pathlib import Path
+from string import Formatter
+from typing import get_args
+
+import pytest
+
+from engine.designs import DESIGNS, Card
+from engine.designs.ops import VERBS
+from engine.events import COLUMNS, EVENTS, FLAG_LETTERS, LANES, PAGE_STATE_COLOURS, RECORD, Kind, PageState
+from engine.scenario import KERNELS, Kernel, Wait
+
+ROOT = Path(__file__).parent.parent
+README = (ROOT / "README.md").read_text()
+MAKEFILE = (ROOT / "Makefile").read_text()
+
+
+# --- events ---------------------------------------------------------------------------------------------------------
+
+
+def test_given_the_kinds_when_compared_with_the_table_then_each_has_one_row_in_their_order() -> None:
+    assert list(EVENTS) == list(Kind)
+
+
+def test_given_the_kinds_when_numbered_then_no_number_is_used_twice_and_all_fit_a_byte() -> None:
+    numbers = [kind.value for kind in Kind.__members__.values()]
+    assert len(set(numbers)) == len(Kind.__members__)
+    assert min(numbers) >= 1
+    assert max(numbers) <= 255
+
+
+def test_given_the_events_when_grouped_then_every_lane_is_known_and_none_is_empty() -> None:
+    assert {event.lane for event in EVENTS.values()} == set(LANES)
+
+
+@pytest.mark.parametrize("kind", Kind)
+def test_given_an_event_when_read_then_its_words_sentence_and_colour_are_there(kind: Kind) -> None:
+    event = EVENTS[kind]
+    fields = {field for _, field, _, _ in Formatter().parse(event.says) if field is not None}
+    assert fields <= {"task", "page", "bit", "mark"}
+    assert event.a
+    assert event.b
+    assert re.fullmatch(r"#[0-9a-f]{6}", event.colour)
+
+
+def test_given_the_columns_when_packed_then_a_record_is_as_long_as_they_are_together() -> None:
+    assert RECORD.itemsize == 35
+    assert tuple(RECORD.names or ()) == tuple(name for name, _ in COLUMNS)
+
+
+def test_given_the_page_states_when_coloured_then_each_has_a_colour_of_its_own() -> None:
+    assert len(set(PAGE_STATE_COLOURS)) == len(PageState) == len(PAGE_STATE_COLOURS)
+    assert [state.value for state in PageState] == list(range(len(PageState)))
+    assert len(set(FLAG_LETTERS.values())) == len(FLAG_LETTERS)
+
+
+# --- designs --------------------------------------------------------------------------------------------------------
+
+
+def functions(module: str) -> dict[str, list[str]]:
+    """Return the functions that a module defines, with their parameters, without loading it."""
+    spec = importlib.util.find_spec(module)
+    assert spec is not None, f"no module {module}"
+    assert spec.origin is not None
+    tree = ast.parse(Path(spec.origin).read_text())
+    return {node.name: [arg.arg for arg in node.args.args] for node in tree.body if isinstance(node, ast.FunctionDef)}
+
+
+@pytest.mark.parametrize("name", DESIGNS)
+def test_given_a_design_when_its_module_is_read_then_it_answers_every_verb_with_its_parameters(name: str) -> None:
+    card = DESIGNS[name]
+    assert card.module == f"engine.designs.{name}"
+    defined = functions(card.module)
+    for verb, parameters, _ in VERBS:
+        assert verb in defined, f"{card.module} has no {verb}"
+        assert len(defined[verb]) == 1 + len(parameters), f"{verb} of {card.module}: the World, then {parameters}"
+
+
+def test_given_the_designs_when_listed_then_cards_modules_numbers_and_scenario_agree() -> None:
+    modules = {path.stem for path in (ROOT / "engine" / "designs").glob("*.py")} - {"__init__", "ops"}
+    assert set(DESIGNS) == modules
+    assert [card.number for card in DESIGNS.values()] == list(range(len(DESIGNS)))
+    assert set(get_args(Wait.model_fields["design"].annotation)) == set(DESIGNS)
+    assert get_args(Kernel) == KERNELS
+
+
+@pytest.mark.parametrize("name", DESIGNS)
+def test_given_a_design_when_shown_then_its_card_is_filled_in(name: str) -> None:
+    card: Card = DESIGNS[name]
+    assert all((card.title, card.stands, card.needs, card.structures))
+    assert f"`{name}`" in README
+
+
+# --- commands, settings, answers ------------------------------------------------------------------------------------
+
+
+def targets() -> set[str]:
+    return set(re.findall(r"^([a-z][a-z-]*):", MAKEFILE, re.M))
+
+
+def test_given_the_readme_when_it_names_a_make_command_then_the_makefile_has_it() -> None:
+    named = set(re.findall(r"\bmake ([a-z][a-z-]+)\b", README))
+    assert {"run", "test", "bench"} <= named
+    assert named - targets() == set()
+
+
+def test_given_the_makefile_when_it_has_a_command_then_its_help_tells_of_it() -> None:
+    told = set(re.findall(r'@echo "make ([a-z-]+) ', MAKEFILE))
+    assert told == targets() - {"help", "browser", "warm"}
+
+
+def test_given_the_makefile_when_a_command_runs_a_module_of_ours_then_the_module_exists() -> None:
+    modules = re.findall(r"-m ((?:benchmarks|app|engine)\.\w+)", MAKEFILE)
+    assert "benchmarks.bench" in modules
+    assert [name for name in modules if not (ROOT / (name.replace(".", "/") + ".py")).is_file()] == []
+
+
+def test_given_the_readme_when_it_names_a_folioscope_command_then_the_program_has_it() -> None:
+    from typer.main import get_command
+
+    from app.cli import app
+
+    known = set(getattr(get_command(app), "commands", {}))
+    named = set(re.findall(r"^ *\$? ?folioscope ([a-z]+)", README, re.M)) | set(
+        re.findall(r"`folioscope ([a-z]+)", README)
+    )
+    assert {"serve", "run", "import", "replay", "list", "version"} <= named & known
+    assert named - known == set()
+
+
+def test_given_the_settings_when_compared_with_the_readme_then_each_has_its_line() -> None:
+    from app.settings import PREFIX, Settings
+
+    told = set(re.findall(rf"^\| `{PREFIX}([A-Z_]+)`", README, re.M))
+    assert {name.upper() for name in Settings.model_fields} <= told
+
+
+def test_given_architecture_when_it_answers_where_something_is_then_it_is_there() -> None:
+    text = (ROOT / "ARCHITECTURE.md").read_text()
+    answers = text.split("## Where is")[1]
+    paths = re.findall(r"`((?:app|engine|migrations|static|templates|tests|benchmarks)/[\w./*-]*)`", answers)
+    assert len(paths) >= 5
+    assert [path for path in paths if not list(ROOT.glob(path.rstrip("/")))] == []
+
+
+def test_given_the_decisions_when_numbered_then_they_are_consecutive_dated_and_those_named_in_code_exist() -> None:
+    text = (ROOT / "DECISIONS.md").read_text()
+    headings = re.findall(r"^## (\d+)\. .+ \((\d{4}-\d\d-\d\d)\)$", text, re.M)
+    numbers = [int(number) for number, _ in headings]
+    assert numbers == list(range(1, len(numbers) + 1))
+    assert [date for _, date in headings] == sorted(date for _, date in headings)
+    named = set()
+    for top in ("app", "engine", "benchmarks", "migrations", "tests"):
+        for path in (ROOT / top).rglob("*.py"):
+            named |= {int(number) for number in re.findall(r"DECISIONS (\d+)", path.read_text())}
+    assert named <= set(numbers)
+
+
+# --- the page -------------------------------------------------------------------------------------------------------
+
+
+def test_given_the_templates_and_scripts_when_read_then_nothing_is_inline_or_from_elsewhere() -> None:
+    for path in sorted((ROOT / "templates").rglob("*.html")):
+        text = path.read_text()
+        assert (
+            not re.search(r"<script(?![^>]*\bsrc=)[^>]*>(?!\s*</script>)", text) or 'type="application/json"' in text
+        ), path
+        assert not re.search(r"\son[a-z]+=|\sstyle=|javascript:|<style", text), path
+        assert not re.search(r"(?:src|href)=\"(?:https?:)?//", text), path
