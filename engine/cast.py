@@ -28,7 +28,7 @@ class Cast(BaseModel):
     """Tasks, pages and files of one run, in row order. Stored with the run; events hold rows only.
 
     Pages are either consecutive frames (first_pfn, page_count) or named one by one (pfns). page_files[row] is the
-    file a page starts in (-1: none); it may be shorter than the pages.
+    file that a page is (first) cached in, -1 for none, where pages differ in that; empty: cached_in for all.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)

@@ -111,8 +111,11 @@ _TAKES_LOCK = {"lock", "truncate_page"}
 
 def _check_program(group: Group) -> None:
     """Refuse what the kernel would answer with a BUG or with sleeping for ever."""
-    held = False
+    held = looked_up = False
     for op in group.program:
+        if op.op in ("pick", "lookup") and looked_up:
+            raise ValueError(f"group {group.name!r}: {op.op} while it has a page looked up: put it first")
+        looked_up = op.op == "lookup" or (looked_up and op.op != "put")
         if op.op in _UNDER_LOCK and not held:
             raise ValueError(f"group {group.name!r}: {op.op} needs the page lock: put lock before it")
         if op.op in _TAKES_LOCK | {"wait_locked"} and held:
@@ -120,6 +123,8 @@ def _check_program(group: Group) -> None:
         if op.op == "pick" and held:
             raise ValueError(f"group {group.name!r}: pick while holding a page lock would unlock another page: unlock first")
         held = op.op == "lock" or (held and op.op != "unlock")
+    if looked_up and group.repeat != 1:
+        raise ValueError(f"group {group.name!r} ends with a page looked up and begins again: put it at the end")
     if held and group.repeat != 1:
         raise ValueError(f"group {group.name!r} ends with the page locked and begins again: unlock at the end")
     if group.repeat is None and not any(op.op in ("think", "hold") for op in group.program):

@@ -82,6 +82,7 @@ class Tasks(NamedTuple):
     unfairness: I64  # attempts at the lock before it asks for hand-off
     cpu: U16  # CPU it runs on
     random: U64  # state of its random stream
+    holds: U8  # references it took by lookup and has not put
     spins_on: U32  # list whose lock it spins on, or NONE
     spin_next: U32  # next spinner in the line
     run_next: U32  # next task that wants the same CPU

@@ -31,22 +31,32 @@ def _sift_down(w: World, size: int, key: int) -> None:
     heap = w.machine.heap
     n = size
     at = 0
-    while True:
-        child = (at << 2) + 1
-        if child >= n:
-            break
-        least, value = child, heap[child]
-        end = min(child + 4, n)
-        other = child + 1
-        while other < end:
-            its = heap[other]
-            if its < value:
-                least, value = other, its
-            other += 1
-        if key <= value:
-            break
-        heap[at] = value
+    child = 1
+    while child + 3 < n:  # four children: two pairs, then the lesser of both
+        one, two = heap[child], heap[child + 1]
+        left = child + (two < one)
+        low = min(one, two)
+        one, two = heap[child + 2], heap[child + 3]
+        right = child + 2 + (two < one)
+        other = min(one, two)
+        least = right if other < low else left
+        low = min(low, other)
+        if key <= low:
+            heap[at] = key
+            return
+        heap[at] = low
         at = least
+        child = (at << 2) + 1
+    if child < n:
+        least, low = child, heap[child]
+        other = child + 1
+        while other < n:
+            if heap[other] < low:
+                least, low = other, heap[other]
+            other += 1
+        if low < key:
+            heap[at] = low
+            at = least
     heap[at] = key
 
 

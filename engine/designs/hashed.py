@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from engine.jit import inlined
-from engine.state import World
+from engine.state import NONE, World
 
 GOLDEN_RATIO_64 = np.uint64(0x61C8864680B583EB)  # include/linux/hash.h
 _BITS = np.uint64(64)
@@ -33,6 +33,12 @@ def wait_linked(w: World, page: int, by: int) -> None:
 @inlined
 def wait_detach(w: World, task: int, page: int) -> None:
     """Nothing to do."""
+
+
+@inlined
+def flag_stale(w: World, page: int, list: int, met: int) -> bool:
+    """The queue is empty, or holds nobody of this page. mm/filemap.c: wake_up_page_bit()."""
+    return w.lists.head[list] == NONE or met == 0
 
 
 @inlined

@@ -80,6 +80,12 @@ def wait_detach(w: World, task: int, page: int) -> None:
 
 
 @inlined
+def flag_stale(w: World, page: int, list: int, met: int) -> bool:
+    """Nobody waits on any bit: the list walked may be empty while another bit's is not."""
+    return w.waits.length[page_wait_row(w.pages.mapping[page])] == 0
+
+
+@inlined
 def queue_shown(w: World, page: int, list: int) -> int:
     return page
 

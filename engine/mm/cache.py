@@ -44,21 +44,21 @@ def find_get_entry(w: World, task: int) -> int:
         record(w, LOOKUP_RETRIED, task, page, read_mapping(w, page), wanted)
     else:
         take_reference(w, task, page)
+        w.tasks.holds[task] += 1
     back(w, task)
     return w.rules.atomic_ns
 
 
 @jit
 def put_page(w: World, task: int) -> int:
-    """Drop the reference of the lookup before; nothing if it found no page. Next: back.
+    """Drop the reference of the lookup before; nothing if that found no page. Next: back.
 
-    A scenario's tasks together keep one reference on each page (their lookups before the run), so none is freed under
-    a task that waits for it.
+    A scenario's tasks together keep one more reference on each page (their lookups before the run), so none is freed
+    under a task that waits for it.
     """
-    page = w.tasks.page[task]
-    kept = 1 if w.pages.file[page] == NONE else 2
-    if w.pages.refcount[page] > kept:
-        drop_reference(w, task, page)
+    if w.tasks.holds[task]:
+        w.tasks.holds[task] -= 1
+        drop_reference(w, task, w.tasks.page[task])
     back(w, task)
     return w.rules.atomic_ns
 

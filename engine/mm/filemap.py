@@ -32,7 +32,7 @@ from engine.mm.steps import (
     WAIT_SLEEP,
     WAKE_BEGIN,
 )
-from engine.mm.wait_list import link_tail, lock_list, unlink, unlock_list
+from engine.mm.wait_list import give_up_lock, link_tail, lock_list, unlink, unlock_list
 from engine.state import ASLEEP, NONE, READY, World
 from engine.trace import record
 from engine.verbs import queue_length, queue_shown, wait_attach, wait_detach, wait_linked, wait_list
@@ -67,7 +67,7 @@ def begin_wait(w: World, task: int, bit: int, flags: int) -> None:
     w.tasks.step[task] = WAIT_PREPARE
 
 
-@jit
+@inlined
 def lock_page(w: World, task: int) -> int:
     """Try the lock; else wait for it. Next: back, or wait_prepare.
 
@@ -93,7 +93,7 @@ def wait_on_page_locked(w: World, task: int) -> int:
     return 0
 
 
-@jit
+@inlined
 def unlock_page(w: World, task: int) -> int:
     """Clear PG_locked and read PG_waiters in one atomic step. Next: back, or wake_begin.
 
@@ -151,6 +151,7 @@ def wait_enqueue(w: World, task: int) -> int:
     page = w.tasks.page[task]
     list = wait_list(w, page, w.tasks.bit[task])
     if list == NONE:
+        give_up_lock(w, task)
         w.tasks.step[task] = WAIT_PREPARE
         return 0
     if not lock_list(w, list, task):

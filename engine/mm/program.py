@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from engine.events import Kind
-from engine.jit import inlined, jit
+from engine.jit import inlined
 from engine.mm.steps import BLOCKED, NEXT_OP, OFF_CPU
 from engine.rng import alias_pick, exponential
 from engine.state import FINISHED, NONE, World
@@ -24,7 +24,7 @@ def back(w: World, task: int) -> None:
         w.tasks.step[task] = w.program.step[at + 1]
 
 
-@jit
+@inlined
 def next_op(w: World, task: int) -> int:
     """Go round the program: begin it anew, or finish. Next: its first operation's first step."""
     rounds = w.tasks.rounds[task] - 1
@@ -40,7 +40,7 @@ def next_op(w: World, task: int) -> int:
     return 0
 
 
-@jit
+@inlined
 def think(w: World, task: int) -> int:
     """Be elsewhere for an exponential while. Next: back."""
     mean = w.program.arg[w.tasks.at[task]]
@@ -48,7 +48,7 @@ def think(w: World, task: int) -> int:
     return exponential(w.tasks.random, task, w.machine.exponential, mean) + OFF_CPU
 
 
-@jit
+@inlined
 def hold(w: World, task: int) -> int:
     """Compute for an exponential while, on the CPU. Next: back."""
     mean = w.program.arg[w.tasks.at[task]]
@@ -56,7 +56,7 @@ def hold(w: World, task: int) -> int:
     return exponential(w.tasks.random, task, w.machine.exponential, mean)
 
 
-@jit
+@inlined
 def pick(w: World, task: int) -> int:
     """Choose the page to work on. Next: back."""
     row = w.program.arg[w.tasks.at[task]]
@@ -67,7 +67,7 @@ def pick(w: World, task: int) -> int:
     return 0
 
 
-@jit
+@inlined
 def stop(w: World, task: int) -> int:
     """End of what a replay asked this task to do."""
     return BLOCKED

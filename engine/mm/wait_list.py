@@ -58,11 +58,24 @@ def unlink(w: World, entry: int) -> None:
 def lock_list(w: World, list: int, task: int) -> bool:
     """Try to take the list's lock; False: it is taken, and nothing was done."""
     row = w.lists.lock_row[list]
+    if w.tasks.spins_on[task] != row:
+        give_up_lock(w, task)
     if w.lists.lock[row] != NONE:
         w.tasks.spins_on[task] = row
         return False
     w.lists.lock[row] = task
+    w.tasks.spins_on[task] = NONE
     return True
+
+
+@inlined
+def give_up_lock(w: World, task: int) -> None:
+    """The task spun on a lock that it no longer wants (the page_wait is gone): the next spinner's turn."""
+    row = w.tasks.spins_on[task]
+    if row != NONE:
+        w.tasks.spins_on[task] = NONE
+        if w.lists.lock[row] == NONE:
+            _next_spinner(w, row)
 
 
 @inlined
@@ -70,6 +83,12 @@ def unlock_list(w: World, list: int) -> None:
     """Let the list's lock go; the first spinner in line tries again (queued spinlocks are fair)."""
     row = w.lists.lock_row[list]
     w.lists.lock[row] = NONE
+    _next_spinner(w, row)
+
+
+@inlined
+def _next_spinner(w: World, row: int) -> None:
+    """Let the first in the line of a lock try again."""
     first = w.lists.spin_head[row]
     if first != NONE:
         after = w.tasks.spin_next[first]

@@ -10,10 +10,10 @@ from engine.events import PG_WAITERS, WQ_CUSTOM, WQ_DONE, WQ_EXCLUSIVE, WQ_WOKEN
 from engine.jit import inlined, jit
 from engine.mm.program import back
 from engine.mm.steps import SPIN, WAKE_END, WAKE_ENTRY, WAKE_PAUSE, WAKE_RESUME
-from engine.mm.wait_list import link_before, lock_list, try_to_wake_up, unlink, unlock_list
+from engine.mm.wait_list import give_up_lock, link_before, lock_list, try_to_wake_up, unlink, unlock_list
 from engine.state import NONE, VISITS, World
 from engine.trace import record
-from engine.verbs import queue_length, queue_shown, wait_detach, wait_linked, wait_list
+from engine.verbs import flag_stale, queue_length, queue_shown, wait_detach, wait_linked, wait_list
 
 WAITER_WOKEN, WALK_PAUSED, WALK_ENDED = int(Kind.waiter_woken), int(Kind.walk_paused), int(Kind.walk_ended)
 WAITERS_FLAG_CLEARED = int(Kind.waiters_flag_cleared)
@@ -28,6 +28,7 @@ def wake_begin(w: World, task: int) -> int:
     list = wait_list(w, page, w.tasks.bit[task])
     t = w.tasks
     if list == NONE:
+        give_up_lock(w, task)
         # page_wait: the last waiter left between the unlock and now, and nobody is left to clear the flag
         flags = w.pages.flags[page]
         if flags & (1 << PG_WAITERS):
@@ -163,15 +164,15 @@ def wake_resume(w: World, task: int) -> int:
 
 @jit
 def wake_end(w: World, task: int) -> int:
-    """Clear PG_waiters if the queue is empty or held nobody of this page; let the lock go. Next: back.
+    """Clear PG_waiters if the design says it is stale; let the lock go. Next: back.
 
-    So the walk that wakes the last waiter of a page, in a queue that others use, leaves the flag set: the next unlock
-    walks in vain and clears it.
+    With shared queues, the walk that wakes the last waiter of a page, in a queue that others use, leaves the flag set:
+    the next unlock walks in vain and clears it.
     """
     t = w.tasks
     list, page = t.walk_list[task], t.page[task]
     cleared = 0
-    if w.lists.head[list] == NONE or t.matched[task] + t.other_bit[task] == 0:
+    if flag_stale(w, page, list, t.matched[task] + t.other_bit[task]):
         w.pages.flags[page] &= ~(1 << PG_WAITERS)
         cleared = 1
     shown = queue_shown(w, page, list)

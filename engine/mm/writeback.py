@@ -43,9 +43,9 @@ def set_page_writeback(w: World, task: int) -> int:
     page = w.tasks.page[task]
     flags = w.pages.flags[page]
     if flags & (1 << PG_WRITEBACK):
-        then = w.tasks.then[task]
-        w.tasks.outer[task] = then
-        w.tasks.then[task] = WRITEBACK_BEGIN
+        if w.tasks.then[task] != WRITEBACK_BEGIN:  # not on a second wait in a row
+            w.tasks.outer[task] = w.tasks.then[task]
+            w.tasks.then[task] = WRITEBACK_BEGIN
         begin_wait(w, task, PG_WRITEBACK, 0)
         return 0
     if w.tasks.then[task] == WRITEBACK_BEGIN:

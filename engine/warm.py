@@ -1,0 +1,62 @@
+"""Compile the engine ahead, telling its progress: `python -m engine.warm`. Later starts load it from the cache.
+
+A line for every tenth of the functions that numba finishes, then how long all took; a warm cache prints that line alone.
+"""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+from numba.core import event
+
+from engine.jit import CACHE
+
+FUNCTIONS = 140
+"""Functions compiled on an empty cache, roughly: the scale of the progress lines."""
+TOLD_EVERY = FUNCTIONS // 10
+
+
+class _Progress(event.Listener):  # type: ignore[misc]
+    """Counts functions as they are compiled."""
+
+    def __init__(self) -> None:
+        self.done = 0
+
+    def on_start(self, event: Any) -> None:
+        """Nothing to tell yet."""
+
+    def on_end(self, event: Any) -> None:
+        self.done += 1
+        if self.done == 1:
+            print("compiling the engine for this machine, once: about half a minute", flush=True)
+        if self.done % TOLD_EVERY == 0:
+            print(f"compiling the engine: {min(99, 100 * self.done // FUNCTIONS)} %", flush=True)
+
+
+def warm() -> None:
+    """Compile (or load) everything that a run calls, by playing two short ones."""
+    begin = time.monotonic()
+    progress = _Progress()
+    with event.install_listener("numba:compile", progress):
+        from engine.play import TimedRun
+        from engine.recordings.demo import demo
+        from engine.replay import ReplayRun
+        from engine.scenario import Scenario
+        from engine.summary import Summariser
+        from engine.w1 import scenario
+
+        recorded = {"name": "warm", "workload": {"kind": "recording", "recording": "demo"}, "limits": {"events": 2_000}}
+        timed, replayed = TimedRun(scenario(events=2_000)), ReplayRun(Scenario.model_validate(recorded), demo())
+        for cast, batches in ((timed.cast, timed.batches()), (replayed.cast, replayed.batches())):
+            summary = Summariser(cast)
+            for batch in batches:
+                summary.leaf(batch)
+            summary.keyframe()
+            summary.figures()
+    took = time.monotonic() - begin
+    print(f"engine ready in {took:.1f} s: {progress.done} functions compiled, cache in {CACHE}", flush=True)
+
+
+if __name__ == "__main__":
+    warm()
