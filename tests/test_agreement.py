@@ -105,7 +105,7 @@ def targets() -> set[str]:
 
 
 def test_given_the_readme_when_it_names_a_make_command_then_the_makefile_has_it() -> None:
-    named = set(re.findall(r"\bmake ([a-z][a-z-]+)\b", README))
+    named = set(re.findall(r"(?:^ +|`)make ([a-z][a-z-]+)\b", README, re.M))
     assert {"run", "test", "bench"} <= named
     assert named - targets() == set()
 

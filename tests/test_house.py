@@ -106,8 +106,8 @@ PARTS = {
     "compression": "backports",
 }
 """Imported package -> the declared one that it comes with, in a version that fits (compression: Python 3.14's own)."""
-LOADED_BY_OTHERS = {"httptools", "uvloop", "python-multipart", "fastapi-offline"}
-"""uvicorn and starlette load the first three; of the last one only files are served."""
+LOADED_BY_OTHERS = {"httptools", "uvloop", "python-multipart", "jinja2", "fastapi-offline"}
+"""uvicorn and starlette load the first four; of the last one only files are served."""
 
 
 def third_party(tops: tuple[str, ...]) -> set[str]:
