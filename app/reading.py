@@ -19,9 +19,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m app.reading")
     parser.add_argument("--name", required=True)
     name = parser.parse_args().name
+    store = open_store(load_settings())  # the server has it open, so a failure here is ours to explain, not the user's
     try:
-        recording = read_file(sys.stdin.buffer)
-        row = open_store(load_settings()).add_recording(recording, name)
+        row = store.add_recording(read_file(sys.stdin.buffer), name)
     except AskedWrongly as error:
         told = {"status": error.status, "code": error.code, "detail": str(error), "field": error.field}
     else:

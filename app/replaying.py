@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from engine.designs import DESIGNS
 from engine.errors import AskedWrongly, BadRecording, BadScenario
 from engine.recordings import read_file
+from engine.recordings.demo import DEMO_TRUTH, demo
 from engine.recordings.truth import kind_of_truth, read_truth
 from engine.scenario import KERNELS
 
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
 
 def load(given: str) -> Recording:
     """Return the recording of a file, or of an id in the store. Raises AskedWrongly where there is neither."""
+    if given == "demo":
+        return demo()
     path = Path(given)
     if path.is_file():
         return read_file(path, path.name)
@@ -43,13 +46,15 @@ def refuse_unknown(field: str, given: str, known: Iterable[str]) -> None:
 def replay_recording(given: str, truth: Path | None, *, design: str, bits: int, kernel: str | None) -> dict[str, Any]:
     """Return what the wakes of a recording come to under a design, and in how many the truth agrees.
 
-    Raises BadRecording for what does not read, BadScenario for a design, bits or kernel that do not exist.
+    The demo brings its own truth. Raises BadRecording for what does not read, BadScenario for what does not exist.
     """
     from engine.replay import predict
 
     refuse_unknown("design", design, DESIGNS)
     if kernel is not None:
         refuse_unknown("kernel", kernel, KERNELS)
+    if given == "demo" and truth is None:
+        truth = DEMO_TRUTH
     if truth is not None and not truth.is_file():
         raise BadRecording(f"there is no file {str(truth)[:80]!r}", code="no_file", field="truth", status=404)
     if truth is not None and kind_of_truth(truth) != "wakes":
