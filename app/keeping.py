@@ -1,0 +1,94 @@
+"""The keeper: a thread that holds a run's lease while it is played, and tells when playing has to stop."""
+
+from __future__ import annotations
+
+import logging
+import os
+import threading
+import time
+from typing import Literal
+
+from app.settings import MIB
+from app.store import Store
+from app.store.work import BEAT_S
+from engine.errors import FolioscopeError
+
+log = logging.getLogger("folioscope.runner")
+
+LOOK_S = 0.25
+"""Pause between two looks at whether the run was cancelled."""
+
+Halt = Literal["", "cancel", "lost", "stop", "limit_time", "limit_memory"]
+
+
+class Keeper:
+    """Renews the lease, watches for cancellation and limits. Used by `with`; halt says why to stop, "" while not."""
+
+    def __init__(self, store: Store, run_id: str, attempt: int, stop: threading.Event) -> None:
+        """stop: set when the whole process shall end."""
+        self._store, self._run_id, self._attempt, self._stop = store, run_id, attempt, stop
+        self._wake = threading.Event()
+        self._left = False
+        self._thread = threading.Thread(target=self._keep, name=f"keeper of {run_id}", daemon=True)
+        self._halt: Halt = ""
+
+    @property
+    def halt(self) -> Halt:
+        return "stop" if self._stop.is_set() and not self._halt else self._halt
+
+    def wait(self, seconds: float) -> None:
+        """Sleep so long, or until there is a reason to stop."""
+        if not self.halt:
+            self._wake.wait(seconds)
+
+    def __enter__(self) -> Keeper:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._left = True
+        self._wake.set()
+        self._thread.join()
+
+    def _keep(self) -> None:
+        """Until the run is left, or has to be."""
+        settings = self._store.settings
+        ends = time.monotonic() + settings.run_seconds_max
+        next_beat = time.monotonic() + BEAT_S
+        while not self._left and not self._halt and not self._stop.is_set():
+            now = time.monotonic()
+            try:
+                if now >= next_beat:
+                    told = self._store.beat(self._run_id, self._attempt)
+                    next_beat = now + BEAT_S
+                else:
+                    told = self._store.look(self._run_id, self._attempt)
+            except FolioscopeError as error:  # a busy or full disk: the next beat may get through
+                log.warning("run %s: its lease could not be renewed: %s", self._run_id, error)
+                told = "held"
+            if told != "held":
+                self._halt = told
+            elif now > ends:
+                self._halt = "limit_time"
+            elif resident_bytes() > settings.run_bytes_max:
+                self._halt = "limit_memory"
+            else:
+                self._stop.wait(LOOK_S)
+        self._wake.set()
+
+
+def resident_bytes() -> int:
+    """Return the memory that this process holds, 0 where the system does not tell."""
+    try:
+        with open("/proc/self/statm", "rb") as file:
+            return int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+    except OSError:
+        return 0
+
+
+def limit_words(halt: Halt, store: Store) -> str:
+    """Return in one sentence which limit a run met, and what to do."""
+    settings = store.settings
+    if halt == "limit_time":
+        return f"it took longer than {settings.run_seconds_max} s: ask for fewer events, or raise run_seconds_max"
+    return f"its worker needed more than {settings.run_bytes_max // MIB} MiB: ask for fewer pages or tasks"

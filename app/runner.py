@@ -1,0 +1,207 @@
+"""The worker: takes queued runs from the store, plays them, and stores what they say. `python -m app.runner`
+
+The only process that loads the compiled engine. It may be killed at any moment: what it stored stays, and the next
+worker plays the run again from the start, compares what was stored, and goes on behind it.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import secrets
+import signal
+import socket
+import sys
+import threading
+import time
+from collections.abc import Callable
+from typing import Any
+
+from app.keeping import Halt, Keeper, limit_words
+from app.settings import load_settings
+from app.store import Fenced, RunRow, Store, open_store
+from app.store.events import cast_block
+from app.writing import Writer
+from engine import VERSION
+from engine.errors import AskedWrongly, Damaged
+from engine.play import Player
+from engine.play import open_run as open_engine
+from engine.recordings.moves import Recording
+from engine.scenario import Scenario
+
+log = logging.getLogger("folioscope.runner")
+
+BUSY_S = 60.0
+POLL_S = 0.1
+"""Pause between two looks for work; a look costs some 10 microseconds."""
+RECOVER_S = 2.0
+"""Pause between two looks for runs whose worker died."""
+FLUSH_S = 0.25
+"""Pause between two chunks of a paced run."""
+NICE = 10
+"""The server goes first."""
+
+OpenRun = Callable[[Scenario, Recording | None], Player]
+
+
+def play_one(
+    store: Store, run: RunRow, *, open_run: OpenRun = open_engine, stop: threading.Event | None = None
+) -> None:
+    """Play a claimed run to its end and store it; whatever happens, its state tells. Returns when it is not ours any
+    more, or back in the queue because `stop` was set.
+    """
+    with Keeper(store, run.id, run.attempt, stop or threading.Event()) as keeper:
+        writer: Writer | None = None
+        try:
+            scenario = run.scenario
+            recording = store.load_recording(run.recording_id) if run.recording_id else None
+            player = open_run(scenario, recording)
+            store.set_cast(run.id, run.attempt, cast_block(run.id, player.cast))
+            writer = Writer(store, run.id, run.attempt, player.cast, store.chunk_rows(run.id))
+            if run.pace_ms_per_s:
+                _play_paced(player, writer, keeper, run.pace_ms_per_s)
+            else:
+                _play(player, writer, keeper)
+            _settle(store, run, writer, keeper.halt, player.progress)
+        except Fenced as error:
+            log.info("%s", error)
+        except Exception as error:
+            _abandon(store, run, writer, error)
+        finally:
+            if writer is not None:
+                writer.drop()
+
+
+def _play(player: Player, writer: Writer, keeper: Keeper) -> None:
+    for batch in player.batches():
+        writer.add(batch, player.progress)
+        if keeper.halt:
+            return
+
+
+def _play_paced(player: Player, writer: Writer, keeper: Keeper, ms_per_s: int) -> None:
+    """Let so many ms of the run pass in a second. What an earlier attempt stored passes at once."""
+    start: float | None = None
+    for batch in player.batches():
+        at = 0
+        while at < len(batch):
+            if keeper.halt:
+                return
+            if batch.first_seq + len(batch) <= writer.resumed_events:
+                due = len(batch)
+            else:
+                if start is None:
+                    seen = int(batch.time[0]) if writer.resumed_events else 0
+                    start = time.monotonic() - seen / 1e6 / ms_per_s
+                now_ns = int((time.monotonic() - start) * ms_per_s * 1e6)
+                due = int(batch.time.searchsorted(now_ns, "right"))
+            if due > at:
+                writer.add(batch.cut(at, due), player.progress, flush=True)
+                at = due
+            else:
+                keeper.wait(FLUSH_S)
+
+
+def _settle(store: Store, run: RunRow, writer: Writer, halt: Halt, progress: float) -> None:
+    """End a run that was played as far as it was to be."""
+    if halt == "":
+        seal, known = writer.finish()
+        store.finish(run.id, run.attempt, "done", seal=seal, known=known)
+        return
+    if halt == "lost":
+        raise Fenced(f"run {run.id} is not attempt {run.attempt}'s any more")
+    writer.close(progress)
+    if halt == "stop":
+        store.release(run.id, run.attempt)
+    elif halt == "cancel":
+        store.finish(run.id, run.attempt, "cancelled", reason="user")
+    else:
+        store.finish(run.id, run.attempt, "failed", reason=halt, detail=limit_words(halt, store))
+
+
+def _abandon(store: Store, run: RunRow, writer: Writer | None, error: Exception) -> None:
+    """End a run that went wrong: what the user can mend is told, a fault of ours gets a reference into the log."""
+    reason, detail = "error", str(error)
+    if isinstance(error, MemoryError):
+        reason, detail = "limit_memory", limit_words("limit_memory", store)
+    elif isinstance(error, AskedWrongly) and error.code == "storage_full":
+        reason = "disk_full"
+        store.drop_ballast()
+    elif not isinstance(error, AskedWrongly | Damaged):
+        reference = secrets.token_hex(4)
+        log.exception("run %s, fault %s", run.id, reference)
+        detail = f"a fault of ours, {reference} in the worker's log"
+        if run.engine_version != VERSION:
+            detail += f"; the run was begun by version {run.engine_version}, this is {VERSION}"
+    try:
+        if writer is not None and reason != "disk_full":
+            writer.close(0.0)
+    except Exception as second:
+        log.info("run %s: what was left could not be stored: %s", run.id, second)
+    try:
+        store.finish(run.id, run.attempt, "failed", reason=reason, detail=detail)
+    except Fenced as fenced:
+        log.info("%s", fenced)
+
+
+class Worker:
+    """Takes runs until it is stopped."""
+
+    def __init__(self, store: Store, stop: threading.Event, open_run: OpenRun = open_engine) -> None:
+        self._store, self._stop, self._open_run = store, stop, open_run
+        self._name = f"{socket.gethostname()[:40]}:{os.getpid()}"
+        self._parent = os.getppid()
+
+    def work(self) -> None:
+        """Play what is queued; look for more, and for runs whose worker died, while there is nothing to do."""
+        seen, recover_at = -1, 0.0
+        self._store.clear_deleted()
+        while not self._stop.is_set():
+            try:
+                if time.monotonic() >= recover_at:
+                    self._store.recover()
+                    self._store.checkpoint()
+                    recover_at, seen = time.monotonic() + RECOVER_S, -1
+                version = self._store.changed()
+                run = self._store.claim(self._name) if version != seen else None
+                seen = version
+            except AskedWrongly as error:
+                log.warning("the store could not be asked for work: %s", error)
+                run = None
+            if run is not None:
+                play_one(self._store, run, open_run=self._open_run, stop=self._stop)
+                seen = -1
+            elif os.getppid() != self._parent:
+                log.info("the server that started this worker is gone")
+                return
+            else:
+                self._stop.wait(POLL_S)
+
+
+def main() -> int:
+    """Work until SIGTERM or SIGINT."""
+    logging.basicConfig(format="%(asctime)s %(levelname)s %(name)s %(message)s", stream=sys.stderr)
+    stop = threading.Event()
+
+    def ask_to_stop(*_: Any) -> None:
+        stop.set()
+
+    signal.signal(signal.SIGTERM, ask_to_stop)
+    signal.signal(signal.SIGINT, ask_to_stop)
+    try:
+        settings = load_settings()
+        logging.getLogger().setLevel(settings.log_level.upper())
+        os.nice(NICE)
+        store = open_store(settings, busy_s=BUSY_S, checkpoints=True)
+    except AskedWrongly as error:
+        print(error, file=sys.stderr)
+        return 2
+    try:
+        Worker(store, stop).work()
+    finally:
+        store.close()
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
