@@ -191,7 +191,7 @@ def shown_recording(row: RecordingRow) -> ShownRecording:
     length = max(0, report.last_time_ns - report.first_time_ns)
     facts: list[tuple[str, Any]] = [
         ("form", f"{report.form} {report.compressed}".strip()),
-        ("kernel", report.kernel or "not told"),
+        ("kernel", row.kernel or "not told"),
         ("lines", f"{report.lines:,}"),
         ("used", f"{sum(report.used.values()):,}"),
         ("skipped", f"{sum(report.skipped.values()):,}"),
@@ -239,6 +239,5 @@ def play(
 
 def played(row: RecordingRow) -> Scenario:
     """Return the scenario that plays a recording, under the kernel profile that its lines point to."""
-    kernel = Report.model_validate_json(row.report_json).kernel
     asked = {"name": row.name, "workload": Recorded(kind="recording", recording=row.id)}
-    return Scenario.model_validate(asked | ({"kernel": kernel} if kernel else {}))
+    return Scenario.model_validate(asked | ({"kernel": row.kernel} if row.kernel else {}))

@@ -5,6 +5,7 @@ figures.py, words in shown.py, twins in twins.py. The charts' numbers come from 
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 from urllib.parse import urlencode
@@ -19,7 +20,9 @@ from app.rendering import PageRoute, fragment, new_key, render
 from app.shown import Shown, queues, same_workload, shown
 from app.tracks import TRACKS, states
 from app.twins import twin
+from engine.cast import Cast
 from engine.designs import DESIGNS
+from engine.errors import AskedWrongly
 from engine.events import EVENTS, LANES
 
 if TYPE_CHECKING:
@@ -67,7 +70,10 @@ def runs(
     """List runs, newest first; `run` names those that are ticked for a comparison."""
     asked = {"q": q, "state": state, "design": design, "tag": tag}
     given = {name: value or None for name, value in asked.items()}
-    rows, following = store_of(request).runs(RUNS_A_PAGE, _next or None, **given)
+    store = store_of(request)
+    rows, following = store.runs(RUNS_A_PAGE, _next or None, **given)
+    if re.fullmatch("[0-9a-f]{12}", q) and (named := store.run(q)):
+        rows, following = [named], None
     picked = [run_id for run_id in run or [] if len(run_id) == 12]
     kept = [(name, value) for name, value in asked.items() if value] + [("run", run_id) for run_id in picked]
     context = {
@@ -153,9 +159,17 @@ def figures_context(run: Shown, figures_url: str) -> dict[str, Any]:
     }
 
 
+def cast_of(store: Store, run_id: str) -> Cast | None:
+    """Return who plays in a run, None before its worker has begun."""
+    try:
+        return store.cast(run_id)
+    except AskedWrongly:
+        return None
+
+
 def stage_context(store: Store, found: Sequence[Shown], view: str = "") -> dict[str, Any]:
     """Return what partials/stage.html and the page's script need for one run or two."""
-    casts = [store.cast(run.row.id) if run.row.events else None for run in found]
+    casts = [cast_of(store, run.row.id) for run in found]
     counts = [cast.queues if cast else queues(run.scenario) for run, cast in zip(found, casts, strict=True)]
     setup = {
         "runs": [

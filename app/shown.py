@@ -84,9 +84,8 @@ class Shown:
 
 def shown(row: RunRow, data: str = "/api/v1/runs", url: str | None = None) -> Shown:
     """Return a run for the templates; data is the address its JSON stands under, url that of its page."""
-    scenario = Scenario.model_validate_json(row.scenario_json)
     figures = json.loads(row.figures_json) if row.figures_json else {}
-    return Shown(row, scenario, f"{data}/{row.id}", url or f"/r/{row.id}", figures)
+    return Shown(row, row.scenario, f"{data}/{row.id}", url or f"/r/{row.id}", figures)
 
 
 def design_words(scenario: Scenario) -> str:

@@ -44,7 +44,8 @@ export class Overview {
     });
   }
 
-  show(t0, t1) {
+  /** Put the brush over the window. */
+  show({ t0, t1 }) {
     const from = Math.max(0, Math.min(1, t0 / this.end)) * this.inner;
     const to = Math.max(0, Math.min(1, t1 / this.end)) * this.inner;
     this.brush.style.left = `${this.left + from}px`;
@@ -64,7 +65,7 @@ export class Overview {
       this.root.setPointerCapture(event.pointerId);
     });
     this.root.addEventListener("pointermove", (event) => {
-      if (from && Math.abs(event.clientX - from.x) > 4) this.show(Math.min(from.t, time(event)), Math.max(from.t, time(event)));
+      if (from && Math.abs(event.clientX - from.x) > 4) this.show({ t0: Math.min(from.t, time(event)), t1: Math.max(from.t, time(event)) });
     });
     this.root.addEventListener("pointerup", (event) => {
       if (!from) return;

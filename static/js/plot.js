@@ -51,7 +51,8 @@ export class Plot {
     this.picture.className = "picture";
     this.picture.setAttribute("role", "img");
     if (track.raster) this.picture.width = 0;
-    this.root.append(this.picture);
+    this.pane = element("pane", this.root);
+    this.pane.append(this.picture);
     this.labels = new Labels(this.root);
     this.over = element("over", this.root);
     this.cursor = element("cursor", this.over);
@@ -61,7 +62,9 @@ export class Plot {
     this.nothing = element("nothing", this.over);
     this.gaps = [];
     for (const part of [this.cursor, this.chosen, this.band, this.row, this.nothing]) part.hidden = true;
-    this.axis = { t0: 0, t1: 1 };
+    this.axis = { t0: 0, t1: 1 }; // what is shown
+    this.drawn = this.axis; // what the picture was drawn for
+    this.scales = [];
     this.box = { left: 0, top: TOP, inner: 1, height: 0 };
   }
 
@@ -76,7 +79,7 @@ export class Plot {
     if (this.box.inner === inner && this.box.height === height && this.box.left === left) return;
     this.box = { left, top: TOP, inner, height };
     this.root.style.height = `${height + TOP + BOTTOM}px`;
-    for (const part of [this.over, this.picture]) Object.assign(part.style, { left: `${left}px`, top: `${TOP}px`, width: `${inner}px`, height: `${height}px` });
+    for (const part of [this.over, this.pane]) Object.assign(part.style, { left: `${left}px`, top: `${TOP}px`, width: `${inner}px`, height: `${height}px` });
   }
 
   /** Draw `traces` over [t0, t1) with value axes `values`: name -> {low, high, domain: [bottom, top] as shares}. */
@@ -93,15 +96,30 @@ export class Plot {
     await drawLines(this.picture, traces, { width: inner, height }, axes);
   }
 
-  /** Label a raster: rows from `low` at the top to `high`, where it has labels of its own kind none. */
+  /** Label a raster whose rows go from `low` at the top to `high`; null: its rows have names of their own. */
   raster(axis, low, high) {
     const scale = high === null ? [] : [{ low: high, high: low, vals: valueTicks(low, high - 1, 5), from: 0, to: this.box.height }];
     this.#moments(axis, scale);
   }
 
   #moments(axis, scales) {
+    this.drawn = axis;
+    this.scales = scales;
+    this.picture.style.transform = "";
+    return this.#show(axis);
+  }
+
+  /** Stretch the picture that is there over another window, at once, until the one that was asked for is drawn. */
+  preview({ t0, t1 }) {
+    const scale = (this.drawn.t1 - this.drawn.t0) / (t1 - t0);
+    const shift = ((this.drawn.t0 - t0) / (t1 - t0)) * this.box.inner;
+    this.picture.style.transform = `translateX(${shift}px) scaleX(${scale})`;
+    this.#show({ t0, t1 });
+  }
+
+  #show(axis) {
     this.axis = axis;
-    const tickvals = this.labels.show(axis, this.box, scales);
+    const tickvals = this.labels.show(axis, this.box, this.scales);
     for (const old of this.gaps) old.remove();
     this.gaps = (this.run.window?.gaps ?? []).map((gap) => {
       const made = element("gap", this.over);

@@ -1,0 +1,133 @@
+"""The list of runs, the forms that start runs, the recordings, and pages for what is not there."""
+
+from __future__ import annotations
+
+import gzip
+import re
+from pathlib import Path
+
+from playwright.sync_api import Page, expect
+
+from tests.pages.looking import WAIT_MS, Site
+from tests.pages.workloads import storm
+
+HTML = {"Accept": "text/html"}
+
+
+def test_rows_of_live_runs_move_and_end_while_ticks_stay(site: Site, page: Page) -> None:
+    run_id = site.start({"scenario": storm("A moving row", events=200_000), "pace_ms_per_s": 4, "tags": ["moving"]})
+    page.goto(f"{site.address}/?tag=moving")
+    state = page.locator(f"#state-{run_id}")
+    expect(state).to_contain_text("running", timeout=WAIT_MS)
+    page.locator(f"input[value='{run_id}']").check()
+    events = page.locator(f"#events-{run_id}")
+    shown = events.inner_text()
+    expect(events).not_to_have_text(shown, timeout=WAIT_MS)
+    site.client.post(f"/api/v1/runs/{run_id}/cancel")
+    expect(state).to_contain_text("cancelled", timeout=WAIT_MS)
+    expect(page.locator(f"input[value='{run_id}']")).to_be_checked()
+    site.start({"scenario": storm("A newer run"), "tags": ["moving"]})
+    expect(page.locator("#newer")).to_contain_text("Newer runs", timeout=WAIT_MS)
+
+
+def test_the_list_is_filtered_while_typing_and_the_address_says_so(site: Site, page: Page) -> None:
+    wanted = site.played({"scenario": storm("Quokka in the list"), "tags": ["quokka"]})
+    other = site.played({"scenario": storm("Another in the list", "page_wait")})
+    page.goto(site.address)
+    page.keyboard.press("/")
+    page.keyboard.type("quokka")
+    expect(page.locator(f"a[href='/r/{other}']")).to_have_count(0)
+    expect(page.locator(f"a[href='/r/{wanted}']")).to_be_visible()
+    assert "q=quokka" in page.url
+    page.locator("#q").fill("")
+    page.locator("#f-design").select_option("page_wait")
+    expect(page.locator(f"a[href='/r/{wanted}']")).to_have_count(0)
+    page.goto(f"{site.address}/?q=nothing+is+called+this")
+    expect(page.locator(".empty")).to_contain_text("No run fits")
+
+
+def test_a_preset_is_started_from_its_card_and_a_double_click_starts_one_run(site: Site, page: Page) -> None:
+    page.goto(f"{site.address}/new")
+    card = page.locator("article", has_text="Six pages that share one queue")
+    key = card.locator("input[name=key]").get_attribute("value")
+    before = len(site.client.get("/api/v1/runs?_size=200").json()["runs"])
+    card.get_by_role("button", name="Start").click()
+    page.wait_for_selector("#run")
+    assert re.search(r"/r/[0-9a-f]{12}$", page.url)
+    form = {"key": key, "preset": "colliding-pages", "pace": "0"}
+    again = site.client.post("/new", data=form, follow_redirects=False)
+    assert again.status_code == 303
+    assert page.url.endswith(again.headers["location"])
+    assert len(site.client.get("/api/v1/runs?_size=200").json()["runs"]) == before + 1
+    site.client.post(f"/api/v1/runs/{page.url[-12:]}/cancel")
+
+
+def test_what_is_wrong_with_a_scenario_is_said_above_the_box_that_still_holds_it(site: Site, page: Page) -> None:
+    page.goto(f"{site.address}/new")
+    box = page.locator("#scenario")
+    box.fill('{"name": "x", "workload": {"kind": "tasks", "pages": 99999999999, "groups": []}}')
+    with page.expect_response("**/new") as answer:
+        page.locator("form", has=box).get_by_role("button", name="Start").click()
+    assert answer.value.status == 422
+    expect(page.get_by_role("alert")).to_contain_text("pages")
+    expect(page.get_by_role("alert")).to_contain_text("4194304")
+    expect(box).to_have_value(re.compile("99999999999"))
+
+
+def test_a_form_of_another_site_starts_nothing(site: Site) -> None:
+    form = {"key": "k" * 16, "preset": "colliding-pages"}
+    answer = site.client.post("/new", data=form, headers={"Sec-Fetch-Site": "cross-site"})
+    assert answer.status_code == 403
+
+
+def test_a_recording_is_uploaded_reported_and_played_under_two_designs(
+    site: Site, page: Page, recording_file: Path
+) -> None:
+    page.goto(f"{site.address}/recordings")
+    page.locator("#file").set_input_files(recording_file)
+    page.get_by_role("button", name="Import", exact=True).click()
+    card = page.locator("article").first
+    expect(card).to_contain_text(recording_file.name, timeout=WAIT_MS)
+    card.get_by_text("What the import read").click()
+    expect(card.locator("table")).to_contain_text("mm_filemap_add_to_page_cache")
+    expect(card).to_contain_text("this line is no event")
+    card.get_by_role("button", name="Play under these designs").click()
+    page.wait_for_url("**/c/*")
+    page.wait_for_selector("#run[data-drawn]", timeout=WAIT_MS)
+    a, b = re.findall("[0-9a-f]{12}", page.url)
+    assert {site.run(a)["design"], site.run(b)["design"]} == {"hashed", "page_wait"}
+    assert site.run(a)["recording"] == site.run(b)["recording"] != "demo"
+
+
+def test_given_a_file_that_is_no_recording_then_the_page_says_why(site: Site, page: Page, tmp_path: Path) -> None:
+    bad = tmp_path / "picture.gz"
+    bad.write_bytes(gzip.compress(bytes(range(256)) * 64))
+    page.goto(f"{site.address}/recordings")
+    page.locator("#file").set_input_files(bad)
+    with page.expect_response("**/api/v1/recordings") as answer:
+        page.get_by_role("button", name="Import", exact=True).click()
+    assert 400 <= answer.value.status < 500
+    expect(page.locator("#upload-status")).to_contain_text("Not imported")
+
+
+def test_what_is_not_there_gets_a_page_in_a_browser_and_a_problem_in_a_program(site: Site) -> None:
+    for path in ("/r/" + "0" * 12, "/c/" + "0" * 12 + "," + "1" * 12, "/nowhere", "/r/zzz", "/new?preset=nothing"):
+        page = site.client.get(path, headers=HTML)
+        assert page.status_code == 404
+        assert "There is nothing here" in page.text
+        problem = site.client.get(path, headers={"Accept": "application/json"})
+        assert problem.status_code == 404
+        assert problem.headers["content-type"] == "application/problem+json"
+
+
+def test_a_run_has_its_twins(site: Site) -> None:
+    run_id = site.played({"scenario": storm("Twins", events=2_000)})
+    told = site.client.get(f"/r/{run_id}.json").json()
+    assert told["figures"] == site.run(run_id)["figures"]
+    lines = site.client.get(f"/r/{run_id}.csv").text.splitlines()
+    assert lines[0] == "seq,time_ns,kind,cpu,task_name,pfn,a,b,says"
+    assert len(lines) == 1 + told["events"]
+    assert [int(line.split(",")[0]) for line in lines[1:]] == list(range(told["events"]))
+    text = site.client.get(f"/r/{run_id}.txt").text
+    assert f"Link: {site.address}/r/{run_id}" in text
+    assert told["seal"] in text
