@@ -56,8 +56,11 @@ def no_share() -> Refusal:
 def find_run(request: Request, run_id: RunId) -> RunRow:
     """Return the run that the path names; behind a token only one that is shared by it."""
     shared = "token" in request.path_params
-    if shared and run_id not in shared_ids(request.state.share):
-        raise no_share()
+    if shared:
+        # A token that has not even the form of one is never looked up: then there is no share.
+        share: ShareRow | None = getattr(request.state, "share", None)
+        if share is None or run_id not in shared_ids(share):
+            raise no_share()
     row = store_of(request).run(run_id)
     if row is None:
         raise no_share() if shared else Refusal(404, "no_run", f"there is no run {run_id}", field="run_id")
