@@ -96,7 +96,10 @@ def make_world(
     buffer.plan(Lists, {"": n_lists})
     buffer.plan(PageWaits, {"": pool})
     buffer.plan(Files, {"": max(n_files, 1)})
-    buffer.plan(Machine, {"": n_cpus, "heap": n_tasks + 1, "woken": 2 * n_tasks + 2, "woken_delay": 2 * n_tasks + 2, "exponential": 0})
+    buffer.plan(
+        Machine,
+        {"": n_cpus, "heap": n_tasks + 1, "woken": 2 * n_tasks + 2, "woken_delay": 2 * n_tasks + 2, "exponential": 0},
+    )
     block, arrays = buffer.build()
     parts = iter(arrays)
 
@@ -114,7 +117,9 @@ def make_world(
         waits=take(PageWaits),
         files=take(Files),
         machine=take(Machine)._replace(exponential=Column(exponential_table())),
-        program=Program(*(Column(np.array(c, DTYPES[e])) for c, e in zip(program, element_types(Program).values(), strict=True))),
+        program=Program(
+            *(Column(np.array(c, DTYPES[e])) for c, e in zip(program, element_types(Program).values(), strict=True))
+        ),
         picks=_pick_tables(picks),
         trace=make_trace(rules.visits),
     )

@@ -16,8 +16,12 @@ class Cost:
 
 
 COSTS: dict[str, Cost] = {
-    "wake_latency_ns": Cost(500, 2_000, "from the wake-up to the woken task's first instruction", "estimate, 1.5-3 us bare metal"),
-    "atomic_ns": Cost(0, 20, "one locked instruction on page->flags", "40-75 cycles for a line of another core, vendor"),
+    "wake_latency_ns": Cost(
+        500, 2_000, "from the wake-up to the woken task's first instruction", "estimate, 1.5-3 us bare metal"
+    ),
+    "atomic_ns": Cost(
+        0, 20, "one locked instruction on page->flags", "40-75 cycles for a line of another core, vendor"
+    ),
     "entry_walked_ns": Cost(0, 40, "one wait entry looked at: one or two cache misses", "estimate, 20-60 ns"),
     "wake_call_ns": Cost(0, 1_000, "try_to_wake_up() within the walk", "about 1 us, measured by Kleen, August 2017"),
     "queue_lock_ns": Cost(0, 150, "queue spinlock taken or handed over", "estimate, 100-300 ns across sockets"),

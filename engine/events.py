@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import IntEnum
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -49,12 +49,13 @@ class Batch(NamedTuple):
     a: NDArray[np.int64]
     b: NDArray[np.int64]
 
-    def __len__(self) -> int:  # type: ignore[override]
+    def __len__(self) -> int:
         return len(self.time)
 
     def cut(self, start: int, stop: int) -> Batch:
         """Return the events start..stop-1 of this batch (places in the batch, not sequence numbers)."""
-        return Batch(self.first_seq + start, *(column[start:stop] for column in self[1:]))
+        columns: Any = self[1:]
+        return Batch(self.first_seq + start, *(column[start:stop] for column in columns))
 
     def records(self) -> NDArray[np.void]:
         """Return the events as packed RECORDs, shape (n,): the bytes that the seal hashes."""
@@ -125,8 +126,12 @@ _QUEUE = "queue"
 _ENTRY = "queue length after (bits 0-31), page bit waited for (32-39), entry flags (40-47)"
 
 EVENTS: dict[Kind, Event] = {
-    Kind.page_locked: Event(_FLAGS, "length of the queue this page waits in", "{task} locked {page}", "lock", "#0072b2"),
-    Kind.page_unlocked: Event(_FLAGS, "length of that queue before any wake", "{task} unlocked {page}", "lock", "#56b4e9"),
+    Kind.page_locked: Event(
+        _FLAGS, "length of the queue this page waits in", "{task} locked {page}", "lock", "#0072b2"
+    ),
+    Kind.page_unlocked: Event(
+        _FLAGS, "length of that queue before any wake", "{task} unlocked {page}", "lock", "#56b4e9"
+    ),
     Kind.waiter_queued: Event(_QUEUE, _ENTRY, "{task} queued for {bit} of {page}", "wait", "#e69f00"),
     Kind.waiter_woken: Event(_QUEUE, _ENTRY, "{task} was woken for {bit} of {page}", "wait", "#009e73"),
     Kind.waiter_left: Event(_QUEUE, _ENTRY, "{task} left the queue by itself", "wait", "#cc79a7"),
@@ -141,10 +146,16 @@ EVENTS: dict[Kind, Event] = {
         "wait",
         "#666666",
     ),
-    Kind.mapping_swapped: Event("mapping before", "mapping after", "page_wait swapped into {page}", "mapping", "#d55e00"),
+    Kind.mapping_swapped: Event(
+        "mapping before", "mapping after", "page_wait swapped into {page}", "mapping", "#d55e00"
+    ),
     Kind.mapping_restored: Event("mapping before", "mapping after", "mapping of {page} restored", "mapping", "#009e73"),
     Kind.saved_mapping_cleared: Event(
-        "saved mapping before", "saved mapping after", "the mapping kept behind {page} was cleared", "mapping", "#cc79a7"
+        "saved mapping before",
+        "saved mapping after",
+        "the mapping kept behind {page} was cleared",
+        "mapping",
+        "#cc79a7",
     ),
     Kind.page_inserted: Event("mapping after", "index in the file", "{page} entered the page cache", "life", "#0072b2"),
     Kind.page_removed: Event("mapping before", "mapping after", "{page} left the page cache", "life", "#56b4e9"),
@@ -184,7 +195,7 @@ WQ_EXCLUSIVE, WQ_WOKEN, WQ_BOOKMARK, WQ_CUSTOM, WQ_DONE = 1, 2, 4, 8, 16
 
 
 class PageState(IntEnum):
-    """What a page is at one instant, in order of severity: where several fit, or a cell holds several, the worst is shown."""
+    """What a page is at one instant, in order of severity: where a page or a cell is several, the worst shows."""
 
     free = 0  # in no file: mapping is NULL and nobody has it locked
     clean = 1

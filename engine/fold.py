@@ -1,4 +1,4 @@
-"""fold(): the state that a prefix of the log tells of, by the log alone. The log is complete, so this equals the engine's.
+"""fold(): the state that a prefix of the log tells of. The log is complete, so this is the engine's own state.
 
 Plain Python over plain dicts: for inspectors, tests and exports of small parts. The worker's summaries (engine.summary)
 fold at full speed.
@@ -144,7 +144,9 @@ class Folded:
 
 def fold(batch: Batch, state: Folded, stop: int | None = None) -> Folded:
     """Fold the batch's events (the first `stop` of them) into the state, and return it."""
-    rows = zip(*(column[:stop].tolist() for column in (batch.kind, batch.task, batch.page, batch.a, batch.b)), strict=True)
+    rows = zip(
+        *(column[:stop].tolist() for column in (batch.kind, batch.task, batch.page, batch.a, batch.b)), strict=True
+    )
     for row in rows:
         state.add(*row)
     return state

@@ -1,11 +1,11 @@
 """The replay scheduler: a recording decides who is next, the design under test decides what that costs.
 
-Each move of the recording (engine.recordings.moves) runs the same steps as a timed run: a waiter that queued goes through
-wait_prepare .. wait_sleep, a wake through wake_begin .. wake_end, one pass at a time where the kernel paused. What the
-steps cannot know (which bit was set when) is taken from the lines as they come.
+Each move of the recording (engine.recordings.moves) runs the same steps as a timed run: a waiter that queued goes
+through wait_prepare .. wait_sleep, a wake through wake_begin .. wake_end, one pass at a time where the kernel paused.
+What the steps cannot know (which bit was set when) is taken from the lines as they come.
 
-A waker is often an interrupt that shows the thread it interrupted, which may itself be queued. So every recorded task has
-further rows: row t is the task as a waiter, row t + n the same as a waker, t + 2n as a waker that interrupts that one.
+A waker is often an interrupt that shows the thread it interrupted, which may itself be queued. So every recorded task
+has further rows: row t is the task as a waiter, row t + n the same as a waker, t + 2n as a waker that interrupts it.
 """
 
 from __future__ import annotations
@@ -78,7 +78,7 @@ def plan_walks(recording: Recording) -> Plan:
 
 
 class ReplayRun:
-    """A recording, played under a wait design; what the kernel's wakes would have walked comes out beside the events."""
+    """A recording, played under a wait design; what the kernel's wakes would have walked comes out beside them."""
 
     def __init__(self, scenario: Scenario, recording: Recording) -> None:
         kernel = recording.report.kernel or scenario.kernel
@@ -189,7 +189,7 @@ def predict(
 ) -> tuple[list[Wake], dict[str, int]]:
     """Foretell every wake of the recording from its moves alone, and count what did not fit.
 
-    Returns the wakes in the order in which they began, and {"events", "waits", "waits_without_wake", "waits_left_unseen"}.
+    Returns the wakes in the order in which they began; {"events", "waits", "waits_without_wake", "waits_left_unseen"}.
     Raises BadScenario for an unknown design, bits or kernel.
     """
     given: dict[str, Any] = {
@@ -222,5 +222,3 @@ def predict(
         "waits_left_unseen": int(run.outcome.counts[3]),
     }
     return wakes, counts
-
-

@@ -29,7 +29,13 @@ DONE, RUNNING, MOVE_AT = 8, 9, 10
 
 QUEUED, LEFT, WALK, WALK_ON = int(Op.queued), int(Op.left), int(Op.walk), int(Op.walk_on)
 INSERT, REMOVE, UNLOCK, WRITEBACK_END = int(Op.insert), int(Op.remove), int(Op.unlock), int(Op.writeback_end)
-TRUNCATE, DIRTY, MARK, LOST, NOT_QUEUED = int(Op.truncate), int(Op.dirty), int(Op.mark), int(Op.lost), int(Op.not_queued)
+TRUNCATE, DIRTY, MARK, LOST, NOT_QUEUED = (
+    int(Op.truncate),
+    int(Op.dirty),
+    int(Op.mark),
+    int(Op.lost),
+    int(Op.not_queued),
+)
 
 PAGE_LOCKED, PAGE_UNLOCKED = int(Kind.page_locked), int(Kind.page_unlocked)
 WRITEBACK_STARTED, WRITEBACK_ENDED = int(Kind.writeback_started), int(Kind.writeback_ended)
@@ -67,9 +73,9 @@ class Outcome(NamedTuple):
     """What comes out beside the events.
 
     wakes: walked, matched, woken, other bit, stop, passes; shape (wakes, 6). passes: number of the wake, first place in
-    the visits, entries; shape (n, 3). counts: passes, waits, waits that ended woken without a wake, waits of a task that
-    had not left its last one. truncation: each task's last one: mapping, first page, last page. seen: 1 for a page that
-    some line has shown.
+    the visits, entries; shape (n, 3). counts: passes, waits, waits that ended woken without a wake, waits of a task
+    that had not left its last one. truncation: each task's last one: mapping, first page, last page. seen: 1
+    for a page that some line has shown.
     """
 
     wakes: Any
@@ -127,7 +133,7 @@ def _run(w: World, row: int) -> bool:
     while True:
         cost = step(w, row)
         at = w.tasks.step[row]
-        if cost < 0 or at == STOP or at == WAKE_RESUME:
+        if cost < 0 or at in (STOP, WAKE_RESUME):
             w.clock[WOKEN] = 0  # whom the recording wakes, it names
             return True
         if w.clock[EVENTS] >= CAPACITY - SLACK:
@@ -147,12 +153,13 @@ def _start(w: World, row: int, first: int, page: int, bit: int, cpu: int) -> Non
 @jit
 def _begin(w: World, m: Moves, out: Outcome, i: int, n: int, strip: int) -> int:
     """Take over what move i shows; return the row whose steps it starts, or NONE if there are none."""
-    op, task, page, bit, cpu = m.op[i], m.task[i], m.page[i], m.bit[i], m.cpu[i]
+    task: int = m.task[i]
+    op, page, bit, cpu = m.op[i], m.page[i], m.bit[i], m.cpu[i]
     flags, mapping = m.flags[i], m.mapping[i]
     if mapping != UNKNOWN:
         mapping &= ~strip
     w.tasks.cpu[0] = cpu
-    if op == MARK or op == LOST:
+    if op in (MARK, LOST):
         _record_for(w, MARK_KIND if op == MARK else EVENTS_LOST, task, NONE, m.arg[i], 0)
         return NONE
     if op == TRUNCATE:
@@ -170,24 +177,26 @@ def _begin(w: World, m: Moves, out: Outcome, i: int, n: int, strip: int) -> int:
             _start(w, task, WAIT_FINISH, w.entries.page[task], w.entries.bit[task], cpu)
             _run(w, task)
         out.counts[1] += 1
-        _observe(w, out.seen, NONE, cpu, page, (flags if flags != UNKNOWN else w.pages.flags[page]) | (1 << bit), mapping)
+        _observe(
+            w, out.seen, NONE, cpu, page, (flags if flags != UNKNOWN else w.pages.flags[page]) | (1 << bit), mapping
+        )
         _start(w, task, WAIT_PREPARE, page, bit, cpu)
         w.entries.flags[task] = m.wflags[i] & WQ_EXCLUSIVE
         w.tasks.unfairness[task] = 0 if m.wflags[i] & WQ_CUSTOM else 1 << 30
         return task
     if op == LEFT:
-        row = NONE
-        if w.entries.list[task] != NONE:
+        waits = w.entries.list[task] != NONE
+        if waits:
             if m.wflags[i] & WQ_WOKEN:
                 out.counts[2] += 1
             _start(w, task, WAIT_FINISH, w.entries.page[task], w.entries.bit[task], cpu)
-            row = task
         w.tasks.state[task] = READY
-        if row == NONE:
-            _observe(w, out.seen, NONE, cpu, page, flags, mapping)
-        return row
-    if op == WALK or op == WALK_ON:
-        row = n * m.depth[i] + task
+        if waits:
+            return task
+        _observe(w, out.seen, NONE, cpu, page, flags, mapping)
+        return NONE
+    if op in (WALK, WALK_ON):
+        row: int = n * m.depth[i] + task
         going = w.tasks.step[row] == WAKE_RESUME and op == WALK_ON
         if op == WALK_ON and out.wakes[m.number[i], 4] >= 0:
             return NONE  # this design was done with the walk in fewer passes than the kernel
@@ -253,7 +262,8 @@ def _end_pass(w: World, m: Moves, out: Outcome, i: int, row: int, begin: int) ->
     out.wakes[number, 2] = t.woken[row]
     out.wakes[number, 3] = t.other_bit[row]
     if t.step[row] == WAKE_RESUME:
-        return m.more[i] == 0
+        last: bool = m.more[i] == 0
+        return last
     out.wakes[number, 4] = t.stop[row]
     return False
 
@@ -262,8 +272,8 @@ def _end_pass(w: World, m: Moves, out: Outcome, i: int, row: int, begin: int) ->
 def replay_batch(w: World, m: Moves, out: Outcome, i: int, n: int, strip: int, until: int) -> int:
     """Play moves from number i on until the trace is full, the moves end, or time passes `until`.
 
-    n: recorded tasks. strip: low bits taken off recorded mapping words, where the design claims them (page_wait keeps the
-    anonymous and KSM tags in page_mapping.flags). Returns the number of the next move; sets clock[DONE] at the end.
+    n: recorded tasks. strip: low bits taken off recorded mapping words, where the design claims them (page_wait keeps
+    the anonymous and KSM tags in page_mapping.flags). Returns the number of the next move; sets clock[DONE] at the end.
     """
     while i < len(m.time) and m.time[i] <= until:
         if w.clock[EVENTS] >= CAPACITY - SLACK or w.clock[VISITS] + w.rules.n_tasks > w.rules.visits:
@@ -281,9 +291,17 @@ def replay_batch(w: World, m: Moves, out: Outcome, i: int, n: int, strip: int, u
                 return i
             if m.op[i] != WALK and m.op[i] != WALK_ON:
                 if m.op[i] == LEFT:
-                    _observe(w, out.seen, NONE, m.cpu[i], m.page[i], m.flags[i], m.mapping[i] & ~strip if m.mapping[i] != UNKNOWN else UNKNOWN)
+                    _observe(
+                        w,
+                        out.seen,
+                        NONE,
+                        m.cpu[i],
+                        m.page[i],
+                        m.flags[i],
+                        m.mapping[i] & ~strip if m.mapping[i] != UNKNOWN else UNKNOWN,
+                    )
                 break
-            on = _end_pass(w, m, out, i, row, w.clock[MOVE_AT])
+            on: bool = _end_pass(w, m, out, i, row, w.clock[MOVE_AT])
             w.clock[MOVE_AT] = w.clock[VISITS]
             if not on:
                 break

@@ -39,7 +39,7 @@ def draw(streams: Column, task: int) -> Any:
 
 @inlined
 def exponential(streams: Column, task: int, table: Column, mean: int) -> Any:
-    """Return 1 + an exponential draw of this mean, in ns (at most 2^38): interpolated in the inverse CDF, 20-bit fixed point."""
+    """Return 1 + an exponential draw of this mean in ns (at most 2^38), from the inverse CDF in 20-bit fixed point."""
     r = draw(streams, task)
     k = r >> _S52
     f = (r >> _S20) & _LOW32
@@ -58,7 +58,7 @@ def alias_pick(streams: Column, task: int, threshold: Column, alias: Column, off
 
 
 def exponential_table() -> NDArray[np.uint64]:
-    """Return the inverse CDF of the unit exponential at 4,096 steps plus a last one, 20-bit fixed point, shape (4097,)."""
+    """Return the inverse CDF of the unit exponential at 4,096 steps and a last one, 20-bit fixed point, (4097,)."""
     steps = [round(-math.log1p(-i / 4096) * (1 << 20)) for i in range(4096)]
     return np.array([*steps, steps[-1] + (1 << 20)], np.uint64)
 

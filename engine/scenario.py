@@ -102,7 +102,9 @@ class Group(Part):
     name: Name
     tasks: Annotated[int, Field(ge=1, le=TASKS_MAX)]
     program: Annotated[list[Op], Field(min_length=1, max_length=64)]
-    repeat: Annotated[int | None, Field(ge=1, le=2**31, description="times through the program; for ever if absent")] = None
+    repeat: Annotated[
+        int | None, Field(ge=1, le=2**31, description="times through the program; for ever if absent")
+    ] = None
 
 
 _UNDER_LOCK = {"unlock", "writeback_begin", "insert", "delete"}
@@ -121,7 +123,9 @@ def _check_program(group: Group) -> None:
         if op.op in _TAKES_LOCK | {"wait_locked"} and held:
             raise ValueError(f"group {group.name!r}: {op.op} while holding the lock waits for itself: unlock first")
         if op.op == "pick" and held:
-            raise ValueError(f"group {group.name!r}: pick while holding a page lock would unlock another page: unlock first")
+            raise ValueError(
+                f"group {group.name!r}: pick while holding a page lock would unlock another page: unlock first"
+            )
         held = op.op == "lock" or (held and op.op != "unlock")
     if looked_up and group.repeat != 1:
         raise ValueError(f"group {group.name!r} ends with a page looked up and begins again: put it at the end")
@@ -145,7 +149,9 @@ class Recorded(Part):
     """A recording decides who is next; the design decides what that costs."""
 
     kind: Literal["recording"]
-    recording: Annotated[str, Field(pattern=r"^([0-9a-f]{12}|demo)$", description="id of an imported recording, or demo")]
+    recording: Annotated[
+        str, Field(pattern=r"^([0-9a-f]{12}|demo)$", description="id of an imported recording, or demo")
+    ]
 
 
 class Costs(Part):

@@ -18,7 +18,7 @@ from engine.timed import step
 @jit
 def step_once(w: World, task: int) -> int:
     """Run one step of the task; return its cost, BLOCKED or SPIN. Whom it wakes is ready at once."""
-    cost = step(w, task)
+    cost: int = step(w, task)
     w.clock[WOKEN] = 0
     w.clock[NOW] += 1
     return cost
@@ -40,5 +40,7 @@ def play_schedule(w: World, schedule: Iterable[int]) -> Batch:
         if not enabled(w, task):
             raise AskedWrongly(f"step {place} of the schedule: task {task} sleeps or has finished", field="schedule")
         if step_once(w, task) == SPIN:
-            raise AskedWrongly(f"step {place} of the schedule: task {task} finds the queue lock taken", field="schedule")
+            raise AskedWrongly(
+                f"step {place} of the schedule: task {task} finds the queue lock taken", field="schedule"
+            )
     return cut_batch(w)

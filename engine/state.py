@@ -1,14 +1,14 @@
 """World: pages, tasks, queues, files and the trace as arrays. One run's whole state, and nothing else.
 
-All arrays of the state proper are views of one flat buffer (`World.memory`), so that a state is copied, compared, hashed
-and restored as one block. Row numbers are this world's pointers: a page is its row, a task is its row; NONE is NULL.
+All arrays of the state proper are views of one flat buffer (`World.memory`), so that a state is copied, compared,
+hashed and restored as one block. Row numbers are this world's pointers; NONE is NULL.
 Words (flags, mapping, times) are int64, rows are kept as uint32. Signed and unsigned 64-bit must never meet in compiled
 code (numba makes a float of them), so all columns but three (addresses and random words) are read as signed numbers.
 """
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -39,8 +39,12 @@ class Column:
         self.array[row] = value
 
 
-# The classes below are annotated with the element type of each column; engine.build and engine.world_type read it there.
-I64 = U64 = U32 = U16 = U8 = Column
+# The classes below name the element type of each column; engine.build and engine.world_type read it there.
+I64: TypeAlias = Column
+U64: TypeAlias = Column
+U32: TypeAlias = Column
+U16: TypeAlias = Column
+U8: TypeAlias = Column
 DTYPES = {"I64": np.int64, "U64": np.uint64, "U32": np.uint32, "U16": np.uint16, "U8": np.uint8}
 
 
@@ -64,7 +68,7 @@ class Pages(NamedTuple):
     address: U64  # where its struct page stands, what the kernel hashes
     refcount: I64
     file: U32  # file it is cached in, or NONE
-    index: I64  # place in that file
+    index: I64  # type: ignore[assignment]  # place in that file; the kernel's name for it
     home: U32  # file it is inserted into by a scenario
 
 
@@ -148,7 +152,7 @@ class Picks(NamedTuple):
     """Tables for choosing pages (Walker's alias method), one range of rows a pick; read only."""
 
     offset: I64  # first row in threshold and alias
-    count: I64  # pages to choose from
+    count: I64  # type: ignore[assignment]  # pages to choose from
     first: I64  # first page
     threshold: U32
     alias: U32

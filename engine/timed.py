@@ -101,7 +101,7 @@ def _get_cpu(w: World, task: int) -> bool:
     """Take the task's CPU; False: another has it, and the task is in line for it."""
     cpu = w.tasks.cpu[task]
     owner = w.machine.owner[cpu]
-    if owner == NONE or owner == task:
+    if owner in (NONE, task):
         w.machine.owner[cpu] = task
         return True
     w.tasks.run_next[task] = NONE
@@ -189,5 +189,3 @@ def run_batch(w: World, room: int, until: int) -> int:
                 i += 1
             w.clock[WOKEN] = 0
     return FULL
-
-

@@ -8,7 +8,7 @@ from engine.state import EVENTS, NOW, World
 
 @inlined
 def record(w: World, kind: int, task: int, page: int, a: int, b: int) -> None:
-    """Append one event at the time now, on the task's CPU. The scheduler sees to it that there is room (state.SLACK)."""
+    """Append one event at the time now, on the task's CPU. The scheduler keeps room for it (state.SLACK)."""
     at = w.clock[EVENTS]
     trace = w.trace
     trace.time[at] = w.clock[NOW]

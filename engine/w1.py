@@ -12,7 +12,15 @@ RECORD = np.dtype([("time", "<u8"), ("kind", "u1"), ("task", "<u4"), ("page", "<
 LOCK, WAIT, UNLOCK, WAKE, ATTACH, DETACH = range(1, 7)
 
 
-def scenario(design: str = "hashed", *, tasks: int = 1000, pages: int = 4096, seed: int = 1, load: float = 120.0, events: int = 10**7) -> Scenario:
+def scenario(
+    design: str = "hashed",
+    *,
+    tasks: int = 1000,
+    pages: int = 4096,
+    seed: int = 1,
+    load: float = 120.0,
+    events: int = 10**7,
+) -> Scenario:
     """Return the workload: think, choose a page by Zipf 0.99, lock, hold 10 us, unlock. W1 is hashed, W2 page_wait."""
     program = [
         {"op": "think", "mean_ns": int(load * 10_000.0 * tasks / 1000.0)},
@@ -26,7 +34,11 @@ def scenario(design: str = "hashed", *, tasks: int = 1000, pages: int = 4096, se
             "name": f"W{1 if design == 'hashed' else 2}",
             "seed": seed,
             "wait": {"design": design},
-            "workload": {"kind": "tasks", "pages": pages, "groups": [{"name": "locker", "tasks": tasks, "program": program}]},
+            "workload": {
+                "kind": "tasks",
+                "pages": pages,
+                "groups": [{"name": "locker", "tasks": tasks, "program": program}],
+            },
             "limits": {"events": events},
         }
     )
@@ -73,7 +85,8 @@ def records(batches: list[Batch], count: int) -> NDArray[np.void]:
 
 
 def log_hash(rows: NDArray[np.void]) -> str:
-    """Return the reference hash over all columns of W1 records (FNV-1a's constants, a word at a time), 16 hex digits."""
+    """Return the reference hash over all columns of W1 records (FNV's constants, a word at a time), 16 hex digits."""
     from engine.w1_hash import fold_hash
 
-    return f"{int(fold_hash(rows['time'].copy(), rows['kind'].copy(), rows['task'].copy(), rows['page'].copy(), rows['queue'].copy())) & (2**64 - 1):016x}"
+    columns = (np.ascontiguousarray(rows[name]) for name in ("time", "kind", "task", "page", "queue"))
+    return f"{int(fold_hash(*columns)) & (1 << 64) - 1:016x}"

@@ -1,6 +1,6 @@
 """Compile the engine ahead, telling its progress: `python -m engine.warm`. Later starts load it from the cache.
 
-A line for every tenth of the functions that numba finishes, then how long all took; a warm cache prints that line alone.
+A line for every tenth of the functions that numba finishes, then how long all took; a warm cache prints that alone.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """The World as compiled code sees it: one pointer.
 
-A tuple of a hundred arrays as an argument costs hundreds of instructions a call and minutes of compilation (DECISIONS 6).
-So `w` is a pointer to World.header, an array of words: where each column begins, then the rules. `w.pages.flags[pfn]`
+A tuple of a hundred arrays as an argument costs hundreds of instructions a call, and minutes of compilation. So `w` is
+a pointer to World.header, an array of words: where each column begins, then the rules. `w.pages.flags[pfn]`
 is two loads, as it would be in C. Importing this module teaches numba the types; engine.jit does so.
 """
 
@@ -13,7 +13,7 @@ from typing import Any
 from llvmlite import ir
 from numba.core import types
 from numba.core.datamodel.models import PrimitiveModel
-from numba.core.extending import NativeValue, lower_builtin, register_model, typeof_impl, unbox  # type: ignore[attr-defined]
+from numba.core.extending import NativeValue, lower_builtin, register_model, typeof_impl, unbox
 from numba.core.imputils import lower_getattr_generic
 from numba.core.typing.templates import AbstractTemplate, AttributeTemplate, infer_getattr, infer_global, signature
 
@@ -45,18 +45,18 @@ def _slots() -> dict[tuple[str, str], tuple[int, str]]:
 SLOTS = _slots()
 
 
-class WorldType(types.Type):  # type: ignore[misc]
+class WorldType(types.Type):
     def __init__(self) -> None:
         super().__init__(name="World")
 
 
-class GroupType(types.Type):  # type: ignore[misc]
+class GroupType(types.Type):
     def __init__(self, group: str) -> None:
         self.group = group
         super().__init__(name=f"World.{group}")
 
 
-class ColumnType(types.Type):  # type: ignore[misc]
+class ColumnType(types.Type):
     def __init__(self, slot: int, element: str) -> None:
         self.slot, self.element = slot, element
         super().__init__(name=f"Column({slot}, {element})")
@@ -137,7 +137,11 @@ class _GetItem(AbstractTemplate):  # type: ignore[misc]
 class _SetItem(AbstractTemplate):  # type: ignore[misc]
     def generic(self, args: Any, kws: Any) -> Any:
         column, row, value = args
-        if isinstance(column, ColumnType) and isinstance(row, types.Integer) and isinstance(value, types.Integer | types.Boolean):
+        if (
+            isinstance(column, ColumnType)
+            and isinstance(row, types.Integer)
+            and isinstance(value, types.Integer | types.Boolean)
+        ):
             return signature(types.none, column, row, value)
         return None
 

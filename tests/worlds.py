@@ -16,7 +16,7 @@ IDEAL_NO_LATENCY = {"wake_latency_ns": 0}
 
 
 def scenario(*programs: str, design: str = "hashed", kernel: str = "4.16", **more: Any) -> Scenario:
-    """Return a scenario with one task a program; a program is operations, "lock hold:10 unlock", numbers are means in ns.
+    """Return a scenario with one task a program; a program is operations, "lock hold:10 unlock", with means in ns.
 
     "3/lock unlock" runs three times instead of once; "150*lock" stands for 150 such tasks.
     """
@@ -24,7 +24,14 @@ def scenario(*programs: str, design: str = "hashed", kernel: str = "4.16", **mor
     for i, text in enumerate(programs):
         tasks, _, rest = text.rpartition("*")
         times, _, ops = rest.rpartition("/")
-        groups.append({"name": f"t{i}", "tasks": int(tasks or 1), "repeat": int(times or 1), "program": [_op(op) for op in ops.split()]})
+        groups.append(
+            {
+                "name": f"t{i}",
+                "tasks": int(tasks or 1),
+                "repeat": int(times or 1),
+                "program": [_op(op) for op in ops.split()],
+            }
+        )
     workload = {"kind": "tasks", "pages": more.pop("pages", 1), "groups": groups, "cached": more.pop("cached", True)}
     wait = {"design": design, "bits": more.pop("bits", 8)}
     return Scenario.model_validate({"name": "test", "kernel": kernel, "wait": wait, "workload": workload, **more})
@@ -85,4 +92,4 @@ def story(batch: Batch) -> list[str]:
     return [f"{task} {Kind(kind).name}" for task, kind in zip(batch.task.tolist(), batch.kind.tolist(), strict=True)]
 
 
-__all__ = ["Stage", "enabled", "scenario", "start_of", "step_name", "step_once", "story"]
+__all__ = ["Stage", "enabled", "fold", "scenario", "start_of", "step_name", "step_once", "story"]

@@ -1,11 +1,11 @@
-"""page_wait swapped into page->mapping (Glisse, LSFMM 2018), as completed in kernel-facts 4.4: attach, join, detach, wake.
+"""page_wait swapped into page->mapping (Glisse, LSFMM 2018), completed here: attach, join, detach, wake.
 
     mapping: address_space            nobody waits
     mapping: page_wait | 1            somebody waits; page_wait.base keeps the address_space
                                       page_wait.wq[bit]: a list a wait bit, all under page_wait.lock
 
-Whoever unlinks the last waiter restores the mapping, under page_wait.lock. The structure comes from a pool and goes back
-to it at once: grace periods are the explorer's subject.
+Whoever unlinks the last waiter restores the mapping, under page_wait.lock. The structure comes from a pool and goes
+back to it at once: grace periods are the explorer's subject.
 """
 
 from __future__ import annotations

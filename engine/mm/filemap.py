@@ -1,10 +1,10 @@
 """Lock a page, wait for a page bit, unlock (mm/filemap.c).
 
-Two generations of the wait. Before 5.9 a waiter appends itself, sets PG_waiters, tests the bit and sleeps; once it sees
-the bit clear it tries again, and at the tail if it lost. From 5.9 on it sets PG_waiters and tries the bit under the queue
-lock (publish); a waker marks the entry WOKEN, and may hand the lock over (DONE).
+Two generations of the wait. Before 5.9 a waiter appends itself, sets PG_waiters, tests the bit and sleeps; once it
+sees the bit clear it tries again, and at the tail if it lost. From 5.9 on it sets PG_waiters and tries the bit under
+the queue lock (publish); a waker marks the entry WOKEN, and may hand the lock over (DONE).
 
-What one task waits for is in its row: tasks.page, tasks.bit, and its wait entry's flags (WQ_EXCLUSIVE: it wants the bit).
+What a task waits for is in its row: tasks.page, tasks.bit, and its wait entry's flags (WQ_EXCLUSIVE: it wants the bit).
 """
 
 from __future__ import annotations
@@ -54,17 +54,20 @@ def _take_lock(w: World, task: int, page: int) -> bool:
 
 
 @inlined
-def _exclusive(w: World, task: int) -> bool:
-    return w.entries.flags[task] & WQ_EXCLUSIVE != 0
-
-
-@inlined
 def begin_wait(w: World, task: int, bit: int, flags: int) -> None:
     """Make the task wait for a page bit. Next: wait_prepare."""
     w.tasks.bit[task] = bit
     w.entries.flags[task] = flags
     w.tasks.unfairness[task] = w.rules.handoff_after
     w.tasks.step[task] = WAIT_PREPARE
+
+
+@inlined
+def _through(w: World, task: int, page: int) -> bool:
+    """Get the bit if the task wants it, else see it clear; True if so."""
+    if w.entries.flags[task] & WQ_EXCLUSIVE:
+        return _take_lock(w, task, page)
+    return w.pages.flags[page] & (1 << w.tasks.bit[task]) == 0
 
 
 @inlined
@@ -177,11 +180,7 @@ def wait_publish(w: World, task: int) -> int:
     mm/filemap.c: wait_on_page_bit_common(), trylock_page_bit_common().
     """
     page, list = w.tasks.page[task], w.tasks.walk_list[task]
-    if _exclusive(w, task):
-        through = _take_lock(w, task, page)
-    else:
-        through = w.pages.flags[page] & (1 << w.tasks.bit[task]) == 0
-    if through:
+    if _through(w, task, page):
         w.entries.flags[task] |= WQ_WOKEN | WQ_DONE
         wait_detach(w, task, page)
         w.tasks.step[task] = WAIT_FINISH
@@ -204,13 +203,9 @@ def wait_check(w: World, task: int) -> int:
 
 @jit
 def wait_retry(w: World, task: int) -> int:
-    """Before 5.9: try the bit again. Next: wait_finish; or wait_check if still linked, else wait_prepare (at the tail)."""
+    """Before 5.9: try the bit again. Next: wait_finish; wait_check if still linked, else wait_prepare (at the tail)."""
     page = w.tasks.page[task]
-    if _exclusive(w, task):
-        through = _take_lock(w, task, page)
-    else:
-        through = w.pages.flags[page] & (1 << w.tasks.bit[task]) == 0
-    if through:
+    if _through(w, task, page):
         w.tasks.step[task] = WAIT_FINISH
     elif w.entries.list[task] == NONE:
         w.tasks.step[task] = WAIT_PREPARE
@@ -221,7 +216,7 @@ def wait_retry(w: World, task: int) -> int:
 
 @jit
 def wait_sleep(w: World, task: int) -> int:
-    """5.9 on: sleep until an entry flag says WOKEN. Next: wait_finish, or wait_prepare if the lock was lost to another."""
+    """5.9 on: sleep until an entry flag says WOKEN. Next: wait_finish; wait_prepare if the lock was lost to another."""
     flags = w.entries.flags[task]
     if not flags & WQ_WOKEN:
         w.tasks.state[task] = ASLEEP

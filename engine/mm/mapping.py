@@ -10,7 +10,7 @@ PAGE_MAPPING_ANON = 0x1
 PAGE_MAPPING_MOVABLE = 0x2
 PAGE_MAPPING_KSM = 0x3
 PAGE_MAPPING_WAIT = 0x1
-"""Low bit: a page_wait is swapped in. Encoding E1: the anonymous and KSM tags live in page_mapping.flags, so it is free."""
+"""Low bit: a page_wait is swapped in. Encoding E1: the anonymous and KSM tags move to page_mapping.flags."""
 
 PAGE_WAIT_BYTES = 136
 """sizeof(struct page_wait) with three wait bits on x86-64; objects of one slab stand that far apart."""

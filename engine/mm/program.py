@@ -45,7 +45,8 @@ def think(w: World, task: int) -> int:
     """Be elsewhere for an exponential while. Next: back."""
     mean = w.program.arg[w.tasks.at[task]]
     back(w, task)
-    return exponential(w.tasks.random, task, w.machine.exponential, mean) + OFF_CPU
+    away: int = exponential(w.tasks.random, task, w.machine.exponential, mean)
+    return away + OFF_CPU
 
 
 @inlined
@@ -53,7 +54,8 @@ def hold(w: World, task: int) -> int:
     """Compute for an exponential while, on the CPU. Next: back."""
     mean = w.program.arg[w.tasks.at[task]]
     back(w, task)
-    return exponential(w.tasks.random, task, w.machine.exponential, mean)
+    busy: int = exponential(w.tasks.random, task, w.machine.exponential, mean)
+    return busy
 
 
 @inlined

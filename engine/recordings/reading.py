@@ -20,6 +20,7 @@ from engine.recordings.limits import LIMITS, Limits, too_large, unusable
 from engine.recordings.meaning import Moves, readable
 from engine.recordings.moves import MOVE, REFUSED_MAX, Recording, Refused, Report
 from engine.recordings.opening import Opening
+from engine.recordings.waits import with_lost_wakes
 
 SORT_WINDOW_NS = 1_000_000_000
 """A line may be this much older than the newest before it: buffers of several CPUs, printed in turn, differ by less."""
@@ -302,7 +303,7 @@ def read_file(source: str | os.PathLike[str] | BinaryIO, name: str = "", limits:
     """
     try:
         with open(source, "rb") if isinstance(source, (str, os.PathLike)) else nullcontext(source) as stream:
-            return _read(Opening(stream, limits), limits)
+            return with_lost_wakes(_read(Opening(stream, limits), limits))
     except BadRecording as error:
         if name:
             error.args = (f"{readable(name.encode(errors='replace'))[:_BAD_CHARS]}: {error}",)

@@ -34,7 +34,8 @@ PROGRAMS = (
 CROWD = (
     "120*4/think:100000 wait_locked",
     "2*200/think:20000 wait_writeback",
-    "12/lock think:900000 writeback_begin unlock think:40000 writeback_end lock writeback_begin unlock think:3000 writeback_end",
+    "12/lock think:900000 writeback_begin unlock think:40000 writeback_end "
+    "lock writeback_begin unlock think:3000 writeback_end",
 )
 
 
@@ -77,7 +78,9 @@ def test_given_each_profile_and_design_then_the_seal_is_the_golden_one() -> None
 def told(batch: Batch) -> str:
     """Return the events as text, a line each."""
     lines = []
-    for time, kind, task, page, a, b in zip(*(column.tolist() for column in (batch.time, batch.kind, batch.task, batch.page, batch.a, batch.b)), strict=True):
+    for time, kind, task, page, a, b in zip(
+        *(column.tolist() for column in (batch.time, batch.kind, batch.task, batch.page, batch.a, batch.b)), strict=True
+    ):
         name = Kind(kind).name
         if kind in (Kind.waiter_queued, Kind.waiter_woken, Kind.waiter_left):
             words = f"queue {a} length {entry(b).length} {PAGE_BITS[entry(b).bit]}"

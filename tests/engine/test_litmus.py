@@ -29,7 +29,9 @@ def test_l1_no_wake_up_is_lost_wherever_the_unlock_falls(kernel: str, design: st
         for _ in range(cut):
             if stage.world.tasks.state[1] == 0 and stage.world.tasks.step[1] != 0:
                 stage.play("1")
-        list_lock = [row for row in range(stage.world.lists.lock.array.size) if stage.world.lists.lock[row] != 0xFFFFFFFF]
+        list_lock = [
+            row for row in range(stage.world.lists.lock.array.size) if stage.world.lists.lock[row] != 0xFFFFFFFF
+        ]
         if list_lock:  # T2 stands inside the queue lock: the waker would spin until T2 lets go
             stage.play("1")
         stage.sleep(0)
@@ -110,7 +112,9 @@ def test_l5_a_walk_wakes_the_shared_and_stops_after_the_first_exclusive(kernel: 
 def test_l6_an_unlock_walks_past_the_waiters_of_another_page(kernel: str) -> None:
     """Pages 0 and 240 share a queue (test vectors of the hash): 150 wait for page 240, one for page 0."""
     sleepers = "150*pick:240 lock"
-    stage = Stage("pick:0 lock hold unlock", "pick:240 lock hold unlock", "pick:0 lock", sleepers, kernel=kernel, pages=241)
+    stage = Stage(
+        "pick:0 lock hold unlock", "pick:240 lock hold unlock", "pick:0 lock", sleepers, kernel=kernel, pages=241
+    )
     stage.until(0, "UNLOCK_PAGE")
     stage.until(1, "UNLOCK_PAGE")
     for task in range(3, 153):
@@ -124,7 +128,9 @@ def test_l6_an_unlock_walks_past_the_waiters_of_another_page(kernel: str) -> Non
 
 def test_l6_a_page_of_its_own_queue_meets_no_strangers() -> None:
     sleepers = "20*pick:240 lock"
-    stage = Stage("pick:0 lock hold unlock", "pick:240 lock hold unlock", "pick:0 lock", sleepers, design="page_wait", pages=241)
+    stage = Stage(
+        "pick:0 lock hold unlock", "pick:240 lock hold unlock", "pick:0 lock", sleepers, design="page_wait", pages=241
+    )
     stage.until(0, "UNLOCK_PAGE")
     stage.until(1, "UNLOCK_PAGE")
     for task in range(3, 23):
@@ -139,8 +145,12 @@ def test_l6_a_page_of_its_own_queue_meets_no_strangers() -> None:
 @every_kernel
 def test_l7_pg_waiters_stays_after_the_last_waiter_if_others_share_the_queue(kernel: str) -> None:
     stage = Stage(
-        "pick:0 lock hold unlock lock hold unlock", "pick:240 lock hold unlock", "pick:0 lock unlock", "pick:240 lock",
-        kernel=kernel, pages=241,
+        "pick:0 lock hold unlock lock hold unlock",
+        "pick:240 lock hold unlock",
+        "pick:0 lock unlock",
+        "pick:240 lock",
+        kernel=kernel,
+        pages=241,
     )
     stage.until(0, "UNLOCK_PAGE")
     stage.until(1, "UNLOCK_PAGE")

@@ -14,14 +14,18 @@ from tests.worlds import scenario
 
 def repairman(machines: int, think: float, hold: float) -> float:
     """Return the throughput (completions a ns) of the machine-repairman model M/M/1//N: one lock, N tasks."""
-    weights = [math.factorial(machines) / math.factorial(machines - n) * (hold / think) ** n for n in range(machines + 1)]
+    weights = [
+        math.factorial(machines) / math.factorial(machines - n) * (hold / think) ** n for n in range(machines + 1)
+    ]
     idle = weights[0] / sum(weights)
     return (1 - idle) / hold
 
 
 @pytest.mark.parametrize("design", ["hashed", "page_wait"])
 @pytest.mark.parametrize(("tasks", "think"), [(1, 1_000), (4, 2_000), (12, 10_000), (40, 10_000)])
-def test_given_one_page_when_many_lock_it_then_throughput_is_the_repairmans(tasks: int, think: int, design: str) -> None:
+def test_given_one_page_when_many_lock_it_then_throughput_is_the_repairmans(
+    tasks: int, think: int, design: str
+) -> None:
     hold, rounds = 1_000, 60_000 // tasks
     program = f"{tasks}*{rounds}/think:{think} lock hold:{hold} unlock"
     run = TimedRun(scenario(program, design=design, costs={"wake_latency_ns": 0}))
@@ -46,7 +50,7 @@ def test_given_more_tasks_than_cpus_then_no_more_hold_at_once_than_there_are_cpu
 
 
 def test_given_all_times_doubled_then_every_event_comes_at_twice_its_time() -> None:
-    """No draw depends on the time, so a run with all means doubled is the same run, stretched (to a rounding of 1 ns a draw)."""
+    """No draw depends on the time: with all means doubled it is the same run, stretched (1 ns of rounding a draw)."""
     one = TimedRun(scenario("8*50/think:100000 lock hold:40000 unlock", costs={"wake_latency_ns": 1000}))
     two = TimedRun(scenario("8*50/think:200000 lock hold:80000 unlock", costs={"wake_latency_ns": 2000}))
     first, second = next(one.batches()), next(two.batches())

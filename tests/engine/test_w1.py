@@ -28,7 +28,8 @@ from engine import w1
 from engine.jit import INTERPRETED
 from engine.play import open_run, seal
 from engine.scenario import Scenario
-print(json.dumps([INTERPRETED, [seal(open_run(Scenario.model_validate(s)).batches()) for s in json.loads(sys.argv[1])]]))
+found = [seal(open_run(Scenario.model_validate(s)).batches()) for s in json.loads(sys.argv[1])]
+print(json.dumps([INTERPRETED, found]))
 """
 
 
@@ -50,7 +51,9 @@ def test_given_the_same_source_when_run_as_plain_python_then_the_events_are_the_
     for design in HASHES:
         for kernel in ("4.16", "6.1"):
             scenario = w1.scenario(design, tasks=60, pages=40, load=20.0, events=4_000)
-            scenarios.append({**scenario.model_dump(), "kernel": kernel, "costs": {"preset": "estimate"}, "machine": {"cpus": 4}})
+            scenarios.append(
+                {**scenario.model_dump(), "kernel": kernel, "costs": {"preset": "estimate"}, "machine": {"cpus": 4}}
+            )
     compiled = seals(scenarios, PYTHONHASHSEED="1", LC_ALL="C")
     interpreted = seals(scenarios, NUMBA_DISABLE_JIT="1", PYTHONHASHSEED="2", TZ="Asia/Tokyo")
     assert (compiled[0], interpreted[0]) == (False, True)

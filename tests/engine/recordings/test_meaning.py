@@ -20,7 +20,7 @@ from engine.events import (
     WQ_WOKEN,
 )
 from engine.recordings import read_file
-from engine.recordings.moves import Op, Recording, tell_waits_without_wake
+from engine.recordings.moves import Op, Recording
 from tests.engine.recordings.samples import ADDED, BASE, DATA, DEMO, ftrace, ops, read_text
 
 MAPPING = 0xFFFF888004C60748
@@ -398,12 +398,13 @@ def test_a_thread_keeps_its_row_when_it_is_renamed() -> None:
 
 
 def test_a_report_is_told_of_waits_without_a_wake() -> None:
-    recording = read_file(DATA / "trace-cmd-6.1.txt.gz")
-    told = tell_waits_without_wake(recording, [386, 400])
-    assert told.report.waits_without_wake_count == 2
-    assert [refused.line for refused in told.report.waits_without_wake] == [496, 510]
-    assert "left the wait for page 0x" in told.report.waits_without_wake[0].text
-    assert recording.report.waits_without_wake_count == 0
+    report = read_file(DATA / "trace-cmd-6.1.txt.gz").report
+    assert report.waits_without_wake_count == len(report.waits_without_wake) == 2
+    assert "left the wait for page 0x" in report.waits_without_wake[0].text
+
+
+def test_a_recording_without_a_probe_on_wakes_tells_of_no_wait_without_one() -> None:
+    assert read_file(DATA / "bpftrace-6.1.txt.gz").report.waits_without_wake_count == 0
 
 
 def test_the_demo_tells_a_story_of_waits_and_truncation() -> None:
