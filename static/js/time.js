@@ -34,7 +34,7 @@ export function figure(n) {
 
 /** Ticks for an axis from t0 to t1 drawn `width` pixels wide: {tickvals, ticktext}. */
 export function ticks(t0, t1, width) {
-  const most = Math.max(2, Math.floor(width / 105));
+  const most = Math.max(2, Math.floor(width / (width < 500 ? 75 : 105)));
   const rough = (t1 - t0) / most;
   const power = 10 ** Math.floor(Math.log10(Math.max(rough, 1)));
   const step = Math.max(1, [1, 2, 5, 10].map((m) => m * power).find((s) => s >= rough) ?? 10 * power);
