@@ -57,8 +57,10 @@ def replay_recording(given: str, truth: Path | None, *, design: str, bits: int, 
         truth = DEMO_TRUTH
     if truth is not None and not truth.is_file():
         raise BadRecording(f"there is no file {str(truth)[:80]!r}", code="no_file", field="truth", status=404)
-    if truth is not None and kind_of_truth(truth) != "wakes":
-        text = f"{truth.name} tells of {kind_of_truth(truth)}, not of wakes: give the file that ends in truth.csv"
+    if truth is not None and (kind := kind_of_truth(truth)) != "wakes":
+        if kind == "snapshots":
+            return snapshots(load(given), truth, design)
+        text = f"{truth.name} tells of waits, which the input tells as well: give a table of wakes or of snapshots"
         raise BadRecording(text, code="wrong_truth", field="truth")
     wakes, counts = predict(load(given), design=design, bits=bits, kernel=kernel)
     told: dict[str, Any] = {"design": design}
@@ -66,6 +68,20 @@ def replay_recording(given: str, truth: Path | None, *, design: str, bits: int, 
         told["queues"] = 1 << bits
     told |= totals(wakes) | counts
     return told if truth is None else {**agreement(wakes, read_truth(truth)), **told}
+
+
+def snapshots(recording: Recording, truth: Path, design: str) -> dict[str, Any]:
+    """Return in how many rows of the recording's own snapshots the replay has the page in the kernel's frame."""
+    from engine.play import open_run
+    from engine.recordings.truth import read_snapshots
+    from engine.scenario import Scenario
+    from engine.snapshots import compare_snapshots
+
+    workload = {"kind": "recording", "recording": "demo"}
+    run = open_run(
+        Scenario.model_validate({"name": "replay", "wait": {"design": design}, "workload": workload}), recording
+    )
+    return compare_snapshots(run.cast, run.batches(), read_snapshots(truth))
 
 
 def totals(wakes: Sequence[Wake]) -> dict[str, int]:
