@@ -12,7 +12,6 @@ import re
 from collections.abc import Callable, Coroutine
 from typing import Annotated, Any, NamedTuple, get_args, get_origin
 
-from fastapi import Query
 from fastapi.dependencies.models import Dependant
 from fastapi.routing import APIRoute
 from pydantic import BeforeValidator
@@ -200,4 +199,3 @@ def _digits(value: object) -> object:
 
 Whole = Annotated[int, BeforeValidator(_digits)]
 """A whole number in a path or a query, as digits."""
-Instant = Annotated[Whole, Query(ge=0, le=LAST, description="nanoseconds since the start of the run")]

@@ -36,10 +36,12 @@ def describe(app: FastAPI) -> dict[str, Any]:
     """Return the OpenAPI document, made once."""
     if app.openapi_schema is None:
         document = get_openapi(title=app.title, version=app.version, description=ABOUT, routes=app.routes, tags=TAGS)
+        schemas = document["components"]["schemas"]
+        for unused in ("HTTPValidationError", "ValidationError"):
+            schemas.pop(unused, None)
         for operation in [operation for path in document["paths"].values() for operation in path.values()]:
             for status, answer in operation["responses"].items():
-                content = answer.get("content", {})
-                if status >= "400" and "Problem" in str(content.get("application/json", "")):
-                    content[MEDIA_TYPE] = content.pop("application/json")
+                if (status >= "400" and status != "503") or "Problem" in str(answer):
+                    answer["content"] = {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}}
         app.openapi_schema = document
     return app.openapi_schema

@@ -14,7 +14,7 @@ from app.api.deps import FoundRun, PageRow, Size, address_of, hub_of, json_answe
 from app.api.models import EventList, History, Run, Window
 from app.problems import Refusal
 from app.sse import EventStream
-from app.strict import LAST, Instant, StrictRoute, Whole
+from app.strict import LAST, StrictRoute, Whole
 from engine.cast import Cast
 from engine.events import Kind
 
@@ -33,8 +33,8 @@ def _known_kind(name: str) -> str:
 KindName = Annotated[
     str, AfterValidator(_known_kind), WithJsonSchema({"type": "string", "enum": [kind.name for kind in Kind]})
 ]
-T0 = Annotated[Instant | None, Query(description="begin of the window, ns; the run's begin if absent")]
-T1 = Annotated[Instant | None, Query(description="end of the window, ns; the run's end so far if absent")]
+T0 = Annotated[Whole | None, Query(ge=0, le=LAST, description="begin of the window, ns; the run's begin if absent")]
+T1 = Annotated[Whole | None, Query(ge=0, le=LAST, description="end of the window, ns; the run's end so far if absent")]
 Row = Annotated[Whole | None, Query(ge=0, lt=2**32 - 1)]
 
 

@@ -78,7 +78,9 @@ def list_runs(
     tag: Filter = None,
     q: Annotated[str | None, Query(min_length=1, max_length=200, description="words of the name")] = None,
     size: Size = 50,
-    after: Annotated[str | None, Query(alias="_next", max_length=200, description="token of the page before")] = None,
+    after: Annotated[
+        str | None, Query(alias="_next", pattern="^[0-9a-f]{1,15}$", description="token of the page before")
+    ] = None,
 ) -> RunList:
     """List runs, newest first, page by page."""
     rows, token = store_of(request).runs(size, after, state=state, design=design, tag=tag, q=q)

