@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 from engine.designs import DESIGNS
 from engine.errors import AskedWrongly, BadRecording, BadScenario
+from engine.kernels import KERNELS
 from engine.recordings import read_file
 from engine.recordings.demo import DEMO_TRUTH, demo
 from engine.recordings.truth import kind_of_truth, read_truth
-from engine.scenario import KERNELS
 
 if TYPE_CHECKING:
     from engine.recordings.moves import Recording

@@ -12,7 +12,7 @@ from engine.scenario import Scenario
 State = Literal["queued", "running", "done", "failed", "cancelled"]
 Tag = Annotated[str, Field(min_length=1, max_length=50, pattern=r"^[^\x00-\x20\x7f,]+$")]
 RUN_ID = "3f9c0a51b7e2"
-DEMO = {"kind": "recording", "recording": "demo"}
+DEMO: dict[str, Any] = {"kind": "recording", "recording": "demo"}
 
 
 class Asked(BaseModel):

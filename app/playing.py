@@ -1,0 +1,128 @@
+"""What the command line does with the store: play a scenario to its end here, import a file, list runs."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import signal
+import sys
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from app.settings import load_settings
+from app.store import RunRow, Store, open_store
+from engine.errors import AskedWrongly, BadRecording, BadScenario
+from engine.scenario import Scenario
+from engine.scenarios import read_toml, shipped
+
+if TYPE_CHECKING:
+    from app.store import RecordingRow
+
+SCENARIO_BYTES_MAX = 1 << 20
+OVER = ("done", "failed", "cancelled")
+LOOK_S = 0.2
+
+
+def read_scenario(given: str) -> Scenario:
+    """Return a preset, or the scenario of a file: TOML by its suffix, else JSON; - is standard input.
+
+    Raises AskedWrongly with the field, or the line and column, that is wrong.
+    """
+    if given in shipped():
+        return shipped()[given]
+    path = Path(given)
+    if given != "-" and not path.is_file():
+        text = f"there is no preset and no file {given[:80]!r}; presets are {', '.join(shipped())}"
+        raise BadScenario(text, code="no_scenario", field="scenario", status=404)
+    body = sys.stdin.buffer.read(SCENARIO_BYTES_MAX + 1) if given == "-" else _head(path)
+    if len(body) > SCENARIO_BYTES_MAX:
+        text = f"the scenario has more than {SCENARIO_BYTES_MAX} bytes: write it shorter"
+        raise BadScenario(text, code="body_too_large", field="scenario", status=413)
+    return _scenario(body, path.suffix == ".toml")
+
+
+def _head(path: Path) -> bytes:
+    with path.open("rb") as file:
+        return file.read(SCENARIO_BYTES_MAX + 1)
+
+
+def _scenario(body: bytes, toml: bool) -> Scenario:
+    """Read JSON as strictly as the server does, or TOML, and say what is wrong in the server's words."""
+    from pydantic import ValidationError
+
+    from app.problems import Refusal
+    from app.strict import parse_json
+    from app.wording import refusal_of_model
+
+    try:
+        return Scenario.model_validate(read_toml(body.decode()) if toml else parse_json(body))
+    except UnicodeDecodeError as error:
+        raise BadScenario(f"the scenario is not UTF-8: byte {error.start}", code="not_utf8") from None
+    except Refusal as refusal:
+        told = refusal
+    except ValidationError as error:
+        told = refusal_of_model(error, Scenario)
+    raise BadScenario(str(told.detail), code=told.code, field=told.field, status=told.status_code)
+
+
+def play_here(scenario: Scenario, tags: list[str], say: Callable[[str], None] | None) -> dict[str, Any]:
+    """Play a scenario to its end in this process, and return its id, state, seal and figures.
+
+    Runs that wait before it are played first; a server's worker that is quicker may play it instead. Ctrl-C cancels it.
+    Raises AskedWrongly where it does not end as it should.
+    """
+    from app.runner import play_one
+
+    stop, pause = threading.Event(), threading.Event()
+    signal.signal(signal.SIGINT, lambda *_: stop.set())
+    with contextlib.closing(open_store(load_settings(), busy_s=60)) as store:
+        row, _ = store.start_run(scenario, tags=tags)
+        if say:
+            say(f"run {row.id}: {row.name}")
+        seen = -1
+        while row.state not in OVER:
+            if (claimed := store.claim("folioscope run")) is not None:
+                play_one(store, claimed, stop=stop)
+            elif seen == (seen := store.changed()):
+                pause.wait(LOOK_S)
+            if stop.is_set():
+                store.cancel(row.id)
+            row = _still_there(store, row.id)
+    if row.state != "done":
+        text = f"run {row.id} {row.state} ({row.reason}){': ' + row.detail if row.detail else ''}"
+        raise AskedWrongly(text, code=row.reason or row.state)
+    figures = json.loads(row.figures_json) if row.figures_json else None
+    told = {name: getattr(row, name) for name in ("id", "state", "events", "time_ns", "seal")}
+    return told | {"figures": figures}
+
+
+def _still_there(store: Store, run_id: str) -> RunRow:
+    row = store.run(run_id)
+    if row is None:
+        raise AskedWrongly(f"run {run_id} was deleted while it was played", code="no_run", status=404)
+    return row
+
+
+def import_file(path: Path, name: str) -> tuple[RecordingRow, dict[str, Any]]:
+    """Import a recording and return it with its report. Raises BadRecording, or AskedWrongly of the store."""
+    from app.problems import visible
+    from engine.recordings import read_file
+
+    if not path.is_file():
+        raise BadRecording(f"there is no file {str(path)[:80]!r}", code="no_file", field="file", status=404)
+    recording = read_file(path, path.name)
+    with contextlib.closing(open_store(load_settings())) as store:
+        return store.add_recording(recording, visible(name, 200)), recording.report.model_dump()
+
+
+def stored_runs(size: int, state: str | None) -> list[dict[str, Any]]:
+    """Return runs, newest first. Raises AskedWrongly for a state that does not exist."""
+    states = ("queued", "running", *OVER)
+    if state is not None and state not in states:
+        raise AskedWrongly(f"there is no state {state[:80]!r}; there are {', '.join(states)}", field="state")
+    names = ("id", "number", "name", "state", "design", "kernel", "seed", "events", "time_ns", "seal", "created_ns")
+    with contextlib.closing(open_store(load_settings())) as store:
+        rows, _ = store.runs(size, None, state=state)
+    return [{name: getattr(row, name) for name in names} | {"tags": list(row.tags)} for row in rows]
