@@ -11,13 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine.jit import jit
-from engine.nodes import Cells, Ints, Node, Series, Words
+from engine.nodes import Cells, Ints, Node, Series, Words, node_bins
 from engine.raster import bin_edges, bin_instants, column_of, overlaps, shared, stable_order
 
-FAN = 16
-"""Children of a node."""
-SERIES_BINS = 512
-CELL_BINS = 64
 KEYS_MAX = 4096
 """Queues and pages that a node above the second level keeps: those with most cells."""
 
@@ -78,7 +74,7 @@ class Merger:
     def merge(self, nodes: Sequence[Node], *, keep: int | None = None) -> Node:
         """Return the node above `nodes`; keep: how many queues and pages its cells may name, all if None."""
         t0, t1 = nodes[0].t0, nodes[-1].t1
-        bins = max(1, min(CELL_BINS, t1 - t0))
+        bins, series_bins = node_bins(t1 - t0)
         into = _open(bin_edges(t0, t1, bins))
         unknown = [node for node in nodes if not node.complete]
         placed = [_placed(node, into) for node in nodes]
@@ -91,7 +87,7 @@ class Merger:
         for node, spots in zip(nodes, placed, strict=True):
             _add_heat(heat, node.heat, *spots)
         total = sum(node.events for node in nodes)
-        series = _merge_series(nodes, max(1, min(SERIES_BINS, t1 - t0)))
+        series = _merge_series(nodes, series_bins)
         return Node(t0, t1, nodes[0].first_seq, total, bins, series, heat, kept_queues, kept_lanes, complete)
 
     def _merge_cells(self, parts: Sequence[Cells], placed: Sequence[tuple[Any, Any]], where: Ints) -> Cells:

@@ -15,16 +15,37 @@ GAUGES = ("waiters", "queue_longest", "queues_in_use", "pages_swapped")
 """What holds for a while: tasks in all queues, the longest queue, queues that are not empty, pages swapped now."""
 COUNTERS = ("swaps_in", "swaps_out", "wakes", "walked", "matched", "woken", "strangers", "events")
 """What happens at an instant."""
+LEAF_CELL_BINS = 64
+LEAF_SERIES_BINS_A_CELL = 4
+NODE_CELL_BINS, NODE_SERIES_BINS = 64, 512
+FAN = 16
+"""Children of a node."""
 HEAT_ROWS = 256
-"""Rows of the heat map at most: queue q of n lies in row q if n <= 256, else in row q * 256 // n."""
+"""Rows of the heat map at most; queue q lies in row q // heat_fold(queues)."""
 
 Words = NDArray[np.int64]
 Ints = NDArray[Any]
 
 
+def heat_fold(queues: int) -> int:
+    """Return how many queues share a row of the heat map."""
+    return max(1, -(-queues // HEAT_ROWS))
+
+
 def heat_rows(queues: int) -> int:
     """Return how many rows the heat map of so many queues has."""
-    return min(max(queues, 1), HEAT_ROWS)
+    return -(-max(queues, 1) // heat_fold(queues))
+
+
+def leaf_bins(events: int, span_ns: int) -> tuple[int, int]:
+    """Return how many bins a leaf's cells and its series have: fewer where it holds little."""
+    cells = max(1, min(LEAF_CELL_BINS, events // 64, span_ns // LEAF_SERIES_BINS_A_CELL))
+    return cells, cells * LEAF_SERIES_BINS_A_CELL
+
+
+def node_bins(span_ns: int) -> tuple[int, int]:
+    """Return how many bins the cells and the series of a node above the leaves have: none is shorter than 1 ns."""
+    return max(1, min(NODE_CELL_BINS, span_ns)), max(1, min(NODE_SERIES_BINS, span_ns))
 
 
 class Series(NamedTuple):

@@ -60,9 +60,9 @@ class Player(Protocol):
         """Yield the run's events in order, 1..BATCH at a time."""
 
 
-def rules_of(scenario: Scenario, n_tasks: int) -> Rules:
+def rules_of(scenario: Scenario, n_tasks: int, kernel: str) -> Rules:
     """Return the plain numbers that a scenario's axes and costs come to."""
-    profile = KERNELS[scenario.kernel]
+    profile = KERNELS[kernel]
     given = scenario.costs.model_dump(exclude={"preset"})
     ns = costs(scenario.costs.preset, given)
     return Rules(
@@ -102,7 +102,7 @@ class TimedRun:
         workload = scenario.workload
         assert isinstance(workload, Tasks), "a timed run needs tasks"
         self._scenario = scenario
-        self.total: int | None = scenario.limits.events
+        self.total: int | None = scenario.events_max
         self._played = 0
         self.world = self._build(scenario, workload)
         self.cast = Cast(
@@ -141,7 +141,13 @@ class TimedRun:
                 program[1].append(arg)
                 program[2].append(int(i == len(group.program) - 1))
                 program[3].append(begin)
-        w = make_world(rules_of(scenario, n_tasks), n_pages=workload.pages, n_files=1, program=program, picks=picks)
+        w = make_world(
+            rules_of(scenario, n_tasks, scenario.profile),
+            n_pages=workload.pages,
+            n_files=1,
+            program=program,
+            picks=picks,
+        )
         pages, tasks = w.pages, w.tasks
         pages.address.array[:] = page_addresses(np.arange(workload.pages) + workload.first_pfn)
         pages.index.array[:] = np.arange(workload.pages)
@@ -168,16 +174,16 @@ class TimedRun:
     @property
     def progress(self) -> float:
         limits = self._scenario.limits
-        return min(1.0, max(self._played / limits.events, self.world.clock[NOW] / limits.time_ns))
+        return min(1.0, max(self._played / self._scenario.events_max, self.world.clock[NOW] / limits.time_ns))
 
     def batches(self) -> Iterator[Batch]:
         """Play to the scenario's limits."""
-        limits, w = self._scenario.limits, self.world
-        while self._played < limits.events:
+        limits, w, most = self._scenario.limits, self.world, self._scenario.events_max
+        while self._played < most:
             why = run_batch(w, BATCH, limits.time_ns)
             batch = cut_batch(w)
-            if self._played + len(batch) > limits.events:
-                batch = batch.cut(0, limits.events - self._played)
+            if self._played + len(batch) > most:
+                batch = batch.cut(0, most - self._played)
             self._played += len(batch)
             if len(batch):
                 yield batch

@@ -25,7 +25,7 @@ from engine.events import BATCH, STOPS, Batch
 from engine.play import cut_batch, rules_of
 from engine.recordings.moves import Op, Recording
 from engine.replay_steps import DONE, RUNNING, Moves, Outcome, replay_batch
-from engine.scenario import KERNELS, Scenario
+from engine.scenario import Scenario
 from engine.state import CAPACITY, NONE, VISITS
 
 
@@ -81,11 +81,7 @@ class ReplayRun:
     """A recording, played under a wait design; what the kernel's wakes would have walked comes out beside them."""
 
     def __init__(self, scenario: Scenario, recording: Recording) -> None:
-        kernel = recording.report.kernel or scenario.kernel
-        if scenario.workload.kind == "recording" and "kernel" in scenario.model_fields_set:
-            kernel = scenario.kernel
-        if kernel not in KERNELS:
-            raise BadScenario(f"no kernel profile {kernel!r}; there are {', '.join(KERNELS)}", field="scenario.kernel")
+        kernel = scenario.kernel or recording.report.kernel or "6.1"
         if not len(recording.moves):
             raise BadScenario("the recording holds nothing to play", field="scenario.workload.recording")
         self._scenario = scenario
@@ -99,7 +95,7 @@ class ReplayRun:
         """Called with the number of the wake and the tasks walked, in order, for each pass."""
         n_rows = self._n * (1 + self._plan.levels)
         n_pages = len(recording.pfns)
-        rules = rules_of(scenario.model_copy(update={"kernel": kernel}), n_rows)
+        rules = rules_of(scenario, n_rows, kernel)
         rules = rules._replace(cpus=0, latency_ns=0, visits=max(1 << 18, 4 * n_rows))
         self.world = w = make_world(rules, n_pages=n_pages, n_files=len(recording.files))
         w.pages.address.array[:] = page_addresses(recording.pfns, recording.vmemmap_base)
@@ -133,16 +129,16 @@ class ReplayRun:
 
     def batches(self) -> Iterator[Batch]:
         """Play all moves, or to the scenario's limits."""
-        limits, w = self._scenario.limits, self.world
+        until, most, w = self._scenario.limits.time_ns, self._scenario.events_max, self.world
         strip = 3 if w.rules.design == DESIGNS["page_wait"].number else 0
-        while self._events < limits.events:
-            self._at = int(replay_batch(w, self._columns, self.outcome, self._at, self._n, strip, limits.time_ns))
+        while self._events < most:
+            self._at = int(replay_batch(w, self._columns, self.outcome, self._at, self._n, strip, until))
             if not w.clock[RUNNING]:
                 self._drain()
             batch = cut_batch(w)
             batch.task[batch.task != NONE] %= np.uint32(self._n)
-            if self._events + len(batch) > limits.events:
-                batch = batch.cut(0, limits.events - self._events)
+            if self._events + len(batch) > most:
+                batch = batch.cut(0, most - self._events)
             self._events += len(batch)
             for start in range(0, len(batch), BATCH):
                 yield batch.cut(start, min(start + BATCH, len(batch)))
@@ -196,7 +192,6 @@ def predict(
         "name": "replay",
         "wait": {"design": design, "bits": bits},
         "workload": {"kind": "recording", "recording": "0" * 12},
-        "limits": {"events": 200_000_000},
     }
     if kernel is not None:
         given["kernel"] = kernel

@@ -20,7 +20,6 @@ TASKS_MAX = 2**20 - 1
 PAGES_MAX = 2**22
 EVENTS_MAX = 200_000_000
 
-KERNELS = ("4.13", "4.16", "5.9", "5.10", "6.1", "6.7+")
 Kernel = Literal["4.13", "4.16", "5.9", "5.10", "6.1", "6.7+"]
 
 
@@ -173,7 +172,9 @@ class Machine(Part):
 class Limits(Part):
     """Where the run stops, whichever comes first."""
 
-    events: Annotated[int, Field(ge=1, le=EVENTS_MAX)] = 1_000_000
+    events: Annotated[
+        int | None, Field(ge=1, le=EVENTS_MAX, description="1,000,000 if absent; a recording is then played to its end")
+    ] = None
     time_ns: Annotated[int, Field(ge=1, le=TIME_MAX_NS)] = TIME_MAX_NS
 
 
@@ -184,7 +185,9 @@ class Scenario(Part):
     name: Name
     story: Story = ""
     seed: Annotated[int, Field(ge=0, lt=2**53)] = 1
-    kernel: Kernel = "4.16"
+    kernel: Annotated[
+        Kernel | None, Field(description="version profile; if absent 4.16, or the kernel that a recording was made on")
+    ] = None
     wait: Wait = Wait()
     workload: Annotated[Tasks | Recorded, Field(discriminator="kind")]
     costs: Costs = Costs()
@@ -208,6 +211,16 @@ class Scenario(Part):
                             f"{self.workload.pages} pages: raise pages or lower first and count"
                         )
         return self
+
+    @property
+    def profile(self) -> str:
+        """The kernel profile in words: its name, or "as recorded" where the recording decides."""
+        return self.kernel or ("4.16" if isinstance(self.workload, Tasks) else "as recorded")
+
+    @property
+    def events_max(self) -> int:
+        """Events after which the run stops."""
+        return self.limits.events or (1_000_000 if isinstance(self.workload, Tasks) else EVENTS_MAX)
 
     def canonical(self) -> bytes:
         """Return the bytes that name this scenario: JSON, keys sorted, no blanks; equal scenarios give equal bytes."""

@@ -7,14 +7,13 @@ import numpy as np
 from engine.cast import Cast
 from engine.events import Batch
 from engine.merge import sorted_cells
-from engine.nodes import Folded, Node, Series, Words
+from engine.nodes import Folded, Node, Series, Words, leaf_bins
 from engine.raster import bin_edges
 from engine.tally import (
     B_AREA,
     B_HIGH,
     B_LOW,
     B_SUM,
-    CELL_BINS,
     EVENTS,
     F_ENDED,
     F_WAIT_MAX,
@@ -28,7 +27,6 @@ from engine.tally import (
     MAPPING,
     MARKS,
     NEXT_STAMP,
-    PER_CELL_BIN,
     QUEUE_CELLS,
     STAMP,
     STEPS,
@@ -61,8 +59,7 @@ class Summariser:
         """Fold the next batch and return its summary; raises AssertionError where it contradicts the cast."""
         s, n = self._s, len(batch)
         t0, t1 = int(s.now[TIME]), int(batch.time[-1])
-        cell_bins = max(1, min(CELL_BINS, n // PER_CELL_BIN // 16, (t1 - t0) // PER_CELL_BIN))
-        bins = cell_bins * PER_CELL_BIN
+        cell_bins, bins = leaf_bins(n, t1 - t0)
         s.edges[: bins + 1] = bin_edges(t0, t1, bins)
         s.now[LANE_CELLS] = s.now[QUEUE_CELLS] = s.now[STEPS] = 0
         s.heat[:, :cell_bins] = -1

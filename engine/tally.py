@@ -12,11 +12,22 @@ import numpy as np
 
 from engine.events import BATCH, NONE, PG_DIRTY, PG_LOCKED, PG_WAITERS, PG_WRITEBACK, WQ_DONE, Kind, PageState
 from engine.jit import inlined, jit
-from engine.nodes import COUNTERS, GAUGES, MARK_SWAPPED, MARK_TRUNCATED, Words, heat_rows
+from engine.nodes import (
+    COUNTERS,
+    GAUGES,
+    HEAT_ROWS,
+    LEAF_CELL_BINS,
+    LEAF_SERIES_BINS_A_CELL,
+    MARK_SWAPPED,
+    MARK_TRUNCATED,
+    Words,
+    heat_fold,
+    heat_rows,
+)
 
-SERIES_BINS = 256
-CELL_BINS = 64
-PER_CELL_BIN = SERIES_BINS // CELL_BINS
+PER_CELL_BIN = LEAF_SERIES_BINS_A_CELL
+CELL_BINS = LEAF_CELL_BINS
+SERIES_BINS = CELL_BINS * PER_CELL_BIN
 
 # Columns of State.pages, one cache line a page.
 MAPPING, FLAGS, WAITERS, MARKS, STAMP, CELL, EVENTS, WAITS = range(8)
@@ -140,7 +151,7 @@ def make_state(first_mappings: Words, queues: int, tasks: int) -> State:
     )
     s.pages[:, MAPPING] = first_mappings
     s.of_length[0] = queues
-    s.row_lengths[:, 0] = np.bincount(np.arange(queues) * rows // queues, minlength=rows)
+    s.row_lengths[:, 0] = np.bincount(np.arange(queues) // heat_fold(queues))
     s.now[NEXT_STAMP] = 1
     return s
 
@@ -206,11 +217,10 @@ def _open_bin(s: State, bin: int) -> None:
 
 
 @jit
-def _row_longest(s: State, row: int, rows: int) -> int:
+def _row_longest(s: State, row: int, fold: int) -> int:
     """Return the longest queue of a heat row, by looking at all of them."""
-    n = len(s.queues)
     longest = 0
-    for queue in range((row * n + rows - 1) // rows, ((row + 1) * n + rows - 1) // rows):
+    for queue in range(row * fold, min((row + 1) * fold, len(s.queues))):
         longest = max(longest, s.queues[queue, LENGTH])
     return longest
 
@@ -253,8 +263,8 @@ def _set_length(s: State, queue: int, length: int, bin: int, time: int, place: i
         _gauge(s, 2, bin, s.now[IN_USE], used, time)
         s.now[IN_USE] += used
 
-    rows = len(s.row_longest)
-    row = queue * rows // len(s.queues)
+    fold = (len(s.queues) + HEAT_ROWS - 1) // HEAT_ROWS
+    row = queue // fold
     longest = s.row_longest[row]
     if s.heat[row, cell_bin] < 0:
         s.heat[row, cell_bin] = longest
@@ -269,7 +279,7 @@ def _set_length(s: State, queue: int, length: int, bin: int, time: int, place: i
             while longest > 0 and s.row_lengths[row, longest] == 0:
                 longest -= 1
         else:
-            longest = _row_longest(s, row, rows)
+            longest = _row_longest(s, row, fold)
     s.row_longest[row] = longest
     s.heat[row, cell_bin] = max(s.heat[row, cell_bin], longest)
     s.heat_last[row, cell_bin] = longest

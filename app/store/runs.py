@@ -173,7 +173,7 @@ def _first_values(scenario: Scenario, canonical: bytes, pace_ms_per_s: int | Non
         "scenario_json": canonical.decode(),
         "scenario_sha256": hashlib.sha256(canonical).hexdigest(),
         "design": scenario.wait.design,
-        "kernel": scenario.kernel,
+        "kernel": scenario.profile,
         "workload_kind": workload.kind,
         "recording_id": workload.recording if isinstance(workload, Recorded) else None,
         "seed": scenario.seed,
