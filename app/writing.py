@@ -26,16 +26,16 @@ from app.store.work import NewChunk, NewNode, Progress
 from engine.cast import Cast
 from engine.errors import AskedWrongly, Damaged
 from engine.events import BATCH, Batch
-from engine.merge import FAN, KEYS_MAX, Merger
-from engine.nodes import Folded, Node
+from engine.merge import KEYS_MAX, Merger
+from engine.nodes import FAN, Folded, Node
 from engine.summary import Summariser
 
 COMMIT_BYTES = 1 << 20
 COMMIT_S = 0.25
 AHEAD = 6
 """Chunks folded but not yet packed, at most."""
-HOT_S = 1.0
-"""Pause between two rankings of the hot pages."""
+FIGURES_S, HOT_S = 0.1, 1.0
+"""Pause between two summings of the key figures, and between two rankings of the hot pages."""
 KEYFRAME_CHUNKS = 16
 PAGES_A_KEYFRAME = 1 << 18
 """With more pages, keyframes come as much more rarely."""
@@ -71,12 +71,12 @@ class Writer:
         self._digest = hashlib.sha256()
         self._folded = 0  # chunks that add() has taken
         self._pending: Batch | None = None
-        self._hot_at = 0.0
+        self._figures_at = self._hot_at = 0.0
         self._tree: list[list[Node]] = []
         self._chunks: list[NewChunk] = []
         self._nodes: list[NewNode] = []
         self._keyframes: list[tuple[int, bytes]] = []
-        self._bytes, self._since, self._last = 0, time.monotonic(), Progress(0, 0.0, "{}", None)
+        self._bytes, self._since, self._last = 0, time.monotonic(), Progress(0, 0.0, None, None)
         self._items: queue.Queue[Item | None] = queue.Queue(AHEAD)
         self._fault: BaseException | None = None
         self._thread = threading.Thread(target=self._run, name=f"writer of {run_id}", daemon=True)
@@ -126,11 +126,13 @@ class Writer:
         self._folded += 1
 
     def _known(self, time_ns: int, progress: float, *, last: bool = False) -> Progress:
-        """Return what the run's row shall tell. The hot pages are ranked now and then only."""
-        hot, now = None, time.monotonic()
+        """Return what the run's row shall tell. Figures and hot pages are told now and then only."""
+        figures, hot, now = None, None, time.monotonic()
+        if last or now >= self._figures_at:
+            figures, self._figures_at = _json(self._summary.figures()), now + FIGURES_S
         if last or now >= self._hot_at:
-            hot, self._hot_at = json.dumps(self._summary.hot_pages(), separators=(",", ":")), now + HOT_S
-        return Progress(time_ns, progress, json.dumps(self._summary.figures(), separators=(",", ":")), hot)
+            hot, self._hot_at = _json(self._summary.hot_pages()), now + HOT_S
+        return Progress(time_ns, progress, figures, hot)
 
     def finish(self) -> tuple[str, Progress]:
         """Store all that is left; return the seal and the last figures. The writer is done."""
@@ -216,7 +218,10 @@ class Writer:
             frame = seal(keyframe_place(self._run_id, number), encode_folded(item.keyframe))
             self._keyframes.append((number, frame))
         self._bytes += len(data)
-        self._last = item.known
+        before, known = self._last, item.known
+        self._last = known._replace(
+            figures_json=known.figures_json or before.figures_json, hot_json=known.hot_json or before.hot_json
+        )
 
     def _grow(self, level: int, node: Node, number: int, item: Item) -> None:
         """Put a node into the tree, and the one above it when it is the last of its sixteen."""
@@ -253,6 +258,10 @@ class Writer:
                     raise
         self._chunks, self._nodes, self._keyframes, self._bytes = [], [], [], 0
         self._since = time.monotonic()
+
+
+def _json(value: object) -> str:
+    return json.dumps(value, separators=(",", ":"))
 
 
 def _joined(one: Batch, other: Batch) -> Batch:

@@ -50,9 +50,9 @@ class Progress(NamedTuple):
 
     time_ns: int
     progress: float
-    figures_json: str
+    figures_json: str | None
     hot_json: str | None
-    """None: as before."""
+    """None, here and there: as before."""
 
 
 def _lease() -> int:
@@ -69,6 +69,11 @@ def _expired() -> Any:
 
 def _held(run_id: str, attempt: int) -> tuple[Any, ...]:
     return Run.id == run_id, Run.attempt == attempt, Run.state == "running", Run.deleted.is_(False)
+
+
+def _told(known: Progress) -> dict[str, Any]:
+    told = {"progress": known.progress, "figures_json": known.figures_json, "hot_json": known.hot_json}
+    return {name: value for name, value in told.items() if value is not None}
 
 
 class Work:
@@ -133,12 +138,9 @@ class Work:
             "chunks": last.number + 1,
             "events": last.first_seq + last.events,
             "time_ns": known.time_ns,
-            "progress": known.progress,
-            "figures_json": known.figures_json,
             "lease_until": _lease(),
+            **_told(known),
         }
-        if known.hot_json is not None:
-            values["hot_json"] = known.hot_json
         behind = (Run.chunks == first.number, Run.events == first.first_seq)
         with self.db.write() as connection:
             done = connection.execute(update(Run).where(*_held(run_id, attempt), *behind).values(**values))
@@ -166,9 +168,7 @@ class Work:
         values: dict[str, Any] = {"state": state, "reason": reason, "detail": detail, "seal": seal}
         values |= {"ended_ns": time.time_ns(), "lease_until": None}
         if known is not None:
-            values |= {"figures_json": known.figures_json, "progress": known.progress}
-            if known.hot_json is not None:
-                values["hot_json"] = known.hot_json
+            values |= _told(known)
         with self.db.write() as connection:
             if connection.execute(update(Run).where(*_held(run_id, attempt)).values(**values)).rowcount == 0:
                 raise Fenced(f"run {run_id} is not attempt {attempt}'s any more")
