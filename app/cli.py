@@ -64,7 +64,8 @@ def run(
     as_json: Json = False,
 ) -> None:
     """Play a scenario to its end, here, and print its seal and key figures. The run is stored like any other."""
-    from app.playing import play_here, read_scenario
+    from app.asking import read_scenario
+    from app.playing import play_here
 
     result = play_here(read_scenario(scenario), tag or [], say=None if as_json else say)
     if as_json:
@@ -84,8 +85,9 @@ def import_recording(
 ) -> None:
     """Import a recording of a real kernel, and print what was read, used, skipped and lost."""
     from app.playing import import_file
+    from app.uploads import recording_name
 
-    row, report = import_file(file, name or file.name)
+    row, report = import_file(file, recording_name(name or file.name))
     if as_json:
         tell({"id": row.id, "name": row.name, "sha256": row.sha256, "report": report})
         return

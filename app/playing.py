@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import json
 import signal
-import sys
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -13,58 +12,14 @@ from typing import TYPE_CHECKING, Any
 
 from app.settings import load_settings
 from app.store import RunRow, Store, open_store
-from engine.errors import AskedWrongly, BadRecording, BadScenario
+from engine.errors import AskedWrongly, BadRecording
 from engine.scenario import Scenario
-from engine.scenarios import read_toml, shipped
 
 if TYPE_CHECKING:
     from app.store import RecordingRow
 
-SCENARIO_BYTES_MAX = 1 << 20
 OVER = ("done", "failed", "cancelled")
 LOOK_S = 0.2
-
-
-def read_scenario(given: str) -> Scenario:
-    """Return a preset, or the scenario of a file: TOML by its suffix, else JSON; - is standard input.
-
-    Raises AskedWrongly with the field, or the line and column, that is wrong.
-    """
-    if given in shipped():
-        return shipped()[given]
-    path = Path(given)
-    if given != "-" and not path.is_file():
-        text = f"there is no preset and no file {given[:80]!r}; presets are {', '.join(shipped())}"
-        raise BadScenario(text, code="no_scenario", field="scenario", status=404)
-    body = sys.stdin.buffer.read(SCENARIO_BYTES_MAX + 1) if given == "-" else _head(path)
-    if len(body) > SCENARIO_BYTES_MAX:
-        text = f"the scenario has more than {SCENARIO_BYTES_MAX} bytes: write it shorter"
-        raise BadScenario(text, code="body_too_large", field="scenario", status=413)
-    return _scenario(body, path.suffix == ".toml")
-
-
-def _head(path: Path) -> bytes:
-    with path.open("rb") as file:
-        return file.read(SCENARIO_BYTES_MAX + 1)
-
-
-def _scenario(body: bytes, toml: bool) -> Scenario:
-    """Read JSON as strictly as the server does, or TOML, and say what is wrong in the server's words."""
-    from pydantic import ValidationError
-
-    from app.problems import Refusal
-    from app.strict import parse_json
-    from app.wording import refusal_of_model
-
-    try:
-        return Scenario.model_validate(read_toml(body.decode()) if toml else parse_json(body))
-    except UnicodeDecodeError as error:
-        raise BadScenario(f"the scenario is not UTF-8: byte {error.start}", code="not_utf8") from None
-    except Refusal as refusal:
-        told = refusal
-    except ValidationError as error:
-        told = refusal_of_model(error, Scenario)
-    raise BadScenario(str(told.detail), code=told.code, field=told.field, status=told.status_code)
 
 
 def play_here(scenario: Scenario, tags: list[str], say: Callable[[str], None] | None) -> dict[str, Any]:
@@ -107,14 +62,13 @@ def _still_there(store: Store, run_id: str) -> RunRow:
 
 def import_file(path: Path, name: str) -> tuple[RecordingRow, dict[str, Any]]:
     """Import a recording and return it with its report. Raises BadRecording, or AskedWrongly of the store."""
-    from app.problems import visible
     from engine.recordings import read_file
 
     if not path.is_file():
         raise BadRecording(f"there is no file {str(path)[:80]!r}", code="no_file", field="file", status=404)
     recording = read_file(path, path.name)
     with contextlib.closing(open_store(load_settings())) as store:
-        return store.add_recording(recording, visible(name, 200)), recording.report.model_dump()
+        return store.add_recording(recording, name), recording.report.model_dump()
 
 
 def stored_runs(size: int, state: str | None) -> list[dict[str, Any]]:

@@ -1,0 +1,53 @@
+"""What the command line is given, read as strictly as the server reads it, and refused in the same words."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+from pydantic import ValidationError
+
+from app.problems import Refusal
+from app.strict import parse_json
+from app.wording import refusal_of_model
+from engine.errors import BadScenario
+from engine.scenario import Scenario
+from engine.scenarios import read_toml, shipped
+
+SCENARIO_BYTES_MAX = 1 << 20
+
+
+def read_scenario(given: str) -> Scenario:
+    """Return a preset, or the scenario of a file: TOML by its suffix, else JSON; - is standard input.
+
+    Raises AskedWrongly with the field, or the line and column, that is wrong.
+    """
+    if given in shipped():
+        return shipped()[given]
+    path = Path(given)
+    if given != "-" and not path.is_file():
+        text = f"there is no preset and no file {given[:80]!r}; presets are {', '.join(shipped())}"
+        raise BadScenario(text, code="no_scenario", field="scenario", status=404)
+    body = sys.stdin.buffer.read(SCENARIO_BYTES_MAX + 1) if given == "-" else _head(path)
+    if len(body) > SCENARIO_BYTES_MAX:
+        text = f"the scenario has more than {SCENARIO_BYTES_MAX} bytes: write it shorter"
+        raise BadScenario(text, code="body_too_large", field="scenario", status=413)
+    return _scenario(body, path.suffix == ".toml")
+
+
+def _head(path: Path) -> bytes:
+    with path.open("rb") as file:
+        return file.read(SCENARIO_BYTES_MAX + 1)
+
+
+def _scenario(body: bytes, toml: bool) -> Scenario:
+    """Read JSON as strictly as the server does, or TOML, and say what is wrong in the server's words."""
+    try:
+        return Scenario.model_validate(read_toml(body.decode()) if toml else parse_json(body))
+    except UnicodeDecodeError as error:
+        raise BadScenario(f"the scenario is not UTF-8: byte {error.start}", code="not_utf8") from None
+    except Refusal as refusal:
+        told = refusal
+    except ValidationError as error:
+        told = refusal_of_model(error, Scenario)
+    raise BadScenario(str(told.detail), code=told.code, field=told.field, status=told.status_code)
