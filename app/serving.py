@@ -66,7 +66,7 @@ def serve(
     configure_logging(settings.log_level, access_log)
     listener = listen(settings.host, settings.port)
     address = address_of(listener)
-    with contextlib.closing(open_store(settings)) as store, listener:
+    with listener, contextlib.closing(open_store(settings)) as store:
         app = create_app(settings, store)
         workers = Workers(settings, None if told else say)
 

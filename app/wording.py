@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from types import UnionType
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 from fastapi.exceptions import RequestValidationError
-from pydantic import BaseModel
+from pydantic import BaseModel, ValidationError
 from starlette.requests import Request
 
 from app.problems import FieldProblem, Refusal, shown, visible
@@ -62,20 +62,22 @@ def refusal_of_validation(request: Request, error: RequestValidationError) -> Re
     faults = error.errors()
     if any(fault["loc"][0] == "path" for fault in faults):
         return Refusal(404, "not_found", "there is nothing at this address")
-    model = body_model(request)
-    told = [told_fault(fault, model) for fault in faults[:ERRORS_TOLD]]
+    return _refusal(faults, body_model(request))
+
+
+def refusal_of_model(error: ValidationError, model: type[BaseModel]) -> Refusal:
+    """The same for what does not come in a request (a scenario read from a file)."""
+    return _refusal([{**fault, "loc": ("body", *fault["loc"])} for fault in error.errors()], model)
+
+
+def _refusal(faults: Sequence[Mapping[str, Any]], model: type[BaseModel] | None) -> Refusal:
+    # A misspelt key comes first: that its right name is missing as well helps less.
+    faults = sorted(faults, key=lambda fault: fault["type"] != "extra_forbidden")[:ERRORS_TOLD]
+    told = [told_fault(fault, model) for fault in faults]
     context = faults[0].get("ctx", {})
     limit = next((context[name] for name in LIMITS if name in context), None)
-    first = told[0]
-    return Refusal(
-        422, first.code, first.detail, field=first.field, limit=limit, errors=told if len(told) > 1 else None
-    )
-
-
-def refusal_of_model(error: Any, model: type[BaseModel]) -> Refusal:
-    """The same for a pydantic.ValidationError outside a request (a scenario read from a file)."""
-    told = [told_fault({**fault, "loc": ("body", *fault["loc"])}, model) for fault in error.errors()[:ERRORS_TOLD]]
-    return Refusal(422, told[0].code, told[0].detail, field=told[0].field, errors=told if len(told) > 1 else None)
+    first, errors = told[0], told if len(told) > 1 else None
+    return Refusal(422, first.code, first.detail, field=first.field, limit=limit, errors=errors)
 
 
 def body_model(request: Request) -> type[BaseModel] | None:

@@ -1,0 +1,275 @@
+"""The command line: what each subcommand prints, and how it refuses: one line, an exit code, no traceback."""
+
+from __future__ import annotations
+
+import io
+import json
+import signal
+import socket
+import sqlite3
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pytest
+from typer.main import get_command
+
+from app import cli
+from engine.recordings.demo import DEMO_TRACE, DEMO_TRUTH
+
+SCENARIO = """
+name = "two tasks on one page"
+[workload]
+kind = "tasks"
+pages = 2
+[[workload.groups]]
+name = "locker"
+tasks = 2
+program = [
+  { op = "think", mean_ns = 500 }, { op = "pick" }, { op = "lock" }, { op = "hold", mean_ns = 900 }, { op = "unlock" }
+]
+[limits]
+events = 2000
+"""
+
+
+class Said(NamedTuple):
+    code: int
+    out: str
+    err: str
+
+    @property
+    def json(self) -> dict[str, Any]:
+        value: dict[str, Any] = json.loads(self.out)
+        return value
+
+
+Folio = Callable[..., Said]
+
+
+@pytest.fixture
+def folio(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Iterator[Folio]:
+    """Call the command in this process, on a data folder of its own."""
+    monkeypatch.setenv("FOLIOSCOPE_DATA", str(tmp_path / "data"))
+    handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+
+    def call(*words: object) -> Said:
+        monkeypatch.setattr(sys, "argv", ["folioscope", *map(str, words)])
+        with pytest.raises(SystemExit) as left:
+            cli.main()
+        said = capsys.readouterr()
+        return Said(int(left.value.code or 0), said.out, said.err)
+
+    yield call
+    for number, handler in handlers.items():
+        signal.signal(number, handler)
+
+
+@pytest.fixture
+def scenario(tmp_path: Path) -> Path:
+    path = tmp_path / "two.toml"
+    path.write_text(SCENARIO)
+    return path
+
+
+def test_given_the_command_when_imported_then_neither_engine_nor_server_is_loaded() -> None:
+    program = "import sys, app.cli; print(*sys.modules)"
+    loaded = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout.split()
+    assert not {"numba", "numpy", "fastapi", "sqlalchemy", "uvicorn", "pydantic", "rich"} & set(loaded)
+
+
+def test_given_any_subcommand_when_its_options_are_read_then_json_is_one_of_them() -> None:
+    commands = get_command(cli.app).commands  # type: ignore[attr-defined]
+    assert set(commands) == {"serve", "run", "import", "replay", "list", "version", "warm"}
+    for name, command in commands.items():
+        assert "--json" in [option for parameter in command.params for option in parameter.opts], name
+
+
+def test_given_a_scenario_when_run_twice_then_both_have_the_same_seal(folio: Folio, scenario: Path) -> None:
+    first, second = folio("run", scenario, "--json", "--tag", "a"), folio("run", scenario)
+    assert (first.code, first.json["state"], first.json["events"]) == (0, "done", 2000)
+    assert second.code == 0
+    assert f"seal {first.json['seal']}" in second.out.splitlines()
+    listed = folio("list", "--json").json["runs"]
+    assert [run["seal"] for run in listed] == [first.json["seal"]] * 2
+    assert listed[1]["tags"] == ["a"]
+    assert first.json["id"] in folio("list").out
+
+
+def test_given_a_scenario_as_json_when_read_from_standard_input_then_it_is_played(
+    folio: Folio, scenario: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import tomllib
+
+    class Input:
+        buffer = io.BytesIO(json.dumps(tomllib.loads(SCENARIO)).encode())
+
+    monkeypatch.setattr(sys, "stdin", Input)
+    assert folio("run", "-", "--json").json["seal"] == folio("run", scenario, "--json").json["seal"]
+
+
+@pytest.mark.parametrize("as_json", [False, True])
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("name = inf", "name must be a string"),
+        ('name = "a"\nname = "b"\n', "line 2"),
+        ("= 1", "line 1"),
+        ('name = "a"\n[workload]\nkind = "tasks"\npages = nan', "workload.pages must be a whole number"),
+        ('name = "a"\n[workload]\nkind = "tasks"\npags = 1', "did you mean 'pages'"),
+        ("name = 1979-05-27", "name must be a string"),
+        ("[[a]]\n" * 100_000, "a is not known"),
+        ("#" * (1 << 20) + "\n#", "1048576 bytes"),
+        ("__proto__ = 1\n__class__ = 2", "__proto__ is not known"),
+        ("a = " + "[" * 5_000, "too deep"),
+        ('name = "a"\n[wait]\ndesign = "foo"', "wait.design is 'foo'"),
+    ],
+    ids=range(11),
+)
+def test_given_a_file_that_is_no_scenario_when_run_then_it_is_refused_in_one_line(
+    folio: Folio, tmp_path: Path, text: str, words: str, as_json: bool
+) -> None:
+    (tmp_path / "bad.toml").write_text(text)
+    said = folio("run", tmp_path / "bad.toml", *(["--json"] if as_json else []))
+    assert (said.code, said.out) == (2, "")
+    assert len(said.err.splitlines()) == 1
+    told = json.loads(said.err)["detail"] if as_json else said.err
+    assert words in told
+    assert not (tmp_path / "data").exists()
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "told"),
+    [
+        (("run", "no-such-preset"), 2, "presets are demo"),
+        (("run",), 2, "Missing argument"),
+        (("nope",), 2, "No such command"),
+        (("list", "--state", "gone"), 2, "there are queued"),
+        (("list", "--size", "0"), 2, "size"),
+        (("import", "/nowhere"), 2, "there is no file"),
+        (("import", sys.executable), 2, "program"),
+        (("replay", "ffffffffffff"), 2, "no recording"),
+        (("replay", "demo", "--design", "foo"), 2, "there are hashed, page_wait"),
+        (("replay", "demo", "--kernel", "2.6"), 2, "there are 4.13"),
+        (("replay", "demo", "--bits", "21"), 2, "bits"),
+        (("replay", "demo", "--truth", "/nowhere"), 2, "there is no file"),
+        (("serve", "--host", "0.0.0.0"), 2, "FOLIOSCOPE_TOKEN"),
+        (("serve", "--host", "::"), 2, "FOLIOSCOPE_TOKEN"),
+        (("serve", "--port", "70000"), 2, "port"),
+        (("serve", "--host", "no.such.host.invalid"), 2, "FOLIOSCOPE_TOKEN"),
+        (("serve", "--workers", "-1"), 2, "workers"),
+    ],
+)
+def test_given_a_wrong_call_when_made_then_one_line_says_what_would_be_right(
+    folio: Folio, words: tuple[str, ...], code: int, told: str
+) -> None:
+    said = folio(*words)
+    assert said.code == code
+    assert told in said.err
+    assert len(said.err.splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "told"),
+    [
+        ("FOLIOSCOPE_PROT", "1", "did you mean FOLIOSCOPE_PORT"),
+        ("FOLIOSCOPE_PORT", "many", "FOLIOSCOPE_PORT"),
+        ("FOLIOSCOPE_TOKEN", "short", "FOLIOSCOPE_TOKEN"),
+    ],
+)
+def test_given_a_setting_that_does_not_fit_when_started_then_it_is_named(
+    folio: Folio, monkeypatch: pytest.MonkeyPatch, variable: str, value: str, told: str
+) -> None:
+    monkeypatch.setenv(variable, value)
+    said = folio("list")
+    assert (said.code, len(said.err.splitlines())) == (2, 1)
+    assert told in said.err
+    assert variable == "FOLIOSCOPE_PORT" or value not in said.err
+
+
+def test_given_a_port_that_is_taken_when_served_then_one_line_says_so(folio: Folio) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        said = folio("serve", "--port", taken.getsockname()[1])
+    assert (said.code, len(said.err.splitlines())) == (2, 1)
+    assert "is taken" in said.err
+    assert "--port" in said.err
+
+
+def _foreign(folder: Path) -> None:
+    (folder / "folioscope.db").write_text("a diary, not a database\n" * 100)
+
+
+def _of_another_program(folder: Path) -> None:
+    with sqlite3.connect(folder / "folioscope.db") as connection:
+        connection.execute("CREATE TABLE diary (day TEXT)")
+    connection.close()
+
+
+def _a_file(folder: Path) -> None:
+    folder.rmdir()
+    folder.write_text("no folder")
+
+
+@pytest.mark.parametrize("spoil", [_foreign, _of_another_program, _a_file])
+def test_given_a_data_folder_that_is_not_ours_when_served_then_one_line_names_it_and_the_remedy(
+    folio: Folio, tmp_path: Path, spoil: Callable[[Path], None]
+) -> None:
+    (tmp_path / "data").mkdir()
+    spoil(tmp_path / "data")
+    said = folio("serve", "--port", "0")
+    assert (said.code, len(said.err.splitlines())) == (2, 1)
+    assert "FOLIOSCOPE_DATA" in said.err
+    assert "Traceback" not in said.err
+
+
+def test_given_a_database_of_a_newer_version_when_served_then_one_line_says_so(folio: Folio, tmp_path: Path) -> None:
+    folio("list")
+    with sqlite3.connect(tmp_path / "data" / "folioscope.db") as connection:
+        connection.execute("UPDATE alembic_version SET version_num = '9999'")
+    connection.close()
+    said = folio("serve", "--port", "0")
+    assert (said.code, len(said.err.splitlines())) == (2, 1)
+    assert "newer schema" in said.err
+
+
+def test_given_a_recording_when_imported_then_its_report_is_told_and_it_can_be_played(
+    folio: Folio, tmp_path: Path, scenario: Path
+) -> None:
+    told = folio("import", DEMO_TRACE, "--json").json
+    assert told["id"] == told["sha256"][:12]
+    assert told["report"]["bad_lines"] == 0
+    assert f"recording {told['id']}" in folio("import", DEMO_TRACE).out
+    workload = {"kind": "recording", "recording": told["id"]}
+    (tmp_path / "it.json").write_text(json.dumps({"name": "it", "workload": workload}))
+    (tmp_path / "demo.json").write_text(json.dumps({"name": "it", "workload": {**workload, "recording": "demo"}}))
+    seals = {folio("run", tmp_path / name, "--json").json["seal"] for name in ("it.json", "demo.json")}
+    assert len(seals) == 1
+
+
+def test_given_the_demo_and_its_truth_when_replayed_then_every_wake_is_foretold(folio: Folio) -> None:
+    told = folio("replay", DEMO_TRACE, "--truth", DEMO_TRUTH, "--json").json
+    figures = ("walked", "passes", "matched", "woken", "stop", "order")
+    assert told["wakes"] > 100
+    assert [told[f"{figure}_equal"] for figure in figures] == [told["wakes"]] * 6
+
+
+def test_given_another_design_when_replayed_then_its_own_walks_are_told(folio: Folio) -> None:
+    few, many, own = (
+        folio("replay", "demo", *words, "--json").json
+        for words in (("--bits", "1"), ("--bits", "12"), ("--design", "page_wait"))
+    )
+    assert few["strangers"] > many["strangers"] >= own["strangers"] == 0
+    assert few["woken"] == many["woken"] == own["woken"]
+
+
+def test_given_versions_when_asked_for_then_all_are_told(folio: Folio) -> None:
+    assert set(folio("version", "--json").json) == {"folioscope", "engine", "event_format", "python"}
+    assert folio("version").out.startswith("folioscope ")
+
+
+def test_given_a_reader_that_has_left_when_told_something_then_there_is_no_traceback() -> None:
+    command = f"{sys.executable} -m app.cli version --json | true"
+    left = subprocess.run(["bash", "-c", command], capture_output=True, text=True, check=False)
+    assert "Traceback" not in left.stderr
