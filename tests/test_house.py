@@ -152,8 +152,8 @@ def test_given_the_dockerfile_when_linted_then_hadolint_finds_nothing() -> None:
 
 
 def test_given_the_compose_file_when_checked_then_it_fits_the_specification() -> None:
-    command = [BIN / "check-jsonschema", "--builtin-schema", "vendor.compose-spec", ROOT / "docker-compose.yml"]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    command = [str(BIN / "check-jsonschema"), "--builtin-schema", "vendor.compose-spec", "docker-compose.yml"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout
 
 
