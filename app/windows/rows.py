@@ -1,0 +1,232 @@
+"""Events as readers see them: filtered, named and put into words; and one page's own history."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from app.nodes import CellsPart
+from app.store import Store
+from app.windows.cells import label
+from app.windows.states import pages_before, words_after
+from app.windows.tree import Piece, Run
+from engine.cast import Cast
+from engine.errors import AskedWrongly
+from engine.events import EVENTS, NONE, PAGE_BITS, Batch, Kind, entry
+
+SCAN_MAX = 256
+"""Chunks that one question reads at most: a rare kind is found page by page."""
+LIMIT_MAX = 10_000
+FLAG_NAMES = {
+    0: "PG_locked",
+    1: "PG_error",
+    2: "PG_referenced",
+    3: "PG_uptodate",
+    4: "PG_dirty",
+    5: "PG_lru",
+    6: "PG_active",
+    7: "PG_waiters",
+    13: "PG_private_2",
+    14: "PG_writeback",
+}
+TAGS = ("none", "PAGE_MAPPING_ANON", "PAGE_MAPPING_MOVABLE", "PAGE_MAPPING_KSM")
+WORD_A = {kind for kind, event in EVENTS.items() if event.a.startswith(("mapping", "saved mapping"))}
+WORD_B = {kind for kind, event in EVENTS.items() if event.b.startswith(("mapping", "saved mapping"))}
+"""Kinds whose word a, or b, is a word of page->mapping."""
+
+
+class Found(list[dict[str, Any]]):
+    """Events, and where the question goes on: next_after_seq is None where nothing can follow."""
+
+    next_after_seq: int | None = None
+
+
+def events(
+    store: Store,
+    run_id: str,
+    after_seq: int | None = None,
+    t0: int | None = None,
+    t1: int | None = None,
+    kinds: Sequence[int] | None = None,
+    task: int | None = None,
+    page: int | None = None,
+    limit: int = 100,
+) -> Found:
+    """Return events in order, at most `limit`: those behind after_seq, in t0..t1 (t1 excluded), that fit the filters.
+
+    At most SCAN_MAX chunks are read; next_after_seq says where to go on. Raises Damaged for a chunk that is.
+    """
+    if not 1 <= limit <= LIMIT_MAX:
+        raise AskedWrongly(f"at most {LIMIT_MAX} events are told at a time, not {limit}", field="limit")
+    run = Run(store, run_id)
+    found = Found()
+    if not run.chunks:
+        return found
+    cast = run.cast()
+    first_seq = 0 if after_seq is None else after_seq + 1
+    start, stop = _chunks(run, first_seq, t0, t1)
+    for scanned, number in enumerate(_touching(run, start, stop, page)):
+        if scanned == SCAN_MAX:
+            found.next_after_seq = int(run.index.first_seq[number]) - 1
+            return found
+        batch = run.batch(number)
+        for at in _fitting(batch, first_seq, t0, t1, kinds, task, page).tolist():
+            if len(found) == limit:
+                found.next_after_seq = found[-1]["seq"]
+                return found
+            found.append(told(batch, at, cast))
+    return found
+
+
+def _chunks(run: Run, first_seq: int, t0: int | None, t1: int | None) -> tuple[int, int]:
+    """Return the first chunk that may hold an event asked for, and one more than the last."""
+    index = run.index
+    start = int(np.searchsorted(index.first_seq + index.events, first_seq, "right"))
+    if t0 is not None:
+        start = max(start, int(np.searchsorted(index.t1, t0, "left")))
+    stop = run.chunks if t1 is None else int(np.searchsorted(index.t0, t1, "left"))
+    return start, stop
+
+
+def _touching(run: Run, start: int, stop: int, page: int | None) -> Iterator[int]:
+    """Yield the chunks start..stop-1, in order; with a page, only those that the summaries say touch it."""
+    if page is None or start >= stop:
+        yield from range(start, stop)
+        return
+    t0, t1 = int(run.index.t0[start]), int(run.index.t1[stop - 1])
+    for top in run.forest(t0, t1 + 1):
+        for number in _touching_below(run, top, page):
+            if start <= number < stop:
+                yield number
+
+
+def _touching_below(run: Run, top: Piece, page: int) -> Iterator[int]:
+    part = run.cells(top.level, top.number, top.number)[top.number]
+    if isinstance(part, CellsPart):
+        at = int(np.searchsorted(part.lanes.keys, page))
+        touched = at < len(part.lanes.keys) and int(part.lanes.keys[at]) == page
+        if not touched and part.complete:
+            return
+    if top.level == 0:
+        yield top.number
+        return
+    for child in top.children(run.index):
+        yield from _touching_below(run, child, page)
+
+
+def _fitting(
+    batch: Batch,
+    first_seq: int,
+    t0: int | None,
+    t1: int | None,
+    kinds: Sequence[int] | None,
+    task: int | None,
+    page: int | None,
+) -> NDArray[np.intp]:
+    """Return the places of the events of a chunk that fit."""
+    first = max(0, first_seq - batch.first_seq)
+    if t0 is not None:
+        first = max(first, int(np.searchsorted(batch.time, t0, "left")))
+    stop = len(batch) if t1 is None else int(np.searchsorted(batch.time, t1, "left"))
+    fits = np.ones(max(stop - first, 0), np.bool_)
+    if kinds is not None:
+        fits &= np.isin(batch.kind[first:stop], np.array(list(kinds), np.uint8))
+    if task is not None:
+        fits &= batch.task[first:stop] == task
+    if page is not None:
+        fits &= batch.page[first:stop] == page
+    return np.flatnonzero(fits) + first
+
+
+def told(batch: Batch, at: int, cast: Cast) -> dict[str, Any]:
+    """Return one event as JSON has it."""
+    kind = Kind(int(batch.kind[at]))
+    task, page = int(batch.task[at]), int(batch.page[at])
+    a, b = int(batch.a[at]), int(batch.b[at])
+    task_name = cast.tasks[task].name if task < len(cast.tasks) else None
+    pfn = None if page == NONE else f"0x{cast.pfn(page):x}"
+    return {
+        "seq": batch.first_seq + at,
+        "time_ns": int(batch.time[at]),
+        "kind": kind.name,
+        "cpu": int(batch.cpu[at]),
+        "task": None if task == NONE else task,
+        "task_name": task_name,
+        "page": None if page == NONE else page,
+        "pfn": pfn,
+        "a": word(a) if kind in WORD_A else a,
+        "b": word(b) if kind in WORD_B else b,
+        "says": EVENTS[kind].says.format(
+            task=task_name or "the kernel",
+            page="a page" if pfn is None else f"page {pfn}",
+            bit=PAGE_BITS.get(entry(b).bit, f"bit {entry(b).bit}"),
+            mark=cast.marks[a] if kind is Kind.mark and 0 <= a < len(cast.marks) else "a mark",
+        ),
+    }
+
+
+def word(value: int) -> str:
+    """Return a word as 16 hex digits."""
+    return f"0x{value & (1 << 64) - 1:016x}"
+
+
+def history(store: Store, run_id: str, page: int, t0: int, t1: int, limit: int = 200) -> dict[str, Any]:
+    """Return what happened to a page in t0..t1 (t1 excluded), with the page before and after each event.
+
+    Raises AskedWrongly for a page that the run does not have, Damaged for a chunk that is.
+    """
+    run = Run(store, run_id)
+    cast = run.cast()
+    pages = cast.page_count if cast.pfns is None else len(cast.pfns)
+    if not 0 <= page < pages:
+        raise AskedWrongly(f"there is no page {page}: the run has rows 0 to {pages - 1}", field="page", status=404)
+    if not 1 <= limit <= LIMIT_MAX:
+        raise AskedWrongly(f"at most {LIMIT_MAX} events are told at a time, not {limit}", field="limit")
+    found: list[dict[str, Any]] = []
+    start, stop = _chunks(run, 0, t0, t1) if run.chunks else (0, 0)
+    for scanned, number in enumerate(_touching(run, start, stop, page)):
+        if len(found) >= limit or scanned == SCAN_MAX:
+            break
+        batch = run.batch(number)
+        which = np.flatnonzero(batch.page == page)
+        seen = pages_before(run, cast, number, np.array([page], np.int64))
+        mapping, flags = int(seen.mapping[0]), int(seen.flags[0])
+        mappings, flag_words = words_after(batch, which, seen)
+        inside = set(_fitting(batch, 0, t0, t1, None, None, page).tolist())
+        for at, mapping_after, flags_after in zip(which.tolist(), mappings.tolist(), flag_words.tolist(), strict=True):
+            if at in inside and len(found) < limit:
+                before = _page_seen(mapping, flags, cast)
+                found.append(
+                    told(batch, at, cast) | {"before": before, "after": _page_seen(mapping_after, flags_after, cast)}
+                )
+            mapping, flags = mapping_after, flags_after
+    return {"page": page, "pfn": f"0x{cast.pfn(page):x}", "label": label(cast, page), "events": found}
+
+
+def _page_seen(mapping: int, flags: int, cast: Cast) -> dict[str, Any]:
+    return {"mapping": decoded_mapping(mapping, cast), "flags": decoded_flags(flags)}
+
+
+def decoded_mapping(value: int, cast: Cast) -> dict[str, Any]:
+    """Return a word of page->mapping taken apart: tag, pointer, bits (highest first), and the file it points to."""
+    bits = value & (1 << 64) - 1
+    low = bits & 3
+    # A page_wait stands behind the lowest bit (encoding E1); file pages have no other use for it.
+    tag = "PAGE_MAPPING_WAIT" if low == 1 else TAGS[low]
+    names = [file.name for file in cast.files if file.address == value]
+    decoded = {
+        "word": word(value),
+        "pointer": word(value & ~3),
+        "tag": tag,
+        "bits": [bits >> place & 1 for place in range(63, -1, -1)],
+    }
+    return decoded | ({"file": names[0]} if names and value else {})
+
+
+def decoded_flags(value: int) -> dict[str, Any]:
+    """Return page->flags taken apart: the names of the bits that are set."""
+    names = [FLAG_NAMES.get(place, f"bit {place}") for place in range(64) if value >> place & 1]
+    return {"word": word(value), "names": names}

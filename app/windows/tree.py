@@ -1,0 +1,217 @@
+"""One run as windows see it: where its chunks stand, the summary tree above them, and the parts that a window needs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import NamedTuple, Protocol, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from app.chunks import What, decode, decode_what
+from app.nodes import CellsPart, SeriesPart, decode_folded
+from app.store import ChunkRow, Store
+from app.windows.cache import cache_of
+from engine.cast import Cast
+from engine.errors import Damaged
+from engine.events import Batch
+from engine.nodes import FAN, Folded, leaf_bins, node_bins
+
+Words = NDArray[np.int64]
+ROW_BYTES = 200
+"""Memory that the place of a chunk takes, roughly."""
+
+
+class Index(NamedTuple):
+    """Where all chunks of a run stand, each of shape (chunks,)."""
+
+    first_seq: Words
+    events: Words
+    t0: Words
+    t1: Words
+
+
+class Piece(NamedTuple):
+    """A node of the tree, or with level -1 the events of a chunk themselves."""
+
+    level: int
+    number: int
+    t0: int
+    t1: int
+
+    @property
+    def first_chunk(self) -> int:
+        return self.number << 4 * max(self.level, 0)
+
+    def children(self, index: Index) -> list[Piece]:
+        """Return what tells the same more finely."""
+        if self.level == 0:
+            return [self._replace(level=-1)]
+        first = self.number * FAN
+        return [piece(index, self.level - 1, number) for number in range(first, first + FAN)]
+
+
+def piece(index: Index, level: int, number: int) -> Piece:
+    """Return the piece that covers node `number` of a level."""
+    size = FAN ** max(level, 0)
+    return Piece(level, number, int(index.t0[number * size]), int(index.t1[(number + 1) * size - 1]))
+
+
+class _Part(Protocol):
+    @property
+    def nbytes(self) -> int: ...
+
+
+P = TypeVar("P", bound=_Part)
+
+
+class _Touched:
+    """What a chunk left of the pages and queues that it touched."""
+
+    def __init__(self, data: memoryview) -> None:
+        self.folded = decode_folded(data)
+        self.nbytes = sum(part.nbytes for part in self.folded)
+
+
+class Run:
+    """Reads a run's parts, decoded, out of the cache where they are in it. All parts may raise Damaged."""
+
+    def __init__(self, store: Store, run_id: str) -> None:
+        self._store, self.id = store, run_id
+        self._cache = cache_of(store)
+        self.index = self._read_index()
+
+    def _read_index(self) -> Index:
+        """Return where the chunks stand. A row that is missing is filled in from its neighbours."""
+        key = (self.id, "rows")
+        rows: list[ChunkRow] = self._cache.get(key) or []
+        new = self._store.chunk_rows(self.id, rows[-1].number if rows else -1)
+        if new:
+            rows = [*rows, *new]
+            self._cache.put(key, rows, ROW_BYTES * len(rows))
+        filled: list[ChunkRow] = []
+        for row in rows:
+            while len(filled) < row.number:
+                last = filled[-1] if filled else ChunkRow(-1, 0, 0, 0, 0)
+                seq = last.first_seq + last.events
+                filled.append(ChunkRow(len(filled), seq, row.first_seq - seq, last.t1, row.t0))
+            filled.append(row)
+        table = np.array(filled, np.int64).reshape(-1, len(ChunkRow._fields))
+        return Index(*(np.ascontiguousarray(table[:, i]) for i in range(1, 5)))
+
+    @property
+    def chunks(self) -> int:
+        return len(self.index.t0)
+
+    @property
+    def events(self) -> int:
+        return int(self.index.first_seq[-1] + self.index.events[-1]) if self.chunks else 0
+
+    def cast(self) -> Cast:
+        cast: Cast | None = self._cache.get((self.id, "cast"))
+        if cast is None:
+            cast = self._store.cast(self.id)
+            size = 200 * (len(cast.tasks) + len(cast.files)) + 32 * (len(cast.pfns or ()) + len(cast.page_files))
+            self._cache.put((self.id, "cast"), cast, size)
+        return cast
+
+    def batch(self, number: int) -> Batch:
+        """Return the events of a chunk."""
+        batch: Batch | None = self._cache.get((self.id, "batch", number))
+        if batch is None:
+            batch = decode(self._store.chunk(self.id, number))
+            self._cache.put((self.id, "batch", number), batch, 40 * len(batch))
+        return batch
+
+    def what(self, number: int) -> What | Batch:
+        """Return at least time, kind, a and b of a chunk's events: half the work of all."""
+        found: What | Batch | None = self._cache.get((self.id, "batch", number)) or self._cache.get(
+            (self.id, "what", number)
+        )
+        if found is None:
+            found = decode_what(self._store.chunk(self.id, number))
+            self._cache.put((self.id, "what", number), found, 25 * len(found.time))
+        return found
+
+    def series(self, level: int, first: int, last: int) -> dict[int, SeriesPart | Damaged]:
+        """Return the series of the nodes first..last of a level, or the fault found in one."""
+        return self._parts("series", SeriesPart, level, first, last)
+
+    def cells(self, level: int, first: int, last: int) -> dict[int, CellsPart | Damaged]:
+        """Return the cells of the nodes first..last of a level, or the fault found in one."""
+        return self._parts("cells", CellsPart, level, first, last)
+
+    def before(self, chunk: int) -> Iterator[Folded]:
+        """Yield the newest keyframe before a chunk, then what each chunk in between changed: what held before it."""
+        start = 0
+        frame = self._store.keyframe(self.id, chunk)
+        if frame is not None:
+            start = frame[0]
+            yield decode_folded(frame[1])
+        changes = self._parts("folded", _Touched, 0, start, chunk - 1)
+        for number in range(start, chunk):
+            found = changes[number]
+            if isinstance(found, Damaged):
+                raise found
+            yield found.folded
+
+    def _parts(
+        self, part: str, reader: Callable[[memoryview], P], level: int, first: int, last: int
+    ) -> dict[int, P | Damaged]:
+        found: dict[int, P | Damaged] = {}
+        missing = []
+        for number in range(first, last + 1):
+            value: P | None = self._cache.get((self.id, part, level, number))
+            if value is None:
+                missing.append(number)
+            else:
+                found[number] = value
+        stored = self._store.nodes(self.id, level, missing[0], missing[-1], part) if missing else {}
+        for number in missing:
+            data = stored.get(number, Damaged(f"{part} {level}.{number} of run {self.id} is missing"))
+            if isinstance(data, Damaged):
+                found[number] = data
+                continue
+            try:
+                fresh = reader(data)
+            except Damaged as error:
+                found[number] = error
+                continue
+            self._cache.put((self.id, part, level, number), fresh, fresh.nbytes + 500)
+            found[number] = fresh
+        return found
+
+    # --- which pieces a window needs --------------------------------------------------------------------------------
+
+    def pieces(self, t0: int, t1: int, column_ns: float, *, cells: bool) -> list[Piece]:
+        """Return the coarsest pieces, in order, that cover t0..t1 with no bin longer than a column."""
+        found: list[Piece] = []
+        for top in self.forest(t0, t1):
+            self._descend(top, t0, t1, column_ns, cells, found)
+        return found
+
+    def forest(self, t0: int, t1: int) -> Iterator[Piece]:
+        """Yield the topmost nodes that meet the window, in order."""
+        chunk, level = 0, 0
+        while self.chunks >> 4 * (level + 1):
+            level += 1
+        while chunk < self.chunks:
+            while self.chunks - chunk < FAN**level:
+                level -= 1
+            top = piece(self.index, level, chunk // FAN**level)
+            if top.t1 >= t0 and (top.t0 < t1):
+                yield top
+            chunk += FAN**level
+
+    def _descend(self, top: Piece, t0: int, t1: int, column_ns: float, cells: bool, found: list[Piece]) -> None:
+        span = top.t1 - top.t0
+        if top.level > 0:
+            bins = node_bins(span)[not cells]
+        elif top.level == 0:
+            bins = leaf_bins(int(self.index.events[top.number]), span)[not cells]
+        if top.level < 0 or span <= bins * column_ns:
+            found.append(top)
+            return
+        for child in top.children(self.index):
+            if child.t1 >= t0 and child.t0 < t1:
+                self._descend(child, t0, t1, column_ns, cells, found)
