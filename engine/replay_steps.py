@@ -40,7 +40,7 @@ TRUNCATE, DIRTY, MARK, LOST, NOT_QUEUED = (
 PAGE_LOCKED, PAGE_UNLOCKED = int(Kind.page_locked), int(Kind.page_unlocked)
 WRITEBACK_STARTED, WRITEBACK_ENDED = int(Kind.writeback_started), int(Kind.writeback_ended)
 PAGE_DIRTIED, PAGE_CLEANED, PAGE_UPTODATE = int(Kind.page_dirtied), int(Kind.page_cleaned), int(Kind.page_uptodate)
-PAGE_SEEN, PAGE_INSERTED = int(Kind.page_seen), int(Kind.page_inserted)
+PAGE_SEEN, PAGE_INSERTED, PAGE_FREED = int(Kind.page_seen), int(Kind.page_inserted), int(Kind.page_freed)
 PAGE_REMOVED, PAGE_TRUNCATED = int(Kind.page_removed), int(Kind.page_truncated)
 TRUNCATE_BEGAN, MARK_KIND, EVENTS_LOST = int(Kind.truncate_began), int(Kind.mark), int(Kind.events_lost)
 
@@ -151,6 +151,20 @@ def _start(w: World, row: int, first: int, page: int, bit: int, cpu: int) -> Non
 
 
 @jit
+def _renew(w: World, task: int, page: int) -> None:
+    """A page enters a file: it was freed and allocated since it was last seen, so its flags are new."""
+    flags, mapping = w.pages.flags[page], w.pages.mapping[page]
+    if queue_length(w, page) and mapping != read_mapping(w, page):
+        # somebody still waits on its page_wait: only the flags are new
+        w.pages.flags[page] = flags & (1 << PG_WAITERS)
+        _record_for(w, PAGE_SEEN, task, page, mapping, w.pages.flags[page])
+    elif flags or mapping:
+        _record_for(w, PAGE_FREED, task, page, mapping, flags)
+        w.pages.flags[page] = 0
+        w.pages.mapping[page] = 0
+
+
+@jit
 def _begin(w: World, m: Moves, out: Outcome, i: int, n: int, strip: int) -> int:
     """Take over what move i shows; return the row whose steps it starts, or NONE if there are none."""
     task: int = m.task[i]
@@ -214,7 +228,7 @@ def _begin(w: World, m: Moves, out: Outcome, i: int, n: int, strip: int) -> int:
         return row
     if op == INSERT:
         out.seen[page] = 1
-        w.pages.flags[page] &= 1 << PG_WAITERS
+        _renew(w, task, page)
         w.pages.file[page] = m.arg[i]
         w.pages.index[page] = m.index[i]
         write_mapping(w, 0, page, w.files.address[m.arg[i]])

@@ -18,7 +18,7 @@ class Limits(NamedTuple):
     decode_seconds: float = 60.0
     """Time spent in the decompressor alone."""
     line_bytes: int = 64 << 10
-    moves: int = 20_000_000
+    moves: int = 8_000_000
     """Rows of MOVE, 58 bytes each."""
     pages: int = 4_194_304
     tasks: int = 1_048_575

@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from engine.events import NONE
+from engine.fold import Folded
 from engine.kernels import KERNELS
 from engine.mm.mapping import page_wait_row, tagged
 from engine.play import TimedRun, cut_batch
+from engine.recordings.demo import DEMO_TRACE
+from engine.recordings.reading import read_file
+from engine.replay import ReplayRun
+from engine.scenario import Scenario
 from engine.state import EVENTS, PENDING, World
 from engine.timed import run_batch
 from tests.worlds import fold, scenario, start_of
@@ -30,6 +37,24 @@ OPS = st.sampled_from(
     ]
 )
 PROGRAMS = st.lists(OPS, min_size=1, max_size=4).map(lambda ops: " ".join(f"think:100 pick {op}" for op in ops))
+
+
+def check_queues(w: World, state: Folded, design: str) -> None:
+    """The queues of the log are the engine's: same waiters, same order."""
+    lists = engine_queues(w)
+    assert state.queues.keys() == lists.keys()
+    for queue, waiters in state.queues.items():
+        bits_waited = sorted({waiter.bit for waiter in waiters})
+        by_bit = [[waiter.task for waiter in waiters if waiter.bit == bit] for bit in bits_waited]
+        assert lists[queue] == (by_bit if design == "page_wait" else [[waiter.task for waiter in waiters]])
+
+
+def check_page(w: World, state: Folded, row: int, design: str) -> None:
+    """The page of the log is the engine's: flags, mapping word and what is kept behind it."""
+    page = state.page(row)
+    assert (page.flags, page.mapping) == (w.pages.flags[row], w.pages.mapping[row])
+    swapped = design == "page_wait" and tagged(page.mapping)
+    assert page.saved_mapping == (w.waits.base[page_wait_row(page.mapping)] if swapped else None)
 
 
 def queue_of(w: World, row: int) -> list[int]:
@@ -75,19 +100,29 @@ def test_given_any_run_when_its_log_is_folded_then_that_is_the_engines_state(
         run_batch(w, w.clock[EVENTS] + cut, 2**42)
         fold(cut_batch(w), state)
         for row in range(4):
-            page = state.page(row)
-            assert (page.flags, page.mapping) == (w.pages.flags[row], w.pages.mapping[row])
-            assert page.refcount in (None, w.pages.refcount[row])
-            assert page.saved_mapping == (w.waits.base[page_wait_row(page.mapping)] if tagged(page.mapping) else None)
+            check_page(w, state, row, design)
+            assert state.page(row).refcount in (None, w.pages.refcount[row])
+        check_queues(w, state, design)
         lists = engine_queues(w)
-        assert state.queues.keys() == lists.keys()
-        for queue, waiters in state.queues.items():
-            bits_waited = sorted({waiter.bit for waiter in waiters})
-            by_bit = [[waiter.task for waiter in waiters if waiter.bit == bit] for bit in bits_waited]
-            assert lists[queue] == (by_bit if design == "page_wait" else [[waiter.task for waiter in waiters]])
         queued = {task for tasks in lists.values() for line in tasks for task in line}
         assert state.waiting.keys() == queued
         if not w.clock[PENDING]:
             lost = [task for task in queued if not w.pages.flags[w.entries.page[task]] >> w.entries.bit[task] & 1]
             assert lost == [], "asleep on a bit that is clear, and nobody is left to wake them"
         assert state.finished == {task for task in range(w.rules.n_tasks) if w.tasks.state[task] == 3}
+
+
+SAMPLES = [DEMO_TRACE, *sorted((Path(__file__).parent / "recordings" / "data").glob("*.trace.txt.gz"))]
+
+
+@pytest.mark.parametrize("design", ["hashed", "page_wait"])
+@pytest.mark.parametrize("trace", SAMPLES, ids=lambda path: path.name)
+def test_given_a_recording_when_its_log_is_folded_then_that_is_the_engines_state(trace: Path, design: str) -> None:
+    asked = {"name": "x", "wait": {"design": design}, "workload": {"kind": "recording", "recording": "demo"}}
+    run = ReplayRun(Scenario.model_validate(asked), read_file(trace))
+    state = start_of(run.cast)
+    for batch in run.batches():
+        fold(batch, state)
+    for row in range(len(run.cast.pfns or [])):
+        check_page(run.world, state, row, design)
+    check_queues(run.world, state, design)
