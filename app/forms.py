@@ -17,7 +17,7 @@ from starlette.exceptions import HTTPException
 from app.pages import RUN_ID, find_run, store_of
 from app.problems import Refusal, problem_of, refusal_of
 from app.rendering import PageRoute, new_key, render
-from app.shown import workload_words
+from app.shown import design_words, workload_words
 from app.strict import parse_json
 from app.wording import refusal_of_model
 from engine.designs import DESIGNS
@@ -91,12 +91,9 @@ def _new_page(
     request: Request, text: str, refusal: HTTPException | None = None, pace: int = 0, tags: str = ""
 ) -> Response:
     problem = problem_of(refusal) if refusal else None
-    presets = {
-        name: {**preset.model_dump(), "workload_words": workload_words(preset)} for name, preset in shipped().items()
-    }
     context = {
         "here": "/new",
-        "presets": presets,
+        "presets": {name: (preset, preset_words(preset)) for name, preset in shipped().items()},
         "scenario_text": text,
         "problem": problem,
         "paces": PACES,
@@ -105,6 +102,12 @@ def _new_page(
         "key": new_key(),
     }
     return render(request, "new.html", context, problem.status if problem else 200)
+
+
+def preset_words(scenario: Scenario) -> str:
+    """Return in one line what a preset plays."""
+    length = f", {scenario.events_max:,} events" if scenario.workload.kind == "tasks" else ""
+    return f"{design_words(scenario)}; {workload_words(scenario)}; kernel {scenario.profile}{length}"
 
 
 def _as_text(scenario: Scenario) -> str:
@@ -238,6 +241,5 @@ def play(
 
 
 def played(row: RecordingRow) -> Scenario:
-    """Return the scenario that plays a recording, under the kernel profile that its lines point to."""
-    asked = {"name": row.name, "workload": Recorded(kind="recording", recording=row.id)}
-    return Scenario.model_validate(asked | ({"kernel": row.kernel} if row.kernel else {}))
+    """Return the scenario that plays a recording; the kernel profile is the one that its lines point to."""
+    return Scenario.model_validate({"name": row.name, "workload": Recorded(kind="recording", recording=row.id)})
