@@ -96,10 +96,15 @@ def _play_paced(player: Player, writer: Writer, keeper: Keeper, ms_per_s: int) -
                 now_ns = int((time.monotonic() - start) * ms_per_s * 1e6)
                 due = int(batch.time.searchsorted(now_ns, "right"))
             if due > at:
-                writer.add(batch.cut(at, due), player.progress, flush=True)
+                writer.add(batch.cut(at, due), _watched(player, int(batch.time[due - 1])), flush=True)
                 at = due
             else:
                 keeper.wait(FLUSH_S)
+
+
+def _watched(player: Player, time_ns: int) -> float:
+    """Return how far a paced run has come for who watches: the player itself may be a batch ahead."""
+    return player.progress if player.end_ns is None else min(1.0, time_ns / player.end_ns)
 
 
 def _settle(store: Store, run: RunRow, writer: Writer, halt: Halt, progress: float) -> None:

@@ -51,6 +51,8 @@ class Player(Protocol):
     cast: Cast
     total: int | None
     """Events expected, where that is known."""
+    end_ns: int | None
+    """Time at which the run will end, where that is known."""
 
     @property
     def progress(self) -> float:
@@ -103,6 +105,7 @@ class TimedRun:
         assert isinstance(workload, Tasks), "a timed run needs tasks"
         self._scenario = scenario
         self.total: int | None = scenario.events_max
+        self.end_ns: int | None = None
         self._played = 0
         self.world = self._build(scenario, workload)
         self.cast = Cast(

@@ -89,6 +89,7 @@ class ReplayRun:
         self._moves = recording.moves
         self._plan = plan_walks(recording)
         self.total: int | None = None
+        self.end_ns: int | None = max(1, int(recording.moves["time"][-1]))
         self._at = 0
         self._events = 0
         self.on_pass: Callable[[int, NDArray[np.uint32]], None] | None = None
