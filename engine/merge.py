@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from engine.jit import jit
 from engine.nodes import Cells, Ints, Node, Series, Words, node_bins
-from engine.raster import bin_edges, bin_instants, column_of, overlaps, shared, stable_order
+from engine.raster import bin_edges, bin_instants, column_of, counted, overlaps, shared, stable_order
 
 KEYS_MAX = 4096
 """Queues and pages that a node above the second level keeps: those with most cells."""
@@ -74,7 +74,7 @@ class Merger:
     def merge(self, nodes: Sequence[Node], *, keep: int | None = None) -> Node:
         """Return the node above `nodes`; keep: how many queues and pages its cells may name, all if None."""
         t0, t1 = nodes[0].t0, nodes[-1].t1
-        bins, series_bins = node_bins(t1 - t0)
+        bins, series_bins = map(int, node_bins(t1 - t0))
         into = _open(bin_edges(t0, t1, bins))
         unknown = [node for node in nodes if not node.complete]
         placed = [_placed(node, into) for node in nodes]
@@ -127,7 +127,7 @@ def _merge_series(nodes: Sequence[Node], bins: int) -> Series:
         np.minimum.reduceat(low[:, met.bins], met.starts, axis=1),
         np.maximum.reduceat(high[:, met.bins], met.starts, axis=1),
         shared(into, cuts, area).astype(np.int64),
-        shared(into, cuts, sums).astype(np.int64),
+        counted(_open(into), cuts, sums).astype(np.int64),
         none,
         none,
     )

@@ -37,15 +37,16 @@ def heat_rows(queues: int) -> int:
     return -(-max(queues, 1) // heat_fold(queues))
 
 
-def leaf_bins(events: int, span_ns: int) -> tuple[int, int]:
-    """Return how many bins a leaf's cells and its series have: fewer where it holds little."""
-    cells = max(1, min(LEAF_CELL_BINS, events // 64, span_ns // LEAF_SERIES_BINS_A_CELL))
+def leaf_bins(events: Ints | int, span_ns: Ints | int) -> tuple[Ints, Ints]:
+    """Return how many bins the cells and the series of leaves have: fewer where a leaf holds little."""
+    most = np.minimum(np.asarray(events) // 64, np.asarray(span_ns) // LEAF_SERIES_BINS_A_CELL)
+    cells = np.clip(most, 1, LEAF_CELL_BINS)
     return cells, cells * LEAF_SERIES_BINS_A_CELL
 
 
-def node_bins(span_ns: int) -> tuple[int, int]:
-    """Return how many bins the cells and the series of a node above the leaves have: none is shorter than 1 ns."""
-    return max(1, min(NODE_CELL_BINS, span_ns)), max(1, min(NODE_SERIES_BINS, span_ns))
+def node_bins(span_ns: Ints | int) -> tuple[Ints, Ints]:
+    """Return how many bins the cells and the series of nodes above the leaves have: none is shorter than 1 ns."""
+    return np.clip(span_ns, 1, NODE_CELL_BINS), np.clip(span_ns, 1, NODE_SERIES_BINS)
 
 
 class Series(NamedTuple):

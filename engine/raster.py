@@ -46,7 +46,13 @@ def overlaps(first: Words, last: Words, edges: Words) -> Overlaps:
     return Overlaps(pairs, starts, columns[starts])
 
 
-def shared(edges: Words, bin_edges: Words, amounts: NDArray[Any]) -> NDArray[np.float64]:
+def counted(edges: Words, bin_edges: Words, counts: Ints) -> NDArray[np.float64]:
+    """Return shared() for things that happen at an instant: at a column's edge belongs to that column. Half a ns before
+    an edge, where nothing happens, there is no doubt about bins that are but an instant."""
+    return shared(edges - 0.5, bin_edges, counts)
+
+
+def shared(edges: NDArray[Any], bin_edges: Words, amounts: NDArray[Any]) -> NDArray[np.float64]:
     """Return how much of the amounts, spread evenly over their bins, falls between the edges; shape (..., columns).
 
     amounts has shape (..., bins), bin_edges (bins + 1,). Whole numbers stay whole: the running sum is rounded, so the

@@ -59,7 +59,7 @@ class Summariser:
         """Fold the next batch and return its summary; raises AssertionError where it contradicts the cast."""
         s, n = self._s, len(batch)
         t0, t1 = int(s.now[TIME]), int(batch.time[-1])
-        cell_bins, bins = leaf_bins(n, t1 - t0)
+        cell_bins, bins = map(int, leaf_bins(n, t1 - t0))
         s.edges[: bins + 1] = bin_edges(t0, t1, bins)
         s.now[LANE_CELLS] = s.now[QUEUE_CELLS] = s.now[STEPS] = 0
         s.heat[:, :cell_bins] = -1

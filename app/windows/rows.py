@@ -18,7 +18,7 @@ from engine.errors import AskedWrongly
 from engine.events import EVENTS, NONE, PAGE_BITS, Batch, Kind, entry
 
 SCAN_MAX = 256
-"""Chunks that one question reads at most: a rare kind is found page by page."""
+"""Chunks that one question reads in vain at most: a rare kind is found page by page."""
 LIMIT_MAX = 10_000
 FLAG_NAMES = {
     0: "PG_locked",
@@ -57,7 +57,7 @@ def events(
 ) -> Found:
     """Return events in order, at most `limit`: those behind after_seq, in t0..t1 (t1 excluded), that fit the filters.
 
-    At most SCAN_MAX chunks are read; next_after_seq says where to go on. Raises Damaged for a chunk that is.
+    At most SCAN_MAX chunks are read in vain; next_after_seq says where to go on. Raises Damaged for a chunk that is.
     """
     if not 1 <= limit <= LIMIT_MAX:
         raise AskedWrongly(f"at most {LIMIT_MAX} events are told at a time, not {limit}", field="limit")
@@ -68,16 +68,18 @@ def events(
     cast = run.cast()
     first_seq = 0 if after_seq is None else after_seq + 1
     start, stop = _chunks(run, first_seq, t0, t1)
-    for scanned, number in enumerate(_touching(run, start, stop, page)):
-        if scanned == SCAN_MAX:
+    in_vain = 0
+    for number in _touching(run, start, stop, page):
+        if in_vain == SCAN_MAX:
             found.next_after_seq = int(run.index.first_seq[number]) - 1
             return found
-        batch = run.batch(number)
+        batch, before = run.batch(number), len(found)
         for at in _fitting(batch, first_seq, t0, t1, kinds, task, page).tolist():
             if len(found) == limit:
                 found.next_after_seq = found[-1]["seq"]
                 return found
             found.append(told(batch, at, cast))
+        in_vain += len(found) == before
     return found
 
 

@@ -16,7 +16,7 @@ from app.windows.tree import Piece, Run
 from engine.errors import Damaged
 from engine.events import Batch, Kind
 from engine.nodes import COUNTERS, GAUGES
-from engine.raster import bin_instants, overlaps, shared
+from engine.raster import bin_instants, counted, overlaps, shared
 
 Words = NDArray[np.int64]
 UNSEEN = np.iinfo(np.int64).max
@@ -82,7 +82,7 @@ class Series:
         self.high[:, here] = np.maximum(self.high[:, here], np.maximum.reduceat(high[:, met.bins], met.starts, axis=1))
         cuts = np.append(first, parts[-1].t1)
         self.area += shared(self.columns.edges, cuts, area).astype(np.int64)
-        self.sums += shared(self.columns.edges, cuts, sums).astype(np.int64)
+        self.sums += counted(self.columns.edges, cuts, sums).astype(np.int64)
         self.covered += self.columns.covered(parts[0].t0, parts[-1].t1)
 
     # --- from events ------------------------------------------------------------------------------------------------

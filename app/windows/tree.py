@@ -53,7 +53,7 @@ class Piece(NamedTuple):
 
 def piece(index: Index, level: int, number: int) -> Piece:
     """Return the piece that covers node `number` of a level."""
-    size = FAN ** max(level, 0)
+    size = 1 << 4 * max(level, 0)
     return Piece(level, number, int(index.t0[number * size]), int(index.t1[(number + 1) * size - 1]))
 
 
@@ -185,10 +185,28 @@ class Run:
 
     def pieces(self, t0: int, t1: int, column_ns: float, *, cells: bool) -> list[Piece]:
         """Return the coarsest pieces, in order, that cover t0..t1 with no bin longer than a column."""
-        found: list[Piece] = []
-        for top in self.forest(t0, t1):
-            self._descend(top, t0, t1, column_ns, cells, found)
+        grains, found = self._grains(cells), []
+        waiting = list(self.forest(t0, t1))[::-1]
+        while waiting:
+            top = waiting.pop()
+            if top.level < 0 or grains[top.level][top.number] <= column_ns:
+                found.append(top)
+                continue
+            waiting += [child for child in reversed(top.children(self.index)) if child.t1 >= t0 and child.t0 < t1]
         return found
+
+    def _grains(self, cells: bool) -> list[NDArray[np.float64]]:
+        """Return for each level the longest bin that went into each of its nodes, in ns."""
+        index, which = self.index, 0 if cells else 1
+        spans = index.t1 - index.t0
+        grains = [spans / leaf_bins(index.events, spans)[which]]
+        while len(grains[-1]) >= FAN:
+            n = len(grains[-1]) // FAN
+            first = np.arange(n) << 4 * len(grains)
+            spans = index.t1[first + (1 << 4 * len(grains)) - 1] - index.t0[first]
+            below = grains[-1][: n * FAN].reshape(n, FAN).max(axis=1)
+            grains.append(np.maximum(spans / node_bins(spans)[which], below))
+        return grains
 
     def forest(self, t0: int, t1: int) -> Iterator[Piece]:
         """Yield the topmost nodes that meet the window, in order."""
@@ -196,22 +214,9 @@ class Run:
         while self.chunks >> 4 * (level + 1):
             level += 1
         while chunk < self.chunks:
-            while self.chunks - chunk < FAN**level:
+            while self.chunks - chunk < 1 << 4 * level:
                 level -= 1
-            top = piece(self.index, level, chunk // FAN**level)
-            if top.t1 >= t0 and (top.t0 < t1):
+            top = piece(self.index, level, chunk >> 4 * level)
+            if top.t1 >= t0 and top.t0 < t1:
                 yield top
-            chunk += FAN**level
-
-    def _descend(self, top: Piece, t0: int, t1: int, column_ns: float, cells: bool, found: list[Piece]) -> None:
-        span = top.t1 - top.t0
-        if top.level > 0:
-            bins = node_bins(span)[not cells]
-        elif top.level == 0:
-            bins = leaf_bins(int(self.index.events[top.number]), span)[not cells]
-        if top.level < 0 or span <= bins * column_ns:
-            found.append(top)
-            return
-        for child in top.children(self.index):
-            if child.t1 >= t0 and child.t0 < t1:
-                self._descend(child, t0, t1, column_ns, cells, found)
+            chunk += 1 << 4 * level
