@@ -15,6 +15,7 @@ from app import windows
 from app.figures import comparison, differences, tiles, verdict
 from app.plain import comparison_text, run_text
 from app.shown import Shown
+from engine.errors import Damaged
 
 if TYPE_CHECKING:
     from app.store import RunRow, Store
@@ -94,7 +95,11 @@ def events_csv(store: Store, row: RunRow) -> Iterator[str]:
     yield _line(names)
     after = -1
     while after + 1 < CSV_EVENTS_MAX:
-        batch = windows.events(store, row.id, after_seq=after, limit=CSV_BATCH)
+        try:
+            batch = windows.events(store, row.id, after_seq=after, limit=CSV_BATCH)
+        except Damaged as error:
+            yield f"# stopped behind event {after}: {error}\n"
+            return
         if not batch:
             return
         yield "".join(_line([event[name] for name in names]) for event in batch)

@@ -20,6 +20,7 @@ export function paintStates(canvas, picture, table) {
 
 /** Paint lengths by a table of 256 pixels; the scale is a square root, so that short queues are told apart too. */
 export function paintHeat(canvas, picture, most, table) {
+  const { rows, columns } = picture;
   const step = new Uint32Array(Math.max(most, 1) + 1);
   for (let n = 1; n < step.length; n += 1) step[n] = table[Math.max(1, Math.round(255 * Math.sqrt(n / Math.max(most, 1))))];
   paint(canvas, picture, (cells, pixels) => {
@@ -27,7 +28,27 @@ export function paintHeat(canvas, picture, most, table) {
       const n = cells[i];
       if (n) pixels[i] = step[n < step.length ? n : step.length - 1];
     }
+    if (rows > THIN) thicken(pixels, columns);
   });
+}
+
+const THIN = 64; // rows: with more of them, one alone is a hair that nobody sees
+
+/** Let a row that has nothing show its neighbour's cell, so that a lone queue is three pixels high. */
+function thicken(pixels, columns) {
+  const last = pixels.length - columns;
+  const own = pixels.slice();
+  for (let i = 0; i < pixels.length; i += 1) {
+    if (!own[i]) pixels[i] = (i < last && own[i + columns]) || (i >= columns && own[i - columns]) || 0;
+  }
+}
+
+/** The row at a point of the heat map, or the neighbour whose cell is shown there because the row's own is empty. */
+export function rowAt({ rows, columns, cells }, x, y) {
+  const row = Math.min(rows - 1, Math.floor(y * rows));
+  const column = Math.min(columns - 1, Math.floor(x * columns));
+  const near = rows > THIN ? [row, row + 1, row - 1] : [row];
+  return near.find((r) => r >= 0 && r < rows && cells[r * columns + column]) ?? row;
 }
 
 function paint(canvas, { rows, columns, cells }, fill) {

@@ -38,6 +38,7 @@ async function readWindow() {
     if (parts.includes("lanes")) query.set("pages", view.now.pages);
     if (view.now.queue !== null && view.now.queue < run.queues) query.set("queue", String(view.now.queue));
     run.window = await ask(`${run.data}/window?${query}`);
+    run.queues ||= (run.window.heat?.rows ?? 0) * (run.window.heat?.fold ?? 0); // not known before its worker began
   }
   const got = performance.now();
   scene.axis = { t0, t1 };
@@ -117,10 +118,10 @@ const hands = {
   all: () => scene.all(),
   centre: (t) => scene.centre(t),
   click(plot, t, y) {
-    const { heat, lanes } = plot.run.window ?? {};
-    const row = (rows) => Math.min(rows - 1, Math.floor(y * rows));
-    if (plot.track.id === "heat" && heat) view.change({ queue: Math.min(plot.run.queues - 1, row(heat.rows) * heat.fold) });
-    else if (plot.track.id === "lanes" && lanes?.pages.length) openPage(plot.run, lanes.pages[row(lanes.pages.length)], t);
+    const row = plot.track.raster ? plot.track.row(plot, t, y) : null;
+    if (row === null) return;
+    if (plot.track.id === "lanes") openPage(plot.run, plot.run.window.lanes.pages[row], t);
+    else view.change({ queue: Math.min(plot.run.queues - 1, row * plot.run.window.heat.fold) });
   },
 };
 

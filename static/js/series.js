@@ -35,20 +35,32 @@ function steps(w, values, g, name, more = {}) {
 const most = (values) => values.reduce((high, v) => (v !== null && v > high ? v : high), 0);
 const total = (values) => values.reduce((sum, v) => sum + (v ?? 0), 0);
 
+/** The sum of the interval that column i lies in, as it is drawn. */
+function group(values, w, i) {
+  const g = gathered(w);
+  const from = Math.floor(i / g) * g;
+  return values[i] === null ? null : total(values.slice(from, from + g));
+}
+
 // A gauge shows its highest value in the window, a count its total; at the cursor both show the value there.
 const gauge = (id, label, name, values) => ({ id, label, name, at: (w, i) => values(w)?.[i] ?? null, all: (w) => (values(w) ? most(values(w)) : null) });
 const counter = (id, label, name, values) => ({
   id, label, name, count: true,
-  at: (w, i) => {
-    const g = gathered(w);
-    const from = Math.floor(i / g) * g;
-    return values(w)[i] === null ? null : total(values(w).slice(from, from + g));
-  },
+  at: (w, i) => group(values(w), w, i),
   all: (w) => total(values(w)),
 });
 
 const meanOrZero = (w) => w.series.queue_mean.mean.map((v, i) => v ?? (w.series.queue_longest.max[i] === null ? null : 0));
-const other = (w) => w.series.walked.sum.map((v, i) => (v === null ? null : Math.max(0, v - w.series.matched.sum[i] - w.series.strangers.sum[i])));
+// Entries that waited for another bit: what is left of those walked. Columns are rounded each by itself, sums are not.
+const left = (walked, matched, strangers) => Math.max(0, walked - matched - strangers);
+const others = {
+  id: "bit", label: "waiting for another bit", name: "--c-purple", count: true,
+  at(w, i) {
+    const values = ["walked", "matched", "strangers"].map((name) => group(w.series[name].sum, w, i));
+    return values.includes(null) ? null : left(...values);
+  },
+  all: (w) => left(...["walked", "matched", "strangers"].map((name) => total(w.series[name].sum))),
+};
 
 export const SERIES = {
   queue: {
@@ -71,7 +83,7 @@ export const SERIES = {
     legend: [
       counter("walked", "entries walked", null, (w) => w.series.walked.sum),
       counter("matched", "of this page and bit", "--c-blue", (w) => w.series.matched.sum),
-      counter("bit", "waiting for another bit", "--c-purple", other),
+      others,
       counter("strangers", "of other pages (strangers)", "--c-orange", (w) => w.series.strangers.sum),
       counter("wakes", "by wake-ups", null, (w) => w.series.wakes.sum),
     ],

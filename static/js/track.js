@@ -2,7 +2,7 @@
 
 import { Plot } from "./plot.js";
 import { colour, rampStops, rampWords, stateWords } from "./palette.js";
-import { paintHeat, paintStates, unpack } from "./raster.js";
+import { paintHeat, paintStates, rowAt, unpack } from "./raster.js";
 import { SERIES } from "./series.js";
 import { figure } from "./time.js";
 
@@ -97,7 +97,7 @@ export class Track {
 
   #height(w, run) {
     if (this.id === "heat") return w?.heat ? Math.min(256, Math.max(64, w.heat.rows)) : 128;
-    if (this.id === "lanes") return w?.lanes ? rowHeight(w.lanes.pages.length) * Math.max(3, w.lanes.pages.length) : 160;
+    if (this.id === "lanes") return w?.lanes ? rowHeight(w.lanes.pages.length) * Math.max(1, w.lanes.pages.length) : 160;
     return this.id === "swaps" && !run.swaps ? EMPTY_HEIGHT : SERIES[this.id].height;
   }
 
@@ -192,7 +192,7 @@ export class Track {
     plot.names.setAttribute("role", "group");
     plot.names.setAttribute("aria-label", `Pages of run ${plot.run.label}, one button each; arrow up and down move, Enter opens`);
     plot.names.style.width = `${plot.box.left}px`;
-    const row = plot.box.height / Math.max(3, lanes.pages.length);
+    const row = plot.box.height / lanes.pages.length;
     const every = Math.ceil(11 / row);
     lanes.pages.forEach((page, i) => {
       const button = document.createElement("button");
@@ -210,24 +210,29 @@ export class Track {
     plot.root.append(plot.names);
   }
 
+  /** The row of a raster at a point: t in time, y as a share of its height. */
+  row(plot, t, y) {
+    const w = plot.run.window;
+    if (!w || !plot.cells?.rows || t < w.x0) return null;
+    if (this.id === "heat") return rowAt(plot.cells, (t - w.x0) / (w.dx * w.px), y);
+    return Math.min(plot.cells.rows - 1, Math.floor(y * plot.cells.rows));
+  }
+
   /** What the cell under a point says, for the line beside the heading. */
   cell(plot, t, y) {
     const w = plot.run.window;
-    if (!w || !plot.cells?.rows || t < w.x0) return "";
-    const row = Math.min(plot.cells.rows - 1, Math.floor(y * plot.cells.rows));
+    const row = this.row(plot, t, y);
+    if (row === null) return "";
     const column = Math.min(plot.cells.columns - 1, Math.floor(((t - w.x0) / (w.dx * w.px)) * plot.cells.columns));
     const value = plot.cells.cells[row * plot.cells.columns + column];
-    if (this.id === "heat") {
-      const first = row * w.heat.fold;
-      const name = w.heat.fold > 1 ? `queues ${first} to ${first + w.heat.fold - 1}` : `queue ${first}`;
-      return `${name}: longest ${value}`;
-    }
-    return `${w.lanes.labels[row]}: ${value === 255 ? "not reached" : this.setup.states[value].words}`;
+    if (this.id === "lanes") return `${w.lanes.labels[row]}: ${value === 255 ? "not reached" : this.setup.states[value].words}`;
+    const first = row * w.heat.fold;
+    return `${w.heat.fold > 1 ? `queues ${first} to ${first + w.heat.fold - 1}` : `queue ${first}`}: longest ${value}`;
   }
 }
 
 function rowHeight(rows) {
-  return rows <= 24 ? 16 : rows <= 64 ? 13 : Math.max(3, Math.floor(832 / rows));
+  return rows <= 3 ? 28 : rows <= 24 ? 16 : rows <= 64 ? 13 : Math.max(3, Math.floor(832 / rows));
 }
 
 function roam(event, group) {

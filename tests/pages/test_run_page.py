@@ -173,7 +173,7 @@ def test_events_are_filtered_stepped_through_and_marked_in_the_charts(site: Site
 def test_tracks_can_be_put_away_and_the_address_remembers_it(site: Site, page: Page, run: str) -> None:
     site.open(page, f"/r/{run}")
     page.get_by_text("Tracks", exact=True).click()
-    page.get_by_label("All queues over time").uncheck()
+    page.get_by_role("checkbox", name="All queues over time").uncheck()
     expect(page.locator("#track-heat")).to_be_hidden()
     with page.expect_request(re.compile("/window")) as asked:
         page.reload()
