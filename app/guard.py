@@ -96,7 +96,7 @@ class Guard:
             return Refusal(
                 401, "token_needed", "send the token as Bearer, or as the password of any user", headers=challenge
             )
-        if scope["method"] not in SAFE and not same_site(headers, scope["scheme"]):
+        if scope["method"] not in SAFE and not same_site(headers):
             return Refusal(403, "cross_site", "pages of other sites may not change anything here", field="Origin")
         length = headers.get("content-length", "0")
         if not length.isascii() or not length.isdigit():
@@ -137,12 +137,15 @@ def _carries(authorization: str, token: str) -> bool:
     return hmac.compare_digest(value.strip().encode(), token.encode())
 
 
-def same_site(headers: Headers, scheme: str) -> bool:
-    """Return whether a request that changes something comes from our own pages, or from no page at all."""
+def same_site(headers: Headers) -> bool:
+    """Return whether a request that changes something comes from our own pages, or from no page at all.
+
+    The schemes are not compared: behind a proxy that ends TLS, Origin says https and we are spoken to by http.
+    """
     if headers.get("sec-fetch-site", "none") not in {"same-origin", "none"}:
         return False
     origin = headers.get("origin")
-    return origin is None or origin.lower() == f"{scheme}://{headers.get('host', '')}".lower()
+    return origin is None or origin.partition("://")[2].lower() == headers.get("host", "").lower() != ""
 
 
 class Exchange:

@@ -71,5 +71,5 @@ def create_app(settings: Settings, store: Store, limits: Limits | None = None) -
     problems.install(app, page=lambda request, told: error_page(request, told) if wants_html(request) else None)
     app.add_middleware(GZipMiddleware, minimum_size=1_000, compresslevel=4)
     token = settings.token.get_secret_value() if settings.token else None
-    app.add_middleware(Guard, hosts=settings.hosts, token=token, limits=limits)
+    app.add_middleware(Guard, hosts=[*settings.hosts, settings.host], token=token, limits=limits)
     return app

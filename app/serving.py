@@ -143,9 +143,10 @@ def start_demo(store: Any) -> str:
 
 
 def configure_logging(level: str, access_log: bool) -> None:
-    """Log to standard error, one line a record; uvicorn's own chatter only where debug is asked for."""
+    """Log to standard error, one line a record; the chatter of libraries only where debug is asked for."""
     logging.basicConfig(format="%(asctime)s %(levelname)s %(name)s %(message)s", level=level.upper(), force=True)
-    logging.getLogger("uvicorn").setLevel("DEBUG" if level == "debug" else "ERROR")
+    for chatty, else_level in (("uvicorn", "ERROR"), ("alembic", "WARNING")):
+        logging.getLogger(chatty).setLevel("DEBUG" if level == "debug" else else_level)
     logging.getLogger("folioscope.access").setLevel("INFO" if access_log else "WARNING")
 
 

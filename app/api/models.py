@@ -186,23 +186,26 @@ class EventList(BaseModel):
     """Consecutive events that fit the question."""
 
     events: list[Event]
-    next_after_seq: int | None = Field(description="after_seq of the question that goes on; null where nothing follows")
+    next_after_seq: int | None = Field(
+        description="after_seq of the question that goes on; null where nothing follows. A rare kind may take several."
+    )
 
 
 class Mapping(BaseModel):
     """A word of page->mapping, decoded."""
 
-    model_config = ConfigDict(extra="allow")
     word: str
     pointer: str
     tag: str
     bits: list[int] = Field(description="64 bits, the highest first")
+    file: str | None = Field(None, description="the file whose address_space the pointer is")
 
 
 class Flags(BaseModel):
     """page->flags, decoded."""
 
-    model_config = ConfigDict(extra="allow")
+    word: str
+    names: list[str] = Field(description="of the bits that are set")
 
 
 class PageSeen(BaseModel):

@@ -84,8 +84,7 @@ def list_events(
         page=page,
         limit=size,
     )
-    more = found[-1]["seq"] if len(found) == size else None
-    return json_answer({"events": found, "next_after_seq": more})
+    return json_answer({"events": found, "next_after_seq": found.next_after_seq})
 
 
 @router.get("/window", response_model=None, responses={200: {"model": Window}, **problems(404, 409, 422, 429)})
@@ -155,5 +154,4 @@ async def follow_run(
 
 
 def _next_events(request: Request, run_id: str, after: int) -> list[dict[str, Any]]:
-    found: list[dict[str, Any]] = windows.events(store_of(request), run_id, after_seq=after, limit=STREAM_BATCH)
-    return found
+    return windows.events(store_of(request), run_id, after_seq=after, limit=STREAM_BATCH)

@@ -85,7 +85,7 @@ def test_given_an_upload_when_its_media_type_is_strange_then_it_is_415(client: T
 
 def test_given_a_form_when_it_lacks_the_file_then_it_is_422(client: TestClient) -> None:
     for given in ({"files": {"other": ("x", b"1")}}, {"files": {"file": (None, "text")}}):
-        answer = client.post(f"{V1}/recordings", **given)  # type: ignore[arg-type]
+        answer = client.post(f"{V1}/recordings", **given)
         assert (answer.status_code, answer.json()["field"]) == (422, "file")
 
 

@@ -90,7 +90,7 @@ def test_given_keys_when_sent_at_the_same_time_then_each_starts_one_run(client: 
 
 @pytest.mark.parametrize("key", ["", " ", "a b", "x" * 201, "é"])
 def test_given_a_key_that_is_none_when_sent_then_it_is_422(client: TestClient, key: str) -> None:
-    answer = client.post(f"{V1}/runs", json={"preset": "demo"}, headers={"Idempotency-Key": key.encode()})
+    answer = client.post(f"{V1}/runs", json={"preset": "demo"}, headers={b"Idempotency-Key": key.encode()})
     assert answer.status_code == 422
 
 
