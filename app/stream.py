@@ -21,6 +21,7 @@ from typing import Any, NamedTuple, Protocol
 from app.limits import LIMITS, Limits
 from app.problems import Refusal, visible
 from app.sse import END, PING, EventStream, message
+from engine.errors import Damaged
 
 log = logging.getLogger("folioscope")
 
@@ -146,7 +147,8 @@ class Hub:
     ) -> AsyncGenerator[bytes]:
         """Yield every event after last_id in batches, each with the id of its last event, until the run ends.
 
-        read(seq) returns the next events after seq, in order; [] where the store has no more yet.
+        read(seq) returns the next events after seq, in order; [] where the store has no more yet. Where it meets
+        damage, the stream says so and ends: what lies behind a gap is no complete stream any more.
         """
         with self._watch(run_id) as watch:
             latest = watch.frame.events - 1
@@ -167,6 +169,8 @@ class Hub:
                         yield PING
             except Over as over:
                 yield over.words
+            except Damaged as damaged:
+                yield message(json.dumps({"after": after, "why": str(damaged)}), event="damaged") + END
 
     def stop(self) -> None:
         """End every stream with a last message; who does not take it within STOP_S is cut off."""

@@ -11,11 +11,12 @@ from pydantic_core import to_json
 from app.problems import Problem, Refusal
 from app.store import RunRow, ShareRow, Store
 from app.stream import Hub, Pass
+from app.strict import Whole
 
 RUN_ID = r"^[0-9a-f]{12}$"
 RunId = Annotated[str, Path(pattern=RUN_ID, description="12 hex digits", examples=["3f9c0a51b7e2"])]
 Token = Annotated[str, Path(pattern=r"^[A-Za-z0-9_-]{20,80}$", description="secret of a share link")]
-PageRow = Annotated[int, Path(ge=0, lt=2**32 - 1, description="row of the cast's pages")]
+PageRow = Annotated[Whole, Path(ge=0, lt=2**32 - 1, description="row of the cast's pages")]
 Size = Annotated[int, Query(alias="_size", ge=1, le=1_000, description="items in the answer at most")]
 
 

@@ -133,7 +133,8 @@ def read_history(
     responses={
         200: {
             "description": "frames: an unnamed message (HTML) and `advance`; with events=1: `events`. "
-            "`reset` for an id that is not known, `end` when the run has ended, `stop` when the server stops.",
+            "`reset` for an id that is not known, `end` when the run has ended, `stop` when the server stops, `gone` "
+            "when the run or the link is no more, `damaged` where stored events do not match their checksum.",
             "content": {"text/event-stream": {"schema": {"type": "string"}}},
         },
         **problems(404, 422, 429),
