@@ -51,13 +51,14 @@ class Database:
         @event.listens_for(engine, "connect")
         def prepare(connection: sqlite3.Connection, _: Any) -> None:
             connection.isolation_level = None  # sqlite3 itself would begin late, and without the lock
-            connection.execute("PRAGMA auto_vacuum=INCREMENTAL")  # heeded while the file is empty
-            connection.execute("PRAGMA journal_mode=WAL")
+            if reads:
+                connection.execute("PRAGMA query_only=ON")
+            elif connection.execute("PRAGMA page_count").fetchone()[0] == 0:  # both stay with the file
+                connection.execute("PRAGMA auto_vacuum=INCREMENTAL")
+                connection.execute("PRAGMA journal_mode=WAL")
             connection.execute("PRAGMA synchronous=FULL")
             connection.execute("PRAGMA foreign_keys=ON")
             connection.execute(f"PRAGMA journal_size_limit={WAL_LIMIT}")
-            if reads:
-                connection.execute("PRAGMA query_only=ON")
             if reads or not self._checkpoints:
                 connection.execute("PRAGMA wal_autocheckpoint=0")
 

@@ -113,9 +113,9 @@ class Runs:
 
     def counts(self) -> dict[str, int]:
         """Return how many runs there are in each state."""
-        query = select(Run.state, func.count()).where(Run.deleted.is_(False)).group_by(Run.state)
+        query = select(Run.state, func.count().label("runs")).where(Run.deleted.is_(False)).group_by(Run.state)
         with self.db.read() as connection:
-            found = dict(connection.execute(query).tuples().all())
+            found = {row.state: row.runs for row in connection.execute(query)}
         return {state: found.get(state, 0) for state in STATES}
 
     def cancel(self, run_id: str) -> RunRow:

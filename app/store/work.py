@@ -18,9 +18,9 @@ from app.store.database import Database
 from app.store.rows import RunRow, run_rows
 from app.store.tables import Cast, Chunk, Fenced, Keyframe, Run, StoredNode
 
-LEASE_S = 8.0
+LEASE_S = 7.0
 BEAT_S = 2.0
-"""Pause between two renewals: four may fail before the lease is lost."""
+"""Pause between two renewals: three may fail before the lease is lost."""
 LOSSES_MAX = 3
 """Workers that a run may cost before it is given up."""
 
