@@ -20,6 +20,8 @@ class Profile:
     """end_page_writeback() holds a reference (073861ed77b6)."""
     writeback_loops: bool = False
     """wait_on_page_writeback() waits until it sees the bit clear (c2407cf7d22d)."""
+    writeback_xor: bool = False
+    """__folio_end_writeback() clears the bit and reads PG_waiters in one instruction."""
 
 
 KERNELS: dict[str, Profile] = {
@@ -38,10 +40,11 @@ KERNELS: dict[str, Profile] = {
         writeback_loops=True,
     ),
     "6.7+": Profile(
-        "6.7 on: no bookmark, one XOR to unlock",
+        "6.7 on: no bookmark, one XOR to unlock or to end writeback",
         publish=True,
         handoff_after=5,
         writeback_pins=True,
         writeback_loops=True,
+        writeback_xor=True,
     ),
 }

@@ -77,6 +77,7 @@ def rules_of(scenario: Scenario, n_tasks: int, kernel: str) -> Rules:
         bookmark=profile.bookmark,
         writeback_loops=profile.writeback_loops,
         writeback_pins=profile.writeback_pins,
+        writeback_xor=profile.writeback_xor,
         atomic_ns=ns["atomic_ns"],
         entry_ns=ns["entry_walked_ns"],
         wake_ns=ns["wake_call_ns"],

@@ -83,6 +83,7 @@ class Tasks(NamedTuple):
     page: U32  # page it works on
     bit: U8  # page bit it locks, waits for or wakes for
     state: U8  # READY ..
+    drowsy: U8  # before 5.9: 1 from set_current_state() on, while it still runs; whoever wakes it now keeps it awake
     unfairness: I64  # attempts at the lock before it asks for hand-off
     cpu: U16  # CPU it runs on
     random: U64  # state of its random stream
@@ -195,6 +196,7 @@ class Rules(NamedTuple):
     bookmark: bool  # 4.14 to 6.6: a walk pauses after 65 entries
     writeback_loops: bool  # 5.11 on: wait_on_page_writeback waits until it sees the bit clear
     writeback_pins: bool  # 5.10 on: end_page_writeback holds a reference
+    writeback_xor: bool  # 6.7 on: end of writeback clears its bit and reads PG_waiters in one step
     atomic_ns: int
     entry_ns: int
     wake_ns: int

@@ -4,8 +4,8 @@
     mapping: page_wait | 1            somebody waits; page_wait.base keeps the address_space
                                       page_wait.wq[bit]: a list a wait bit, all under page_wait.lock
 
-Whoever unlinks the last waiter restores the mapping, under page_wait.lock. The structure comes from a pool and goes
-back to it at once: grace periods are the explorer's subject.
+Whoever empties the last list restores the mapping, under page_wait.lock. A walker's bookmark counts: it must find its
+way back. The structure comes from a pool and goes back to it at once: grace periods are the explorer's subject.
 """
 
 from __future__ import annotations
@@ -66,12 +66,21 @@ def wait_linked(w: World, page: int, by: int) -> None:
 
 
 @inlined
+def _empty(w: World, row: int) -> bool:
+    """Nobody waits on any bit, and no walker left a bookmark here."""
+    if w.waits.length[row] != 0:
+        return False
+    heads, first = w.lists.head, row * WAIT_BITS
+    return heads[first] == NONE and heads[first + 1] == NONE and heads[first + 2] == NONE
+
+
+@inlined
 def wait_detach(w: World, task: int, page: int) -> None:
-    """C2: nobody waits on any bit: put the kept mapping back, if the word is still ours."""
+    """C2: all lists are empty: put the kept mapping back, if the word is still ours."""
     word = w.pages.mapping[page]
     if tagged(word):
         row = page_wait_row(word)
-        if w.waits.length[row] == 0:
+        if _empty(w, row):
             w.pages.mapping[page] = w.waits.base[row]
             w.waits.page[row] = NONE
             w.waits.free_next[row] = w.clock[FREE_WAIT]

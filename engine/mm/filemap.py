@@ -148,7 +148,8 @@ def _append(w: World, task: int, page: int, list: int) -> None:
 
 @jit
 def wait_enqueue(w: World, task: int) -> int:
-    """Take the queue lock. Before 5.9: append at the tail and set PG_waiters, let the lock go. Next: wait_check.
+    """Take the queue lock. Before 5.9: append at the tail and set PG_waiters unless it is linked still; from here on a
+    wake counts, though the task runs yet (set_current_state); let the lock go. Next: wait_check.
     From 5.9 on: set PG_waiters. Next: wait_publish, with the lock held. The place is gone again: wait_prepare.
     """
     page = w.tasks.page[task]
@@ -167,7 +168,9 @@ def wait_enqueue(w: World, task: int) -> int:
         w.tasks.walk_list[task] = list
         w.tasks.step[task] = WAIT_PUBLISH
     else:
-        _append(w, task, page, list)
+        if w.entries.list[task] == NONE:
+            _append(w, task, page, list)
+        w.tasks.drowsy[task] = 1
         unlock_list(w, list)
         w.tasks.step[task] = WAIT_CHECK
     return w.rules.queue_lock_ns
@@ -193,9 +196,9 @@ def wait_publish(w: World, task: int) -> int:
 
 @jit
 def wait_check(w: World, task: int) -> int:
-    """Before 5.9: sleep if the bit is still set. Next: wait_retry, when woken or at once."""
+    """Before 5.9: sleep if the bit is still set, unless a wake came first. Next: wait_retry, when woken or at once."""
     w.tasks.step[task] = WAIT_RETRY
-    if w.pages.flags[w.tasks.page[task]] & (1 << w.tasks.bit[task]):
+    if w.tasks.drowsy[task] and w.pages.flags[w.tasks.page[task]] & (1 << w.tasks.bit[task]):
         w.tasks.state[task] = ASLEEP
         return BLOCKED
     return 0
@@ -203,14 +206,14 @@ def wait_check(w: World, task: int) -> int:
 
 @jit
 def wait_retry(w: World, task: int) -> int:
-    """Before 5.9: try the bit again. Next: wait_finish; wait_check if still linked, else wait_prepare (at the tail)."""
+    """Before 5.9: try the bit again. Next: wait_finish; wait_enqueue if still linked, else wait_prepare (the tail)."""
     page = w.tasks.page[task]
     if _through(w, task, page):
         w.tasks.step[task] = WAIT_FINISH
     elif w.entries.list[task] == NONE:
         w.tasks.step[task] = WAIT_PREPARE
     else:
-        w.tasks.step[task] = WAIT_CHECK
+        w.tasks.step[task] = WAIT_ENQUEUE
     return w.rules.atomic_ns
 
 
@@ -234,6 +237,7 @@ def wait_finish(w: World, task: int) -> int:
 
     kernel/sched/wait.c: finish_wait().
     """
+    w.tasks.drowsy[task] = 0
     list = w.entries.list[task]
     if list != NONE:
         if not lock_list(w, list, task):
@@ -246,6 +250,8 @@ def wait_finish(w: World, task: int) -> int:
         record(w, WAITER_LEFT, task, page, shown, queue_length(w, page) | (bit << 32) | (flags << 40))
         wait_detach(w, task, page)
         unlock_list(w, list)
+    else:
+        give_up_lock(w, task)
     w.tasks.state[task] = READY
     back(w, task)
     return 0

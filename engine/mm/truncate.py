@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from engine.events import PG_WRITEBACK, Kind
+from engine.events import PG_DIRTY, PG_WRITEBACK, Kind
 from engine.jit import jit
 from engine.mm.cache import remove_page
 from engine.mm.filemap import begin_wait
@@ -12,6 +12,7 @@ from engine.trace import record
 from engine.verbs import read_mapping
 
 PAGE_TRUNCATED, LOOKUP_RETRIED = int(Kind.page_truncated), int(Kind.lookup_retried)
+PAGE_CLEANED = int(Kind.page_cleaned)
 
 
 @jit
@@ -25,17 +26,12 @@ def truncate_page(w: World, task: int) -> int:
 
 @jit
 def truncate_check(w: World, task: int) -> int:
-    """With the page locked: is it still ours, and is it being written? Next: truncate_remove, after the writeback.
+    """With the page locked: is it being written? Next: truncate_remove, after the writeback.
 
     mm/truncate.c: truncate_inode_pages_range(), second pass: it waits for writeback while holding the page lock.
     """
     page = w.tasks.page[task]
-    wanted, found = w.files.address[w.pages.home[page]], read_mapping(w, page)
-    if found != wanted:
-        record(w, LOOKUP_RETRIED, task, page, found, wanted)
-        w.tasks.then[task] = w.tasks.outer[task]
-        w.tasks.step[task] = UNLOCK_PAGE
-    elif w.pages.flags[page] & (1 << PG_WRITEBACK):
+    if w.pages.flags[page] & (1 << PG_WRITEBACK):
         w.tasks.then[task] = TRUNCATE_CHECK if w.rules.writeback_loops else TRUNCATE_REMOVE
         begin_wait(w, task, PG_WRITEBACK, 0)
     else:
@@ -45,12 +41,21 @@ def truncate_check(w: World, task: int) -> int:
 
 @jit
 def truncate_remove(w: World, task: int) -> int:
-    """mapping becomes NULL at this one point: under the page lock and the tree lock. Next: unlock_page, then back.
+    """If the page is still ours: no longer dirty, and out of its file. Next: unlock_page, then back.
 
-    mm/truncate.c: truncate_inode_page().
+    mm/truncate.c: truncate_inode_page(), truncate_cleanup_page(). mapping becomes NULL at this one point: under the
+    page lock and the tree lock.
     """
     page = w.tasks.page[task]
-    remove_page(w, task, page, PAGE_TRUNCATED)
+    wanted, found = w.files.address[w.pages.home[page]], read_mapping(w, page)
+    flags = w.pages.flags[page]
+    if found != wanted:
+        record(w, LOOKUP_RETRIED, task, page, found, wanted)
+    else:
+        if flags & (1 << PG_DIRTY):
+            w.pages.flags[page] = flags & ~(1 << PG_DIRTY)
+            record(w, PAGE_CLEANED, task, page, flags & ~(1 << PG_DIRTY), 0)
+        remove_page(w, task, page, PAGE_TRUNCATED)
     w.tasks.then[task] = w.tasks.outer[task]
     w.tasks.step[task] = UNLOCK_PAGE
     return w.rules.atomic_ns

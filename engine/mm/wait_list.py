@@ -60,7 +60,8 @@ def lock_list(w: World, list: int, task: int) -> bool:
     row = w.lists.lock_row[list]
     if w.tasks.spins_on[task] != row:
         give_up_lock(w, task)
-    if w.lists.lock[row] != NONE:
+    owner = w.lists.lock[row]
+    if owner not in (NONE, task):
         w.tasks.spins_on[task] = row
         return False
     w.lists.lock[row] = task
@@ -74,22 +75,21 @@ def give_up_lock(w: World, task: int) -> None:
     row = w.tasks.spins_on[task]
     if row != NONE:
         w.tasks.spins_on[task] = NONE
-        if w.lists.lock[row] == NONE:
-            _next_spinner(w, row)
+        if w.lists.lock[row] == task:
+            _pass_lock(w, row)
 
 
 @inlined
 def unlock_list(w: World, list: int) -> None:
-    """Let the list's lock go; the first spinner in line tries again (queued spinlocks are fair)."""
-    row = w.lists.lock_row[list]
-    w.lists.lock[row] = NONE
-    _next_spinner(w, row)
+    """Let the list's lock go."""
+    _pass_lock(w, w.lists.lock_row[list])
 
 
 @inlined
-def _next_spinner(w: World, row: int) -> None:
-    """Let the first in the line of a lock try again."""
+def _pass_lock(w: World, row: int) -> None:
+    """The lock is the first spinner's from now on, who finds out in a moment; nobody overtakes (qspinlock is fair)."""
     first = w.lists.spin_head[row]
+    w.lists.lock[row] = first
     if first != NONE:
         after = w.tasks.spin_next[first]
         w.lists.spin_head[row] = after
@@ -110,8 +110,10 @@ def make_ready(w: World, task: int, delay: int) -> None:
 
 @inlined
 def try_to_wake_up(w: World, task: int) -> bool:
-    """Wake the task if it sleeps; False: it was awake. kernel/sched/core.c: try_to_wake_up()."""
-    if w.tasks.state[task] != ASLEEP:
+    """Wake the task if it sleeps or is about to; False: it was awake. kernel/sched/core.c: try_to_wake_up()."""
+    if w.tasks.state[task] == ASLEEP:
+        make_ready(w, task, w.rules.latency_ns)
+    elif not w.tasks.drowsy[task]:
         return False
-    make_ready(w, task, w.rules.latency_ns)
+    w.tasks.drowsy[task] = 0
     return True

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from engine.events import PG_DIRTY, PG_WAITERS, PG_WRITEBACK, Kind
-from engine.jit import jit
+from engine.jit import inlined, jit
 from engine.mm.cache import drop_reference, take_reference
 from engine.mm.filemap import begin_wait
 from engine.mm.program import back
@@ -64,7 +64,8 @@ def set_page_writeback(w: World, task: int) -> int:
 def end_page_writeback(w: World, task: int) -> int:
     """Clear PG_writeback, from 5.10 on with a reference held. Next: end_page_writeback_wake; back if it was clear.
 
-    mm/filemap.c: end_page_writeback(). Before 6.7 clearing the bit and reading PG_waiters are two steps.
+    mm/filemap.c: end_page_writeback(). Before 6.7 clearing the bit and reading PG_waiters are two steps; from then on
+    one XOR does both (mm/page-writeback.c: __folio_end_writeback()). Next then: wake_begin or end_page_writeback_put.
     """
     page = w.tasks.page[task]
     flags = w.pages.flags[page]
@@ -76,20 +77,29 @@ def end_page_writeback(w: World, task: int) -> int:
     flags &= ~(1 << PG_WRITEBACK)
     w.pages.flags[page] = flags
     record(w, WRITEBACK_ENDED, task, page, flags, queue_length(w, page))
-    w.tasks.step[task] = WRITEBACK_WAKE
+    if w.rules.writeback_xor:
+        _read_waiters(w, task, flags)
+    else:
+        w.tasks.step[task] = WRITEBACK_WAKE
     return w.rules.atomic_ns
+
+
+@inlined
+def _read_waiters(w: World, task: int, flags: int) -> None:
+    """PG_waiters decides. Next: wake_begin, then end_page_writeback_put; or that at once."""
+    w.tasks.outer[task] = w.tasks.then[task]
+    w.tasks.then[task] = WRITEBACK_PUT
+    if flags & (1 << PG_WAITERS):
+        w.tasks.bit[task] = PG_WRITEBACK
+        w.tasks.step[task] = WAKE_BEGIN
+    else:
+        w.tasks.step[task] = WRITEBACK_PUT
 
 
 @jit
 def end_page_writeback_wake(w: World, task: int) -> int:
     """Read PG_waiters and wake whoever waits for PG_writeback. Next: wake_begin, then end_page_writeback_put."""
-    w.tasks.outer[task] = w.tasks.then[task]
-    w.tasks.then[task] = WRITEBACK_PUT
-    if w.pages.flags[w.tasks.page[task]] & (1 << PG_WAITERS):
-        w.tasks.bit[task] = PG_WRITEBACK
-        w.tasks.step[task] = WAKE_BEGIN
-    else:
-        w.tasks.step[task] = WRITEBACK_PUT
+    _read_waiters(w, task, w.pages.flags[w.tasks.page[task]])
     return 0
 
 
