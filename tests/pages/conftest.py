@@ -79,9 +79,16 @@ def watched(page: Page) -> list[str]:
 
 
 @pytest.fixture
-def page(page: Page) -> Iterator[Page]:
-    wrong = watched(page)
-    yield page
+def console(page: Page) -> list[str]:
+    """What went wrong in the page so far. A test that provokes a refusal takes its line out."""
+    return watched(page)
+
+
+@pytest.fixture(autouse=True)
+def _clean_console(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Whatever a test does with its page, nothing may go wrong there."""
+    wrong: list[str] = request.getfixturevalue("console") if "page" in request.fixturenames else []
+    yield
     assert wrong == []
 
 

@@ -10,7 +10,7 @@ import httpx2
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Locator, Page
 
-WAIT_MS = 20_000
+WAIT_MS = 45_000
 
 
 @dataclass(frozen=True)

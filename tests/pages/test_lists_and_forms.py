@@ -12,6 +12,7 @@ from tests.pages.looking import WAIT_MS, Site
 from tests.pages.workloads import storm
 
 HTML = {"Accept": "text/html"}
+REFUSED = "Failed to load resource: the server responded with a status of "
 
 
 def test_rows_of_live_runs_move_and_end_while_ticks_stay(site: Site, page: Page) -> None:
@@ -62,7 +63,9 @@ def test_a_preset_is_started_from_its_card_and_a_double_click_starts_one_run(sit
     site.client.post(f"/api/v1/runs/{page.url[-12:]}/cancel")
 
 
-def test_what_is_wrong_with_a_scenario_is_said_above_the_box_that_still_holds_it(site: Site, page: Page) -> None:
+def test_what_is_wrong_with_a_scenario_is_said_above_the_box_that_still_holds_it(
+    site: Site, page: Page, console: list[str]
+) -> None:
     page.goto(f"{site.address}/new")
     box = page.locator("#scenario")
     box.fill('{"name": "x", "workload": {"kind": "tasks", "pages": 99999999999, "groups": []}}')
@@ -72,6 +75,7 @@ def test_what_is_wrong_with_a_scenario_is_said_above_the_box_that_still_holds_it
     expect(page.get_by_role("alert")).to_contain_text("pages")
     expect(page.get_by_role("alert")).to_contain_text("4194304")
     expect(box).to_have_value(re.compile("99999999999"))
+    assert console.pop().startswith(REFUSED + "422")
 
 
 def test_a_form_of_another_site_starts_nothing(site: Site) -> None:
@@ -99,7 +103,9 @@ def test_a_recording_is_uploaded_reported_and_played_under_two_designs(
     assert site.run(a)["recording"] == site.run(b)["recording"] != "demo"
 
 
-def test_given_a_file_that_is_no_recording_then_the_page_says_why(site: Site, page: Page, tmp_path: Path) -> None:
+def test_given_a_file_that_is_no_recording_then_the_page_says_why(
+    site: Site, page: Page, tmp_path: Path, console: list[str]
+) -> None:
     bad = tmp_path / "picture.gz"
     bad.write_bytes(gzip.compress(bytes(range(256)) * 64))
     page.goto(f"{site.address}/recordings")
@@ -108,6 +114,7 @@ def test_given_a_file_that_is_no_recording_then_the_page_says_why(site: Site, pa
         page.get_by_role("button", name="Import", exact=True).click()
     assert 400 <= answer.value.status < 500
     expect(page.locator("#upload-status")).to_contain_text("Not imported")
+    assert console.pop().startswith(f"{REFUSED}{answer.value.status}")
 
 
 def test_what_is_not_there_gets_a_page_in_a_browser_and_a_problem_in_a_program(site: Site) -> None:
