@@ -12,11 +12,11 @@ import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
-from sqlalchemy import text, update
+from sqlalchemy import select, text, update
 
 from app.settings import Settings, load_settings
 from app.store import Fenced, Store, open_store
-from app.store.tables import TERMINAL, Run
+from app.store.tables import TERMINAL, Recording, Run
 from app.store.work import NewChunk, NewNode, Progress
 from engine.errors import AskedWrongly, Damaged
 from engine.recordings.demo import demo
@@ -416,9 +416,9 @@ def test_a_recording_comes_back_as_it_was(store: Store) -> None:
         store.load_recording("0" * 12)
     assert refused.value.status == 404
     with store.db.write() as connection:
-        connection.execute(
-            text("UPDATE recordings SET data = CAST(substr(data, 1, length(data) - 1) || x'00' AS BLOB)")
-        )
+        data = bytearray(connection.scalar(select(Recording.data)) or b"")
+        data[len(data) // 2] ^= 1
+        connection.execute(update(Recording).values(data=bytes(data)))
     with pytest.raises(Damaged):
         store.load_recording(row.id)
 
