@@ -17,7 +17,7 @@ from engine.scenario import Scenario
 from engine.snapshots import compare_snapshots
 
 DATA = Path(__file__).parent / "recordings" / "data"
-FOLDER = Path(os.environ.get("FOLIOSCOPE_TRACES") or Path(__file__).parents[2].parent / "shared" / "traces")
+FOLDER = Path(os.environ.get("TRACES") or Path(__file__).parents[2].parent / "shared" / "traces")
 """The full recordings, where they are at hand; the samples in DATA are cut from them and always are."""
 
 
@@ -64,7 +64,7 @@ def test_given_a_recording_then_every_wake_is_foretold_exactly(trace: Path, trut
 
 
 full_set = pytest.mark.skipif(
-    not FOLDER.is_dir(), reason="the full recordings are not here (FOLIOSCOPE_TRACES names their folder)"
+    not FOLDER.is_dir(), reason="the full recordings are not here (TRACES names their folder)"
 )
 
 

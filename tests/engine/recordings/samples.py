@@ -15,11 +15,11 @@ from engine.recordings.moves import Op, Recording
 DATA = Path(__file__).parent / "data"
 ROOT = Path(__file__).parents[3]
 DEMO = ROOT / "engine" / "recordings" / "demo.trace.txt.gz"
-FULL_SET = Path(os.environ.get("FOLIOSCOPE_TRACES") or ROOT.parent / "shared" / "traces")
+FULL_SET = Path(os.environ.get("TRACES") or ROOT.parent / "shared" / "traces")
 
 needs_full_set = pytest.mark.skipif(
     not (FULL_SET / "hot-6.1.trace.txt.gz").is_file(),
-    reason="no full set of recordings: it belongs in ../shared/traces, or in the folder FOLIOSCOPE_TRACES names",
+    reason="no full set of recordings: it belongs in ../shared/traces, or in the folder TRACES names",
 )
 
 WITH_TRUTH = [*sorted(DATA.glob("*.truth.csv.gz")), DEMO.with_name("demo.truth.csv.gz")]
