@@ -1,4 +1,4 @@
-"""The command `folioscope`: serve, run, import, replay, list, version, warm.
+"""The command `folioscope`: serve, run, import, replay, list, verify, version, warm.
 
 Every subcommand takes --json. Exit code 0: done; 1: it could not be done; 2: asked wrongly. An error is one line on
 standard error. Importing this module loads neither the engine nor the web server: each command loads what it needs.
@@ -143,6 +143,27 @@ def list_runs(
 
 
 @app.command()
+def verify(
+    run: Annotated[str, typer.Argument(help="A run's id, or all.")],
+    as_json: Json = False,
+) -> None:
+    """Read all that is stored of a run, and hold it against its checksums and its seal."""
+    from app.playing import verified
+
+    verdicts = verified(run)
+    for verdict in verdicts:
+        if not as_json:
+            words = "sound" if verdict["sound"] else f"DAMAGED in {len(verdict['damaged'])} places"
+            say(f"run {verdict['id']}: {verdict['events']:,} events in {verdict['chunks']:,} chunks, {words}")
+            for line in verdict["damaged"][:20]:
+                say(f"  {line}")
+    if as_json:
+        tell({"runs": verdicts})
+    if not all(verdict["sound"] for verdict in verdicts):
+        raise typer.Exit(1)
+
+
+@app.command()
 def version(as_json: Json = False) -> None:
     """Print the versions."""
     import platform
@@ -177,6 +198,8 @@ def main() -> None:
     """Run the command; every error is one line, in JSON where --json was asked for."""
     try:
         code = app(standalone_mode=False)
+    except typer.Exit as left:
+        sys.exit(left.exit_code)
     except AskedWrongly as error:
         fail(2, error.code, str(error), error.field)
     except FolioscopeError as error:

@@ -85,8 +85,9 @@ class Guard:
             ord(char) < 32 or ord(char) == 127 or char == "\ufffd" for char in path
         ):
             return Refusal(404, "not_found", "there is nothing at this address")
-        if (host := headers.getlist("host")) and (len(host) > 1 or not self.known_host(host[0])):
-            detail = f"this server is not {shown(host[0])}: name the hosts it is reached by in FOLIOSCOPE_HOSTS"
+        host = headers.getlist("host")
+        if len(host) != 1 or not self.known_host(host[0]):
+            detail = f"this server is not {shown(', '.join(host))}: name the hosts it is reached by in FOLIOSCOPE_HOSTS"
             return Refusal(421, "wrong_host", detail, field="Host")
         if SHARED.match(path) and self.guesses.left(_address(scope)) < 1:
             detail = f"too many links that open nothing: at most {limits.guesses_per_minute} a minute"

@@ -7,6 +7,7 @@ import json
 import signal
 import threading
 from collections.abc import Callable
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -69,6 +70,20 @@ def import_file(path: Path, name: str) -> tuple[RecordingRow, dict[str, Any]]:
     recording = read_file(path, path.name)
     with contextlib.closing(open_store(load_settings())) as store:
         return store.add_recording(recording, name), recording.report.model_dump()
+
+
+def verified(run_id: str) -> list[dict[str, Any]]:
+    """Return what reading all of a run, or of "all" runs, has found. Raises AskedWrongly for a run that is none."""
+    with contextlib.closing(open_store(load_settings())) as store:
+        ids, token = [run_id], None
+        if run_id == "all":
+            ids = []
+            while True:
+                rows, token = store.runs(500, token)
+                ids += [row.id for row in rows]
+                if token is None:
+                    break
+        return [{"id": each, "sound": (found := store.verify(each)).sound, **asdict(found)} for each in ids]
 
 
 def stored_runs(size: int, state: str | None) -> list[dict[str, Any]]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import logging
 import signal
 import socket
 import sqlite3
@@ -54,6 +55,8 @@ def folio(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Captur
     """Call the command in this process, on a data folder of its own."""
     monkeypatch.setenv("FOLIOSCOPE_DATA", str(tmp_path / "data"))
     handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    root = logging.getLogger()
+    logs = (list(root.handlers), root.level)
 
     def call(*words: object) -> Said:
         monkeypatch.setattr(sys, "argv", ["folioscope", *map(str, words)])
@@ -65,6 +68,7 @@ def folio(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Captur
     yield call
     for number, handler in handlers.items():
         signal.signal(number, handler)
+    root.handlers[:], root.level = logs
 
 
 @pytest.fixture
@@ -82,7 +86,7 @@ def test_given_the_command_when_imported_then_neither_engine_nor_server_is_loade
 
 def test_given_any_subcommand_when_its_options_are_read_then_json_is_one_of_them() -> None:
     commands = get_command(cli.app).commands  # type: ignore[attr-defined]
-    assert set(commands) == {"serve", "run", "import", "replay", "list", "version", "warm"}
+    assert set(commands) == {"serve", "run", "import", "replay", "list", "verify", "version", "warm"}
     for name, command in commands.items():
         assert "--json" in [option for parameter in command.params for option in parameter.opts], name
 
@@ -246,6 +250,22 @@ def test_given_a_recording_when_imported_then_its_report_is_told_and_it_can_be_p
     (tmp_path / "demo.json").write_text(json.dumps({"name": "it", "workload": {**workload, "recording": "demo"}}))
     seals = {folio("run", tmp_path / name, "--json").json["seal"] for name in ("it.json", "demo.json")}
     assert len(seals) == 1
+
+
+def test_given_stored_runs_when_verified_then_damage_is_told_by_exit_code_and_place(
+    folio: Folio, tmp_path: Path, scenario: Path
+) -> None:
+    ids = [folio("run", scenario, "--json").json["id"] for _ in range(2)]
+    sound = folio("verify", "all", "--json")
+    assert (sound.code, [run["sound"] for run in sound.json["runs"]]) == (0, [True, True])
+    with sqlite3.connect(tmp_path / "data" / "folioscope.db") as connection:
+        connection.execute("UPDATE chunks SET data = substr(data, 2) WHERE run_id = ?", ids[:1])
+    connection.close()
+    damaged = folio("verify", ids[0])
+    assert damaged.code == 1
+    assert f"chunk 0 of run {ids[0]}" in damaged.out
+    assert folio("verify", ids[1]).code == 0
+    assert folio("verify", "0" * 12).code == 2
 
 
 def test_given_the_demo_and_its_truth_when_replayed_then_every_wake_is_foretold(folio: Folio) -> None:
