@@ -5,6 +5,7 @@ A line for every tenth of the functions that numba finishes, then how long all t
 
 from __future__ import annotations
 
+import sys
 import time
 from typing import Any
 
@@ -59,4 +60,7 @@ def warm() -> None:
 
 
 if __name__ == "__main__":
-    warm()
+    try:
+        warm()
+    except KeyboardInterrupt:  # Ctrl-C reaches the server and this child of it alike
+        sys.exit(130)
