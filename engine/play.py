@@ -98,6 +98,10 @@ def cut_batch(w: World) -> Batch:
     return batch
 
 
+QUIET_MAX = 32
+"""Batches in a row without an event (timed.TURNS_MAX turns each) after which a run is given up: half a minute."""
+
+
 class TimedRun:
     """A made-up workload under the timed scheduler."""
 
@@ -183,9 +187,17 @@ class TimedRun:
     def batches(self) -> Iterator[Batch]:
         """Play to the scenario's limits."""
         limits, w, most = self._scenario.limits, self.world, self._scenario.events_max
+        quiet = 0
         while self._played < most:
             why = run_batch(w, BATCH, limits.time_ns)
             batch = cut_batch(w)
+            quiet = 0 if len(batch) else quiet + 1
+            if quiet > QUIET_MAX:
+                raise BadScenario(
+                    "nothing that is recorded happens: no task locks, waits, or changes a page",
+                    code="nothing_happens",
+                    field="scenario.workload.groups",
+                )
             if self._played + len(batch) > most:
                 batch = batch.cut(0, most - self._played)
             self._played += len(batch)

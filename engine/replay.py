@@ -23,10 +23,11 @@ from engine.designs import DESIGNS
 from engine.errors import BadScenario
 from engine.events import BATCH, STOPS, Batch
 from engine.play import cut_batch, rules_of
+from engine.recordings.kernels import UNKNOWN_BIT
 from engine.recordings.moves import Op, Recording
-from engine.replay_steps import DONE, RUNNING, Moves, Outcome, replay_batch
-from engine.scenario import Scenario
-from engine.state import CAPACITY, NONE, VISITS
+from engine.replay_steps import DONE, PASSES, RUNNING, UNNAMED, Moves, Outcome, replay_batch
+from engine.scenario import TIME_MAX_NS, Scenario
+from engine.state import NONE, VISITS
 
 
 class Plan(NamedTuple):
@@ -40,41 +41,48 @@ class Plan(NamedTuple):
     passes: int
 
 
+LEVELS_MAX = 8
+"""Wakes of one thread that may be under way at once. A kernel nests three or four; a damaged recording may say more."""
+
+
 def plan_walks(recording: Recording) -> Plan:
-    """Join the further passes of each walk to its first: same CPU, thread, page and bit, innermost first."""
+    """Join the further passes of each walk to its first: same CPU, thread, page and bit, innermost first.
+
+    A walk is under way from its first pass to its last: those of one thread that overlap need rows of their own. What
+    is deeper than LEVELS_MAX is taken for walks of one pass each, which never overlap.
+    """
     moves = recording.moves
     depth, number, more = (np.zeros(len(moves), np.int64) for _ in range(3))
     op = moves["op"]
-    open_walks: dict[tuple[int, int, int, int], list[list[int]]] = {}
-    busy: dict[int, list[int]] = {}
+    open_walks: dict[tuple[int, int, int, int], list[int]] = {}
     chains: list[list[int]] = []
     lives: list[int] = []
     for i in np.flatnonzero((op == Op.walk) | (op == Op.walk_on)).tolist():
         move = moves[i]
         key = (int(move["cpu"]), int(move["task"]), int(move["page"]), int(move["bit"]))
-        chain = open_walks[key][-1] if move["op"] == Op.walk_on and open_walks.get(key) else None
+        chain = open_walks.get(key) if move["op"] == Op.walk_on else None
         if chain is None:  # a first pass, or one whose first pass was lost
-            chain = []
+            chain = open_walks[key] = []
             chains.append(chain)
             lives.append(int(move["task"]))
-            open_walks.setdefault(key, []).append(chain)
         chain.append(i)
-    for chain in chains:
-        last = len(chain) - 1
-        for place, i in enumerate(chain):
-            more[i] = last - place
+    busy: dict[int, list[int]] = {}  # thread -> where the latest walk at each depth ends
+    wakes: list[list[int]] = []
+    for chain, task in zip(chains, lives, strict=True):
+        ends = busy.setdefault(task, [])
+        level = next((at for at, end in enumerate(ends) if end < chain[0]), len(ends))
+        depth[chain] = level + 1
+        if level == LEVELS_MAX:
+            wakes += [[i] for i in chain]
+        else:
+            ends[level : level + 1] = [chain[-1]]
+            wakes.append(chain)
+    wakes.sort()
     number[:] = -1
-    for n, chain in enumerate(chains):
-        number[chain] = n
-    # A chain is under way from its first pass to its last: those of one thread that overlap need rows of their own.
-    ends = {chain[0]: chain[-1] for chain in chains}
-    levels = 1
-    for chain, task in sorted(zip(chains, lives, strict=True), key=lambda pair: pair[0][0]):
-        running = [end for end in busy.get(task, []) if end > chain[0]]
-        busy[task] = [*running, ends[chain[0]]]
-        depth[chain] = len(running) + 1
-        levels = max(levels, len(running) + 1)
-    return Plan(depth, number, more, levels, len(chains), int(((op == Op.walk) | (op == Op.walk_on)).sum()))
+    for n, wake in enumerate(wakes):
+        number[wake] = n
+        more[wake] = range(len(wake) - 1, -1, -1)
+    return Plan(depth, number, more, max(1, int(depth.max(initial=0))), len(wakes), sum(map(len, wakes)))
 
 
 class ReplayRun:
@@ -115,10 +123,11 @@ class ReplayRun:
         )
         plan = self._plan
         columns = {name: np.ascontiguousarray(self._moves[name]).astype(np.int64) for name in Moves._fields[:11]}
+        columns["bit"][columns["bit"] == UNKNOWN_BIT] = UNNAMED
         self._columns = Moves(**columns, depth=plan.depth, number=plan.number, more=plan.more)
         self.outcome = Outcome(
             wakes=np.full((plan.wakes, 6), -1, np.int64),
-            passes=np.zeros((2 * CAPACITY + n_rows, 3), np.int64),
+            passes=np.zeros((PASSES + n_rows, 3), np.int64),
             counts=np.zeros(8, np.int64),
             truncation=np.zeros((self._n, 3), np.int64),
             seen=np.zeros(n_pages, np.uint8),
@@ -131,6 +140,8 @@ class ReplayRun:
     def batches(self) -> Iterator[Batch]:
         """Play all moves, or to the scenario's limits."""
         until, most, w = self._scenario.limits.time_ns, self._scenario.events_max, self.world
+        if until == TIME_MAX_NS:  # the timed scheduler's bound, none of a recording's
+            until = np.iinfo(np.int64).max
         strip = 3 if w.rules.design == DESIGNS["page_wait"].number else 0
         while self._events < most:
             self._at = int(replay_batch(w, self._columns, self.outcome, self._at, self._n, strip, until))

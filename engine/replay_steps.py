@@ -8,6 +8,7 @@ from engine.events import (
     PG_DIRTY,
     PG_ERROR,
     PG_LOCKED,
+    PG_PRIVATE_2,
     PG_UPTODATE,
     PG_WAITERS,
     PG_WRITEBACK,
@@ -44,8 +45,13 @@ PAGE_SEEN, PAGE_INSERTED, PAGE_FREED = int(Kind.page_seen), int(Kind.page_insert
 PAGE_REMOVED, PAGE_TRUNCATED = int(Kind.page_removed), int(Kind.page_truncated)
 TRUNCATE_BEGAN, MARK_KIND, EVENTS_LOST = int(Kind.truncate_began), int(Kind.mark), int(Kind.events_lost)
 
-SHOWN = 1 << PG_LOCKED | 1 << PG_ERROR | 1 << PG_UPTODATE | 1 << PG_DIRTY | 1 << PG_WRITEBACK
+UNNAMED = 31
+"""Stands for every page bit that some kernel waits for and that has no name here."""
+DATA = 1 << PG_UPTODATE | 1 << PG_ERROR
+SHOWN = DATA | 1 << PG_LOCKED | 1 << PG_DIRTY | 1 << PG_WRITEBACK | 1 << PG_PRIVATE_2 | 1 << UNNAMED
 """Bits of page->flags that are taken from the lines. PG_waiters is the model's own."""
+PASSES = 2 * CAPACITY
+"""Passes noted in Outcome.passes before replay_batch comes back; one move may add as many as there are rows."""
 UNKNOWN = -1
 PAGE_SHIFT = 12
 
@@ -93,6 +99,15 @@ def _record_for(w: World, kind: int, task: int, page: int, a: int, b: int) -> No
     w.trace.task[at] = task
 
 
+@inlined
+def _write_mapping(w: World, task: int, page: int, mapping: int) -> None:
+    """As write_mapping(), by a task that may not be known (NONE)."""
+    at = w.clock[EVENTS]
+    write_mapping(w, 0, page, mapping)
+    if w.clock[EVENTS] > at:
+        w.trace.task[at] = task
+
+
 @jit
 def _observe(w: World, seen: Any, task: int, cpu: int, page: int, flags: int, mapping: int) -> None:
     """Take over what a line shows of a page; say what changed. task: who did it, or NONE if the line does not tell."""
@@ -100,7 +115,7 @@ def _observe(w: World, seen: Any, task: int, cpu: int, page: int, flags: int, ma
     first = seen[page] == 0
     seen[page] = 1
     if mapping != UNKNOWN and (first or mapping != read_mapping(w, page)):
-        write_mapping(w, 0, page, mapping)
+        _write_mapping(w, task, page, mapping)
         if not first:
             _record_for(w, PAGE_SEEN, task, page, w.pages.mapping[page], w.pages.flags[page])
     before = w.pages.flags[page]
@@ -122,8 +137,11 @@ def _observe(w: World, seen: Any, task: int, cpu: int, page: int, flags: int, ma
         length = queue_length(w, page)
     elif changed & (1 << PG_DIRTY):
         kind = PAGE_DIRTIED if after & (1 << PG_DIRTY) else PAGE_CLEANED
-    else:
+    elif changed & DATA:
         kind = PAGE_UPTODATE
+    else:
+        _record_for(w, PAGE_SEEN, task, page, w.pages.mapping[page], after)
+        return
     _record_for(w, kind, task, page, after, length)
 
 
@@ -231,7 +249,7 @@ def _begin(w: World, m: Moves, out: Outcome, i: int, n: int, strip: int) -> int:
         _renew(w, task, page)
         w.pages.file[page] = m.arg[i]
         w.pages.index[page] = m.index[i]
-        write_mapping(w, 0, page, w.files.address[m.arg[i]])
+        _write_mapping(w, task, page, w.files.address[m.arg[i]])
         order = max(flags, 0)
         _record_for(w, PAGE_INSERTED, task, page, w.pages.mapping[page], m.index[i] | (order << 48))
         return NONE
@@ -239,7 +257,7 @@ def _begin(w: World, m: Moves, out: Outcome, i: int, n: int, strip: int) -> int:
         before = w.pages.mapping[page] if out.seen[page] else w.files.address[m.arg[i]]
         out.seen[page] = 1
         w.pages.file[page] = NONE
-        write_mapping(w, 0, page, 0)
+        _write_mapping(w, task, page, 0)
         index = m.index[i]
         cut = (
             out.truncation[task, 0] == w.files.address[m.arg[i]]
@@ -290,9 +308,14 @@ def replay_batch(w: World, m: Moves, out: Outcome, i: int, n: int, strip: int, u
     the anonymous and KSM tags in page_mapping.flags). Returns the number of the next move; sets clock[DONE] at the end.
     """
     while i < len(m.time) and m.time[i] <= until:
-        if w.clock[EVENTS] >= CAPACITY - SLACK or w.clock[VISITS] + w.rules.n_tasks > w.rules.visits:
-            return i
         if w.clock[RUNNING] == 0:
+            # room for one more move: events, entries walked, passes
+            if (
+                w.clock[EVENTS] >= CAPACITY - SLACK
+                or w.clock[VISITS] + w.rules.n_tasks > w.rules.visits
+                or out.counts[0] >= PASSES
+            ):
+                return i
             w.clock[NOW] = m.time[i]
             row = _begin(w, m, out, i, n, strip)
             w.clock[MOVE_AT] = w.clock[VISITS]

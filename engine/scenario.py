@@ -19,6 +19,8 @@ TIME_MAX_NS = 2**43 - 2
 TASKS_MAX = 2**20 - 1
 PAGES_MAX = 2**22
 EVENTS_MAX = 200_000_000
+PICKS_MAX = 2**23
+"""Rows in the tables from which pages are chosen, over all picks that differ: each row costs 8 bytes and 2 us."""
 
 Kernel = Literal["4.13", "4.16", "5.9", "5.10", "6.1", "6.7+"]
 
@@ -210,6 +212,13 @@ class Scenario(Part):
                             f"group {group.name!r} picks page {op.first + (op.count or 1) - 1}, but there are "
                             f"{self.workload.pages} pages: raise pages or lower first and count"
                         )
+            picks = [op for group in self.workload.groups for op in group.program if isinstance(op, Pick)]
+            tables = {(op.count or self.workload.pages - op.first, op.zipf) for op in picks}
+            if (rows := sum(count for count, _ in tables)) > PICKS_MAX:
+                raise ValueError(
+                    f"the picks choose from {rows} pages in {len(tables)} ways; the limit is {PICKS_MAX} in all: "
+                    "use fewer pages, or the same zipf and count more often"
+                )
         return self
 
     @property

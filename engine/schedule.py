@@ -11,7 +11,7 @@ from engine.events import Batch
 from engine.jit import jit
 from engine.mm.steps import SPIN, STEPS
 from engine.play import cut_batch
-from engine.state import NOW, READY, WOKEN, World
+from engine.state import CAPACITY, EVENTS, NOW, READY, SLACK, WOKEN, World
 from engine.timed import step
 
 
@@ -39,6 +39,8 @@ def play_schedule(w: World, schedule: Iterable[int]) -> Batch:
     for place, task in enumerate(schedule):
         if not enabled(w, task):
             raise AskedWrongly(f"step {place} of the schedule: task {task} sleeps or has finished", field="schedule")
+        if w.clock[EVENTS] >= CAPACITY - SLACK:
+            raise AskedWrongly(f"step {place} of the schedule: more events than one batch holds", field="schedule")
         if step_once(w, task) == SPIN:
             raise AskedWrongly(
                 f"step {place} of the schedule: task {task} finds the queue lock taken", field="schedule"

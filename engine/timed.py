@@ -21,6 +21,8 @@ NEVER = (1 << 43) - 1
 
 # Why run_batch came back.
 FULL, IDLE, TIME_UP, STUCK = range(4)
+TURNS_MAX = 1 << 24
+"""Turns of tasks after which run_batch comes back with what there is: about a second."""
 FREE_STEPS_MAX = 10_000_000
 """Steps that one task may take at one instant: more is a program that never lets time pass."""
 
@@ -141,10 +143,13 @@ def start(w: World) -> None:
 def run_batch(w: World, room: int, until: int) -> int:
     """Play until the trace holds `room` events (or has no more than SLACK places), or time passes `until`, in ns.
 
-    Returns why: FULL, IDLE (nobody will ever run), TIME_UP, STUCK (a task never lets time pass).
+    Returns why: FULL (also after TURNS_MAX turns, whatever the trace holds), IDLE (nobody will ever run), TIME_UP,
+    STUCK (a task never lets time pass).
     """
     room = min(room, CAPACITY - SLACK)
-    while w.clock[EVENTS] < room:
+    turns = 0
+    while w.clock[EVENTS] < room and turns < TURNS_MAX:
+        turns += 1
         if w.clock[PENDING] == 0:
             return IDLE
         top = w.machine.heap[0]
