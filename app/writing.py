@@ -186,9 +186,7 @@ class Writer:
                     self._commit()
             self._commit()
         except BaseException as error:
-            self._fault = error
-            while self._items.get() is not None:
-                pass  # so that nobody waits for room
+            self._fault = error  # whoever waits for room, or for the end, is told
 
     def _next(self) -> Item | None:
         """Return the next item, None at the end. What waits to be stored waits no longer than COMMIT_S."""

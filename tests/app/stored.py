@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from itertools import cycle
+from typing import Any
 
 from app.store import RunRow, Store
 from app.store.events import cast_block
+from app.store.tables import StoredNode
 from app.writing import Writer
 from engine.cast import Cast
 from engine.events import Batch
@@ -56,3 +58,13 @@ def play_log(store: Store, log: Log, sizes: Sequence[int]) -> RunRow:
     done = store.run(run.id)
     assert done is not None
     return done
+
+
+def flip(store: Store, table: Any, run_id: str, number: int, place: int, column: str = "data", level: int = 0) -> None:
+    """Change one bit of a stored block."""
+    where = f"run_id = '{run_id}' AND number = {number}" + (f" AND level = {level}" if table is StoredNode else "")
+    name = table.__tablename__
+    with store.db.write() as connection:
+        block = bytearray(connection.exec_driver_sql(f"SELECT {column} FROM {name} WHERE {where}").scalar() or b"")
+        block[place % len(block)] ^= 1 << place % 8
+        connection.exec_driver_sql(f"UPDATE {name} SET {column} = ? WHERE {where}", (bytes(block),))
