@@ -237,7 +237,7 @@ def wait_finish(w: World, task: int) -> int:
 
     kernel/sched/wait.c: finish_wait().
     """
-    w.tasks.drowsy[task] = 0
+    w.tasks.drowsy[task] = 0  # so nobody unlinks it while it spins below
     list = w.entries.list[task]
     if list != NONE:
         if not lock_list(w, list, task):
@@ -250,8 +250,6 @@ def wait_finish(w: World, task: int) -> int:
         record(w, WAITER_LEFT, task, page, shown, queue_length(w, page) | (bit << 32) | (flags << 40))
         wait_detach(w, task, page)
         unlock_list(w, list)
-    else:
-        give_up_lock(w, task)
     w.tasks.state[task] = READY
     back(w, task)
     return 0
