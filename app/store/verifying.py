@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from sqlalchemy import select
@@ -11,10 +12,17 @@ from app.chunks import decode
 from app.nodes import CellsPart, SeriesPart, decode_folded
 from app.packing import unseal
 from app.store.database import Database
-from app.store.events import Events, keyframe_place
+from app.store.events import Events, keyframe_place, node_place
 from app.store.rows import run_rows
 from app.store.tables import Keyframe, Run, StoredNode
 from engine.errors import AskedWrongly, Damaged
+
+NODES_A_SLICE = 64
+READERS: dict[str, Callable[[memoryview], object]] = {
+    "series": SeriesPart,
+    "cells": CellsPart,
+    "folded": decode_folded,
+}
 
 
 @dataclass(frozen=True)
@@ -70,23 +78,28 @@ class Verifying(Events):
         levels = select(StoredNode.level).where(StoredNode.run_id == run_id).distinct().order_by(StoredNode.level)
         with self.db.read() as connection:
             found = list(connection.scalars(levels))
-        damaged = []
-        readers = {"series": SeriesPart, "cells": CellsPart, "folded": decode_folded}
-        for level in found or [0]:
-            for number in range(chunks >> 4 * level):
-                for part, reader in readers.items():
-                    if part == "folded" and level:
-                        continue
-                    data = self.nodes(run_id, level, number, number, part).get(number)
-                    try:
-                        if isinstance(data, Damaged):
-                            raise data
-                        if data is None:
-                            raise Damaged(f"{part} {level}.{number} of run {run_id} is missing")
-                        reader(data)
-                    except Damaged as error:
-                        damaged.append(str(error))
-        return damaged
+        return [
+            fault
+            for level in found or [0]
+            for part in READERS
+            if part != "folded" or level == 0
+            for first in range(0, chunks >> 4 * level, NODES_A_SLICE)
+            for fault in self._damaged_slice(run_id, level, part, first, chunks >> 4 * level)
+        ]
+
+    def _damaged_slice(self, run_id: str, level: int, part: str, first: int, end: int) -> Iterator[str]:
+        last = min(first + NODES_A_SLICE, end) - 1
+        stored = self.nodes(run_id, level, first, last, part)
+        for number in range(first, last + 1):
+            data = stored.get(number)
+            try:
+                if isinstance(data, Damaged):
+                    raise data
+                if data is None:
+                    raise Damaged(f"{node_place(run_id, level, number, part)} is missing")
+                READERS[part](data)
+            except Damaged as error:
+                yield str(error)
 
     def _damaged_keyframes(self, run_id: str) -> list[str]:
         query = select(Keyframe.chunk, Keyframe.data).where(Keyframe.run_id == run_id).order_by(Keyframe.chunk)

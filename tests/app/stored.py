@@ -4,11 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from itertools import cycle
-from typing import Any
 
 from app.store import RunRow, Store
 from app.store.events import cast_block
-from app.store.tables import StoredNode
 from app.writing import Writer
 from engine.cast import Cast
 from engine.events import Batch
@@ -60,11 +58,12 @@ def play_log(store: Store, log: Log, sizes: Sequence[int]) -> RunRow:
     return done
 
 
-def flip(store: Store, table: Any, run_id: str, number: int, place: int, column: str = "data", level: int = 0) -> None:
-    """Change one bit of a stored block."""
-    where = f"run_id = '{run_id}' AND number = {number}" + (f" AND level = {level}" if table is StoredNode else "")
-    name = table.__tablename__
+def flip(store: Store, run_id: str, what: str, number: int, place: int, level: int = 0) -> None:
+    """Change one bit of a stored block. what: chunks, keyframes (number counts sixteen chunks), or a part of nodes."""
+    wheres = {"chunks": f"number = {number}", "keyframes": f"chunk = {16 * number}"}
+    table, column = (what, "data") if what in wheres else ("nodes", what)
+    where = f"run_id = '{run_id}' AND " + wheres.get(what, f"level = {level} AND number = {number}")
     with store.db.write() as connection:
-        block = bytearray(connection.exec_driver_sql(f"SELECT {column} FROM {name} WHERE {where}").scalar() or b"")
+        block = bytearray(connection.exec_driver_sql(f"SELECT {column} FROM {table} WHERE {where}").scalar() or b"")
         block[place % len(block)] ^= 1 << place % 8
-        connection.exec_driver_sql(f"UPDATE {name} SET {column} = ? WHERE {where}", (bytes(block),))
+        connection.exec_driver_sql(f"UPDATE {table} SET {column} = ? WHERE {where}", (bytes(block),))

@@ -11,7 +11,6 @@ import pytest
 from app import windows
 from app.settings import load_settings
 from app.store import RunRow, Store, open_store
-from app.store.tables import Chunk, StoredNode
 from app.windows.cache import cache_of
 from engine.errors import AskedWrongly, Damaged
 from tests.app.stored import flip, play_log
@@ -33,22 +32,12 @@ def sound(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Store, Run
 def test_every_flipped_bit_is_found(sound: tuple[Store, RunRow, Log], table: str) -> None:
     store, run, _ = sound
     random = np.random.default_rng(5)
-    for place in random.integers(0, 10_000, 12).tolist():
-        number = int(random.integers(0, 40))
-        where = {"chunks": (Chunk, "data"), "keyframes": (None, "data")}.get(table, (StoredNode, table))
-        for _ in range(2):  # broken, then mended
-            if where[0] is None:
-                with store.db.write() as connection:
-                    query = "SELECT data FROM keyframes WHERE chunk = 32"
-                    block = bytearray(connection.exec_driver_sql(query).scalar() or b"")
-                    block[place % len(block)] ^= 1 << place % 8
-                    connection.exec_driver_sql("UPDATE keyframes SET data = ? WHERE chunk = 32", (bytes(block),))
-            else:
-                flip(store, where[0], run.id, number, place, where[1])
-            if _ == 0:
-                verdict = store.verify(run.id)
-                assert len(verdict.damaged) == 1
-        assert store.verify(run.id).sound
+    for place in random.integers(0, 10_000, 8).tolist():
+        number = 2 if table == "keyframes" else int(random.integers(0, 40))
+        flip(store, run.id, table, number, place)
+        assert len(store.verify(run.id).damaged) == 1
+        flip(store, run.id, table, number, place)
+    assert store.verify(run.id).sound
 
 
 def test_swapped_cut_and_missing_chunks_are_found_and_the_rest_is_shown(sound: tuple[Store, RunRow, Log]) -> None:
@@ -106,7 +95,7 @@ def test_a_damaged_summary_is_told_from_below(sound: tuple[Store, RunRow, Log]) 
     before = windows.window(store, run, *asked)
     assert before["level"] == 1
     for column in ("series", "cells"):
-        flip(store, StoredNode, run.id, 1, 999, column, level=1)
+        flip(store, run.id, column, 1, 999, level=1)
     cache_of(store).clear()
     after = windows.window(store, run, *asked)
     assert after["gaps"] == []
@@ -115,7 +104,7 @@ def test_a_damaged_summary_is_told_from_below(sound: tuple[Store, RunRow, Log]) 
         a >= b for a, b in zip(before["series"]["waiters"]["max"], after["series"]["waiters"]["max"], strict=True)
     )
     for column in ("series", "cells"):
-        flip(store, StoredNode, run.id, 1, 999, column, level=1)
+        flip(store, run.id, column, 1, 999, level=1)
     cache_of(store).clear()
     assert windows.window(store, run, *asked) == before
 

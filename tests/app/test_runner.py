@@ -23,7 +23,7 @@ from app.chunks import decode
 from app.runner import OpenRun, play_one
 from app.settings import Settings, load_settings
 from app.store import RunRow, Store, open_store
-from app.store.tables import Chunk, Run
+from app.store.tables import Run
 from engine.errors import BadScenario
 from engine.events import BATCH, Batch, Kind
 from engine.play import open_run, seal
@@ -184,7 +184,7 @@ def test_given_a_run_that_plays_differently_when_resumed_then_it_fails_with_a_re
 def test_given_a_damaged_chunk_when_resumed_then_the_run_ends_and_verify_names_the_chunk(store: Store) -> None:
     log = Log(2, 3_000, truth=False)
     run = half_played(store, log, 100, 10)
-    flip(store, Chunk, run.id, 0, 30)
+    flip(store, run.id, "chunks", 0, 30)
     play_one(store, run, open_run=LogPlayer(log.cast, log.batches(100)).open)
     done = get(store, run.id)
     assert (done.state, done.seal) == ("done", sealed([log.batch()]))
