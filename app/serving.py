@@ -7,7 +7,6 @@ import contextlib
 import errno
 import ipaddress
 import logging
-import resource
 import signal
 import socket
 import subprocess
@@ -152,6 +151,10 @@ def configure_logging(level: str, access_log: bool) -> None:
 
 def raise_file_limit() -> None:
     """Allow as many open files as the system lets us: each stream is one."""
+    try:
+        import resource
+    except ImportError:  # not a Unix: there is no such limit
+        return
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     wanted = 8192 if hard == resource.RLIM_INFINITY else min(8192, hard)
     if soft < wanted:

@@ -25,18 +25,19 @@ def message(data: str, *, event: str = "", id: int | None = None, retry_ms: int 
 
 
 class EventStream(Response):
-    """Send messages until they end, the client is gone, or it takes nothing for stuck_s seconds.
+    """Send messages until they end or the client is gone; done is called once, however the stream ends.
 
-    done is called once, however the stream ends. Where the client takes nothing, the connection is dropped with what is
-    still in its buffers: closing politely would wait for it for ever.
+    waits_since is when the message that is being sent was begun: by it a client is seen that takes nothing. It is to be
+    dropped with what is still in its buffers, for closing politely would wait for it for ever.
     """
 
     media_type = MEDIA_TYPE
 
-    def __init__(self, messages: AsyncGenerator[bytes], *, stuck_s: float, done: Callable[[EventStream], None]) -> None:
+    def __init__(self, messages: AsyncGenerator[bytes], done: Callable[[EventStream], None]) -> None:
         super().__init__(headers={"Cache-Control": "no-store", "X-Accel-Buffering": "no"})
         del self.headers["content-length"]
-        self.messages, self.stuck_s, self.done = messages, stuck_s, done
+        self.messages, self.done = messages, done
+        self.waits_since: float | None = None
         self._connection: Any = None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -56,16 +57,15 @@ class EventStream(Response):
             raise error
 
     async def _send_all(self, send: Send, *, head: bool) -> None:
-        try:
-            await send({"type": "http.response.start", "status": 200, "headers": self.raw_headers})
-            if not head:
-                async for body in self.messages:
-                    async with asyncio.timeout(self.stuck_s):
-                        await send({"type": "http.response.body", "body": body, "more_body": True})
-            async with asyncio.timeout(self.stuck_s):
-                await send({"type": "http.response.body", "body": b"", "more_body": False})
-        except TimeoutError:
-            self.drop()
+        clock = asyncio.get_running_loop().time
+        await send({"type": "http.response.start", "status": 200, "headers": self.raw_headers})
+        if not head:
+            async for body in self.messages:
+                self.waits_since = clock()
+                await send({"type": "http.response.body", "body": body, "more_body": True})
+                self.waits_since = None
+        self.waits_since = clock()
+        await send({"type": "http.response.body", "body": b"", "more_body": False})
 
     def drop(self) -> None:
         """Cut the connection, and forget what the client has not taken."""

@@ -118,7 +118,7 @@ class Hub:
             if not self.seats[address]:
                 del self.seats[address]
 
-        stream = EventStream(messages, stuck_s=limits.stuck_s, done=done)
+        stream = EventStream(messages, done)
         self.streams.add(stream)
         return stream
 
@@ -201,7 +201,8 @@ class Hub:
 
     async def _poll(self) -> None:
         seen: int | None = None
-        while self.watches:
+        while self.watches or self.streams:
+            self._drop_stuck()
             try:
                 now = self.store.changed()
                 if now != seen:
@@ -212,6 +213,13 @@ class Hub:
                 # One failed look (a locked file, say) must not end all streams: the next may succeed.
                 log.exception("the store could not be polled")
             await asyncio.sleep(self.limits.frame_s)
+
+    def _drop_stuck(self) -> None:
+        """Cut off who has taken nothing for too long; one look at all costs less than a timer for each message."""
+        limit = asyncio.get_running_loop().time() - self.limits.stuck_s
+        for stream in list(self.streams):
+            if stream.waits_since is not None and stream.waits_since < limit:
+                stream.drop()
 
     def _refresh(self, watch: Watch) -> None:
         run = self.store.run(watch.run_id)
