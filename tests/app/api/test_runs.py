@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
@@ -171,3 +172,63 @@ def test_given_a_storm_of_cancels_when_it_goes_on_then_it_is_429(small: TestClie
     run = started(small)
     codes = [small.post(f"{V1}/runs/{run['id']}/cancel").status_code for _ in range(8)]
     assert codes == [200] * 5 + [429] * 3
+
+
+def test_given_a_database_that_another_program_locks_when_started_then_it_is_503_and_reading_goes_on(
+    tmp_path: Path,
+) -> None:
+    settings = load_settings(data=tmp_path, ballast_bytes=0)
+    with closing(open_store(settings, busy_s=0.2)) as store:
+        client = TestClient(create_app(settings, store), base_url="http://127.0.0.1")
+        run = started(client)
+        with closing(sqlite3.connect(tmp_path / "folioscope.db", isolation_level=None)) as other:
+            other.execute("BEGIN IMMEDIATE")
+            refused = client.post(f"{V1}/runs", json={"preset": "demo"})
+            assert (refused.status_code, refused.json()["code"]) == (503, "store_busy")
+            assert "retry-after" in refused.headers
+            assert "locked" not in refused.text
+            assert client.get(f"{V1}/runs/{run['id']}").status_code == 200
+            other.execute("ROLLBACK")
+        assert client.post(f"{V1}/runs", json={"preset": "demo"}).status_code == 201
+
+
+def test_given_too_little_space_when_started_then_it_is_507_and_reading_goes_on(tmp_path: Path) -> None:
+    settings = load_settings(data=tmp_path, ballast_bytes=0, free_bytes_min=2**60)
+    with closing(open_store(settings)) as store:
+        client = TestClient(create_app(settings, store), base_url="http://127.0.0.1")
+        refused = client.post(f"{V1}/runs", json={"preset": "demo"})
+        assert (refused.status_code, refused.json()["code"]) == (507, "storage_full")
+        assert client.get(f"{V1}/runs").json() == {"runs": [], "next": None}
+
+
+@pytest.mark.parametrize("q", ["a\r\nX-Evil: 1", "é", "中", '">', "%0d%0a"])
+def test_given_strange_words_when_listed_page_by_page_then_the_link_header_stays_one_line(
+    client: TestClient, q: str
+) -> None:
+    scenario = shipped()["w1"].model_dump() | {"name": " ".join(q.split()) + " name"}
+    for _ in range(2):
+        assert client.post(f"{V1}/runs", json={"scenario": scenario}).status_code == 201
+    answer = client.get(f"{V1}/runs", params={"q": q, "_size": 1})
+    assert answer.status_code == 200
+    assert "x-evil" not in answer.headers
+    assert answer.headers["link"].isascii()
+    assert client.get(answer.links["next"]["url"]).json()["runs"]
+
+
+def test_given_a_store_that_cannot_be_read_when_asked_for_health_then_it_is_503_with_the_reason(tmp_path: Path) -> None:
+    settings = load_settings(data=tmp_path, ballast_bytes=0)
+    with closing(open_store(settings)) as store:
+        client = TestClient(create_app(settings, store), base_url="http://127.0.0.1")
+        assert client.get("/health").json() == client.get(f"{V1}/health").json() == {"status": "ok", "detail": None}
+    (tmp_path / "folioscope.db").write_bytes(b"not a database at all" * 1_000)
+    answer = client.get("/health")
+    assert (answer.status_code, answer.json()["status"]) == (503, "degraded")
+    assert answer.json()["detail"]
+    assert str(tmp_path) not in answer.text
+
+
+def test_given_the_versions_when_asked_for_then_the_limits_are_told(client: TestClient) -> None:
+    told = client.get(f"{V1}/version").json()
+    assert told["limits"]["body_bytes"] == 1 << 20
+    assert told["limits"]["streams_each"] == 20
+    assert told["limits"]["scenario_pages"] == 2**22
