@@ -1,52 +1,15 @@
-"""What the API takes and answers, as models: OpenAPI is made from them, with an example of each."""
+"""What the API answers, as models: OpenAPI is made from them, and answers that are not large are checked by them."""
 
 from __future__ import annotations
 
 import json
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field
 
-from engine.scenario import Scenario
+from app.api.asked import DEMO, RUN_ID
 
 State = Literal["queued", "running", "done", "failed", "cancelled"]
-Tag = Annotated[str, Field(min_length=1, max_length=50, pattern=r"^[^\x00-\x20\x7f,]+$")]
-RUN_ID = "3f9c0a51b7e2"
-DEMO: dict[str, Any] = {"kind": "recording", "recording": "demo"}
-
-
-class Asked(BaseModel):
-    """What a client sends: no unknown keys, no strings for numbers."""
-
-    model_config = ConfigDict(extra="forbid", strict=True, frozen=True, allow_inf_nan=False)
-
-
-class StartRun(Asked):
-    """A run to be started: a scenario, or the name of a preset."""
-
-    model_config = ConfigDict(
-        json_schema_extra={
-            "examples": [
-                {"preset": "demo", "pace_ms_per_s": 20, "tags": ["review"]},
-                {"scenario": {"name": "The demo with 4,096 queues", "wait": {"bits": 12}, "workload": DEMO}},
-            ]
-        }
-    )
-
-    scenario: Scenario | None = None
-    preset: Annotated[str, Field(min_length=1, max_length=100)] | None = Field(
-        None, description="name of one of /presets, in place of a scenario"
-    )
-    pace_ms_per_s: Annotated[int, Field(ge=1, le=1_000_000)] | None = Field(
-        None, description="live playback: so many ms of the run's time a second; as fast as it goes if absent"
-    )
-    tags: Annotated[list[Tag], Field(max_length=10)] = []
-
-    @model_validator(mode="after")
-    def _one(self) -> StartRun:
-        if (self.scenario is None) == (self.preset is None):
-            raise ValueError("give either a scenario or a preset")
-        return self
 
 
 class RunLine(BaseModel):
@@ -289,23 +252,6 @@ class Cancelled(BaseModel):
 
     id: str
     state: State
-
-
-class ShareRun(Asked):
-    """A link to one run."""
-
-    model_config = ConfigDict(json_schema_extra={"examples": [{"view": "v=1&t0=0&t1=50000000", "expires_s": 604_800}]})
-    view: Annotated[str, Field(max_length=2_000, pattern=r"^[\x21-\x7e]*$")] = Field(
-        "", description="the page's query string: window, selection, tracks"
-    )
-    expires_s: Annotated[int, Field(ge=60, le=10 * 366 * 86_400)] | None = None
-
-
-class ShareRuns(ShareRun):
-    """A link to one run, or to two side by side."""
-
-    model_config = ConfigDict(json_schema_extra={"examples": [{"runs": [RUN_ID], "view": "v=1"}]})
-    runs: Annotated[list[Annotated[str, Field(pattern=r"^[0-9a-f]{12}$")]], Field(min_length=1, max_length=2)]
 
 
 class Share(BaseModel):

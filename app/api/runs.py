@@ -8,8 +8,9 @@ from typing import Annotated, Literal, get_args
 
 from fastapi import APIRouter, Header, Query, Request, Response
 
+from app.api.asked import StartRun
 from app.api.deps import FoundRun, Size, address_of, problems, store_of
-from app.api.models import Run, RunLine, RunList, StartRun, State
+from app.api.models import Run, RunLine, RunList, State
 from app.problems import Refusal, shown
 from app.strict import StrictRoute
 from app.wording import nearest

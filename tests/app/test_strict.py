@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from app import problems
-from app.api.models import StartRun
+from app.api.asked import StartRun
 from app.problems import MEDIA_TYPE, SHOWN
 from app.strict import DEPTH, LAST, StrictRoute, Whole
 
