@@ -166,6 +166,28 @@ def test_given_the_decisions_when_numbered_then_they_are_consecutive_dated_and_t
 # --- the page -------------------------------------------------------------------------------------------------------
 
 
+def test_given_the_tracks_when_compared_with_the_script_then_each_line_track_is_drawn_and_no_other() -> None:
+    from app.tracks import TRACKS
+
+    series = (ROOT / "static" / "js" / "series.js").read_text().split("export const SERIES = {")[1]
+    drawn = re.findall(r"^  (\w+): \{$", series.split("\n};")[0], re.M)
+    assert drawn == [track.id for track in TRACKS if not track.raster]
+
+
+def test_given_the_page_states_when_drawn_then_words_and_colours_come_from_the_tables_alone() -> None:
+    from app.tracks import STATE_WORDS, states
+
+    assert list(STATE_WORDS) == list(PageState)
+    assert [state["colour"] for state in states()] == list(PAGE_STATE_COLOURS)
+    scripts = "".join(path.read_text() for path in (ROOT / "static" / "js").glob("*.js")).lower()
+    assert [colour for colour in PAGE_STATE_COLOURS if colour in scripts] == []
+
+
+def test_given_the_readme_when_it_shows_a_picture_then_the_file_is_there() -> None:
+    pictures = re.findall(r"!\[[^\]]+\]\(([^)]+)\)", README)
+    assert [name for name in pictures if not (ROOT / name).is_file()] == []
+
+
 def test_given_the_templates_and_scripts_when_read_then_nothing_is_inline_or_from_elsewhere() -> None:
     for path in sorted((ROOT / "templates").rglob("*.html")):
         text = path.read_text()
