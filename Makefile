@@ -22,7 +22,7 @@ help:
 	@echo "make check        lint and types only"
 	@echo "make format       put the sources into the one layout"
 	@echo "make golden       write the golden digests anew; read the diff before you commit it"
-	@echo "make bench        the engine beside SimPy, Cimba and C; writes benchmarks/last.json"
+	@echo "make bench        the engine beside SimPy, Cimba and C (benchmarks/last.json); its growth; starts"
 	@echo "make bench-store  the store beside the engine alone: events/s, bytes/event, windows"
 	@echo "make bench-page   the page in a browser on a run of ten million events"
 	@echo "make soak         runs and viewers for a while; memory and files must stay level"
@@ -100,6 +100,7 @@ golden: $(VENV)/installed-dev
 
 bench: $(VENV)/installed $(BENCH_VENV)/installed
 	$(BIN)/python -m benchmarks.bench --peers $(BENCH_VENV)/bin/python
+	$(BIN)/python -m benchmarks.bench_growth
 
 bench-store: $(VENV)/installed
 	$(BIN)/python -m benchmarks.bench_store
