@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from engine.events import NONE
+from engine.events import NONE, PG_LOCKED, PG_WRITEBACK
 from engine.fold import Folded
 from engine.kernels import KERNELS
 from engine.mm.mapping import page_wait_row, tagged
@@ -44,9 +44,12 @@ def check_queues(w: World, state: Folded, design: str) -> None:
     lists = engine_queues(w)
     assert state.queues.keys() == lists.keys()
     for queue, waiters in state.queues.items():
-        bits_waited = sorted({waiter.bit for waiter in waiters})
-        by_bit = [[waiter.task for waiter in waiters if waiter.bit == bit] for bit in bits_waited]
-        assert lists[queue] == (by_bit if design == "page_wait" else [[waiter.task for waiter in waiters]])
+        slots = [{PG_LOCKED: 0, PG_WRITEBACK: 1}.get(waiter.bit, 2) for waiter in waiters]
+        by_slot = [
+            [waiter.task for waiter, its in zip(waiters, slots, strict=True) if its == slot]
+            for slot in sorted(set(slots))
+        ]
+        assert lists[queue] == (by_slot if design == "page_wait" else [[waiter.task for waiter in waiters]])
 
 
 def check_page(w: World, state: Folded, row: int, design: str) -> None:
