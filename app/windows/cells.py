@@ -219,6 +219,7 @@ class Queue:
         self.area = np.zeros(columns.px, np.int64)
         self.exact = np.zeros(columns.px, np.int64)
         self.covered = np.zeros(columns.px, np.int64)
+        self._reached = -1
         self._key = np.array([queue], np.int64)
         self._carry = np.full(1, -1, np.int64)
 
@@ -238,6 +239,7 @@ class Queue:
         high, after = dense(part.queues, part.bins, self._key, self._carry)
         low, _ = dense(part.queues._replace(high=part.queues.low), part.bins, self._key, self._carry)
         self._carry = after
+        self._reached = part.t1
         self.covered += columns.covered(part.t0, part.t1)
         met = overlaps(*bin_instants(part.t0, part.t1, part.bins), columns.edges)
         if len(met.columns):
@@ -257,6 +259,7 @@ class Queue:
         self.low[where] = np.minimum(self.low[where], low)
         self.high[where] = np.maximum(self.high[where], high)
         self.area += areas(columns, steps)
+        self._reached = piece.t1
         self.exact += columns.covered(piece.t0, piece.t1)
         self.covered += columns.covered(piece.t0, piece.t1)
         if len(at):
@@ -268,9 +271,10 @@ class Queue:
         last = column_of(self.columns.edges, columns.edges[1:] - 1)
         high = np.maximum(self.high[first], self.high[last])
         low = np.minimum(self.low[first], self.low[last])
+        later = columns.edges[:-1] > self._reached  # a fine column behind the run's end, within a coarse one before it
         exact = (self.exact > 0) & (self.exact == self.covered)
         mean = np.divide(self.area, self.exact, out=np.zeros(len(self.area)), where=exact).round(4)[first]
-        unseen, vague = np.flatnonzero(high < 0).tolist(), np.flatnonzero(~exact[first]).tolist()
+        unseen, vague = np.flatnonzero((high < 0) | later).tolist(), np.flatnonzero(~exact[first] | later).tolist()
         answer: dict[str, Any] = {"id": self.queue}
         for name, values, without in (("min", low, unseen), ("max", high, unseen), ("mean", mean, vague)):
             told: list[Any] = values.tolist()
