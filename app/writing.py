@@ -28,6 +28,7 @@ from engine.errors import AskedWrongly, Damaged
 from engine.events import BATCH, Batch
 from engine.merge import KEYS_MAX, Merger
 from engine.nodes import FAN, Folded, Node
+from engine.order import Orders
 from engine.summary import Summariser
 
 COMMIT_BYTES = 1 << 20
@@ -66,6 +67,7 @@ class Writer:
         self._stored = stored
         self._summary = Summariser(cast)
         pages = cast.page_count if cast.pfns is None else len(cast.pfns)
+        self._orders = Orders(len(cast.tasks))
         self._merger = Merger(pages, max(cast.queues, 1))
         self._keyframe_chunks = keyframe_chunks(pages)
         self._digest = hashlib.sha256()
@@ -207,7 +209,7 @@ class Writer:
 
     def _pack(self, number: int, item: Item) -> None:
         batch, leaf = item.batch, item.leaf
-        data = encode(batch)
+        data = encode(batch, self._orders)
         place = chunk_place(self._run_id, number)
         self._chunks.append(
             NewChunk(number, batch.first_seq, len(batch), leaf.t0, leaf.t1, checksum(place, data), data)

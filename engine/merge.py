@@ -12,20 +12,11 @@ from numpy.typing import NDArray
 
 from engine.jit import jit
 from engine.nodes import Cells, Ints, Node, Series, Words, node_bins
-from engine.raster import bin_edges, bin_instants, column_of, counted, overlaps, shared, stable_order
+from engine.order import CellSorter
+from engine.raster import bin_edges, bin_instants, column_of, counted, overlaps, shared
 
 KEYS_MAX = 4096
 """Queues and pages that a node above the second level keeps: those with most cells."""
-
-
-@jit
-def _count(cells: Any, starts: Any, stops: Any) -> int:
-    """Return how many cells those of a child may become: one for each bin of the parent that they meet."""
-    total = 0
-    for i in range(len(cells)):
-        bin = cells[i]
-        total += stops[bin] - starts[bin] + 1
-    return total
 
 
 @jit
@@ -70,6 +61,7 @@ class Merger:
         self._pages = np.zeros(pages, np.int32)
         self._queues = np.zeros(queues, np.int32)
         self._cells = np.empty((0, 5), np.int32)
+        self._sort_pages, self._sort_queues = CellSorter(pages), CellSorter(queues)
 
     def merge(self, nodes: Sequence[Node], *, keep: int | None = None) -> Node:
         """Return the node above `nodes`; keep: how many queues and pages its cells may name, all if None."""
@@ -78,8 +70,8 @@ class Merger:
         into = _open(bin_edges(t0, t1, bins))
         unknown = [node for node in nodes if not node.complete]
         placed = [_placed(node, into) for node in nodes]
-        queues = self._merge_cells([node.queues for node in nodes], placed, self._queues)
-        lanes = self._merge_cells([node.lanes for node in nodes], placed, self._pages)
+        queues = self._merge_cells([node.queues for node in nodes], placed, self._queues, self._sort_queues)
+        lanes = self._merge_cells([node.lanes for node in nodes], placed, self._pages, self._sort_pages)
         kept_queues = _kept(queues, [node.queues.keys for node in unknown], keep)
         kept_lanes = _kept(lanes, [node.lanes.keys for node in unknown], keep)
         complete = not unknown and kept_queues is queues and kept_lanes is lanes
@@ -90,16 +82,21 @@ class Merger:
         series = _merge_series(nodes, series_bins)
         return Node(t0, t1, nodes[0].first_seq, total, bins, series, heat, kept_queues, kept_lanes, complete)
 
-    def _merge_cells(self, parts: Sequence[Cells], placed: Sequence[tuple[Any, Any]], where: Ints) -> Cells:
+    def _merge_cells(
+        self, parts: Sequence[Cells], placed: Sequence[tuple[Any, Any]], where: Ints, sort: CellSorter
+    ) -> Cells:
         """Return the cells of consecutive nodes in the columns where they are placed; where is all 0, and left so."""
         lows = any(len(cells.low) for cells in parts)
-        most = sum(_count(cells.bins, *spots) for cells, spots in zip(parts, placed, strict=True))
+        most = sum(
+            len(cells.bins) * (int((stop - start).max()) + 1)
+            for cells, (start, stop) in zip(parts, placed, strict=True)
+        )
         if most > len(self._cells):
             self._cells = np.empty((2 * most, 5), np.int32)
         n = 0
         for cells, spots in zip(parts, placed, strict=True):
             n = _add(self._cells, n, where, cells if lows else cells._replace(low=cells.high), *spots)
-        merged = sorted_cells(self._cells[:n], lows=lows)
+        merged = sort(self._cells[:n], lows=lows)
         where[merged.keys] = 0
         return merged
 
@@ -137,16 +134,6 @@ def _placed(node: Node, into: Words) -> tuple[NDArray[np.intp], NDArray[np.intp]
     """Return the first and the last column of `into` that each bin of the node's cells meets."""
     first, last = bin_instants(node.t0, node.t1, node.bins)
     return column_of(into, first), column_of(into, last)
-
-
-def sorted_cells(cells: NDArray[Any], *, lows: bool) -> Cells:
-    """Return cells, rows of (key, bin, high, last, low) by rising bin, sorted by key and then bin."""
-    order = stable_order(cells[:, 0])
-    keys = cells[:, 0][order]
-    firsts = np.flatnonzero(np.diff(keys, prepend=-1))
-    bins, high, last = (cells[:, i][order] for i in (1, 2, 3))
-    low = cells[:, 4][order] if lows else np.zeros(0, cells.dtype)
-    return Cells(keys[firsts], np.diff(firsts, append=len(keys)), bins, low, high, last)
 
 
 def _kept(cells: Cells, known: Sequence[Words], keep: int | None) -> Cells:

@@ -44,6 +44,12 @@ def leaf_bins(events: Ints | int, span_ns: Ints | int) -> tuple[Ints, Ints]:
     return cells, cells * LEAF_SERIES_BINS_A_CELL
 
 
+def leaf_bins_of(events: int, span_ns: int) -> tuple[int, int]:
+    """Return leaf_bins() of one leaf, in plain numbers."""
+    cells = max(1, min(LEAF_CELL_BINS, events // 64, span_ns // LEAF_SERIES_BINS_A_CELL))
+    return cells, cells * LEAF_SERIES_BINS_A_CELL
+
+
 def node_bins(span_ns: Ints | int) -> tuple[Ints, Ints]:
     """Return how many bins the cells and the series of nodes above the leaves have: none is shorter than 1 ns."""
     return np.clip(span_ns, 1, NODE_CELL_BINS), np.clip(span_ns, 1, NODE_SERIES_BINS)

@@ -6,8 +6,8 @@ import numpy as np
 
 from engine.cast import Cast
 from engine.events import Batch
-from engine.merge import sorted_cells
-from engine.nodes import Folded, Node, Series, Words, leaf_bins
+from engine.nodes import Folded, Node, Series, Words, leaf_bins_of
+from engine.order import CellSorter
 from engine.raster import bin_edges
 from engine.tally import (
     B_AREA,
@@ -54,12 +54,13 @@ class Summariser:
             n_pages = len(cast.pfns)
         self._start = _first_mappings(cast, n_pages)
         self._s = make_state(self._start, n_queues, n_tasks)
+        self._sort_pages, self._sort_queues = CellSorter(n_pages), CellSorter(n_queues)
 
     def leaf(self, batch: Batch) -> Node:
         """Fold the next batch and return its summary; raises AssertionError where it contradicts the cast."""
         s, n = self._s, len(batch)
         t0, t1 = int(s.now[TIME]), int(batch.time[-1])
-        cell_bins, bins = map(int, leaf_bins(n, t1 - t0))
+        cell_bins, bins = leaf_bins_of(n, t1 - t0)
         s.edges[: bins + 1] = bin_edges(t0, t1, bins)
         s.now[LANE_CELLS] = s.now[QUEUE_CELLS] = s.now[STEPS] = 0
         s.heat[:, :cell_bins] = -1
@@ -73,8 +74,8 @@ class Summariser:
         cuts = (parts[B_LOW:B_HIGH], parts[B_HIGH:B_AREA], parts[B_AREA:B_SUM], parts[B_SUM:])
         steps = s.steps[:, : s.now[STEPS]].copy()
         series = Series(before, self._gauges(), *cuts, steps[0], steps[1])
-        lanes = sorted_cells(s.lane_cells[: s.now[LANE_CELLS]], lows=False)
-        queues = sorted_cells(s.queue_cells[: s.now[QUEUE_CELLS]], lows=True)
+        lanes = self._sort_pages(s.lane_cells[: s.now[LANE_CELLS]], lows=False)
+        queues = self._sort_queues(s.queue_cells[: s.now[QUEUE_CELLS]], lows=True)
         heat = s.heat[:, :cell_bins].copy()
         return Node(t0, t1, batch.first_seq, n, cell_bins, series, heat, queues, lanes, True)
 

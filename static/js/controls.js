@@ -4,6 +4,7 @@ import { listenToKeys } from "./keys.js";
 import { $ } from "./scene.js";
 import { write } from "./view.js";
 import { shareDialog } from "./share.js";
+import { showFigures } from "./told.js";
 
 const trackBoxes = () => [...document.querySelectorAll("#track-choice input")];
 
@@ -60,6 +61,7 @@ export function listenToControls(scene, events, panel) {
       view.change({ tracks: on.length === trackBoxes().length ? null : on });
     });
   }
+  $("window-figures").closest("details").addEventListener("toggle", () => showFigures(scene));
   // A menu closes when something else is pressed.
   document.addEventListener("pointerdown", ({ target }) => {
     for (const menu of document.querySelectorAll("details.menu[open]")) if (!menu.contains(target)) menu.open = false;

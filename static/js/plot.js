@@ -72,6 +72,11 @@ export class Plot {
     return this.root.clientWidth;
   }
 
+  /** The window that this plot shows, as the server answered it; undefined before the first answer. */
+  get data() {
+    return this.run.answers[this.track.part];
+  }
+
   /** Take `width` pixels and `height` for the picture itself. */
   place(width, height) {
     const left = leftOf(width);
@@ -121,7 +126,7 @@ export class Plot {
     this.axis = axis;
     const tickvals = this.labels.show(axis, this.box, this.scales);
     for (const old of this.gaps) old.remove();
-    this.gaps = (this.run.window?.gaps ?? []).map((gap) => {
+    this.gaps = (this.data?.gaps ?? []).map((gap) => {
       const made = element("gap", this.over);
       this.#stretch(made, gap.t0, gap.t1);
       return made;

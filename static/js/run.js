@@ -7,14 +7,12 @@ import { followLive } from "./live.js";
 import { Overview } from "./overview.js";
 import { onScheme } from "./palette.js";
 import { Panel } from "./panel.js";
-import { innerOf } from "./plot.js";
+import { Reader } from "./reader.js";
 import { $, Scene } from "./scene.js";
 import { listenTo } from "./surface.js";
 import { notice, showGaps, showRange, showValues } from "./told.js";
 
-const REST_MS = 250; // a live window is asked for at most so often
 const SETTLE_MS = 180; // the events table waits until the window stands still
-const PX_MOST = 1_600;
 
 const main = $("run");
 const scene = new Scene(main);
@@ -24,52 +22,13 @@ const room = stage.querySelector(".tracks");
 
 // --- reading and drawing -----------------------------------------------------------------------------------------------
 
-let width = 800; // of one plot
-
-async function readWindow() {
-  const began = performance.now();
-  const { t0, t1 } = scene.wanted;
-  const shown = tracks.filter((track) => track.shown);
-  width = shown[0]?.plots[0].width ?? 800;
-  const px = Math.max(50, Math.min(PX_MOST, Math.round(innerOf(width))));
-  const parts = ["series", ...shown.filter((track) => track.raster).map((track) => track.id)];
-  for (const run of runs) {
-    const query = new URLSearchParams({ t0: String(t0), t1: String(t1), px: String(px), parts: parts.join(",") });
-    if (parts.includes("lanes")) query.set("pages", view.now.pages);
-    if (view.now.queue !== null && view.now.queue < run.queues) query.set("queue", String(view.now.queue));
-    run.window = await ask(`${run.data}/window?${query}`);
-    run.queues ||= (run.window.heat?.rows ?? 0) * (run.window.heat?.fold ?? 0); // not known before its worker began
-  }
-  const got = performance.now();
-  scene.axis = { t0, t1 };
-  await drawAll();
-  performance.mark("folioscope:drawn"); // benchmarks/bench_page.py waits for it
-  Object.assign(main.dataset, { drawn: `${t0} ${t1}`, asked: String(Math.round(got - began)), took: String(Math.round(performance.now() - began)) });
-}
-
-async function drawAll() {
-  await Promise.all(tracks.filter((track) => track.shown).map((track) => track.draw(scene.axis, view.now, width)));
+const reader = new Reader(scene, () => {
   showRange(scene);
   showValues(scene, scene.hovered);
   scene.showSelected();
-  showGaps(runs);
+  showGaps(scene);
   overview.show(scene.axis);
-}
-
-const refresh = () => asker.want("window", readWindow);
-
-let resting = 0;
-let refreshed = 0;
-/** Refresh a live window, but leave the machine time for something else. */
-function refreshSoon() {
-  if (resting) return;
-  const rest = Math.max(REST_MS, 2 * Number(main.dataset.took ?? 0)) - (performance.now() - refreshed);
-  resting = setTimeout(() => {
-    resting = 0;
-    refreshed = performance.now();
-    refresh();
-  }, Math.max(0, rest));
-}
+});
 
 let settling = 0;
 function readEventsSoon() {
@@ -120,8 +79,8 @@ const hands = {
   click(plot, t, y) {
     const row = plot.track.raster ? plot.track.row(plot, t, y) : null;
     if (row === null) return;
-    if (plot.track.id === "lanes") openPage(plot.run, plot.run.window.lanes.pages[row], t);
-    else view.change({ queue: Math.min(plot.run.queues - 1, row * plot.run.window.heat.fold) });
+    if (plot.track.id === "lanes") openPage(plot.run, plot.data.lanes.pages[row], t);
+    else view.change({ queue: Math.min(plot.run.queues - 1, row * plot.data.heat.fold) });
   },
 };
 
@@ -162,17 +121,19 @@ view.listen((now) => {
   const was = before;
   before = now;
   const changed = (...names) => names.some((name) => String(was[name]) !== String(now[name]));
-  showControls(scene, events);
+  const moved = changed("t0", "t1", "span");
+  if (changed("tracks", "queue", "pages", "find", "kinds", "side")) showControls(scene, events);
+  if (changed("side", "tracks")) reader.resized();
   if (changed("page")) {
     readHistory();
     for (const track of tracks) track.markPage(now.page);
   }
-  if (main.dataset.drawn && changed("t0", "t1", "span")) {
-    for (const plot of plots) plot.preview(scene.wanted);
+  if (moved && main.dataset.drawn) {
+    for (const track of tracks) if (track.onScreen) for (const plot of track.plots) plot.preview(scene.wanted);
     overview.show(scene.wanted);
   }
-  if (changed("t0", "t1", "span", "queue", "pages", "tracks", "side")) refresh();
-  if (changed("t0", "t1", "span", "find", "kinds")) readEventsSoon();
+  if (moved || changed("queue", "pages", "tracks", "side")) reader.refresh();
+  if (moved || changed("find", "kinds")) readEventsSoon();
 });
 
 function showFigures() {
@@ -183,7 +144,7 @@ let told = 0;
 followLive(runs, $("feed"), {
   moved(run, now) {
     run.time_ns = Math.max(run.time_ns ?? 0, now.time_ns ?? 0);
-    if (scene.following) refreshSoon();
+    reader.refreshSoon();
     if (performance.now() - told < 1_000) return;
     told = performance.now();
     showFigures();
@@ -196,7 +157,7 @@ followLive(runs, $("feed"), {
     if (now) Object.assign(run, { time_ns: now.time_ns });
     for (const part of document.querySelectorAll(".live-only")) part.hidden = !scene.live;
     showFigures();
-    refresh();
+    reader.refresh();
     readOverview();
     readEventsSoon();
   },
@@ -211,16 +172,14 @@ new ResizeObserver(() => {
     const width = room.clientWidth;
     if (!main.dataset.drawn || width < 100 || Math.abs(width - size) < 2) return;
     size = width;
-    refresh();
+    reader.resized();
+    reader.refresh();
     readOverview();
   }, 100);
 }).observe(room);
 
 onScheme(() => {
-  asker.want("window", async () => {
-    if (main.dataset.drawn) await drawAll(); // at once, from what is there
-    await readWindow();
-  });
+  asker.want("window", () => reader.redraw());
   readOverview();
 });
 
@@ -234,7 +193,7 @@ await styled();
 size = room.clientWidth;
 showControls(scene, events);
 if (view.newer) notice("newer", "This link was made by a newer Folioscope: what is not known here is left out.", false);
-refresh();
+reader.begin();
 readEventsSoon();
 readOverview();
 readHistory();

@@ -12,10 +12,10 @@ export class Scene {
   constructor(main) {
     this.main = main;
     this.setup = JSON.parse(main.dataset.setup);
-    this.runs = this.setup.runs;
+    this.runs = this.setup.runs.map((run) => ({ ...run, answers: {}, keys: {}, latest: null })); // answers: by part of a window
     this.many = this.runs.length > 1;
     this.view = new View(this.setup.view);
-    this.asker = new Asker(["history", "window", "step", "events", "overview"]);
+    this.asker = new Asker(["history", "window", "step", "unseen", "events", "overview"]);
     this.tracks = [...main.querySelectorAll("[data-track]")].map((section) => new Track(section, this.setup, this.runs, this.many));
     this.plots = this.tracks.flatMap((track) => track.plots);
     this.axis = { t0: 0, t1: 1 }; // what is drawn

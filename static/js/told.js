@@ -1,22 +1,26 @@
 // What the reader is told in words and numbers around the charts: range, values at the cursor, figures of the window, notices.
 
-import { windowFigures } from "./series.js";
+import { gathered, windowFigures } from "./series.js";
 import { $ } from "./scene.js";
 import { figure, moment, span, whole } from "./time.js";
 
 export function showRange(scene) {
   const { t0, t1 } = scene.axis;
   const step = (t1 - t0) / 1000;
-  const counts = scene.runs.map((run) => `${scene.many ? `${run.label}: ` : ""}${whole(run.window?.events)} events`);
+  const counts = scene.runs.map((run) => `${scene.many ? `${run.label}: ` : ""}${whole(run.latest?.events)} events`);
   $("range").textContent = `${moment(t0, step, t1)} to ${moment(t1, step)}`;
   $("range-more").textContent = `${span(t1 - t0)}; ${counts.join(", ")}`;
   $("follow").setAttribute("aria-pressed", String(scene.following));
-  const windows = scene.runs.map((run) => run.window).filter(Boolean);
-  for (const output of scene.main.querySelectorAll(".interval")) {
-    output.textContent = span(windows[0].dx * Math.max(1, Math.ceil(windows[0].px / 160)));
-  }
-  const tables = windows.map(windowFigures);
-  $("window-figures").replaceChildren(...tables[0].map((_, i) => figuresRow(tables.map((table) => table[i]))));
+  const w = scene.runs[0].answers.series;
+  for (const output of w ? scene.main.querySelectorAll(".interval") : []) output.textContent = span(w.dx * gathered(w));
+  showFigures(scene);
+}
+
+/** Fill the table of the window's figures, if it is open. */
+export function showFigures(scene) {
+  if (!$("window-figures").closest("details").open) return;
+  const tables = scene.runs.map((run) => run.answers.series).filter(Boolean).map(windowFigures);
+  $("window-figures").replaceChildren(...(tables[0] ?? []).map((_, i) => figuresRow(tables.map((table) => table[i]))));
 }
 
 function figuresRow(rows) {
@@ -65,10 +69,15 @@ export function notice(name, text, bad = true) {
   $("notices").append(made);
 }
 
-export function showGaps(runs) {
-  const gaps = runs.flatMap((run) => (run.window?.gaps ?? []).map(({ t0, t1, why }) => `${moment(t0, 1e3, t1)} to ${moment(t1, 1e3)}: ${why}`));
-  const more = gaps.length > 3 ? ` and ${gaps.length - 3} more` : "";
-  notice("gaps", gaps.length ? `Not all of this window can be shown (hatched): ${gaps.slice(0, 3).join("; ")}${more}` : "");
+export function showGaps(scene) {
+  const told = new Set();
+  for (const { label, answers } of scene.runs) {
+    for (const w of new Set(Object.values(answers))) {
+      for (const { t0, t1, why } of w.gaps) told.add(`${scene.many ? `run ${label}, ` : ""}${moment(t0, 1e3, t1)} to ${moment(t1, 1e3)}: ${why}`);
+    }
+  }
+  const more = told.size > 3 ? ` and ${told.size - 3} more` : "";
+  notice("gaps", told.size ? `Not all of this window can be shown (hatched): ${[...told].slice(0, 3).join("; ")}${more}` : "");
 }
 
 const FAILED = {
@@ -76,6 +85,7 @@ const FAILED = {
   events: "The events could not be read",
   step: "The next event could not be read",
   history: "The page's history could not be read",
+  unseen: "The rest of the window could not be read",
   overview: "The overview could not be read",
 };
 

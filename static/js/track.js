@@ -7,6 +7,7 @@ import { SERIES } from "./series.js";
 import { figure } from "./time.js";
 
 const EMPTY_HEIGHT = 64;
+const span = (w) => (w ? { t0: w.t0, t1: w.t1 } : { t0: 0, t1: 1 });
 
 
 export class Track {
@@ -16,6 +17,9 @@ export class Track {
     this.section = section;
     this.setup = setup;
     this.raster = this.id === "heat" || this.id === "lanes";
+    this.part = this.raster ? this.id : "series"; // of a window's answer
+    this.key = ""; // what was drawn last
+    this.onScreen = true; // until it is known
     this.what = section.querySelector(".what");
     this.read = section.querySelector(".read");
     const holder = section.querySelector(".plots");
@@ -80,7 +84,7 @@ export class Track {
   values(t) {
     for (const { entry, outputs } of this.outputs) {
       this.plots.forEach((plot, i) => {
-        const w = plot.run.window;
+        const w = plot.data;
         let value = null;
         if (w && t === null) value = entry.all(w);
         else if (w && t >= w.x0 && t < w.x0 + w.dx * w.px) value = entry.at(w, Math.floor((t - w.x0) / w.dx));
@@ -91,7 +95,7 @@ export class Track {
 
   /** Give every plot `width` pixels: measured once for all, because a measurement between drawings lays the page out anew. */
   place(width) {
-    const height = Math.max(...this.plots.map((plot) => this.#height(plot.run.window, plot.run)));
+    const height = Math.max(...this.plots.map((plot) => this.#height(plot.data, plot.run)));
     for (const plot of this.plots) plot.place(width, height);
   }
 
@@ -101,16 +105,16 @@ export class Track {
     return this.id === "swaps" && !run.swaps ? EMPTY_HEIGHT : SERIES[this.id].height;
   }
 
-  async draw(axis, view, width) {
+  async draw(view, width) {
     this.place(width);
-    if (this.id === "heat") this.#heat(axis, view);
-    else if (this.id === "lanes") this.#lanes(axis, view);
-    else await this.#lines(axis, view);
+    if (this.id === "heat") this.#heat(view);
+    else if (this.id === "lanes") this.#lanes(view);
+    else await this.#lines(view);
   }
 
-  async #lines(axis, view) {
+  async #lines(view) {
     const kind = SERIES[this.id];
-    const windows = this.plots.map((plot) => plot.run.window);
+    const windows = this.plots.map((plot) => plot.data);
     const words = this.plots.map((plot, i) => (windows[i] ? kind.empty(windows[i], plot.run) : ""));
     const nothing = words.every(Boolean);
     const high = Math.max(...windows.map((w) => (w ? kind.high(w) : 0)));
@@ -123,7 +127,7 @@ export class Track {
     const drawn = this.plots.map((plot, i) => {
       plot.picture.setAttribute("aria-label", `${this.title}, run ${plot.run.label}`);
       plot.say(words[i]);
-      return plot.lines(axis, windows[i] && !nothing ? kind.traces(windows[i]) : [], axes);
+      return plot.lines(span(windows[i]), windows[i] && !nothing ? kind.traces(windows[i]) : [], axes);
     });
     for (const { entry, item, box } of this.outputs) {
       if (entry.name) box.setAttribute("fill", colour(entry.name));
@@ -135,16 +139,16 @@ export class Track {
     await Promise.all(drawn);
   }
 
-  #heat(axis, view) {
-    const most = Math.max(1, ...this.plots.map((plot) => (plot.run.heatMost = Math.max(plot.run.heatMost ?? 0, plot.run.window?.heat?.max ?? 0))));
+  #heat(view) {
+    const most = Math.max(1, ...this.plots.map((plot) => (plot.run.heatMost = Math.max(plot.run.heatMost ?? 0, plot.data?.heat?.max ?? 0))));
     const table = rampWords();
     for (const plot of this.plots) {
-      const heat = plot.run.window?.heat;
+      const heat = plot.data?.heat;
       if (!heat) continue;
       plot.cells = unpack(heat.z);
       paintHeat(plot.picture, plot.cells, most, table);
       plot.picture.setAttribute("aria-label", `${this.title}, run ${plot.run.label}; the longest queue seen held ${heat.max}`);
-      plot.raster(axis, 0, heat.rows * heat.fold);
+      plot.raster(span(plot.data), 0, heat.rows * heat.fold);
       plot.say(heat.max ? "" : "No task sat in a queue in this window.");
       plot.frame(view.queue === null ? null : Math.floor(view.queue / heat.fold), heat.rows);
     }
@@ -157,15 +161,15 @@ export class Track {
     this.section.querySelector(".ramp-most").textContent = figure(most);
   }
 
-  #lanes(axis, view) {
+  #lanes(view) {
     const table = stateWords(this.setup.states.map((state) => state.colour));
     for (const plot of this.plots) {
-      const lanes = plot.run.window?.lanes;
+      const lanes = plot.data?.lanes;
       if (!lanes) continue;
       plot.cells = unpack(lanes.z);
       paintStates(plot.picture, plot.cells, table);
       plot.picture.setAttribute("aria-label", `${this.title}, run ${plot.run.label}: ${lanes.pages.length} pages; each is a button before the picture`);
-      plot.raster(axis, 0, null);
+      plot.raster(span(plot.data), 0, null);
       plot.say(lanes.pages.length ? "" : "No page was touched by this run so far.");
       this.#names(plot, lanes);
     }
@@ -175,7 +179,7 @@ export class Track {
   /** Frame the lane of the page whose history is open; null: of none. */
   markPage(page) {
     for (const plot of this.id === "lanes" ? this.plots : []) {
-      const pages = plot.run.window?.lanes?.pages ?? [];
+      const pages = plot.data?.lanes?.pages ?? [];
       plot.frame(page === null ? null : pages.indexOf(page), pages.length);
       for (const button of plot.names?.children ?? []) button.setAttribute("aria-pressed", String(Number(button.dataset.page) === page));
     }
@@ -212,7 +216,7 @@ export class Track {
 
   /** The row of a raster at a point: t in time, y as a share of its height. */
   row(plot, t, y) {
-    const w = plot.run.window;
+    const w = plot.data;
     if (!w || !plot.cells?.rows || t < w.x0) return null;
     if (this.id === "heat") return rowAt(plot.cells, (t - w.x0) / (w.dx * w.px), y);
     return Math.min(plot.cells.rows - 1, Math.floor(y * plot.cells.rows));
@@ -220,7 +224,7 @@ export class Track {
 
   /** What the cell under a point says, for the line beside the heading. */
   cell(plot, t, y) {
-    const w = plot.run.window;
+    const w = plot.data;
     const row = this.row(plot, t, y);
     if (row === null) return "";
     const column = Math.min(plot.cells.columns - 1, Math.floor(((t - w.x0) / (w.dx * w.px)) * plot.cells.columns));

@@ -45,13 +45,18 @@ class Site:
         answer = page.goto(self.address + path)
         assert answer is not None
         assert answer.status == 200
-        page.wait_for_selector("#run[data-drawn]", timeout=WAIT_MS)
+        page.wait_for_selector("#run[data-complete]", timeout=WAIT_MS)
 
 
 def drawn(page: Page) -> tuple[int, int]:
     """Return the window that is drawn, in nanoseconds."""
     t0, t1 = (page.get_attribute("#run", "data-drawn") or "").split()
     return int(t0), int(t1)
+
+
+def zoomed_answer(url: str) -> bool:
+    """Whether an answer from `url` is a window that does not begin where the run does: the overview's does."""
+    return "/window" in url and "t0=0&" not in url
 
 
 def wait_for_other_window(page: Page, before: tuple[int, int]) -> tuple[int, int]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.pages.looking import Site, drag, drawn, faults, picture, wait_for_other_window
+from tests.pages.looking import Site, drag, drawn, faults, picture, wait_for_other_window, zoomed_answer
 from tests.pages.workloads import storm
 
 
@@ -27,7 +27,7 @@ def test_two_ticked_runs_are_compared_with_linked_zoom(site: Site, page: Page, p
     page.wait_for_selector("#run[data-drawn]")
     expect(page.locator("#track-queue .plot")).to_have_count(2)
     whole = drawn(page)
-    with page.expect_response(lambda answer: pair[1] in answer.url and "/window" in answer.url) as answer:
+    with page.expect_response(lambda answer: pair[1] in answer.url and zoomed_answer(answer.url)) as answer:
         drag(page, picture(page, "queue"), 0.4, 0.6)
     zoomed = wait_for_other_window(page, whole)
     assert (answer.value.json()["t0"], answer.value.json()["t1"]) == zoomed

@@ -8,7 +8,7 @@ from urllib.parse import parse_qs, urlparse
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.pages.looking import WAIT_MS, Site, drag, drawn, picture, wait_for_other_window
+from tests.pages.looking import WAIT_MS, Site, drag, drawn, picture, wait_for_other_window, zoomed_answer
 from tests.pages.workloads import storm
 
 
@@ -54,12 +54,27 @@ def test_given_a_paced_run_when_watched_then_the_timeline_grows_until_its_end(si
     expect(page.get_by_role("button", name="Cancel the run")).to_be_hidden()
 
 
+def test_given_a_fixed_window_that_a_run_still_plays_into_then_it_fills_until_the_run_ends(
+    site: Site, page: Page
+) -> None:
+    run_id = site.start({"scenario": storm("A storm in a fixed window", events=200_000), "pace_ms_per_s": 4})
+    site.open(page, f"/r/{run_id}?v=1&t0=0&t1=60000000")
+    shown = "document.getElementById('range-more').textContent"
+    for _ in range(2):
+        page.wait_for_function(f"before => {shown} !== before", arg=page.evaluate(shown))
+    assert drawn(page) == (0, 60_000_000)
+    page.get_by_role("button", name="Cancel the run").click()
+    expect(page.locator("#status .badge")).to_have_text("cancelled", timeout=WAIT_MS)
+    events = f"{site.run(run_id)['events']:,}"
+    page.wait_for_function(f"events => {shown}.includes(events)", arg=events)
+
+
 def test_a_drag_zooms_the_server_is_asked_anew_and_the_address_restores_the_view(
     site: Site, page: Page, run: str
 ) -> None:
     site.open(page, f"/r/{run}")
     whole = drawn(page)
-    with page.expect_response(re.compile("/window")) as answer:
+    with page.expect_response(lambda answer: zoomed_answer(answer.url)) as answer:
         drag(page, picture(page, "waiters"), 0.25, 0.5)
     zoomed = wait_for_other_window(page, whole)
     width = whole[1] - whole[0]
