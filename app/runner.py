@@ -197,7 +197,7 @@ def main() -> int:
         settings = load_settings()
         logging.getLogger().setLevel(settings.log_level.upper())
         os.nice(NICE)
-        store = open_store(settings, busy_s=BUSY_S, checkpoints=True)
+        store = open_store(settings, busy_s=BUSY_S)
     except AskedWrongly as error:
         print(error, file=sys.stderr)
         return 2

@@ -19,13 +19,14 @@ import uvicorn
 
 from app.main import create_app
 from app.settings import Settings
-from app.store import open_store
+from app.store import Store, open_store
 from app.stream import Hub
 from app.wire import Connection
 from app.workers import Workers
 from engine.errors import AskedWrongly
 
-DEMO = "demo"
+DEMO = ("demo", "demo-page-wait")
+"""Two designs on one recording; the first is the kernel's own."""
 DEMO_PACE_MS_PER_S = 20
 """Slow enough to see a page's waiters come and go."""
 GRACE_S = 2
@@ -67,16 +68,20 @@ def serve(
     address = address_of(listener)
     with listener, contextlib.closing(open_store(settings)) as store:
         app = create_app(settings, store)
+        if demo and settings.workers:  # both are to be watched at once
+            settings = settings.model_copy(update={"workers": max(settings.workers, len(DEMO))})
         workers = Workers(settings, None if told else say)
 
         def started() -> None:
-            run_id = start_demo(store) if demo else None
+            ids = start_demo(store) if demo else []
+            pages = {"demo": f"{address}/r/{ids[0]}", "compared": f"{address}/c/{','.join(ids)}"} if ids else {}
             if told:
-                told({"address": address, "demo": run_id and f"{address}/r/{run_id}"})
+                told({"address": address, **pages})
                 return
             say(f"Folioscope: {address}   (Ctrl-C stops it)")
-            if run_id:
-                say(f"The demo:   {address}/r/{run_id}")
+            if pages:
+                say(f"The demo:   {pages['demo']}")
+                say(f"and beside another design: {pages['compared']}")
 
         config = uvicorn.Config(
             app,
@@ -132,13 +137,12 @@ def address_of(listener: socket.socket) -> str:
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
 
-def start_demo(store: Any) -> str:
-    """Start the demo at a pace that one can watch, and return its id."""
+def start_demo(store: Store) -> list[str]:
+    """Start the demo under each of its designs, at a pace that one can watch; return the runs' ids."""
     from engine.scenarios import shipped
 
-    row, _ = store.start_run(shipped()[DEMO], pace_ms_per_s=DEMO_PACE_MS_PER_S, tags=[DEMO], key=None, body_sha256=None)
-    run_id: str = row.id
-    return run_id
+    options: Any = {"pace_ms_per_s": DEMO_PACE_MS_PER_S, "tags": ["demo"], "key": None, "body_sha256": None}
+    return [store.start_run(shipped()[name], **options)[0].id for name in DEMO]
 
 
 def configure_logging(level: str, access_log: bool) -> None:

@@ -257,6 +257,7 @@ class Writer:
                 if error.code != "store_busy":  # another process holds the lock: ours may wait, the run goes on
                     raise
         self._chunks, self._nodes, self._keyframes, self._bytes = [], [], [], 0
+        self._store.checkpoint()
         self._since = time.monotonic()
 
 

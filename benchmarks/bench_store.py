@@ -121,7 +121,7 @@ def main() -> int:
     options.add_argument("--rounds", type=int, default=3)
     chosen = options.parse_args()
     with tempfile.TemporaryDirectory(prefix="folioscope-bench-") as folder:
-        store = open_store(load_settings(data=Path(folder)), checkpoints=True)
+        store = open_store(load_settings(data=Path(folder)))
         rows = measure(store, chosen.rounds, scenario(events=int(chosen.events)))
         store.close()
     print(f"\n{f'{int(chosen.events):,} events of W1':48}     found      gate       aim")

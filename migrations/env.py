@@ -12,7 +12,7 @@ from app.store.tables import Base
 def main() -> None:
     """Run what Alembic was asked for; from its own command line on the database that the settings name."""
     given = context.config.attributes.get("database")
-    database: Database = given or Database(load_settings(), busy_s=60, checkpoints=True)
+    database: Database = given or Database(load_settings(), busy_s=60)
     with database.writer.begin() as connection:  # BEGIN IMMEDIATE: CREATE TABLE would else stand outside
         context.configure(
             connection=connection,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from sqlalchemy import text
 
 from app.settings import Settings
-from app.store.database import Database, tell_version
+from app.store.database import Database
 from app.store.events import ChunkRow
 from app.store.folder import REVISIONS, drop_ballast, keep_ballast, prepare
 from app.store.recordings import Recordings
@@ -31,9 +31,9 @@ __all__ = [
 class Store(Runs, Work, Recordings, Shares, Verifying):
     """Runs, their events, recordings and links, in one database."""
 
-    def __init__(self, settings: Settings, *, busy_s: float, checkpoints: bool) -> None:
+    def __init__(self, settings: Settings, *, busy_s: float) -> None:
         self.settings = settings
-        self.db = Database(settings, busy_s=busy_s, checkpoints=checkpoints)
+        self.db = Database(settings, busy_s=busy_s)
 
     def changed(self) -> int:
         """Return a number that differs whenever anything was stored since, by any process: a cheap poll."""
@@ -53,7 +53,7 @@ class Store(Runs, Work, Recordings, Shares, Verifying):
         keep_ballast(self.settings)
 
     def checkpoint(self) -> None:
-        """Write the write-ahead log back if it has grown."""
+        """Write the write-ahead log back if it has grown: workers ask for it after each commit, and when they rest."""
         self.db.checkpoint()
 
     def close(self) -> None:
@@ -61,16 +61,15 @@ class Store(Runs, Work, Recordings, Shares, Verifying):
         self.db.close()
 
 
-def open_store(settings: Settings, *, busy_s: float = 5.0, checkpoints: bool = False) -> Store:
+def open_store(settings: Settings, *, busy_s: float = 5.0) -> Store:
     """Open the store, making or upgrading its database if need be.
 
-    busy_s: how long to wait for another process's write; checkpoints: whether this process writes the log back (the
-    workers do). Raises AskedWrongly, in one line, where the data folder cannot be used.
+    busy_s: how long to wait for another process's write. Raises AskedWrongly, in one line, where the data folder cannot
+    be used.
     """
     if prepare(settings) != REVISIONS[-1]:
         from app.store.schema import upgrade
 
         upgrade(settings)
-    tell_version(settings.workers)
     keep_ballast(settings)
-    return Store(settings, busy_s=busy_s, checkpoints=checkpoints)
+    return Store(settings, busy_s=busy_s)

@@ -8,7 +8,6 @@ lock when it begins (BEGIN IMMEDIATE): SQLite does not wait for a lock that a tr
 from __future__ import annotations
 
 import contextlib
-import logging
 import sqlite3
 import threading
 from collections.abc import Iterator
@@ -21,24 +20,24 @@ from sqlalchemy.engine.url import make_url
 from app.settings import Settings
 from engine.errors import AskedWrongly, Damaged, FolioscopeError
 
-log = logging.getLogger("folioscope.store")
+try:
+    import fcntl
+except ImportError:  # not a Unix: one worker only
+    fcntl = None  # type: ignore[assignment]
 
 APPLICATION_ID = 0x464F4C49
 """PRAGMA application_id of our files: "FOLI"."""
 WAL_LIMIT = 32 << 20
 CHECKPOINT_AT = 4 << 20
-"""Bytes of write-ahead log from which a worker that has nothing to do writes it back."""
-RESET_BUG = ((3, 7, 0), (3, 51, 3))
-"""From, and up to but not with: SQLite that can lose pages when two connections checkpoint at the same time."""
+"""Bytes of write-ahead log from which it is written back."""
 
 
 class Database:
-    """A file of runs. checkpoints: whether this process writes the log back; best only one does (RESET_BUG)."""
+    """A file of runs, as one process sees it."""
 
-    def __init__(self, settings: Settings, *, busy_s: float, checkpoints: bool) -> None:
+    def __init__(self, settings: Settings, *, busy_s: float) -> None:
         self.path = file_of(settings)
         self._busy_s = busy_s
-        self._checkpoints = checkpoints
         self.readers = self._engine(settings.url, "BEGIN", pool_size=8, max_overflow=24)
         self.writer = self._engine(settings.url, "BEGIN IMMEDIATE", pool_size=1, max_overflow=0)
         self._watch: sqlite3.Connection | None = None
@@ -59,8 +58,7 @@ class Database:
             connection.execute("PRAGMA synchronous=FULL")
             connection.execute("PRAGMA foreign_keys=ON")
             connection.execute(f"PRAGMA journal_size_limit={WAL_LIMIT}")
-            if reads or not self._checkpoints:
-                connection.execute("PRAGMA wal_autocheckpoint=0")
+            connection.execute("PRAGMA wal_autocheckpoint=0")  # see checkpoint()
 
         @event.listens_for(engine, "begin")
         def start(connection: Connection) -> None:
@@ -91,11 +89,15 @@ class Database:
             return version
 
     def checkpoint(self) -> None:
-        """Write the log back if it has grown, as far as no reader is in the way."""
+        """Write the log back if it has grown, as far as no reader is in the way. One process at a time does.
+
+        SQLite from 3.7.0 to 3.51.2 can lose pages when two connections checkpoint at the same time.
+        """
         wal = Path(f"{self.path}-wal")
-        with contextlib.suppress(FileNotFoundError):
+        with contextlib.suppress(FileNotFoundError, BlockingIOError):
             if wal.stat().st_size >= CHECKPOINT_AT:
-                self._alone("PRAGMA wal_checkpoint(PASSIVE)")
+                with _only_one(Path(f"{self.path}-checkpoint")):
+                    self._alone("PRAGMA wal_checkpoint(PASSIVE)")
 
     def give_back(self, pages: int) -> int:
         """Return up to so many free pages of the file to the disk; the number that are left."""
@@ -120,6 +122,15 @@ class Database:
 def file_of(settings: Settings) -> Path:
     """Return the path of the database's file."""
     return Path(make_url(settings.url).database or "folioscope.db")
+
+
+@contextlib.contextmanager
+def _only_one(path: Path) -> Iterator[None]:
+    """Hold the lock on this file; raises BlockingIOError while another process does. It ends with its process."""
+    with path.open("ab") as file:
+        if fcntl is not None:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        yield
 
 
 @contextlib.contextmanager
@@ -154,13 +165,3 @@ def _translated(error: BaseException | None) -> FolioscopeError | AssertionError
     if code == sqlite3.SQLITE_CONSTRAINT:
         return AskedWrongly("this conflicts with what is stored", code="conflict", status=409)
     return AssertionError(f"the database refused a statement: {type(error).__name__}")
-
-
-def tell_version(workers: int) -> None:
-    """Log which SQLite this is; with several workers, whether it has a fault that they would meet."""
-    log.info("SQLite %s", sqlite3.sqlite_version)
-    if workers > 1 and RESET_BUG[0] <= sqlite3.sqlite_version_info < RESET_BUG[1]:
-        log.warning(
-            "SQLite %s can damage a database that several processes checkpoint: run one worker, or update it",
-            sqlite3.sqlite_version,
-        )

@@ -27,7 +27,7 @@ def _folder() -> Path:
 
 def upgrade(settings: Settings, to: str = "head") -> None:
     """Bring the database to a schema, by default the newest. Several may ask at once: one does it, the others wait."""
-    database = Database(settings, busy_s=60, checkpoints=True)
+    database = Database(settings, busy_s=60)
     try:
         command.upgrade(config_for(database), to)
     finally:
@@ -36,7 +36,7 @@ def upgrade(settings: Settings, to: str = "head") -> None:
 
 def downgrade(settings: Settings, to: str) -> None:
     """Take the database back to an older schema."""
-    database = Database(settings, busy_s=60, checkpoints=True)
+    database = Database(settings, busy_s=60)
     try:
         command.downgrade(config_for(database), to)
     finally:

@@ -31,7 +31,7 @@ def settings(tmp_path: Path) -> Settings:
 
 @pytest.fixture
 def database(settings: Settings) -> Iterator[Database]:
-    opened = Database(settings, busy_s=5, checkpoints=True)
+    opened = Database(settings, busy_s=5)
     yield opened
     opened.close()
 

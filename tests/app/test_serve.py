@@ -210,17 +210,23 @@ def test_given_open_streams_when_told_to_stop_then_all_get_a_last_message_and_it
         assert all(each.event == "stop" and int(each.retry) >= 1_000 for each in last)
 
 
-def test_given_the_demo_when_served_then_it_is_played_at_a_pace_and_its_page_is_told(tmp_path: Path) -> None:
+def test_given_the_demo_when_served_then_both_designs_are_played_at_a_pace_and_told(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "app.cli", "serve", "--demo", "--port", "0", "--data", str(tmp_path)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         address = process.stdout.readline().split()[1]
         demo = process.stdout.readline().split()[-1]
         assert demo.startswith(f"{address}/r/")
+        pair = process.stdout.readline().split()[-1]
+        assert pair.startswith(f"{address}/c/{demo.rpartition('/')[2]},")
+        ids = pair.rpartition("/")[2].split(",")
         up = Started(process, int(address.rpartition(":")[2]))
-        run = up.until(f"{V1}/runs/{demo.rpartition('/')[2]}", lambda run: run["events"] > 0)
-        assert (run["state"], run["tags"]) == ("running", ["demo"])
-        assert 0 < run["pace_ms_per_s"] < 1000
+        runs = [up.until(f"{V1}/runs/{run}", lambda run: run["events"] > 0) for run in ids]
+        assert [(run["state"], run["tags"], run["design"]) for run in runs] == [
+            ("running", ["demo"], "hashed"),
+            ("running", ["demo"], "page_wait"),
+        ]
+        assert all(0 < run["pace_ms_per_s"] < 1000 for run in runs)
         process.send_signal(signal.SIGINT)
         said, _ = process.communicate(timeout=10)
         assert process.returncode == 0
