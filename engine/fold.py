@@ -21,7 +21,7 @@ from engine.events import (
     entry,
 )
 
-_FLAGS_AFTER = frozenset(
+FLAGS_AFTER = frozenset(
     {
         Kind.page_locked,
         Kind.page_unlocked,
@@ -34,6 +34,7 @@ _FLAGS_AFTER = frozenset(
         Kind.waiters_flag_cleared,
     }
 )
+"""Events whose b holds page->flags as they are afterwards."""
 
 
 @dataclass
@@ -109,7 +110,7 @@ class Folded:
         if row == NONE:
             return
         page = self.page(row)
-        if kind in _FLAGS_AFTER:
+        if kind in FLAGS_AFTER:
             page.flags = a
         elif kind == Kind.waiter_queued:
             self.queues.setdefault(a, []).append(Waiter(task, row, entry(b).bit))

@@ -10,22 +10,12 @@ from numpy.typing import NDArray
 from app.windows.tree import Run
 from engine.cast import Cast
 from engine.events import PG_LOCKED, PG_WAITERS, WQ_DONE, Batch, Kind
+from engine.fold import FLAGS_AFTER
 from engine.nodes import MARK_SWAPPED, MARK_TRUNCATED, page_states
 
 Words = NDArray[np.int64]
-FLAGS_AFTER = np.zeros(256, np.bool_)
-for _kind in (
-    Kind.page_locked,
-    Kind.page_unlocked,
-    Kind.writeback_started,
-    Kind.writeback_ended,
-    Kind.page_dirtied,
-    Kind.page_cleaned,
-    Kind.page_uptodate,
-    Kind.waiters_flag_set,
-    Kind.waiters_flag_cleared,
-):
-    FLAGS_AFTER[_kind] = True
+FLAGS_TOLD = np.isin(np.arange(256), list(FLAGS_AFTER))
+"""By kind: whether b holds page->flags as they are afterwards."""
 
 
 @dataclass
@@ -101,7 +91,7 @@ def _folded(batch: Batch, which: NDArray[np.intp], row: Words, pages: Pages) -> 
     )
 
     # page->flags: the newest whole word, and two bits that other events set and clear
-    whole = FLAGS_AFTER[kind] | seen | freed
+    whole = FLAGS_TOLD[kind] | seen | freed
     base = np.where(seen, b, np.where(freed, 0, a))
     handed = woken & (b >> 40 & WQ_DONE != 0) & (b >> 32 & 0xFF == PG_LOCKED)
     cleared = (kind == Kind.walk_ended) & (a >> 36 & 1 == 1)
