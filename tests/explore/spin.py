@@ -34,10 +34,13 @@ class SpinCounts:
 
 
 def renamed(text: str) -> str:
-    """Return the expression with each variable under a name that Promela has no other use for; the two languages share
-    the signs, their precedence and the decimal numbers."""
-    decimal = re.sub(r"\b0[xX][0-9a-fA-F]+", lambda match: str(int(match[0], 16)), text)
-    return re.sub(r"\b[A-Za-z_]\w*", lambda match: "v_" + match[0], decimal)
+    """Return the expression with each variable under a name that Promela has no other use for. The two languages share
+    the signs, their precedence and the decimal numbers; spaces keep apart what Promela would take for one sign."""
+    words = re.findall(r"0[xX][0-9a-fA-F]+|\w+|\|\||&&|[=!<>]=|<<|>>|\S", text)
+    return " ".join(
+        str(int(word, 16)) if word[:2] in ("0x", "0X") else "v_" + word if re.match(r"[A-Za-z_]", word) else word
+        for word in words
+    )
 
 
 def effect(text: str) -> str:
