@@ -8,13 +8,15 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Literal
 
-Cells = Any  # the words of a state: a tuple, the list of a half-done step, or a Watched one
+Cells = Sequence[int]  # the words of a state: a tuple, or the list of a half-done step
 Expr = Callable[[Cells], int]
 State = tuple[int, ...]
+Grain = Literal["cell", "variable"]
 
 END = "-"
 SCHEDULES_WALKED_MAX = 20_000  # schedules; beyond it the traces are not counted
@@ -131,6 +133,7 @@ class Reader:
 
     def __init__(self, text: str, variables: Mapping[str, Variable]) -> None:
         self.text, self.variables, self.tokens, self.at = text, variables, tokens_of(text), 0
+        self.named: list[tuple[Variable, Expr]] = []  # each variable read, and where in the tuple
 
     def peek(self) -> str:
         return self.tokens[self.at] if self.at < len(self.tokens) else ""
@@ -176,24 +179,26 @@ class Reader:
         if token[0].isdigit():
             value = wrapped(int(token, 16 if token[:2] in ("0x", "0X") else 10))
             return lambda cells: value
-        place = self.place(token)
-        if isinstance(place, int):
-            return lambda cells: int(cells[place])
-        return lambda cells: int(cells[place(cells)])
+        variable, place = self.place(token)
+        self.named.append((variable, place))
+        if variable.length is None:
+            first = variable.first
+            return lambda cells: cells[first]
+        return lambda cells: cells[place(cells)]
 
-    def place(self, name: str) -> int | Expr:
-        """Return where a name or name[...] lives: a number, or for an element a function of the state."""
+    def place(self, name: str) -> tuple[Variable, Expr]:
+        """Return the variable of a name or name[...], and where in the tuple that is."""
         variable = self.variables.get(name)
         if variable is None:
             raise ValueError(f"{self.text!r}: no variable {name!r}")
         if self.peek() != "[":
             if variable.length is not None:
                 raise ValueError(f"{self.text!r}: {name} is an array")
-            return variable.first
+            return variable, lambda cells: variable.first
         self.take("[")
         index = self.expression()
         self.take("]")
-        return element(variable, index)
+        return variable, element(variable, index)
 
 
 def joined(sign: str, left: Expr, right: Expr) -> Expr:
@@ -210,20 +215,20 @@ def joined(sign: str, left: Expr, right: Expr) -> Expr:
 
 @dataclass(frozen=True)
 class Effect:
-    """One entry of `do`. `place` is where it stores, None for an assertion."""
+    """One entry of `do`. `target` is what it stores to and where that is, None for an assertion."""
 
     value: Expr
-    place: Expr | None
-    variable: Variable | None
+    target: tuple[Variable, Expr] | None
+    named: tuple[tuple[Variable, Expr], ...]
 
-    def play(self, cells: Cells) -> bool:
+    def play(self, cells: list[int]) -> bool:
         """Do it in place; return whether it held (an assignment always does)."""
-        if self.place is None:
+        if self.target is None:
             return self.value(cells) != 0
-        assert self.variable is not None
-        at, value = self.place(cells), self.value(cells)
-        if self.variable.bounds is not None and not self.variable.bounds[0] <= value <= self.variable.bounds[1]:
-            raise ValueError(f"{self.variable.name} = {value} leaves its range")
+        variable, place = self.target
+        at, value = place(cells), self.value(cells)
+        if variable.bounds is not None and not variable.bounds[0] <= value <= variable.bounds[1]:
+            raise ValueError(f"{variable.name} = {value} leaves its range")
         cells[at] = value
         return True
 
@@ -234,8 +239,7 @@ class Step:
     guard: Expr
     effects: tuple[Effect, ...]
     to: int
-    reads: frozenset[str]
-    writes: frozenset[str]
+    named: tuple[tuple[Variable, Expr], ...]  # by the guard
 
 
 @dataclass(frozen=True)
@@ -246,14 +250,6 @@ class Edge:
     step: Step
     after: State
     held: bool
-
-
-def constantly(place: int) -> Expr:
-    return lambda cells: place
-
-
-def names_in(text: str) -> set[str]:
-    return {token for token in tokens_of(text) if re.match(r"[A-Za-z_]", token)} - {"assert"}
 
 
 class Model:
@@ -289,31 +285,24 @@ class Model:
         return Reader(text, self.variables).whole()
 
     def step(self, number: int, step: Mapping[str, Any], to: int) -> Step:
-        effects = tuple(self.effect(text) for text in step.get("do", []))
-        reads, writes = names_in(step["guard"]), set()
-        for text in step.get("do", []):
-            if text.split("(")[0].strip() == "assert":
-                reads |= names_in(text)
-                continue
-            target, value = re.split(r"(?<![=!<>])=(?!=)", text, maxsplit=1)
-            array, _, index = target.partition("[")
-            writes.add(array.strip())
-            reads |= names_in(value) | names_in(index)
-        return Step(number, self.expression(step["guard"]), effects, to, frozenset(reads), frozenset(writes))
+        reader = Reader(step["guard"], self.variables)
+        guard = reader.whole()
+        return Step(number, guard, tuple(map(self.effect, step.get("do", []))), to, tuple(reader.named))
 
     def effect(self, text: str) -> Effect:
         reader = Reader(text, self.variables)
         name = reader.take()
+        target = None
         if name == "assert":
             reader.take("(")
             value = reader.expression()
             reader.take(")")
             reader.done()
-            return Effect(value, None, None)
-        place = reader.place(name)
-        reader.take("=")
-        value = reader.whole()
-        return Effect(value, constantly(place) if isinstance(place, int) else place, self.variables[name])
+        else:
+            target = reader.place(name)
+            reader.take("=")
+            value = reader.whole()
+        return Effect(value, target, tuple(reader.named))
 
     def edges(self, state: State) -> Iterator[Edge]:
         """Yield every step that is enabled, in the order of the table."""
@@ -335,9 +324,9 @@ class Model:
 # --- the search ----------------------------------------------------------------------------------------------------
 
 
-def explore(table: Mapping[str, Any], grain: Literal["variable", "cell"] = "variable") -> Counts:
-    """Search every state of the table and count. `grain` says what a shared thing is where traces are counted: a whole
-    variable that the step names, or the word that it touched (then two elements of one array are two things).
+def explore(table: Mapping[str, Any], grain: Grain = "cell") -> Counts:
+    """Search every state of the table and count. `grain` says what two steps may share where traces are counted: a
+    word (then two elements of one array are strangers), or a whole variable.
 
     Raises ValueError for a table that cannot be read, a division by zero, an index out of range, a shift by fewer
     than 0 or more than 63 bits, and a variable that leaves its range.
@@ -417,12 +406,12 @@ def schedules_of(next_of: list[list[int]]) -> int | None:
 
 @dataclass(frozen=True)
 class Letter:
-    """A step as a letter of a schedule: who did what, and the things it read and wrote."""
+    """A step as a letter of a schedule: who did what, and the words it read and wrote."""
 
     proc: int
     step: int
-    reads: frozenset[str] | frozenset[int]
-    writes: frozenset[str] | frozenset[int]
+    reads: frozenset[int]
+    writes: frozenset[int]
 
     def depends_on(self, other: Letter) -> bool:
         return bool(
@@ -433,32 +422,28 @@ class Letter:
         )
 
 
-class Watched(list[int]):
-    """The words of a state that remember who was read and written."""
+def letter_of(state: State, edge: Edge, grain: Grain) -> Letter:
+    """Return the step as a letter. All that an expression names counts as read, also where && or || skip it; an index
+    is what it is at that point of the step, and one without a value stands for the whole array."""
+    reads: set[int] = set()
+    writes: set[int] = set()
+    cells = list(state)
 
-    def __init__(self, words: State) -> None:
-        super().__init__(words)
-        self.reads: set[int] = set()
-        self.writes: set[int] = set()
+    def places(variable: Variable, place: Expr) -> Iterable[int]:
+        if grain == "cell":
+            with suppress(ValueError):
+                return [place(cells)]
+        return range(variable.first, variable.first + (variable.length or 1))
 
-    def __getitem__(self, at: Any) -> Any:
-        self.reads.add(at)
-        return super().__getitem__(at)
-
-    def __setitem__(self, at: Any, value: Any) -> None:
-        self.writes.add(at)
-        super().__setitem__(at, value)
-
-
-def letter_of(state: State, edge: Edge, grain: str) -> Letter:
-    step = edge.step
-    if grain == "variable":
-        return Letter(edge.proc, step.number, step.reads, step.writes)
-    cells = Watched(state)
-    step.guard(cells)
-    for effect in step.effects:
+    for named in edge.step.named:
+        reads.update(places(*named))
+    for effect in edge.step.effects:
+        for named in effect.named:
+            reads.update(places(*named))
+        if effect.target is not None:
+            writes.update(places(*effect.target))
         effect.play(cells)
-    return Letter(edge.proc, step.number, frozenset(cells.reads), frozenset(cells.writes))
+    return Letter(edge.proc, edge.step.number, frozenset(reads), frozenset(writes))
 
 
 def foata(schedule: list[Letter]) -> tuple[frozenset[Letter], ...]:
@@ -475,7 +460,7 @@ def foata(schedule: list[Letter]) -> tuple[frozenset[Letter], ...]:
     return tuple(frozenset(row) for row in rows)
 
 
-def traces_of(model: Model, grain: str) -> int:
+def traces_of(model: Model, grain: Grain) -> int:
     """Walk every schedule of an acyclic graph and count their normal forms."""
     forms: set[tuple[frozenset[Letter], ...]] = set()
     schedule: list[Letter] = []

@@ -114,8 +114,18 @@ def test_given_readers_only_when_counted_then_they_are_strangers() -> None:
 
 def test_given_two_elements_of_one_array_when_counted_then_the_grain_decides() -> None:
     pair = lines(["a[0] = 1"], ["a[1] = 1"], a=[0, 0])
-    assert explore(pair).traces == 2
-    assert explore(pair, grain="cell").traces == 1
+    assert explore(pair).traces == 1
+    assert explore(pair, grain="variable").traces == 2
+
+
+def test_given_an_index_set_in_the_same_step_when_counted_then_the_element_it_ends_up_at_is_meant() -> None:
+    late = lines(["i = 1"], ["a[1] = 7"], a=[0, 0], i=0)
+    late["procs"][0]["steps"][0]["do"] = ["i = 1", "a[i] = 5"]
+    assert explore(late).traces == 2
+
+
+def test_given_a_name_that_is_skipped_when_counted_then_it_is_read_all_the_same() -> None:
+    assert explore(lines(["x = 1 || y"], ["y = 1"], x=0, y=0)).traces == 2
 
 
 def test_given_a_failed_assertion_when_searched_then_it_is_counted_and_the_search_goes_on() -> None:
