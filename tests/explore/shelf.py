@@ -8,6 +8,7 @@ from typing import Any
 
 HERE = Path(__file__).parent
 NAMES = sorted(path.stem for path in (HERE / "tables").glob("*.toml"))
+LONG = {"dining_10", "filter_lock_5", "naive_attach_two"}  # seconds each, in a plain search
 KNOWN: dict[str, dict[str, Any]] = tomllib.loads((HERE / "known.toml").read_text())
 
 

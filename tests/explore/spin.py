@@ -12,7 +12,7 @@ import re
 import subprocess
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +31,11 @@ class SpinCounts:
     assert_failures: int
     final_states: int
     outcomes: dict[tuple[int, ...], int]
+
+    @classmethod
+    def of(cls, counts: Any) -> SpinCounts:
+        """Return those of another search's counts that SPIN can tell."""
+        return cls(**{field.name: getattr(counts, field.name) for field in fields(cls)})
 
 
 def renamed(text: str) -> str:
