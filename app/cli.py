@@ -1,4 +1,4 @@
-"""The command `folioscope`: serve, run, import, replay, list, verify, version, warm.
+"""The command `folioscope`: serve, run, import, replay, explore, list, verify, version, warm.
 
 Every subcommand takes --json. Exit code 0: done; 1: it could not be done; 2: asked wrongly. An error is one line on
 standard error. Importing this module loads neither the engine nor the web server: each command loads what it needs.
@@ -105,14 +105,24 @@ def import_recording(
 
 @app.command()
 def replay(
-    recording: Annotated[str, typer.Argument(help="A recording's file, its id, or demo.")],
+    recording: Annotated[str, typer.Argument(help="A recording's file, its id, or demo; with --schedule: a table.")],
     truth: Annotated[Path | None, typer.Option(help="What the kernel did, wake by wake (.csv, .gz).")] = None,
     bits: Annotated[int, typer.Option(min=1, max=20, help="hashed: 2^bits queues.")] = 8,
     design: Annotated[str, typer.Option(help="Wait design to replay under.")] = "hashed",
     kernel: Annotated[str | None, typer.Option(help="Kernel profile; the recording's own if absent.")] = None,
+    schedule: Annotated[str | None, typer.Option(help="Play this schedule of a protocol table.")] = None,
     as_json: Json = False,
 ) -> None:
-    """Foretell every wake-up of a recording from its input alone, and hold it against what the kernel did."""
+    """Foretell every wake-up of a recording from its input alone, and hold it against what the kernel did.
+
+    With --schedule: play one schedule of a protocol table, step by step.
+    """
+    if schedule is not None:
+        from app.exploring import replay_schedule
+
+        played = replay_schedule(Path(recording), schedule)
+        tell(played) if as_json else say(played["text"])
+        return
     from app.replaying import replay_recording
 
     result = replay_recording(recording, truth, design=design, bits=bits, kernel=kernel)
@@ -121,6 +131,60 @@ def replay(
         return
     for key, value in result.items():
         say(f"  {key:20} {value:,}" if isinstance(value, int) else f"  {key:20} {value}")
+
+
+@app.command()
+def explore(
+    table: Annotated[Path, typer.Argument(help="A protocol table, .json or .toml.")],
+    search: Annotated[str, typer.Option(help="bfs (shortest first), dfs, random or pct.")] = "bfs",
+    reduction: Annotated[str, typer.Option(help="none, por, symmetry or all.")] = "none",
+    preemptions: Annotated[int | None, typer.Option(help="Only schedules with at most so many preemptions.")] = None,
+    walks: Annotated[int, typer.Option(help="random, pct: how many.")] = 1_000,
+    longest: Annotated[int, typer.Option(help="random, pct: steps of a walk at most.")] = 10_000,
+    depth: Annotated[int, typer.Option(help="pct: bug depth.")] = 3,
+    seed: Annotated[int, typer.Option(min=0, max=2**63 - 1, help="random, pct: draws.")] = 1,
+    states: Annotated[int, typer.Option(min=1, max=2**31, help="Stop at so many states.")] = 100_000_000,
+    memory: Annotated[int, typer.Option(min=1, max=1 << 20, help="Stop at so many MB.")] = 4_096,
+    seconds: Annotated[float, typer.Option(min=0.1, max=1e6, help="Stop after this time.")] = 3_600,
+    export: Annotated[str | None, typer.Option(help="Explore nothing; print the table as: promela.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Try every interleaving of a small protocol: Never, with its bounds, or the shortest schedule that breaks it."""
+    from app.exploring import explore_file, one_of, promela_of
+
+    if export is not None:
+        one_of("export", export, ("promela",))
+        say(promela_of(table))
+        return
+    from engine.explore.explorer import REDUCTIONS, SEARCHES, Limits, Plan
+
+    plan = Plan(
+        one_of("search", search, SEARCHES),
+        one_of("reduction", reduction, REDUCTIONS),
+        preemptions,
+        walks,
+        longest,
+        depth,
+        seed,
+    )
+    progress = None if as_json or not sys.stderr.isatty() else lambda text: typer.echo(text, err=True)
+    found, text = explore_file(table, plan, Limits(states, memory << 20, seconds), progress)
+    if as_json:
+        tell(found)
+        return
+    bounds = found["bounds"]
+    say(f"{found['name']}: {found['verdict']}{' (' + found['error'] + ')' if found['error'] else ''}")
+    for key in ("states", "edges", "depth", "deadlock_states", "assert_failures", "final_states", "final_violations"):
+        if found[key] is not None:
+            say(f"  {key.replace('_', ' '):18} {found[key]:,}")
+    for outcome in found["outcomes"]:
+        say(f"  {'outcome':18} {', '.join(map(str, outcome['values']))}: {outcome['final_states']:,} final states")
+    within = ", ".join(f"{key.replace('_', ' ')} {bounds[key]}" for key in ("search", "reduction", "processes"))
+    cut = f", cut by the limit of {bounds['stopped_by']}" if bounds["stopped_by"] else ""
+    bound = "" if bounds["preemptions"] is None else f", at most {bounds['preemptions']} preemptions"
+    say(f"  {'bounds':18} {within}{bound}{cut}; {bounds['seconds']} s, {bounds['memory_bytes'] / 1e6:.1f} MB")
+    if text:
+        say(f"\n{text}\n\nschedule: {found['schedule']}")
 
 
 @app.command("list")

@@ -18,6 +18,9 @@ FUNCTIONS = 195
 TOLD_EVERY = FUNCTIONS // 10
 
 
+_STEPS = [{"at": "a", "to": "b"}, {"at": "b", "to": "-"}]
+
+
 class _Progress(event.Listener):  # type: ignore[misc]
     """Counts functions as they are compiled."""
 
@@ -40,6 +43,8 @@ def warm() -> None:
     begin = time.monotonic()
     progress = _Progress()
     with event.install_listener("numba:compile", progress):
+        from engine.explore.explorer import Explorer, Plan
+        from engine.explore.table import checked
         from engine.play import TimedRun
         from engine.recordings.demo import demo
         from engine.replay import ReplayRun
@@ -55,6 +60,11 @@ def warm() -> None:
                 summary.leaf(batch)
             summary.keyframe()
             summary.figures()
+        table = checked(
+            {"format": "protocol-table/1", "name": "warm", "procs": [{"name": "p", "start": "a", "steps": _STEPS}]}
+        )
+        for plan in (Plan(), Plan(search="random", walks=2), Plan(reduction="por")):
+            Explorer(table, plan).run()
     took = time.monotonic() - begin
     print(f"engine ready in {took:.1f} s: {progress.done} functions compiled, cache in {CACHE}", flush=True)
 

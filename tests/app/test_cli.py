@@ -35,6 +35,9 @@ program = [
 events = 2000
 """
 
+TABLES = Path(__file__).parents[1] / "explore" / "tables"
+PETERSON = TABLES / "peterson.toml"
+
 
 class Said(NamedTuple):
     code: int
@@ -86,7 +89,7 @@ def test_given_the_command_when_imported_then_neither_engine_nor_server_is_loade
 
 def test_given_any_subcommand_when_its_options_are_read_then_json_is_one_of_them() -> None:
     commands = get_command(cli.app).commands  # type: ignore[attr-defined]
-    assert set(commands) == {"serve", "run", "import", "replay", "list", "verify", "version", "warm"}
+    assert set(commands) == {"serve", "run", "import", "replay", "explore", "list", "verify", "version", "warm"}
     for name, command in commands.items():
         assert "--json" in [option for parameter in command.params for option in parameter.opts], name
 
@@ -144,6 +147,23 @@ def test_given_a_file_that_is_no_scenario_when_run_then_it_is_refused_in_one_lin
     assert not (tmp_path / "data").exists()
 
 
+def test_given_a_table_when_explored_then_the_answer_is_never_or_a_schedule_that_replays(folio: Folio) -> None:
+    never = folio("explore", PETERSON, "--json").json
+    assert (never["verdict"], never["states"], never["edges"], never["schedule"]) == ("Never", 26, 44, None)
+    assert never["bounds"]["complete"]
+    said = folio("explore", PETERSON).out
+    assert "peterson: Never" in said
+    assert "search bfs, reduction none, processes 2" in said
+    race = TABLES / "w1_wait_once.toml"
+    broken = folio("explore", race, "--json").json
+    assert (broken["verdict"], broken["error"]) == ("Sometimes", "assertion")
+    assert f"schedule: {broken['schedule']}" in folio("explore", race).out
+    played = folio("replay", race, "--schedule", broken["schedule"], "--json").json
+    assert (played["steps"], len(played["broken"])) == (broken["shortest_error"], 1)
+    assert "assert(wb == 0) does not hold" in folio("replay", race, "--schedule", broken["schedule"]).out
+    assert "active proctype p0_p0()" in folio("explore", PETERSON, "--export", "promela").out
+
+
 @pytest.mark.parametrize(
     ("words", "code", "told"),
     [
@@ -159,6 +179,14 @@ def test_given_a_file_that_is_no_scenario_when_run_then_it_is_refused_in_one_lin
         (("replay", "demo", "--kernel", "2.6"), 2, "there are 4.13"),
         (("replay", "demo", "--bits", "21"), 2, "bits"),
         (("replay", "demo", "--truth", "/nowhere"), 2, "there is no file"),
+        (("explore", "/nowhere"), 2, "there is no file"),
+        (("explore", sys.executable), 2, "a table"),
+        (("explore", PETERSON, "--search", "wide"), 2, "--search is one of bfs, dfs, random, pct"),
+        (("explore", PETERSON, "--reduction", "half"), 2, "--reduction is one of none, por, symmetry, all"),
+        (("explore", PETERSON, "--preemptions", "2", "--reduction", "por"), 2, "preemptions"),
+        (("explore", PETERSON, "--export", "tla"), 2, "--export is one of promela"),
+        (("replay", PETERSON, "--schedule", "z"), 2, "names no process"),
+        (("replay", PETERSON, "--schedule", "a2.b2.a.b9"), 2, "schedule: step 5, p0 at"),
         (("serve", "--host", "0.0.0.0"), 2, "FOLIOSCOPE_TOKEN"),
         (("serve", "--host", "::"), 2, "FOLIOSCOPE_TOKEN"),
         (("serve", "--port", "70000"), 2, "port"),

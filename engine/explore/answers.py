@@ -1,0 +1,112 @@
+"""An exploration's answer as data: counts, verdict with its bounds, and the schedule of the shortest error."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from engine.explore import schedules
+from engine.explore.counting import counted
+from engine.explore.explorer import Explorer, Found, Limits
+from engine.explore.playing import Move, ending, play
+from engine.explore.table import Step, Table
+
+NEVER, SOMETIMES, NOT_EXPLORED = "Never", "Sometimes", "not explored"
+"""Verdicts: nothing breaks, within the bounds that are told; a schedule breaks it; not all was looked at."""
+
+
+def answer(explorer: Explorer, stopped_by: str, limits: Limits) -> dict[str, Any]:
+    """Return what a search found, as JSON has it. Numbers that a sample or a bound cannot know are null."""
+    table, plan, found = explorer.table, explorer.plan, explorer.found(stopped_by)
+    sampled = plan.search in {"random", "pct"}
+    whole = found.complete and not sampled and plan.preemptions is None
+    told = (
+        counted(table, explorer.layout, explorer.native, found.states) if whole and plan.reduction == "none" else None
+    )
+    return {
+        "name": table.asked.name,
+        "why": table.asked.why,
+        "verdict": verdict(found, sampled),
+        "error": found.error or None,
+        "states": found.states,
+        "edges": None if sampled else found.edges,
+        "deadlock_states": found.deadlock_states,
+        "assert_failures": found.assert_failures,
+        "range_failures": found.range_failures,
+        "faults": found.faults,
+        "final_states": found.final_states,
+        "final_violations": found.final_violations,
+        "depth": found.depth,
+        "outcomes": [{"values": list(values), "final_states": n} for values, n in sorted(found.outcomes.items())],
+        "schedules": told and told.schedules,
+        "traces": told and told.traces,
+        "shortest_error": None if found.schedule is None else len(found.schedule),
+        "schedule": None if found.schedule is None else schedules.written(table, found.schedule),
+        "bounds": _bounds(explorer, found, limits),
+    }
+
+
+def verdict(found: Found, sampled: bool) -> str:
+    """Return the verdict's word."""
+    if found.error:
+        return SOMETIMES
+    return NEVER if found.complete and not sampled else NOT_EXPLORED
+
+
+def _bounds(explorer: Explorer, found: Found, limits: Limits) -> dict[str, Any]:
+    """Return what the verdict rests on: never is a word about these bounds only."""
+    table, plan = explorer.table, explorer.plan
+    sampled = plan.search in {"random", "pct"}
+    return {
+        "complete": found.complete and not sampled,
+        "stopped_by": found.stopped_by or None,
+        "search": plan.search,
+        "reduction": plan.reduction,
+        "preemptions": plan.preemptions,
+        "walks": plan.walks if sampled else None,
+        "longest_walk": plan.longest if sampled else None,
+        "bug_depth": plan.depth if plan.search == "pct" else None,
+        "seed": plan.seed if sampled else None,
+        "processes": len(table.processes),
+        "symmetric": [[table.processes[member].name for member in group] for group in table.symmetric]
+        if explorer.symmetry
+        else [],
+        "states_known_by": "all their values",
+        "limits": {"states": limits.states, "memory_bytes": limits.memory, "seconds": limits.seconds},
+        "memory_bytes": found.memory,
+        "seconds": round(found.seconds, 3),
+    }
+
+
+def columns(table: Table, steps: list[Step]) -> str:
+    """Return a schedule as text: a column for each process, what each step changed, and what broke at its end."""
+    moves = play(table, steps)
+    names = [process.name for process in table.processes]
+    wide = [
+        max([len(name), *(len(_cell(table, move)) for move in moves if move.step.process == i)])
+        for i, name in enumerate(names)
+    ]
+    lines = ["step  " + "  ".join(name.ljust(width) for name, width in zip(names, wide, strict=True))]
+    for number, move in enumerate(moves, 1):
+        cells = ["" for _ in names]
+        cells[move.step.process] = _cell(table, move)
+        text = "  ".join(cell.ljust(width) for cell, width in zip(cells, wide, strict=True))
+        lines.append(f"{number:4}  {text}".rstrip() + (f"   <-- {move.broken}" if move.broken else ""))
+    last = ending(table, moves[-1].after) if moves else ""
+    if last:
+        places = zip(table.processes, moves[-1].after.places, strict=True)
+        waiting = ", ".join(
+            f"{process.name} at {process.labels[place]}" for process, place in places if place != process.end
+        )
+        lines.append(
+            f"      {'deadlock: ' + waiting if last == 'deadlock' else f'final does not hold: {table.asked.final}'}"
+        )
+    return "\n".join(lines)
+
+
+def _cell(table: Table, move: Move) -> str:
+    changes = []
+    for variable, index, before, after in move.changed:
+        one = table.variables[variable]
+        if before != after:
+            changes.append(f"{one.name}{f'[{index}]' if one.array else ''} {before}->{after}")
+    return f"{move.step.asked.at}: {', '.join(changes)}" if changes else f"{move.step.asked.at}"

@@ -1,0 +1,52 @@
+"""Calls of code that is known by its address only, from within compiled functions."""
+
+from __future__ import annotations
+
+import ctypes
+from typing import Any
+
+from llvmlite import ir
+from numba import types
+from numba.extending import intrinsic
+
+from engine.jit import INTERPRETED
+
+_EXPAND = ctypes.CFUNCTYPE(*[ctypes.c_int64] * 5)
+_JUDGE = ctypes.CFUNCTYPE(*[ctypes.c_int64] * 2)
+
+
+@intrinsic
+def call_expand(typing_context: Any, address: Any, state: Any, out: Any, only: Any) -> Any:
+    """Call expand() at an address."""
+    signature = types.int64(types.int64, types.int64, types.int64, types.int64)
+
+    def code(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        word = ir.IntType(64)
+        function = builder.inttoptr(arguments[0], ir.FunctionType(word, [word] * 4).as_pointer())
+        return builder.call(function, [word(0), *arguments[1:]])
+
+    return signature, code
+
+
+@intrinsic
+def call_judge(typing_context: Any, address: Any, state: Any) -> Any:
+    """Call judge() at an address."""
+    signature = types.int64(types.int64, types.int64)
+
+    def code(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        word = ir.IntType(64)
+        function = builder.inttoptr(arguments[0], ir.FunctionType(word, [word]).as_pointer())
+        return builder.call(function, [arguments[1]])
+
+    return signature, code
+
+
+if INTERPRETED:  # numba.extending has no plain form of these
+
+    def call_expand(address: int, state: int, out: int, only: int) -> int:
+        """Call expand() at an address."""
+        return int(_EXPAND(int(address))(0, int(state), int(out), int(only)))
+
+    def call_judge(address: int, state: int) -> int:
+        """Call judge() at an address."""
+        return int(_JUDGE(int(address))(int(state)))

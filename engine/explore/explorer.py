@@ -1,0 +1,355 @@
+"""explore(): a table, searched as asked, to an answer with its bounds."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Callable
+from typing import Any, Literal, NamedTuple, get_args
+
+import numpy as np
+
+from engine.errors import AskedWrongly
+from engine.explore import memory as s
+from engine.explore.footprints import no_reduction, reduction_of
+from engine.explore.layout import Layout, Spans, Values, layout_of, pack, repack, start_of, unpack, widened
+from engine.explore.memory import Memory
+from engine.explore.native import Native, compiled
+from engine.explore.playing import move
+from engine.explore.samples import STATE, Samples, sample
+from engine.explore.search import DONE, FULL, WIDER, Bound, Reduction, search
+from engine.explore.table import Step, Table
+from engine.explore.walks import guessed, look, refuse_unbounded, unbounded
+
+ReductionName = Literal["none", "por", "symmetry", "all"]
+SearchName = Literal["bfs", "dfs", "random", "pct"]
+REDUCTIONS, SEARCHES = get_args(ReductionName), get_args(SearchName)
+
+STATES_MAX = 100_000_000
+MEMORY_MAX = 4 << 30
+CAPACITY = 1 << 12
+PREEMPTIONS_MAX = 200
+LEFT_SHIFT = 8
+TURN_STATES = 1 << 16
+"""States expanded between two looks at the clock."""
+ERRORS = ("", "deadlock", "assertion", "range", "no value", "final")
+GIVE_UP_BITS = 20
+"""A variable without a range that needs a wider field than this is taken to be unbounded."""
+
+
+class Limits(NamedTuple):
+    """After these the answer says what was covered."""
+
+    states: int = STATES_MAX
+    memory: int = MEMORY_MAX
+    seconds: float = 3_600.0
+
+
+class Progress(NamedTuple):
+    """How far a search is."""
+
+    states: int
+    edges: int
+    frontier: int
+    depth: int
+    seconds: float
+    memory: int
+
+
+class Found(NamedTuple):
+    """What a search found: see the table's format for the counts. schedule: steps of the shortest error."""
+
+    states: int
+    edges: int
+    deadlock_states: int
+    assert_failures: int
+    range_failures: int
+    faults: int
+    final_states: int
+    final_violations: int
+    depth: int | None
+    outcomes: Counter[tuple[Any, ...]]
+    error: str
+    schedule: list[Step] | None
+    complete: bool
+    stopped_by: str
+    seconds: float
+    memory: int
+
+
+class Plan(NamedTuple):
+    """How to search. preemptions: at most so many in a schedule; walks, longest, depth, seed: of random and pct."""
+
+    search: SearchName = "bfs"
+    reduction: ReductionName = "none"
+    preemptions: int | None = None
+    walks: int = 1_000
+    longest: int = 10_000
+    depth: int = 3
+    seed: int = 1
+
+
+PLAN, LIMITS = Plan(), Limits()
+
+
+def check_plan(plan: Plan) -> None:
+    """Raise AskedWrongly for what cannot be had together, or is out of bounds."""
+
+    def refuse(field: str, text: str) -> None:
+        raise AskedWrongly(text, code="bad_plan", field=field)
+
+    if plan.preemptions is not None and not 0 <= plan.preemptions <= PREEMPTIONS_MAX:
+        refuse("preemptions", f"a bound of 0 to {PREEMPTIONS_MAX} preemptions, not {plan.preemptions}")
+    if plan.preemptions is not None and (plan.reduction != "none" or plan.search not in {"bfs", "dfs"}):
+        refuse(
+            "preemptions",
+            "a bound of preemptions goes with --reduction none and --search bfs or dfs: who ran last counts",
+        )
+    if plan.search in {"random", "pct"} and plan.reduction != "none":
+        refuse("reduction", "a sample takes schedules as they are: --reduction none")
+    for name, most in (("walks", 10_000_000), ("longest", 1_000_000), ("depth", 16)):
+        if not 1 <= getattr(plan, name) <= most:
+            refuse(name, f"{name} is 1 to {most}, not {getattr(plan, name)}")
+
+
+class Explorer:
+    """A search under way: run() goes on until it is done, a limit is met or `stop` says so."""
+
+    def __init__(self, table: Table, plan: Plan = PLAN) -> None:
+        """Raises AskedWrongly for a plan that does not fit, BadTable for a table whose states have no end."""
+        check_plan(plan)
+        self.table, self.plan = table, plan
+        self.deep = plan.search == "dfs"
+        self.symmetry = plan.reduction in {"symmetry", "all"}
+        self._process_of = np.array([step.process for step in table.steps], np.int64)
+        self._samples = self._walks() if plan.search in {"random", "pct"} else None
+        self.spans: Spans = guessed(table)
+        self._lay_out()
+        self._look()
+        self.memory = _room(self.layout, CAPACITY, len(table.steps))
+        self.memory.states[0] = pack(self.layout, self._canonical(start_of(table)))
+        if self.layout.bounded:
+            self.memory.states[0, -1] = (plan.preemptions or 0) << LEFT_SHIFT
+        self.memory.counters[[s.FOUND, s.LAYER_END]] = 1
+        if self.deep:
+            self.memory.counters[s.STACK] = 1
+        s.rehash(self.memory, self.memory.states.reshape(-1))
+        self.seconds = 0.0
+
+    def _look(self) -> None:
+        """Walk a little, until every value that is met has its place."""
+        while (seen := look(self.table, self.layout, self.native)).misfit >= 0:
+            self._stretch(seen.misfit, unpack(self.layout, seen.state))
+            self._lay_out()
+        refuse_unbounded(self.table, seen)
+
+    def _walks(self) -> Samples:
+        plan, pct = self.plan, self.plan.search == "pct"
+        priority, falls = np.zeros(len(self.table.processes), np.int64), np.zeros(pct * (plan.depth - 1), np.int64)
+        seed, counters = np.array([plan.seed], np.uint64), np.zeros(4, np.int64)
+        return Samples(plan.walks, plan.longest, pct * plan.depth, priority, falls, self._process_of, seed, counters)
+
+    def _lay_out(self) -> None:
+        """Find a place for every value, and make the code that knows it."""
+        bounded = self.plan.preemptions is not None
+        self.layout: Layout = layout_of(self.table, self.spans, bounded=bounded)
+        self.native: Native = compiled(self.table, self.layout, symmetry=self.symmetry)
+        por = self.plan.reduction in {"por", "all"}
+        self._reduction: Reduction = reduction_of(self.table, self.layout) if por else no_reduction()
+        shifts = np.uint64(0), np.uint64(LEFT_SHIFT), np.uint64((1 << LEFT_SHIFT) - 1)
+        self._bound = Bound(bounded, self.layout.width - 1, *shifts, self._process_of)
+
+    def _canonical(self, values: Values) -> Values:
+        places = list(values.places)
+        for group in self.table.symmetric if self.symmetry else ():
+            for member, place in zip(group, sorted(places[member] for member in group), strict=True):
+                places[member] = place
+        return values._replace(places=tuple(places))
+
+    def run(
+        self,
+        limits: Limits = LIMITS,
+        *,
+        told: Callable[[Progress], None] | None = None,
+        stop: Callable[[], bool] = lambda: False,
+    ) -> str:
+        """Search; return what ended it: "" if nothing is left, else states, memory, time or cancel."""
+        began = time.monotonic() - self.seconds
+        while True:
+            ended = self._turn()
+            self.seconds = time.monotonic() - began
+            if told:
+                told(self.progress())
+            if ended == DONE:
+                return ""
+            if ended == WIDER:
+                self._widen()
+                continue
+            if self.memory.counters[s.FOUND] >= limits.states:
+                return "states"
+            if self.seconds >= limits.seconds:
+                return "time"
+            if stop():
+                return "cancel"
+            if ended == FULL and not self._grow(limits.memory):
+                return "memory"
+
+    def _turn(self) -> int:
+        memory = self.memory
+        flat = memory.states.reshape(-1)
+        code = (self.native.expand, self.native.judge, memory.states.ctypes.data, memory.out.ctypes.data)
+        if self._samples is not None:
+            return int(sample(memory, flat, self._samples, *code, TURN_STATES))
+        return int(search(memory, flat, self._reduction, self._bound, *code, self.deep, TURN_STATES))
+
+    def progress(self) -> Progress:
+        """Return how far the search is."""
+        c = self.memory.counters
+        left = c[s.STACK] if self.deep else c[s.FOUND] - c[s.NEXT]
+        states, edges, depth = (int(c[place]) for place in (s.FOUND, s.EDGES, s.DEPTH))
+        return Progress(states, edges, int(left), depth, self.seconds, _bytes(self.memory))
+
+    # --- room --------------------------------------------------------------------------------------------------------
+
+    def _grow(self, limit: int) -> bool:
+        if 2 * _bytes(self.memory) > limit:
+            return False
+        old, found = self.memory, int(self.memory.counters[s.FOUND])
+        new = _room(self.layout, 2 * len(old.states), len(self.table.steps))
+        self._move(old, new, old.states[:found])
+        return True
+
+    def _move(self, old: Memory, new: Memory, states: Any) -> None:
+        found = len(states)
+        new.states[:found] = states
+        new.counters[:] = old.counters
+        for name in ("parent", "via", "marks", "stack"):
+            getattr(new, name)[: len(old.marks)] = getattr(old, name)
+        s.rehash(new, new.states.reshape(-1))
+        self.memory = new
+
+    def _widen(self) -> None:
+        """Make room for the value that the step could not store, and pack all states anew."""
+        c, old = self.memory.counters, self.layout
+        number = int(self.memory.stack[c[s.STACK] - 1]) if self.deep else int(c[s.NEXT])
+        if self._samples is not None:
+            number = int(self._samples.counters[STATE])
+        step = int(c[s.MISFIT])
+        self._stretch(step, unpack(old, self.memory.states[number]))
+        self._lay_out()
+        memory = self.memory
+        states = repack(memory.states[: int(c[s.FOUND])], old, self.layout)
+        self._move(memory, _room(self.layout, len(memory.states), len(self.table.steps)), states)
+
+    def _stretch(self, number: int, values: Values) -> None:
+        """Give the variables that a step could not store wider fields."""
+        for variable, _, _, value in move(self.table, values, self.table.steps[number]).changed:
+            low, high = self.spans[variable]
+            if not low <= value <= high:
+                self.spans[variable] = low, high = widened((low, high), value)
+                if (high - low).bit_length() > GIVE_UP_BITS and self.table.variables[variable].low is None:
+                    raise unbounded(self.table.variables[variable].name, value)
+
+    # --- what was found ----------------------------------------------------------------------------------------------
+
+    def found(self, stopped_by: str) -> Found:
+        """Return the counts, the outcomes, and the steps of the shortest error."""
+        memory, c = self.memory, self.memory.counters
+        n = int(c[s.FOUND])
+        counts = {name: int(c[place]) for name, place in _COUNTS.items()}
+        ends = np.flatnonzero(memory.marks[:n] & s.MARK_ENDED)
+        if self.layout.bounded:  # a state may have been met with more and with fewer preemptions left
+            rows = {
+                mark: np.flatnonzero(memory.marks[:n] & mark) for mark in (s.MARK_ENDED, s.MARK_DEADLOCK, s.MARK_BROKEN)
+            }
+            ends = self._distinct(rows[s.MARK_ENDED])
+            counts |= {
+                "states": len(self._distinct(np.arange(n))),
+                "deadlock_states": len(self._distinct(rows[s.MARK_DEADLOCK])),
+                "final_states": len(ends),
+                "final_violations": len(self._distinct(rows[s.MARK_BROKEN])),
+            }
+        kind = int(c[s.ERROR_KIND])
+        return Found(
+            **counts,
+            depth=None if self.deep else int(c[s.DEPTH]),
+            outcomes=self._outcomes(ends),
+            error=ERRORS[kind],
+            schedule=self._schedule(int(c[s.ERROR_STATE]), int(c[s.ERROR_STEP]), kind) if kind else None,
+            complete=not stopped_by,
+            stopped_by=stopped_by,
+            seconds=self.seconds,
+            memory=_bytes(memory),
+        )
+
+    def _distinct(self, rows: Any) -> Any:
+        """Return one of each of these states, whoever ran last in it."""
+        _, first = np.unique(self.memory.states[rows, :-1], axis=0, return_index=True)
+        return rows[first]
+
+    def _outcomes(self, ends: Any) -> Counter[tuple[Any, ...]]:
+        names = [self.table.variable(name) for name in self.table.asked.outcomes]
+        if not names:
+            return Counter()
+        outcomes: Counter[tuple[Any, ...]] = Counter()
+        for number in ends:
+            values = unpack(self.layout, self.memory.states[number])
+            told = (values.variables[name] for name in names)
+            outcomes[
+                tuple(one if self.table.variables[at].array else one[0] for at, one in zip(names, told, strict=True))
+            ] += 1
+        return outcomes
+
+    def _schedule(self, state: int, step: int, kind: int) -> list[Step]:
+        """Return the steps from the start to an error: as the processes themselves make them, not their stand-ins."""
+        steps = [step] if kind in {s.ASSERTION, s.RANGE, s.NO_VALUE} else []
+        while state:
+            steps.append(int(self.memory.via[state]))
+            state = int(self.memory.parent[state])
+        return self._own([self.table.steps[number] for number in reversed(steps)])
+
+    def _own(self, steps: list[Step]) -> list[Step]:
+        """Undo symmetry: a step is made by whichever equal process stands at its label."""
+        if not self.symmetry:
+            return steps
+        places = list(start_of(self.table).places)
+        group = {member: members for members in self.table.symmetric for member in members}
+        own = []
+        for step in steps:
+            member = next(m for m in group.get(step.process, (step.process,)) if places[m] == step.at)
+            own.append(
+                self.table.processes[member].steps[step.number - self.table.processes[step.process].steps[0].number]
+            )
+            places[member] = step.to
+        return own
+
+
+_COUNTS = {
+    "states": s.FOUND,
+    "edges": s.EDGES,
+    "deadlock_states": s.DEADLOCKS,
+    "assert_failures": s.ASSERTS,
+    "range_failures": s.OUTSIDES,
+    "faults": s.FAULTS,
+    "final_states": s.FINALS,
+    "final_violations": s.FINALS_BROKEN,
+}
+
+
+def _room(layout: Layout, capacity: int, steps: int) -> Memory:
+    capacity = max(capacity, 2 * steps)
+    return Memory(
+        states=np.zeros((capacity, layout.width), np.uint64),
+        parent=np.zeros(capacity, np.uint32),
+        via=np.zeros(capacity, np.uint32),
+        marks=np.zeros(capacity, np.uint8),
+        slots=np.zeros(1 << (2 * capacity - 1).bit_length(), np.uint32),
+        stack=np.zeros(capacity, np.uint32),
+        out=np.zeros((steps + 1) * (layout.width + 1), np.uint64),
+        counters=np.zeros(s.COUNTERS, np.int64),
+        last=np.zeros(1, np.int64),
+    )
+
+
+def _bytes(memory: Memory) -> int:
+    return sum(array.nbytes for array in memory)

@@ -1,0 +1,158 @@
+"""Where the values of a state lie in its 64-bit words: each in no more bits than it needs.
+
+A value is stored as its distance from the least that its field holds. Fields are as wide as the values that were seen;
+a value that does not fit asks for a wider one, and all states are packed anew.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from engine.explore.table import Table
+
+WORD = 64
+Words = NDArray[np.uint64]
+
+
+class Field(NamedTuple):
+    """`size` values of `bits` bits each, `per` to a word, from bit `shift` of `word` on; a stored 0 means `low`."""
+
+    word: int
+    shift: int
+    bits: int
+    low: int
+    size: int
+
+    @property
+    def per(self) -> int:
+        """Values that one word holds."""
+        return WORD // self.bits if self.words > 1 else self.size
+
+    @property
+    def words(self) -> int:
+        """Words that the field lies in."""
+        return 1 if self.shift + self.size * self.bits <= WORD else -(-self.size // (WORD // self.bits))
+
+    @property
+    def mask(self) -> int:
+        """The bits of one value, at its right end."""
+        return (1 << self.bits) - 1
+
+    @property
+    def high(self) -> int:
+        """The greatest value that fits."""
+        return self.low + self.mask
+
+    def place(self, index: int) -> tuple[int, int]:
+        """Return the word and the shift of one value."""
+        if self.words == 1:
+            return self.word, self.shift + index * self.bits
+        return self.word + index // self.per, index % self.per * self.bits
+
+
+class Layout(NamedTuple):
+    """All fields of a state: those of the variables, then of the processes' positions; how many words it has.
+
+    bounded: the last word tells which process ran last (its number + 1) and, from bit 8 on, the preemptions left.
+    """
+
+    variables: tuple[Field, ...]
+    places: tuple[Field, ...]
+    width: int
+    bounded: bool
+
+
+class Values(NamedTuple):
+    """A state in plain numbers: the values of each variable, and each process's label."""
+
+    variables: tuple[tuple[int, ...], ...]
+    places: tuple[int, ...]
+
+
+Spans = list[tuple[int, int]]
+"""For each variable the least and greatest value that its field shall hold."""
+
+
+def layout_of(table: Table, spans: Spans, *, bounded: bool = False) -> Layout:
+    """Return fields for the table's variables that hold these values, and for its processes."""
+    free: list[int] = []
+
+    def place(bits: int, low: int, size: int) -> Field:
+        need = bits * size
+        if need <= WORD:
+            word = next((i for i, left in enumerate(free) if left >= need), len(free))
+            if word == len(free):
+                free.append(WORD)
+            field = Field(word, WORD - free[word], bits, low, size)
+            free[word] -= need
+            return field
+        field = Field(len(free), 0, bits, low, size)
+        free.extend([0] * field.words)
+        return field
+
+    places = tuple(place(max(process.end.bit_length(), 1), 0, 1) for process in table.processes)
+    variables = []
+    for variable, (low, high) in zip(table.variables, spans, strict=True):
+        bits = max((high - low).bit_length(), 1)
+        variables.append(place(min(bits, WORD), low if bits < WORD else -(1 << WORD - 1), len(variable.initial)))
+    return Layout(tuple(variables), places, max(len(free), 1) + bounded, bounded)
+
+
+def widened(span: tuple[int, int], value: int) -> tuple[int, int]:
+    """Return a span that holds a value more, and is four times as wide: few values shall ask twice."""
+    low, high = span
+    size = high - low + 1
+    if value < low:
+        return max(min(value, low - 3 * size), -(1 << WORD - 1)), high
+    return low, min(max(value, high + 3 * size), (1 << WORD - 1) - 1)
+
+
+def start_of(table: Table) -> Values:
+    """Return the initial state."""
+    return Values(tuple(one.initial for one in table.variables), tuple(process.start for process in table.processes))
+
+
+def pack(layout: Layout, values: Values) -> list[int]:
+    """Return a state as words. Every value fits its field."""
+    words = [0] * layout.width
+    for field, told in zip(layout.variables, values.variables, strict=True):
+        for index, value in enumerate(told):
+            _put(words, field, index, value)
+    for field, place in zip(layout.places, values.places, strict=True):
+        _put(words, field, 0, place)
+    return words
+
+
+def _put(words: list[int], field: Field, index: int, value: int) -> None:
+    assert field.low <= value <= field.high, f"{value} in a field from {field.low} to {field.high}"
+    word, shift = field.place(index)
+    words[word] |= value - field.low << shift
+
+
+def unpack(layout: Layout, words: Sequence[int] | Words) -> Values:
+    """Return a state in plain numbers."""
+
+    def values(field: Field) -> tuple[int, ...]:
+        spots = (field.place(index) for index in range(field.size))
+        return tuple((int(words[word]) >> shift & field.mask) + field.low for word, shift in spots)
+
+    return Values(tuple(map(values, layout.variables)), tuple(values(field)[0] for field in layout.places))
+
+
+def repack(states: Words, old: Layout, new: Layout) -> Words:
+    """Return states, shape (n, old.width), as the new layout has them, shape (n, new.width)."""
+    packed = np.zeros((len(states), new.width), np.uint64)
+    pairs = zip((*old.variables, *old.places), (*new.variables, *new.places), strict=True)
+    for before, after in pairs:
+        shift_by = np.uint64(before.low - after.low)
+        for index in range(before.size):
+            (word, shift), (to_word, to_shift) = before.place(index), after.place(index)
+            value = (states[:, word] >> np.uint64(shift) & np.uint64(before.mask)) + shift_by
+            packed[:, to_word] |= value << np.uint64(to_shift)
+    if old.bounded:
+        packed[:, -1] = states[:, -1]
+    return packed

@@ -1,0 +1,149 @@
+"""The memory of a search: the states that were found, each once, and how each was found.
+
+A state is a row of 64-bit words. It is known by all of them: two states are never taken for one.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from engine.explore.calls import call_judge
+from engine.explore.native import ENDED, FAILED, FAULT, FINAL, OUTSIDE
+from engine.jit import jit
+
+(FOUND, NEXT, EDGES, DEADLOCKS, ASSERTS, OUTSIDES, FAULTS, FINALS, FINALS_BROKEN) = range(9)
+(LAYER_END, DEPTH, ERROR_LENGTH, ERROR_STATE, ERROR_STEP, ERROR_KIND, STACK, MISFIT, REDUCED) = range(9, 18)
+COUNTERS = 18
+"""Places in the array of counters. FOUND: states; NEXT: the one to expand; LAYER_END: where the next depth begins."""
+NO_ERROR, DEADLOCK, ASSERTION, RANGE, NO_VALUE, BROKEN_FINAL = range(6)
+STEP_MASK = (1 << 32) - 1
+
+
+class Memory(NamedTuple):
+    """What was found. states: (capacity, width) words; parent, via: (capacity,) the state and step that found each;
+    marks: (capacity,) what each is; slots: (2^k,) hash table of numbers of states, 0 for none, counted from 1;
+    stack: (capacity,) states still to expand, depth first; out: room for the successors of one state; last: (1,) the
+    state that a step led to last, -1 if it had none."""
+
+    states: NDArray[np.uint64]
+    parent: NDArray[np.uint32]
+    via: NDArray[np.uint32]
+    marks: NDArray[np.uint8]
+    slots: NDArray[np.uint32]
+    stack: NDArray[np.uint32]
+    out: NDArray[np.uint64]
+    counters: NDArray[np.int64]
+    last: NDArray[np.int64]
+
+
+MARK_ENDED, MARK_DEADLOCK, MARK_BROKEN = 1, 2, 4
+
+
+@jit
+def hashed(words: Any, at: Any, width: Any) -> Any:
+    """Return the hash of `width` words from `at` on, of a flat array."""
+    h = np.uint64(0x9E3779B97F4A7C15)
+    for i in range(width):
+        h = (h ^ words[at + i]) * np.uint64(0xFF51AFD7ED558CCD)
+        h ^= h >> np.uint64(32)
+    h *= np.uint64(0xC4CEB9FE1A85EC53)
+    return h ^ (h >> np.uint64(29))
+
+
+@jit
+def place(memory: Memory, flat: Any, words: Any, at: Any) -> Any:
+    """Put a state into the table if it is new. Returns its number, and whether it is new; flat: all states as words."""
+    width = memory.states.shape[1]
+    mask = np.uint64(len(memory.slots) - 1)
+    slot = hashed(words, at, width) & mask
+    while memory.slots[slot] != 0:
+        number = np.int64(memory.slots[slot]) - 1
+        same = True
+        for i in range(width):
+            if flat[number * width + i] != words[at + i]:
+                same = False
+                break
+        if same:
+            return number, False
+        slot = (slot + np.uint64(1)) & mask
+    number = memory.counters[FOUND]
+    memory.slots[slot] = number + 1
+    for i in range(width):
+        flat[number * width + i] = words[at + i]
+    memory.counters[FOUND] += 1
+    return number, True
+
+
+@jit
+def rehash(memory: Memory, flat: Any) -> None:
+    """Fill an empty table with all states that were found."""
+    width = memory.states.shape[1]
+    mask = np.uint64(len(memory.slots) - 1)
+    for number in range(memory.counters[FOUND]):
+        slot = hashed(flat, number * width, width) & mask
+        while memory.slots[slot] != 0:
+            slot = (slot + np.uint64(1)) & mask
+        memory.slots[slot] = number + 1
+
+
+@jit
+def error(memory: Memory, length: Any, state: Any, step: Any, kind: Any) -> None:
+    """Keep the shortest of the errors."""
+    c = memory.counters
+    if c[ERROR_KIND] == NO_ERROR or length < c[ERROR_LENGTH]:
+        c[ERROR_LENGTH], c[ERROR_STATE], c[ERROR_STEP], c[ERROR_KIND] = length, state, step, kind
+
+
+@jit
+def take(memory: Memory, flat: Any, state: Any, n: Any, depth: Any, deep: Any) -> Any:
+    """Count and place the n successors of a state. Returns how many of them are new."""
+    c, out = memory.counters, memory.out
+    width = memory.states.shape[1]
+    fresh = 0
+    for i in range(n):
+        at = i * (width + 1)
+        told = np.int64(out[at + width])
+        step = told & STEP_MASK
+        c[EDGES] += 1
+        if told & (FAILED | OUTSIDE | FAULT):
+            if told & FAILED:
+                c[ASSERTS] += 1
+                error(memory, depth + 1, state, step, ASSERTION)
+            if told & OUTSIDE:
+                c[OUTSIDES] += 1
+                error(memory, depth + 1, state, step, RANGE)
+            if told & FAULT:
+                c[FAULTS] += 1
+                error(memory, depth + 1, state, step, NO_VALUE)
+                memory.last[0] = -1
+                continue
+        number, new = place(memory, flat, out, at)
+        memory.last[0] = number
+        if new:
+            fresh += 1
+            memory.parent[number], memory.via[number], memory.marks[number] = state, step, 0
+            if deep:
+                memory.stack[c[STACK]] = number
+                c[STACK] += 1
+    return fresh
+
+
+@jit
+def judge_end(memory: Memory, judge: Any, base: Any, state: Any, depth: Any) -> None:
+    """Count a state from which no step leads on: all processes have ended, or they wait for each other."""
+    c = memory.counters
+    told = call_judge(judge, base + state * memory.states.shape[1] * 8)
+    if not told & ENDED:
+        c[DEADLOCKS] += 1
+        memory.marks[state] = MARK_DEADLOCK
+        error(memory, depth, state, 0, DEADLOCK)
+        return
+    c[FINALS] += 1
+    memory.marks[state] = MARK_ENDED
+    if not told & FINAL:
+        c[FINALS_BROKEN] += 1
+        memory.marks[state] |= MARK_BROKEN
+        error(memory, depth, state, 0, BROKEN_FINAL)

@@ -1,0 +1,342 @@
+"""Protocol tables: a small concurrent protocol as data, read from JSON or TOML and checked before anything is tried."""
+
+from __future__ import annotations
+
+import json
+import tomllib
+from collections.abc import Iterator
+from typing import Annotated, Any, Literal, NamedTuple
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from engine.errors import AskedWrongly
+from engine.explore.expressions import Fault, Tree, evaluate, names, parse, parts
+
+FORMAT = "protocol-table/1"
+BYTES_MAX = 1 << 20
+PROCESSES_MAX, STEPS_MAX, CELLS_MAX, EFFECTS_MAX = 64, 2_048, 512, 64
+END = "-"
+"""The label at which a process has ended."""
+
+Name = Annotated[str, Field(pattern=r"^[A-Za-z_]\w{0,62}$")]
+Label = Annotated[str, Field(min_length=1, max_length=64)]
+Word = Annotated[int, Field(ge=-(1 << 63), lt=1 << 63)]
+Text = Annotated[str, Field(min_length=1, max_length=2_000)]
+
+
+class BadTable(AskedWrongly):
+    """The table cannot be explored; the text names the line where it is known."""
+
+
+class _Asked(BaseModel):
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+
+
+class AskedStep(_Asked):
+    """One atomic move: where it stands, when it may be made, what it does, where it leads."""
+
+    at: Label
+    guard: Text = "1"
+    do: Annotated[list[Text], Field(max_length=EFFECTS_MAX)] = []
+    to: Label
+
+
+class AskedProcess(_Asked):
+    """A process: its name, where it starts, and its steps."""
+
+    name: Label
+    start: Label
+    steps: Annotated[list[AskedStep], Field(min_length=1, max_length=STEPS_MAX)]
+
+
+class AskedTable(_Asked):
+    """A protocol table as it is written."""
+
+    format: Literal["protocol-table/1"]
+    name: Annotated[str, Field(min_length=1, max_length=120)]
+    why: Annotated[str, Field(max_length=2_000)] = ""
+    vars: dict[Name, Word | Annotated[list[Word], Field(min_length=1, max_length=CELLS_MAX)]] = {}
+    procs: Annotated[list[AskedProcess], Field(min_length=1, max_length=PROCESSES_MAX)]
+    final: Text | None = None
+    outcomes: Annotated[list[Name], Field(max_length=64)] = []
+    ranges: dict[Name, tuple[Word, Word]] = {}
+    symmetric: Annotated[list[list[Label]], Field(max_length=PROCESSES_MAX)] = []
+    fair: Literal["weak"] | None = None
+    eventually: Text | None = None
+
+
+class Variable(NamedTuple):
+    """An integer, or a fixed array of them; low and high bound it where the table does."""
+
+    name: str
+    initial: tuple[int, ...]
+    array: bool
+    low: int | None
+    high: int | None
+
+
+class Effect(NamedTuple):
+    """An assignment to an element of a variable, or (variable -1) an assertion."""
+
+    variable: int
+    element: Tree | None
+    value: Tree
+    text: str
+
+
+class Step(NamedTuple):
+    """One alternative: process, its labels before and after by number, guard, effects from left to right."""
+
+    number: int
+    process: int
+    at: int
+    to: int
+    guard: Tree
+    effects: tuple[Effect, ...]
+    asked: AskedStep
+
+
+class Process(NamedTuple):
+    """A process; labels in the order in which the table names them, END last."""
+
+    name: str
+    labels: tuple[str, ...]
+    start: int
+    steps: tuple[Step, ...]
+
+    @property
+    def end(self) -> int:
+        """The number of the label at which it has ended."""
+        return len(self.labels) - 1
+
+
+class Table(NamedTuple):
+    """A checked table."""
+
+    asked: AskedTable
+    variables: tuple[Variable, ...]
+    processes: tuple[Process, ...]
+    final: Tree | None
+    eventually: Tree | None
+    symmetric: tuple[tuple[int, ...], ...]
+    """Groups of processes, by number, that are equal but for their name."""
+
+    @property
+    def steps(self) -> tuple[Step, ...]:
+        """All steps, by number."""
+        return tuple(step for process in self.processes for step in process.steps)
+
+    def variable(self, name: str) -> int:
+        """Return a variable's number."""
+        return next(i for i, variable in enumerate(self.variables) if variable.name == name)
+
+
+def read_table(data: bytes | str, kind: str = "") -> Table:
+    """Return the table that some text holds; kind: json or toml, told by its first character if not given.
+
+    Raises BadTable, in one line that names the place, the reason and where it can the line.
+    """
+    if len(data) > BYTES_MAX:
+        raise BadTable(f"a table of {len(data)} bytes: at most {BYTES_MAX}", code="too_large", status=413)
+    try:
+        text = data.decode() if isinstance(data, bytes) else data
+    except UnicodeDecodeError as error:
+        raise BadTable(f"a table is UTF-8 text; byte {error.start} is not") from None
+    is_json = kind == "json" or (not kind and text.lstrip()[:1] == "{")
+    try:
+        told = json.loads(text, object_pairs_hook=_once) if is_json else tomllib.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise BadTable(f"this is no {'JSON' if is_json else 'TOML'}: {error}", code="unreadable") from None
+    return checked(told, text)
+
+
+def checked(told: Any, source: str = "") -> Table:
+    """Return the table that was told as data; source: the text it came from, to name lines of."""
+    try:
+        asked = AskedTable.model_validate(_tuples(told))
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = _path(first["loc"])
+        raise BadTable(f"{where or 'the table'}: {first['msg']}", field=where) from None
+    return _Checker(asked, source).table()
+
+
+class _Checker:
+    """Turns the words of a table into numbers and trees, and refuses what names nothing."""
+
+    def __init__(self, asked: AskedTable, source: str) -> None:
+        self.asked, self.source = asked, source
+        unknown = set(asked.ranges) - set(asked.vars)
+        if unknown:
+            raise self.bad(f"ranges.{min(unknown)}", "there is no such variable", min(unknown))
+        self.variables = tuple(self._variable(name, value) for name, value in asked.vars.items())
+        self.sizes = {one.name: len(one.initial) if one.array else 0 for one in self.variables}
+        if sum(len(one.initial) for one in self.variables) > CELLS_MAX:
+            raise self.bad("vars", f"more than {CELLS_MAX} values in all: shorten the arrays")
+
+    def bad(self, where: str, reason: str, text: str = "") -> BadTable:
+        at = next((n for n, line in enumerate(self.source.splitlines(), 1) if text and text in line), None)
+        line = f"line {at}, " if at else ""
+        return BadTable(f"{line}{where}: {reason}", field=where)
+
+    def _variable(self, name: str, value: int | list[int]) -> Variable:
+        initial = (value,) if isinstance(value, int) else tuple(value)
+        low, high = self.asked.ranges.get(name, (None, None))
+        if low is not None and high is not None and (low > high or not all(low <= v <= high for v in initial)):
+            raise self.bad(f"ranges.{name}", "the initial value lies outside: widen the range", name)
+        return Variable(name, initial, not isinstance(value, int), low, high)
+
+    def tree(self, text: str, where: str) -> Tree:
+        try:
+            tree = parse(text)
+        except AskedWrongly as error:
+            raise self.bad(where, str(error), text) from None
+        for kind, name, *index in names(tree):
+            if name not in self.sizes:
+                raise self.bad(where, f"there is no variable {name!r}: name it in vars", text)
+            if (kind == "elem") != bool(self.sizes[name]):
+                what = f"an array: write {name}[i]" if self.sizes[name] else "no array: write it without [ ]"
+                raise self.bad(where, f"{name} is {what}", text)
+            if index and constant(index[0]) and not 0 <= evaluate(index[0], _nothing) < self.sizes[name]:
+                raise self.bad(where, f"{name} has elements 0 to {self.sizes[name] - 1}", text)
+        for part in parts(tree):
+            if part[0] == "bin" and constant(part[3]):
+                try:
+                    evaluate(("bin", part[1], ("num", 1), part[3]), _nothing)
+                except Fault as fault:
+                    raise self.bad(where, f"{fault} in {text!r}", text) from None
+        return tree
+
+    def effect(self, text: str, where: str) -> Effect:
+        inner = text.strip()
+        if inner.startswith("assert") and inner[6:].lstrip()[:1] == "(":
+            return Effect(-1, None, self.tree(inner[6:], where), text)
+        at = next((i for i in range(len(inner)) if inner[i] == "=" and _assigns(inner, i)), -1)
+        if at < 0:
+            raise self.bad(where, f"{text!r} is neither an assignment nor assert(...)", text)
+        kind, name, *index = self.tree(inner[:at], where)
+        if kind not in {"var", "elem"}:
+            raise self.bad(where, f"{inner[:at].strip()!r} cannot be assigned to", text)
+        number = next(i for i, one in enumerate(self.variables) if one.name == name)
+        return Effect(number, index[0] if index else None, self.tree(inner[at + 1 :], where), text)
+
+    def process(self, number: int, first_step: int) -> Process:
+        asked, where = self.asked.procs[number], f"procs[{number}]"
+        labels = tuple(dict.fromkeys(step.at for step in asked.steps))
+        if END in labels:
+            raise self.bad(where, f"no step can start at {END!r}, the end of a process", asked.name)
+        labels += (END,)
+        if asked.start not in labels:
+            raise self.bad(f"{where}.start", f"no step starts at {asked.start!r}", asked.start)
+        steps = []
+        for i, step in enumerate(asked.steps):
+            here = f"{where}.steps[{i}]"
+            if step.to not in labels:
+                raise self.bad(f"{here}.to", f"no step starts at {step.to!r}: name a label, or {END!r} to end", step.to)
+            effects = tuple(self.effect(text, f"{here}.do[{n}]") for n, text in enumerate(step.do))
+            guard = self.tree(step.guard, f"{here}.guard")
+            places = labels.index(step.at), labels.index(step.to)
+            steps.append(Step(first_step + i, number, *places, guard, effects, step))
+        return Process(asked.name, labels, labels.index(asked.start), tuple(steps))
+
+    def processes(self) -> Iterator[Process]:
+        first = 0
+        for number in range(len(self.asked.procs)):
+            process = self.process(number, first)
+            first += len(process.steps)
+            if first > STEPS_MAX:
+                raise self.bad("procs", f"more than {STEPS_MAX} steps in all: take fewer processes")
+            yield process
+
+    def table(self) -> Table:
+        asked = self.asked
+        twice = _twice([process.name for process in asked.procs])
+        if twice:
+            raise self.bad("procs", f"two processes are called {twice!r}", twice)
+        processes = tuple(self.processes())
+        for name in asked.outcomes:
+            if name not in self.sizes:
+                raise self.bad("outcomes", f"there is no variable {name!r}", name)
+        final = self.tree(asked.final, "final") if asked.final is not None else None
+        eventually = self.tree(asked.eventually, "eventually") if asked.eventually is not None else None
+        if eventually is not None and asked.fair is None:
+            raise self.bad("eventually", 'is checked on fair paths: add fair = "weak"', asked.eventually or "")
+        return Table(asked, self.variables, processes, final, eventually, self._groups(processes))
+
+    def _groups(self, processes: tuple[Process, ...]) -> tuple[tuple[int, ...], ...]:
+        """Return the groups that the table names, after a look that they are equal; without any, those that are."""
+        if not self.asked.symmetric:
+            alike: dict[Any, list[int]] = {}
+            for number, process in enumerate(processes):
+                alike.setdefault(_shape(process), []).append(number)
+            return tuple(tuple(group) for group in alike.values() if len(group) > 1)
+        numbers = {process.name: number for number, process in enumerate(processes)}
+        groups = []
+        for i, group in enumerate(self.asked.symmetric):
+            where = f"symmetric[{i}]"
+            for name in group:
+                if name not in numbers:
+                    raise self.bad(where, f"there is no process {name!r}", name)
+            members = tuple(numbers[name] for name in group)
+            other = next(
+                (name for name in group[1:] if _shape(processes[numbers[name]]) != _shape(processes[members[0]])), None
+            )
+            if other is not None or len(set(members)) < len(members):
+                raise self.bad(
+                    where, f"{group[0]!r} and {other or group[0]!r} are not equal but for their name", group[0]
+                )
+            groups.append(members)
+        if _twice([str(member) for group in groups for member in group]):
+            raise self.bad("symmetric", "a process stands in two groups")
+        return tuple(group for group in groups if len(group) > 1)
+
+
+def constant(tree: Tree) -> bool:
+    """Whether a tree names no variable, and has a value."""
+    if any(names(tree)):
+        return False
+    try:
+        evaluate(tree, _nothing)
+    except Fault:
+        return False
+    return True
+
+
+def _nothing(name: str, index: int) -> int:
+    raise AssertionError(name)
+
+
+def _assigns(text: str, at: int) -> bool:
+    """Whether the = at this place is an assignment's: the first that is part of no ==, !=, <= or >=."""
+    return text[at + 1 : at + 2] != "=" and text[at - 1 : at] not in {"=", "!", "<", ">"}
+
+
+def _shape(process: Process) -> Any:
+    """What two processes that are equal but for their name have in common."""
+    steps = tuple(
+        (step.at, step.to, step.guard, tuple(effect[:3] for effect in step.effects)) for step in process.steps
+    )
+    return len(process.labels), process.start, steps
+
+
+def _twice(words: list[str]) -> str:
+    return next((word for i, word in enumerate(words) if word in words[:i]), "")
+
+
+def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    twice = _twice([key for key, _ in pairs])
+    if twice:
+        raise ValueError(f"the key {twice!r} stands twice")
+    return dict(pairs)
+
+
+def _tuples(told: Any) -> Any:
+    """Pydantic's strict mode wants a range as a tuple; neither JSON nor TOML has any."""
+    if not isinstance(told, dict) or not isinstance(told.get("ranges"), dict):
+        return told
+    ranges = {name: tuple(pair) if isinstance(pair, list) else pair for name, pair in told["ranges"].items()}
+    return {**told, "ranges": ranges}
+
+
+def _path(location: tuple[int | str, ...]) -> str:
+    return "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in location).lstrip(".")
