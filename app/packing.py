@@ -12,12 +12,14 @@ import sys
 import threading
 import zlib
 from collections.abc import Sequence
-from typing import Any, Final
+from typing import Any, Final, NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from engine.errors import Damaged
+from engine.events import Batch
+from engine.raster import stable_order
 
 if sys.version_info >= (3, 14):
     from compression import zstd
@@ -29,10 +31,12 @@ DIGEST = 4
 ARRAYS_MAX = 64
 RAW_MAX = 1 << 28
 """Bytes that one block may unpack to: a damaged length must not fill the memory."""
+VALUES_MAX = RAW_MAX // 8
+Ints = NDArray[Any]
 
-_CODES: Final = ("<u1", "<u2", "<u4", "<i8")
-_HEAD = struct.Struct("<4sBB")
-_ARRAY = struct.Struct("<BQ")
+_DTYPES: Final = tuple(map(np.dtype, ("<u1", "<u2", "<u4", "<i8")))
+_HEAD = struct.Struct("<4sBBI")
+_ARRAY = struct.Struct("<BBqI")
 
 
 def checksum(place: str, data: bytes | memoryview) -> bytes:
@@ -53,24 +57,39 @@ def unseal(place: str, block: bytes) -> memoryview:
     return data
 
 
+class Way(NamedTuple):
+    """How to compress. The logs are powers of two: bytes that matches reach back over, places where they are looked
+    for; min_match is the shortest. 0: as the level has it."""
+
+    level: int = 1
+    window_log: int = 0
+    hash_log: int = 0
+    min_match: int = 0
+
+
+PLAIN = Way()
+# zstd works in blocks no larger than its window, each with its own code: so a full plane is one block (8 % smaller).
+# Most planes hold no long matches: few are looked for (a sixth quicker, and smaller still).
+PLANES = Way(window_log=14, hash_log=10, min_match=7)
+
+
 class _Compressors(threading.local):
     """One compressor a thread and way: a new one for each block would cost a third more."""
 
     def __init__(self) -> None:
-        self.of_way: dict[tuple[int, int], zstd.ZstdCompressor] = {}
+        self.of_way: dict[Way, zstd.ZstdCompressor] = {}
 
 
 _compressors = _Compressors()
 
 
-def compress(raw: bytes, level: int = 1, window_log: int = 0) -> bytes:
-    """Return raw as one zstd frame. window_log: bytes that matches reach back over, as a power of two; 0: as usual."""
-    machine = _compressors.of_way.get((level, window_log))
+def compress(raw: bytes | memoryview, way: Way = PLAIN) -> bytes:
+    """Return raw as one zstd frame."""
+    machine = _compressors.of_way.get(way)
     if machine is None:
-        ways = {int(zstd.CompressionParameter.compression_level): level}
-        if window_log:
-            ways[int(zstd.CompressionParameter.window_log)] = window_log
-        machine = _compressors.of_way.setdefault((level, window_log), zstd.ZstdCompressor(options=ways))
+        names = ("compression_level", "window_log", "hash_log", "min_match")
+        chosen = {int(zstd.CompressionParameter[name]): value for name, value in zip(names, way, strict=True) if value}
+        machine = _compressors.of_way.setdefault(way, zstd.ZstdCompressor(options=chosen))
     frame: bytes = machine.compress(raw, mode=machine.FLUSH_FRAME)
     return frame
 
@@ -87,6 +106,15 @@ def unpack_frame(frame: bytes | memoryview, most: int) -> bytes:
     return raw
 
 
+def unpack_start(frame: bytes | memoryview, size: int) -> bytes:
+    """Return the first `size` bytes of what a zstd frame holds, fewer if there are fewer; raises Damaged."""
+    try:
+        start: bytes = zstd.ZstdDecompressor().decompress(frame, max_length=size) if size else b""
+    except zstd.ZstdError as error:
+        raise Damaged("a block that cannot be unpacked") from error
+    return start
+
+
 def decompress(frame: bytes | memoryview, size: int) -> bytes:
     """Return what a zstd frame of exactly `size` bytes holds; raises Damaged if it does not."""
     if not 0 <= size <= RAW_MAX:
@@ -97,39 +125,119 @@ def decompress(frame: bytes | memoryview, size: int) -> bytes:
     return raw
 
 
-def narrowest(values: NDArray[Any]) -> str:
-    """Return the smallest of our number types that holds all values."""
-    used = int(np.bitwise_or.reduce(values, axis=None)) if len(values) else 0
-    if used < 0 or used >> 32:
-        return _CODES[3]
-    return _CODES[0] if not used >> 8 else _CODES[1] if not used >> 16 else _CODES[2]
+class Planes(Protocol):
+    """What cuts columns into planes of bytes: NumpyPlanes, or for workers a compiled one (engine.planes)."""
+
+    def orders(self, batch: Batch, /) -> tuple[Ints, Ints]: ...
+    def add(self, column: Ints, order: Ints | None = None) -> tuple[int, int]: ...
+    def add_rising(self, column: Ints) -> tuple[int, int]: ...
+    def add_followed(self, column: Ints, order: Ints) -> tuple[int, int]: ...
+    def taken(self) -> bytes | memoryview: ...
 
 
-def pack(magic: bytes, version: int, arrays: Sequence[NDArray[Any]]) -> bytes:
-    """Return 1-d integer arrays as bytes: a table of types and lengths, then one zstd frame of all values."""
+class NumpyPlanes:
+    """Puts columns down as the bytes that differ among their values, plane by plane: all lowest bytes, then all next
+    ones. What add() and its kin return is which bytes those are, a bit each, and the first value."""
+
+    def __init__(self) -> None:
+        self._bytes: list[bytes] = []
+
+    def orders(self, batch: Batch, /) -> tuple[Ints, Ints]:
+        """Return the places of the events sorted by kind, and sorted by task; both stable."""
+        return stable_order(batch.kind), stable_order(batch.task)
+
+    def add(self, column: Ints, order: Ints | None = None) -> tuple[int, int]:
+        """Put down the column's values, in this order."""
+        values = np.ascontiguousarray(column if order is None else column[order])
+        if not len(values):
+            return 0, 0
+        size = values.dtype.itemsize
+        changes = int(np.bitwise_or.reduce(values ^ values[0])) & (1 << 8 * size) - 1
+        planes = [i for i in range(size) if changes >> 8 * i & 0xFF]
+        parts = values.view(np.uint8).reshape(-1, size)
+        self._bytes += [parts[:, i].tobytes() for i in planes]
+        return sum(1 << i for i in planes), int(values[0])
+
+    def add_rising(self, column: Ints) -> tuple[int, int]:
+        """Put down what each value is more than the one before; 0 for the first."""
+        steps = np.zeros(len(column), np.int64)
+        np.subtract(column[1:], column[:-1], out=steps[1:])
+        return self.add(steps)[0], int(column[0]) if len(column) else 0
+
+    def add_followed(self, column: Ints, order: Ints) -> tuple[int, int]:
+        """Put down a bit for each value that differs from the one before, then those that do as add() does."""
+        values = column[order]
+        fresh = np.empty(len(values), np.bool_)
+        fresh[0] = True
+        np.not_equal(values[1:], values[:-1], out=fresh[1:])
+        self._bytes.append(np.packbits(fresh).tobytes())
+        return self.add(values, np.flatnonzero(fresh))
+
+    def taken(self) -> bytes:
+        """Return all that was put down since the last call."""
+        raw = b"".join(self._bytes)
+        self._bytes.clear()
+        return raw
+
+
+def joined(raw: bytes, at: int, mask: int, first: int, n: int, dtype: np.dtype[Any]) -> tuple[Ints, int]:
+    """Return n values that add() put down at raw[at], and where the next planes begin; ValueError if raw is short."""
+    if mask == 1 and dtype.itemsize == 1:
+        return np.frombuffer(raw, dtype, n, at), at + n
+    column = np.full(n, np.int64(first).astype(dtype))
+    values = column.view(np.uint8).reshape(n, dtype.itemsize)
+    for i in range(8):
+        if mask >> i & 1:
+            values[:, i] = np.frombuffer(raw, np.uint8, n, at)
+            at += n
+    return column, at
+
+
+def _dtype(mask: int, first: int) -> np.dtype[Any]:
+    """Return the smallest of our number types that holds all values with this first one."""
+    used = 8 if first < 0 else max(mask.bit_length(), (first.bit_length() + 7) // 8)
+    return _DTYPES[0 if used < 2 else 1 if used == 2 else 2 if used < 5 else 3]
+
+
+def pack(
+    magic: bytes, version: int, arrays: Sequence[Ints], rising: Sequence[int] = (), planes: Planes | None = None
+) -> bytes:
+    """Return 1-d integer arrays as bytes: a table of them, then one zstd frame of their planes.
+
+    rising: places of those that rise, stored as differences.
+    """
     assert len(arrays) <= ARRAYS_MAX, "too many arrays for one block"
-    table, raw = [], []
-    for array in arrays:
-        kind = narrowest(array)
-        table.append(_ARRAY.pack(_CODES.index(kind), len(array)))
-        raw.append(array.astype(kind).tobytes())
-    return _HEAD.pack(magic, version, len(arrays)) + b"".join(table) + compress(b"".join(raw))
+    planes = planes or NumpyPlanes()
+    table = []
+    for place, array in enumerate(arrays):
+        rises = place in rising
+        mask, first = planes.add_rising(array) if rises else planes.add(array)
+        table.append(_ARRAY.pack(rises, mask, first, len(array)))
+    raw = planes.taken()
+    return b"".join((_HEAD.pack(magic, version, len(arrays), len(raw)), *table, compress(raw, PLANES)))
 
 
-def unpack(magic: bytes, version: int, data: bytes | memoryview) -> list[NDArray[Any]]:
-    """Return the arrays of pack(), read-only, each in its stored type; raises Damaged for anything else."""
+def unpack(magic: bytes, version: int, data: bytes | memoryview) -> list[Ints]:
+    """Return the arrays of pack(), each in a small type; raises Damaged for anything else."""
     try:
-        found, number, count = _HEAD.unpack_from(data)
+        found, number, count, size = _HEAD.unpack_from(data)
         table = [_ARRAY.unpack_from(data, _HEAD.size + i * _ARRAY.size) for i in range(count)]
-        kinds = [_CODES[code] for code, _ in table]
-    except (struct.error, IndexError) as error:
+    except struct.error as error:
         raise Damaged("a block with a damaged head") from error
     if found != magic or number != version or count > ARRAYS_MAX:
         raise Damaged(f"a block of another kind or version: {bytes(found)!r} {number}")
-    sizes = [length * int(kind[2]) for kind, (_, length) in zip(kinds, table, strict=True)]
-    raw = decompress(memoryview(data)[_HEAD.size + count * _ARRAY.size :], sum(sizes))
-    arrays, at = [], 0
-    for kind, (_, length), size in zip(kinds, table, sizes, strict=True):
-        arrays.append(np.frombuffer(raw, kind, length, at))
-        at += size
+    if sum(length for *_, length in table) > VALUES_MAX:
+        raise Damaged(f"a block of more than {VALUES_MAX} values")
+    raw = decompress(memoryview(data)[_HEAD.size + count * _ARRAY.size :], size)
+    arrays: list[Ints] = []
+    at = 0
+    try:
+        for rises, mask, first, length in table:
+            start = 0 if rises else first
+            array, at = joined(raw, at, mask, start, length, _dtype(mask, start))
+            arrays.append(first + np.cumsum(array, dtype=np.int64) if rises else array)
+    except (ValueError, IndexError) as error:
+        raise Damaged("a block that is cut short or too long") from error
+    if at != len(raw):
+        raise Damaged("a block that is cut short or too long")
     return arrays

@@ -28,10 +28,10 @@ from engine.errors import AskedWrongly, Damaged
 from engine.events import BATCH, Batch
 from engine.merge import KEYS_MAX, Merger
 from engine.nodes import FAN, Folded, Node
-from engine.order import Orders
+from engine.planes import CompiledPlanes
 from engine.summary import Summariser
 
-COMMIT_BYTES = 1 << 20
+COMMIT_BYTES = 1 << 22
 COMMIT_S = 0.25
 AHEAD = 6
 """Chunks folded but not yet packed, at most."""
@@ -67,7 +67,7 @@ class Writer:
         self._stored = stored
         self._summary = Summariser(cast)
         pages = cast.page_count if cast.pfns is None else len(cast.pfns)
-        self._orders = Orders(len(cast.tasks))
+        self._planes = CompiledPlanes(len(cast.tasks))
         self._merger = Merger(pages, max(cast.queues, 1))
         self._keyframe_chunks = keyframe_chunks(pages)
         self._digest = hashlib.sha256()
@@ -181,7 +181,7 @@ class Writer:
                     self._compare(number, item.batch)
                 else:
                     self._pack(number, item)
-                self._digest.update(item.batch.records().view(np.uint8).data)
+                self._digest.update(self._planes.records(item.batch))
                 self._grow(0, item.leaf, number, item)
                 number += 1
                 if self._bytes >= COMMIT_BYTES or time.monotonic() - self._since >= COMMIT_S:
@@ -209,13 +209,13 @@ class Writer:
 
     def _pack(self, number: int, item: Item) -> None:
         batch, leaf = item.batch, item.leaf
-        data = encode(batch, self._orders)
+        data = encode(batch, self._planes)
         place = chunk_place(self._run_id, number)
         self._chunks.append(
             NewChunk(number, batch.first_seq, len(batch), leaf.t0, leaf.t1, checksum(place, data), data)
         )
         if item.keyframe is not None:
-            frame = seal(keyframe_place(self._run_id, number), encode_folded(item.keyframe))
+            frame = seal(keyframe_place(self._run_id, number), encode_folded(item.keyframe, self._planes))
             self._keyframes.append((number, frame))
         self._bytes += len(data)
         before, known = self._last, item.known
@@ -240,9 +240,9 @@ class Writer:
             self._bytes += len(data)
             return seal(node_place(self._run_id, level, number, part), data)
 
-        folded = None if touched is None else block("folded", encode_folded(touched))
-        series, cells = block("series", encode_series(node)), block("cells", encode_cells(node))
-        return NewNode(level, number, series, cells, folded)
+        folded = None if touched is None else block("folded", encode_folded(touched, self._planes))
+        series = block("series", encode_series(node, self._planes))
+        return NewNode(level, number, series, block("cells", encode_cells(node, self._planes)), folded)
 
     def _commit(self) -> None:
         self._since = time.monotonic()

@@ -8,12 +8,11 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from engine.jit import jit
-from engine.nodes import Cells, Ints, Node, Series, Words, node_bins
+from engine.nodes import COUNTERS, GAUGES, Cells, Ints, Node, Series, Words, node_bins
 from engine.order import CellSorter
-from engine.raster import bin_edges, bin_instants, column_of, counted, overlaps, shared
+from engine.raster import bin_edges
 
 KEYS_MAX = 4096
 """Queues and pages that a node above the second level keeps: those with most cells."""
@@ -54,6 +53,50 @@ def _add_heat(out: Any, heat: Any, starts: Any, stops: Any) -> None:
                 out[row, column] = max(out[row, column], heat[row, bin])
 
 
+@jit
+def _add_series(out: Series, child: Series, cuts: Any, into: Any, starts: Any, stops: Any) -> None:
+    """Add a child's series, whose bins lie between the cuts, to the columns between the edges `into`. What a bin holds
+    is shared out by time among the columns that it meets, in whole numbers."""
+    bins = len(starts)
+    for which in range(child.low.shape[0]):
+        for bin in range(bins):
+            for column in range(starts[bin], stops[bin] + 1):
+                out.low[which, column] = min(out.low[which, column], child.low[which, bin])
+                out.high[which, column] = max(out.high[which, column], child.high[which, bin])
+    for bin in range(bins):
+        start, stop, given = starts[bin], stops[bin], 0.0
+        for column in range(start, stop):
+            share = (into[column + 1] - cuts[bin]) / (cuts[bin + 1] - cuts[bin])
+            for which in range(child.area.shape[0]):
+                amount = child.area[which, bin]
+                out.area[which, column] += int(np.rint(amount * share)) - int(np.rint(amount * given))
+            for which in range(child.sums.shape[0]):
+                amount = child.sums[which, bin]
+                out.sums[which, column] += int(np.rint(amount * share)) - int(np.rint(amount * given))
+            given = share
+        for which in range(child.area.shape[0]):
+            amount = child.area[which, bin]
+            out.area[which, stop] += amount - int(np.rint(amount * given))
+        for which in range(child.sums.shape[0]):
+            amount = child.sums[which, bin]
+            out.sums[which, stop] += amount - int(np.rint(amount * given))
+
+
+@jit
+def _place(cuts: Any, into: Any, starts: Any, stops: Any) -> None:
+    """Write the first and the last column of `into` that each bin between the cuts meets; the last holds its end."""
+    column, last = 0, len(into) - 2
+    for bin in range(len(starts)):
+        while column < last and into[column + 1] <= cuts[bin]:
+            column += 1
+        starts[bin] = column
+        end = max(cuts[bin + 1] - 1, cuts[bin]) if bin + 1 < len(starts) else cuts[bin + 1]
+        stop = column
+        while stop < last and into[stop + 1] <= end:
+            stop += 1
+        stops[bin] = stop
+
+
 class Merger:
     """Makes one node of consecutive ones; keeps the room to work in."""
 
@@ -67,9 +110,9 @@ class Merger:
         """Return the node above `nodes`; keep: how many queues and pages its cells may name, all if None."""
         t0, t1 = nodes[0].t0, nodes[-1].t1
         bins, series_bins = map(int, node_bins(t1 - t0))
-        into = _open(bin_edges(t0, t1, bins))
+        into = bin_edges(t0, t1, bins)
         unknown = [node for node in nodes if not node.complete]
-        placed = [_placed(node, into) for node in nodes]
+        placed = [_placed(node, node.bins, into)[1:] for node in nodes]
         queues = self._merge_cells([node.queues for node in nodes], placed, self._queues, self._sort_queues)
         lanes = self._merge_cells([node.lanes for node in nodes], placed, self._pages, self._sort_pages)
         kept_queues = _kept(queues, [node.queues.keys for node in unknown], keep)
@@ -101,39 +144,30 @@ class Merger:
         return merged
 
 
-def _open(cuts: Words) -> Words:
-    """Return edges whose last column holds its end too, as a node's last bin does."""
-    opened = cuts.copy()
-    opened[-1] += 1
-    return opened
-
-
 def _merge_series(nodes: Sequence[Node], bins: int) -> Series:
     into = bin_edges(nodes[0].t0, nodes[-1].t1, bins)
-    of_node = [node.series.low.shape[1] for node in nodes]
-    instants = [bin_instants(node.t0, node.t1, n) for node, n in zip(nodes, of_node, strict=True)]
-    first, last = (np.concatenate(parts) for parts in zip(*instants, strict=True))
-    met = overlaps(first, last, _open(into))
-    columns = zip(*((s.low, s.high, s.area, s.sums) for s in (node.series for node in nodes)), strict=True)
-    low, high, area, sums = (np.concatenate(parts, axis=1) for parts in columns)
-    cuts = np.append(first, nodes[-1].t1)
     none = np.zeros(0, np.int64)
-    return Series(
+    merged = Series(
         nodes[0].series.before,
         nodes[-1].series.after,
-        np.minimum.reduceat(low[:, met.bins], met.starts, axis=1),
-        np.maximum.reduceat(high[:, met.bins], met.starts, axis=1),
-        shared(into, cuts, area).astype(np.int64),
-        counted(_open(into), cuts, sums).astype(np.int64),
-        none,
-        none,
+        low=np.full((len(GAUGES), bins), np.iinfo(np.int64).max),
+        high=np.full((len(GAUGES), bins), -1),
+        area=np.zeros((len(GAUGES), bins), np.int64),
+        sums=np.zeros((len(COUNTERS), bins), np.int64),
+        steps_at=none,
+        steps_to=none,
     )
+    for node in nodes:
+        cuts, starts, stops = _placed(node, node.series.low.shape[1], into)
+        _add_series(merged, node.series, cuts, into, starts, stops)
+    return merged
 
 
-def _placed(node: Node, into: Words) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
-    """Return the first and the last column of `into` that each bin of the node's cells meets."""
-    first, last = bin_instants(node.t0, node.t1, node.bins)
-    return column_of(into, first), column_of(into, last)
+def _placed(node: Node, bins: int, into: Words) -> tuple[Words, Words, Words]:
+    """Return the edges of a node's bins, and the first and the last column of `into` that each of them meets."""
+    cuts, starts, stops = bin_edges(node.t0, node.t1, bins), np.empty(bins, np.int64), np.empty(bins, np.int64)
+    _place(cuts, into, starts, stops)
+    return cuts, starts, stops
 
 
 def _kept(cells: Cells, known: Sequence[Words], keep: int | None) -> Cells:

@@ -16,8 +16,10 @@ GAUGES = ("waiters", "queue_longest", "queues_in_use", "pages_swapped")
 COUNTERS = ("swaps_in", "swaps_out", "wakes", "walked", "matched", "woken", "strangers", "events")
 """What happens at an instant."""
 LEAF_CELL_BINS = 64
-LEAF_SERIES_BINS_A_CELL = 4
-NODE_CELL_BINS, NODE_SERIES_BINS = 64, 512
+LEAF_SERIES_BINS_A_CELL = 8
+LEAF_EVENTS_A_CELL = 128
+"""Fewer events have fewer bins: a bin of the series holds 16 on average."""
+NODE_CELL_BINS, NODE_SERIES_BINS = 64, 2048
 FAN = 16
 """Children of a node."""
 HEAT_ROWS = 256
@@ -39,14 +41,14 @@ def heat_rows(queues: int) -> int:
 
 def leaf_bins(events: Ints | int, span_ns: Ints | int) -> tuple[Ints, Ints]:
     """Return how many bins the cells and the series of leaves have: fewer where a leaf holds little."""
-    most = np.minimum(np.asarray(events) // 64, np.asarray(span_ns) // LEAF_SERIES_BINS_A_CELL)
+    most = np.minimum(np.asarray(events) // LEAF_EVENTS_A_CELL, np.asarray(span_ns) // LEAF_SERIES_BINS_A_CELL)
     cells = np.clip(most, 1, LEAF_CELL_BINS)
     return cells, cells * LEAF_SERIES_BINS_A_CELL
 
 
 def leaf_bins_of(events: int, span_ns: int) -> tuple[int, int]:
     """Return leaf_bins() of one leaf, in plain numbers."""
-    cells = max(1, min(LEAF_CELL_BINS, events // 64, span_ns // LEAF_SERIES_BINS_A_CELL))
+    cells = max(1, min(LEAF_CELL_BINS, events // LEAF_EVENTS_A_CELL, span_ns // LEAF_SERIES_BINS_A_CELL))
     return cells, cells * LEAF_SERIES_BINS_A_CELL
 
 
@@ -94,7 +96,7 @@ class Cells(NamedTuple):
 
 
 class Node(NamedTuple):
-    """One summary. Its cells and heat map have `bins` bins of time, its series four to eight times as many."""
+    """One summary. Its cells and heat map have `bins` bins of time, its series eight to 32 times as many."""
 
     t0: int
     t1: int

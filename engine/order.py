@@ -8,44 +8,56 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine.events import Batch
-from engine.jit import jit
-from engine.nodes import Cells
+from engine.jit import inlined, jit
+from engine.nodes import Cells, Ints
 from engine.raster import stable_order
 
 KEYS = 1 << 16
 """Tasks that are counted one by one; with more, the tasks are sorted by numpy."""
 
 
-@jit
-def _by_count(keys: Any, starts: Any, order: Any) -> None:
-    """Write the places of `keys` in their stable order; starts holds as many zeros as there may be keys, and again."""
-    for i in range(len(keys)):
-        starts[keys[i]] += 1
+@inlined
+def _begin(counts: Any) -> None:
+    """Turn counts into where each key begins."""
     at = 0
-    for key in range(len(starts)):
-        count = starts[key]
-        starts[key] = at
+    for key in range(len(counts)):
+        count = counts[key]
+        counts[key] = at
         at += count
-    for i in range(len(keys)):
-        order[starts[keys[i]]] = i
-        starts[keys[i]] += 1
-    starts[:] = 0
+
+
+@jit
+def _by_count(kinds: Any, tasks: Any, of_kind: Any, of_task: Any, by_kind: Any, by_task: Any) -> None:
+    """Write the places of kinds and of tasks in their stable orders; of_kind and of_task hold as many zeros as there
+    may be of each, and again. Side by side, because each sum waits for the one before it."""
+    for i in range(len(kinds)):
+        of_kind[kinds[i]] += 1
+        of_task[tasks[i]] += 1
+    _begin(of_kind)
+    _begin(of_task)
+    for i in range(len(kinds)):
+        kind, task = kinds[i], tasks[i]
+        by_kind[of_kind[kind]] = i
+        by_task[of_task[task]] = i
+        of_kind[kind] += 1
+        of_task[task] += 1
+    of_kind[:] = 0
+    of_task[:] = 0
 
 
 class Orders:
     """Sorts a run's batches by kind and by task; keeps the room to count in."""
 
     def __init__(self, tasks: int) -> None:
-        self._kinds = np.zeros(256, np.int64)
-        self._tasks = np.zeros(tasks, np.int64) if tasks <= KEYS else None
+        self._kinds = np.zeros(256, np.int32)
+        self._tasks = np.zeros(tasks, np.int32) if tasks <= KEYS else None
 
-    def __call__(self, batch: Batch) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    def __call__(self, batch: Batch) -> tuple[Ints, Ints]:
         """Return the places of the events sorted by kind, and sorted by task; both stable."""
-        by_kind, by_task = np.empty(len(batch), np.intp), np.empty(len(batch), np.intp)
-        _by_count(batch.kind, self._kinds, by_kind)
         if self._tasks is None or int(batch.task.max()) >= len(self._tasks):
-            return by_kind, stable_order(batch.task)
-        _by_count(batch.task, self._tasks, by_task)
+            return stable_order(batch.kind), stable_order(batch.task)
+        by_kind, by_task = np.empty(len(batch), np.int32), np.empty(len(batch), np.int32)
+        _by_count(batch.kind, batch.task, self._kinds, self._tasks, by_kind, by_task)
         return by_kind, by_task
 
 
@@ -53,7 +65,6 @@ class Orders:
 def _place_cells(cells: Any, starts: Any, keys: Any, counts: Any, columns: Any) -> int:
     """Sort cells (rows of key, bin, high, last, low) stably by key into columns (bin, high, last, low); write the
     distinct keys and how many cells each has. starts is all 0, and left so. Returns how many keys there are."""
-    width = cells.shape[1] - 1
     for i in range(len(cells)):
         starts[cells[i, 0]] += 1
     at, n = 0, 0
@@ -63,11 +74,14 @@ def _place_cells(cells: Any, starts: Any, keys: Any, counts: Any, columns: Any) 
             starts[key] = at
             at += counts[n]
             n += 1
+    lows = cells.shape[1] > 4
     for i in range(len(cells)):
         key = cells[i, 0]
-        for column in range(width):
-            columns[column, starts[key]] = cells[i, column + 1]
-        starts[key] += 1
+        at = starts[key]
+        columns[0, at], columns[1, at], columns[2, at] = cells[i, 1], cells[i, 2], cells[i, 3]
+        if lows:
+            columns[3, at] = cells[i, 4]
+        starts[key] = at + 1
     for i in range(n):
         starts[keys[i]] = 0
     return n

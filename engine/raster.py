@@ -46,24 +46,33 @@ def overlaps(first: Words, last: Words, edges: Words) -> Overlaps:
     return Overlaps(pairs, starts, columns[starts])
 
 
-def counted(edges: Words, bin_edges: Words, counts: Ints) -> NDArray[np.float64]:
+def counted(edges: Words, bin_edges: Words, totals: NDArray[np.float64]) -> NDArray[np.float64]:
     """Return shared() for things that happen at an instant: at a column's edge belongs to that column. Half a ns before
     an edge, where nothing happens, there is no doubt about bins that are but an instant."""
-    return shared(edges - 0.5, bin_edges, counts)
+    return shared(edges - 0.5, bin_edges, totals)
 
 
-def shared(edges: NDArray[Any], bin_edges: Words, amounts: NDArray[Any]) -> NDArray[np.float64]:
-    """Return how much of the amounts, spread evenly over their bins, falls between the edges; shape (..., columns).
+def shared(edges: NDArray[Any], bin_edges: Words, totals: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return how much of what is spread evenly over each bin falls between the edges; shape (rows, columns).
 
-    amounts has shape (..., bins), bin_edges (bins + 1,). Whole numbers stay whole: the running sum is rounded, so the
-    columns that cover all bins hold all of it.
+    totals is running() of the bins' amounts, bin_edges has shape (bins + 1,). Whole numbers stay whole: the running sum
+    is rounded, so the columns that cover all bins hold all of it.
     """
-    total = np.zeros((*amounts.shape[:-1], amounts.shape[-1] + 1))
-    np.cumsum(amounts, axis=-1, out=total[..., 1:])
-    rows = total.reshape(-1, total.shape[-1])
-    at_edges = np.array([np.interp(edges, bin_edges, row) for row in rows])
+    # What numpy.interp does, for all rows at once.
+    at = np.clip(np.searchsorted(bin_edges, edges, "right") - 1, 0, len(bin_edges) - 2)
+    begun, width = edges - bin_edges[at], bin_edges[at + 1] - bin_edges[at]
+    share = np.divide(begun, width, out=(begun >= 0).astype(np.float64), where=width > 0)
+    before = totals.take(at, 1)
+    at_edges = before + np.clip(share, 0.0, 1.0) * (totals.take(at + 1, 1) - before)
     parts: NDArray[np.float64] = np.diff(np.rint(at_edges))
-    return parts.reshape(*amounts.shape[:-1], len(edges) - 1)
+    return parts
+
+
+def running(amounts: Ints) -> NDArray[np.float64]:
+    """Return the running sums of amounts of shape (rows, bins), from 0 on, shape (rows, bins + 1)."""
+    totals = np.zeros((amounts.shape[0], amounts.shape[1] + 1))
+    np.cumsum(amounts, axis=1, out=totals[:, 1:])
+    return totals
 
 
 def bin_edges(t0: int, t1: int, bins: int) -> Words:

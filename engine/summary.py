@@ -25,7 +25,6 @@ from engine.tally import (
     LENGTH,
     LONGEST,
     MAPPING,
-    MARKS,
     NEXT_STAMP,
     QUEUE_CELLS,
     STAMP,
@@ -39,6 +38,7 @@ from engine.tally import (
     fill_heat,
     make_state,
     observe,
+    read_pages,
 )
 
 HOT_PAGES = 256
@@ -94,8 +94,9 @@ class Summariser:
         return self._folded(np.flatnonzero(changed), np.flatnonzero(self._s.queues[:, LENGTH]))
 
     def _folded(self, pages: Words, queues: Words) -> Folded:
-        rows = self._s.pages[pages]
-        mapping, flags, waiters, marks = (np.ascontiguousarray(rows[:, i]) for i in (MAPPING, FLAGS, WAITERS, MARKS))
+        words = np.empty((4, len(pages)), np.int64)
+        read_pages(self._s.pages, pages, words)
+        mapping, flags, waiters, marks = words
         return Folded(pages, mapping, flags, waiters, marks, queues, self._s.queues[queues, LENGTH])
 
     def hot_pages(self) -> list[tuple[int, int, int]]:

@@ -165,24 +165,21 @@ def wait_step(wait: int) -> int:
     return (shift << WAIT_BITS) + (wait >> shift)
 
 
+STATES = np.array([i.bit_length() for i in range(128)], np.uint8)
+"""The PageState by what applies, a bit each in order of severity: the worst shows. Looked up, because branches on what
+pages happen to be are mostly guessed wrong."""
+
+
 @inlined
 def _page_state(s: State, page: int) -> int:
     flags, marks = s.pages[page, FLAGS], s.pages[page, MARKS]
-    if marks & MARK_TRUNCATED:
-        return STATE_TRUNCATED
-    if flags >> PG_WRITEBACK & 1:
-        return STATE_WRITEBACK
-    if marks & MARK_SWAPPED:
-        return STATE_SWAPPED
-    if s.pages[page, WAITERS] > 0:
-        return STATE_WAITED_ON
-    if flags >> PG_LOCKED & 1:
-        return STATE_LOCKED
-    if flags >> PG_DIRTY & 1:
-        return STATE_DIRTY
-    if s.pages[page, MAPPING] != 0:
-        return STATE_CLEAN
-    return 0
+    applies = 1 if s.pages[page, MAPPING] != 0 else 0
+    applies |= (flags >> PG_DIRTY & 1) << STATE_DIRTY - 1 | (flags >> PG_LOCKED & 1) << STATE_LOCKED - 1
+    applies |= (1 if s.pages[page, WAITERS] > 0 else 0) << STATE_WAITED_ON - 1
+    applies |= (flags >> PG_WRITEBACK & 1) << STATE_WRITEBACK - 1
+    applies |= (1 if marks & MARK_SWAPPED else 0) << STATE_SWAPPED - 1
+    applies |= (1 if marks & MARK_TRUNCATED else 0) << STATE_TRUNCATED - 1
+    return int(STATES[applies])
 
 
 @inlined
@@ -225,7 +222,7 @@ def _row_longest(s: State, row: int, fold: int) -> int:
     return longest
 
 
-@jit
+@inlined
 def _set_length(s: State, queue: int, length: int, bin: int, time: int, place: int) -> None:
     """A queue has another length: count it, and note cell, heat row and longest queue."""
     before = s.queues[queue, LENGTH]
@@ -286,12 +283,12 @@ def _set_length(s: State, queue: int, length: int, bin: int, time: int, place: i
 
 
 @inlined
-def _touch(s: State, page: int, cell_bin: int) -> int:
-    """Return the page's cell in this bin, made if there is none."""
-    if s.pages[page, STAMP] != s.now[NEXT_STAMP] + cell_bin:
+def _touch(s: State, page: int, stamp: int, cell_bin: int) -> int:
+    """Return the page's cell in this bin, made if there is none; stamp: the bin's own."""
+    if s.pages[page, STAMP] != stamp:
         cell = s.now[LANE_CELLS]
         s.now[LANE_CELLS] += 1
-        s.pages[page, STAMP] = s.now[NEXT_STAMP] + cell_bin
+        s.pages[page, STAMP] = stamp
         s.pages[page, CELL] = cell
         s.lane_cells[cell, KEY] = page
         s.lane_cells[cell, BIN] = cell_bin
@@ -339,7 +336,7 @@ def _change_page(s: State, kind: int, page: int, a: int, b: int) -> None:
         s.pages[page, MARKS] &= ~MARK_TRUNCATED
 
 
-@jit
+@inlined
 def _note_wait(s: State, kind: int, task: int, time: int, change: int, bin: int) -> None:
     """Count a task into or out of the waiters, and its wait when it ends."""
     _gauge(s, 0, bin, s.now[WAITING], change, time)
@@ -360,7 +357,7 @@ def _note_wait(s: State, kind: int, task: int, time: int, change: int, bin: int)
         s.waits[wait_step(wait)] += 1
 
 
-@jit
+@inlined
 def _note_walk(s: State, a: int, b: int, bin: int) -> None:
     walked, matched, woken = b & 0x1FFFFF, b >> 21 & 0x1FFFFF, b >> 42 & 0x1FFFFF
     other = a >> 40 & 0xFFFFF
@@ -377,7 +374,7 @@ def _note_walk(s: State, a: int, b: int, bin: int) -> None:
     s.figures[F_LONGEST_WALK] = max(s.figures[F_LONGEST_WALK], walked)
 
 
-@jit
+@inlined
 def _note_mapping(s: State, kind: int, time: int, bin: int) -> None:
     """Count a swap in or out, a truncation."""
     if kind == K_TRUNCATED:
@@ -399,19 +396,23 @@ def _note_mapping(s: State, kind: int, time: int, bin: int) -> None:
 def observe(s: State, times: Any, kinds: Any, tasks: Any, pages: Any, a_words: Any, b_words: Any, bins: int) -> int:
     """Fold a batch, whose edges stand in s.edges, into a fresh leaf of `bins` bins. Returns a place in FAULTS."""
     n_pages, n_queues, n_tasks, longest = len(s.pages), len(s.queues), len(s.queued_at), len(s.of_length) - 1
-    bin = 0
+    bin, begun, cell_bin, stamp, end = 0, 0, 0, s.now[NEXT_STAMP], s.edges[1]
     _open_bin(s, 0)
     for i in range(len(times)):
         time, kind, a, b = times[i], kinds[i], a_words[i], b_words[i]
-        while bin + 1 < bins and time >= s.edges[bin + 1]:
-            bin += 1
-            _open_bin(s, bin)
-        s.bins[bin, B_SUM + 7] += 1
+        if time >= end and bin + 1 < bins:
+            s.bins[bin, B_SUM + 7] = i - begun
+            begun = i
+            while bin + 1 < bins and time >= s.edges[bin + 1]:
+                bin += 1
+                _open_bin(s, bin)
+            cell_bin, end = bin // PER_CELL_BIN, s.edges[bin + 1]
+            stamp = s.now[NEXT_STAMP] + cell_bin
         page = pages[i]
         if page != NONE:
             if page >= n_pages:
                 return 1
-            cell = _touch(s, page, bin // PER_CELL_BIN)
+            cell = _touch(s, page, stamp, cell_bin)
             _change_page(s, kind, page, a, b)
             s.pages[page, EVENTS] += 1
             state = _page_state(s, page)
@@ -436,6 +437,7 @@ def observe(s: State, times: Any, kinds: Any, tasks: Any, pages: Any, a_words: A
                 s.figures[F_LOST_UNKNOWN] += 1
             else:
                 s.figures[F_LOST] += a
+    s.bins[bin, B_SUM + 7] = len(times) - begun
     while bin + 1 < bins:
         bin += 1
         _open_bin(s, bin)
@@ -453,3 +455,11 @@ def fill_heat(s: State, rows_before: Any, bins: int) -> None:
                 s.heat[row, bin] = longest
             else:
                 longest = s.heat_last[row, bin]
+
+
+@jit
+def read_pages(pages: Any, rows: Any, out: Any) -> None:
+    """Write mapping, flags, waiters and marks of these rows of State.pages, shape (4, rows)."""
+    for i in range(len(rows)):
+        for column in range(4):
+            out[column, i] = pages[rows[i], column]

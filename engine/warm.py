@@ -13,7 +13,7 @@ from numba.core import event
 
 from engine.jit import CACHE
 
-FUNCTIONS = 195
+FUNCTIONS = 225
 """Functions compiled on an empty cache, roughly: the scale of the progress lines."""
 TOLD_EVERY = FUNCTIONS // 10
 
@@ -45,6 +45,8 @@ def warm() -> None:
     with event.install_listener("numba:compile", progress):
         from engine.explore.explorer import Explorer, Plan
         from engine.explore.table import checked
+        from engine.merge import Merger
+        from engine.planes import CompiledPlanes
         from engine.play import TimedRun
         from engine.recordings.demo import demo
         from engine.replay import ReplayRun
@@ -55,9 +57,20 @@ def warm() -> None:
         recorded = {"name": "warm", "workload": {"kind": "recording", "recording": "demo"}, "limits": {"events": 2_000}}
         timed, replayed = TimedRun(scenario(events=2_000)), ReplayRun(Scenario.model_validate(recorded), demo())
         for cast, batches in ((timed.cast, timed.batches()), (replayed.cast, replayed.batches())):
-            summary = Summariser(cast)
+            summary, planes = Summariser(cast), CompiledPlanes(len(cast.tasks))
+            pages = cast.page_count if cast.pfns is None else len(cast.pfns)
+            leaves = []
             for batch in batches:
-                summary.leaf(batch)
+                leaves.append(summary.leaf(batch))
+                summary.touched(leaves[-1])
+                by_kind, by_task = planes.orders(batch)
+                planes.add(batch.a, by_kind)
+                planes.add_rising(batch.time)
+                planes.add_followed(batch.page, by_task)
+                planes.add_followed(batch.cpu, by_task)
+                planes.records(batch)
+                planes.taken()
+            Merger(pages, max(cast.queues, 1)).merge(leaves)
             summary.keyframe()
             summary.figures()
         table = checked(

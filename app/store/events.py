@@ -2,18 +2,37 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-from sqlalchemy import func, select
+from sqlalchemy import bindparam, func, select
 
-from app.packing import RAW_MAX, checksum, compress, seal, unpack_frame, unseal
+from app.packing import RAW_MAX, Way, checksum, compress, seal, unpack_frame, unseal
 from app.store.database import Database
 from app.store.tables import Cast as StoredCast
 from app.store.tables import Chunk, Keyframe, StoredNode
 from engine.cast import Cast
 from engine.errors import AskedWrongly, Damaged
 
-PARTS = ("series", "cells", "folded")
+PARTS = {"series": StoredNode.series, "cells": StoredNode.cells, "folded": StoredNode.folded}
+# What windows ask again and again is put together once: that costs SQLAlchemy more than SQLite its answer.
+_RUN: Any = bindparam("run_id")
+_FIRST: Any = bindparam("first")
+_LAST: Any = bindparam("last")
+_LEVEL: Any = bindparam("level")
+_ROWS = (
+    select(Chunk.number, Chunk.first_seq, Chunk.events, Chunk.t0, Chunk.t1)
+    .where(Chunk.run_id == _RUN, Chunk.number >= _FIRST)
+    .order_by(Chunk.number)
+)
+_CHUNKS = select(Chunk.number, Chunk.checksum, Chunk.data).where(
+    Chunk.run_id == _RUN, Chunk.number.between(_FIRST, _LAST)
+)
+_NODES = {
+    part: select(StoredNode.number, column).where(
+        StoredNode.run_id == _RUN, StoredNode.level == _LEVEL, StoredNode.number.between(_FIRST, _LAST)
+    )
+    for part, column in PARTS.items()
+}
 
 
 class ChunkRow(NamedTuple):
@@ -40,7 +59,7 @@ def keyframe_place(run_id: str, chunk: int) -> str:
 
 def cast_block(run_id: str, cast: Cast) -> bytes:
     """Return a run's cast as a block."""
-    return seal(f"cast of run {run_id}", compress(cast.model_dump_json().encode(), level=3))
+    return seal(f"cast of run {run_id}", compress(cast.model_dump_json().encode(), Way(level=3)))
 
 
 class Events:
@@ -58,30 +77,32 @@ class Events:
 
     def chunk_rows(self, run_id: str, after: int = -1) -> list[ChunkRow]:
         """Return where the chunks behind number `after` stand, in order."""
-        columns = (Chunk.number, Chunk.first_seq, Chunk.events, Chunk.t0, Chunk.t1)
-        query = select(*columns).where(Chunk.run_id == run_id, Chunk.number > after).order_by(Chunk.number)
         with self.db.read() as connection:
-            return [ChunkRow(*row) for row in connection.execute(query)]
+            return [ChunkRow(*row) for row in connection.execute(_ROWS, {"run_id": run_id, "first": after + 1})]
 
     def chunk(self, run_id: str, number: int) -> bytes:
         """Return a chunk's data (app.chunks). Raises Damaged if it is missing or not what was stored."""
-        query = select(Chunk.checksum, Chunk.data).where(Chunk.run_id == run_id, Chunk.number == number)
-        with self.db.read() as connection:
-            row = connection.execute(query).one_or_none()
-        place = chunk_place(run_id, number)
-        if row is None:
-            raise Damaged(f"{place} is missing")
-        if checksum(place, row.data) != row.checksum:
-            raise Damaged(f"{place} does not match its checksum")
-        data: bytes = row.data
+        data = self.chunks(run_id, number, number)[number]
+        if isinstance(data, Damaged):
+            raise data
         return data
+
+    def chunks(self, run_id: str, first: int, last: int) -> dict[int, bytes | Damaged]:
+        """Return the data of the chunks first..last, or the fault found in one."""
+        with self.db.read() as connection:
+            rows = connection.execute(_CHUNKS, {"run_id": run_id, "first": first, "last": last}).all()
+        places = {number: chunk_place(run_id, number) for number in range(first, last + 1)}
+        found: dict[int, bytes | Damaged] = {n: Damaged(f"{place} is missing") for n, place in places.items()}
+        for number, digest, data in rows:
+            fits = checksum(places[number], data) == digest
+            found[number] = data if fits else Damaged(f"{places[number]} does not match its checksum")
+        return found
 
     def nodes(self, run_id: str, level: int, first: int, last: int, part: str) -> dict[int, memoryview | Damaged]:
         """Return one part of the nodes first..last of a level that are stored: its data, or the fault found in it."""
-        column = {"series": StoredNode.series, "cells": StoredNode.cells, "folded": StoredNode.folded}[part]
-        here = (StoredNode.run_id == run_id, StoredNode.level == level, StoredNode.number.between(first, last))
+        here = {"run_id": run_id, "level": level, "first": first, "last": last}
         with self.db.read() as connection:
-            rows = connection.execute(select(StoredNode.number, column).where(*here)).all()
+            rows = connection.execute(_NODES[part], here).all()
         found: dict[int, memoryview | Damaged] = {}
         for number, block in rows:
             try:

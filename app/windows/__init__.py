@@ -112,7 +112,7 @@ def _events_before(run: Run, time: int) -> int:
     if time <= run.index.t0[number]:
         return first
     try:
-        return first + int(np.searchsorted(run.what(number).time, time, "left"))
+        return first + int(np.searchsorted(run.times(number), time, "left"))
     except Damaged:
         return first
 

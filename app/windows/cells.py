@@ -15,7 +15,7 @@ from app.windows.states import Pages, lengths_before, pages_before, states_after
 from app.windows.tree import Piece, Run
 from engine.cast import Cast
 from engine.errors import Damaged
-from engine.events import NONE, Kind
+from engine.events import Kind
 from engine.nodes import Cells, heat_fold, heat_rows
 from engine.raster import bin_instants, column_of, overlaps
 
@@ -60,6 +60,8 @@ class Walk:
     def _take(self, pieces: Sequence[Piece]) -> None:
         level = pieces[0].level
         if level < 0:
+            whole = any(isinstance(taker, Lanes) for taker in self.takers)
+            self.run.ahead(pieces[0].number, pieces[-1].number, whole=whole)
             for piece in pieces:
                 self._take_events(piece)
             return
@@ -166,6 +168,9 @@ class Lanes:
         self.asked = list(pages)
         self.rows = np.unique(np.array(self.asked, np.int64))
         self.z = np.full((len(self.rows), columns.px), -1, np.int64)
+        self._place = np.full(int(self.rows.max(initial=-1)) + 2, -1, np.int64)
+        self._place[self.rows] = np.arange(len(self.rows))
+        """The place of each page in rows, -1 for all others; the last is for those behind."""
         self._pages: Pages | None = None
         self._carry = np.full(len(self.rows), -1, np.int64)
 
@@ -192,9 +197,8 @@ class Lanes:
         batch = run.batch(piece.number)
         pages = self._pages if self._pages is not None else pages_before(run, self.cast, piece.number, self.rows)
         self._pages = None
-        at = np.searchsorted(self.rows, batch.page)
-        at[at == len(self.rows)] = 0
-        which = np.flatnonzero((self.rows[at] == batch.page) & (batch.page != NONE))
+        at = self._place[np.minimum(batch.page, len(self._place) - 1)]
+        which = np.flatnonzero(at >= 0)
         row = at[which]
         carry = pages.states().astype(np.int64)
         states = states_after(batch, which, row, pages).astype(np.int64)

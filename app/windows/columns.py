@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.raster import bin_edges, column_of
+from engine.raster import bin_edges, column_of, stable_order
 
 Words = NDArray[np.int64]
 
@@ -94,7 +94,7 @@ def painted(
     """
     first, end = columns.met(start, stop)
     n = max(end - first, 0)
-    order = np.argsort(rows, kind="stable")
+    order = stable_order(rows)
     rows, times, values = rows[order], times[order], values[order]
     column = column_of(columns.edges, times) - first
     after = carry.copy()

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from itertools import groupby
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,7 +16,7 @@ from app.windows.tree import Piece, Run
 from engine.errors import Damaged
 from engine.events import Batch, Kind
 from engine.nodes import COUNTERS, GAUGES
-from engine.raster import bin_instants, counted, overlaps, shared
+from engine.raster import counted, overlaps, shared
 
 Words = NDArray[np.int64]
 UNSEEN = np.iinfo(np.int64).max
@@ -24,7 +24,22 @@ Gap = tuple[int, int, str]
 QUEUED, WOKEN, LEFT, WALK_ENDED = (
     int(k) for k in (Kind.waiter_queued, Kind.waiter_woken, Kind.waiter_left, Kind.walk_ended)
 )
+HAPPENED = ("events", "swaps_in", "swaps_out", "wakes")
+WALKED = ("walked", "matched", "woken", "strangers")
 SWAPPED, RESTORED = int(Kind.mapping_swapped), int(Kind.mapping_restored)
+
+
+class Exact(NamedTuple):
+    """A chunk's series, event by event."""
+
+    t0: int
+    t1: int
+    gauges: tuple[Steps | None, ...]
+    """None where one is not known."""
+    times: tuple[Words, ...]
+    """When the things of HAPPENED happened."""
+    walks: Words
+    """What each of the wakes counts for WALKED, shape (4, wakes)."""
 
 
 class Series:
@@ -69,67 +84,70 @@ class Series:
                     self._add_events(run, below, instead=str(found[piece.number]))
 
     def _add_parts(self, parts: Sequence[SeriesPart]) -> None:
-        instants = [bin_instants(part.t0, part.t1, part.bins) for part in parts]
-        first, last = (np.concatenate(side) for side in zip(*instants, strict=True))
-        met = overlaps(first, last, self.columns.edges)
+        columns = self.columns
+        bins = [part.extremes(columns.width) for part in parts]
+        first, last, low, high = (np.concatenate(side, axis=-1) for side in zip(*bins, strict=True))
+        met = overlaps(first, last, columns.edges)
         if not len(met.columns):
             return
-        low, high, area, sums = (
-            np.concatenate([getattr(part, name) for part in parts], axis=1) for name in ("low", "high", "area", "sums")
-        )
-        here = met.columns
-        self.low[:, here] = np.minimum(self.low[:, here], np.minimum.reduceat(low[:, met.bins], met.starts, axis=1))
-        self.high[:, here] = np.maximum(self.high[:, here], np.maximum.reduceat(high[:, met.bins], met.starts, axis=1))
-        cuts = np.append(first, parts[-1].t1)
-        self.area += shared(self.columns.edges, cuts, area).astype(np.int64)
-        self.sums += counted(self.columns.edges, cuts, sums).astype(np.int64)
-        self.covered += self.columns.covered(parts[0].t0, parts[-1].t1)
+        here = slice(int(met.columns[0]), int(met.columns[-1]) + 1)  # parts leave no gap: all columns between are met
+        for mine, values, more in ((self.low, low, np.minimum), (self.high, high, np.maximum)):
+            more(mine[:, here], more.reduceat(values.take(met.bins, 1), met.starts, axis=1), out=mine[:, here])
+        for part in parts:
+            start, stop = columns.met(part.t0, part.t1)
+            edges = columns.edges[start : stop + 1]
+            self.area[:, start:stop] += shared(edges, part.cuts, part.areas).astype(np.int64)
+            self.sums[:, start:stop] += counted(edges, part.cuts, part.counts).astype(np.int64)
+        self.covered += columns.covered(parts[0].t0, parts[-1].t1)
 
     # --- from events ------------------------------------------------------------------------------------------------
 
     def _add_events(self, run: Run, pieces: Sequence[Piece], instead: str = "") -> None:
         """Add consecutive chunks exactly. A damaged one is told by its summary, if it is there, and named as a gap."""
-        leaves = run.series(0, pieces[0].number, pieces[-1].number)
+        first, last = pieces[0].number, pieces[-1].number
+        leaves = run.series(0, first, last)
+        run.ahead(first, last, whole=False)
+        whole: list[Exact] = []
         for piece in pieces:
             leaf = leaves[piece.number]
-            before = leaf.before if isinstance(leaf, SeriesPart) else _before(run, piece.number)
             try:
-                what = run.what(piece.number)
+                exact = _exact(run, piece, leaf)
             except Damaged as error:
                 self.gaps.append((piece.t0, piece.t1, str(error)))
+                self._add_exact(whole)
+                whole = []
                 if isinstance(leaf, SeriesPart):
                     self._add_parts([leaf])
                     self.level = max(self.level, 0)
                 continue
             if instead:
                 self.gaps.append((piece.t0, piece.t1, instead))
-            self._count(what)
-            for which, steps in _gauges(what, piece, before, leaf):
-                self._add_steps(which, steps)
-            self.covered += self.columns.covered(piece.t0, piece.t1)
+            whole.append(exact)
+        self._add_exact(whole)
+
+    def _add_exact(self, chunks: Sequence[Exact]) -> None:
+        """Add consecutive chunks as if they were one."""
+        if not chunks:
+            return
+        for which in range(len(GAUGES)):
+            for known, group in groupby((chunk.gauges[which] for chunk in chunks), lambda steps: steps is not None):
+                if known:
+                    self._add_steps(which, _joined(list(group)))  # type: ignore[arg-type]
+        edges = self.columns.edges
+        for which, name in enumerate(HAPPENED):
+            at = np.searchsorted(np.concatenate([chunk.times[which] for chunk in chunks]), edges, "left")
+            self.sums[COUNTERS.index(name)] += np.diff(at)
+        walks = np.concatenate([chunk.walks for chunk in chunks], axis=1)
+        total = np.zeros((len(WALKED), walks.shape[1] + 1), np.int64)
+        np.cumsum(walks, axis=1, out=total[:, 1:])
+        self.sums[[COUNTERS.index(name) for name in WALKED]] += np.diff(total[:, at])  # at: of the wakes
+        self.covered += self.columns.covered(chunks[0].t0, chunks[-1].t1)
 
     def _add_steps(self, which: int, steps: Steps) -> None:
         here, low, high = extremes(self.columns, steps)
         np.minimum(self.low[which, here], low, out=self.low[which, here])
         np.maximum(self.high[which, here], high, out=self.high[which, here])
         self.area[which] += areas(self.columns, steps)
-
-    def _count(self, what: What | Batch) -> None:
-        edges = self.columns.edges
-        self.sums[COUNTERS.index("events")] += np.diff(np.searchsorted(what.time, edges, "left"))
-        for name, kind in (("swaps_in", SWAPPED), ("swaps_out", RESTORED), ("wakes", WALK_ENDED)):
-            at = np.searchsorted(what.time[what.kind == kind], edges, "left")
-            self.sums[COUNTERS.index(name)] += np.diff(at)
-        ended = np.flatnonzero(what.kind == WALK_ENDED)
-        if not len(ended):
-            return
-        a, b = what.a[ended], what.b[ended]
-        walked, matched, woken = b & 0x1FFFFF, b >> 21 & 0x1FFFFF, b >> 42 & 0x1FFFFF
-        at = np.searchsorted(what.time[ended], edges, "left")
-        strangers = walked - matched - (a >> 40 & 0xFFFFF)
-        for name, value in (("walked", walked), ("matched", matched), ("woken", woken), ("strangers", strangers)):
-            total = np.concatenate(([0], np.cumsum(value)))
-            self.sums[COUNTERS.index(name)] += np.diff(total[at])
 
     # --- as an answer -----------------------------------------------------------------------------------------------
 
@@ -174,25 +192,52 @@ def _before(run: Run, number: int) -> Words | None:
     return leaf.after if isinstance(leaf, SeriesPart) else None
 
 
+def _exact(run: Run, piece: Piece, leaf: SeriesPart | Damaged) -> Exact:
+    """Return a chunk's series as its events tell them. Raises Damaged."""
+    found: Exact | None = run.kept("exact", piece.number)
+    if found is None:
+        what = run.what(piece.number)
+        before = leaf.before if isinstance(leaf, SeriesPart) else _before(run, piece.number)
+        times = tuple(what.time[what.kind == kind] for kind in (SWAPPED, RESTORED, WALK_ENDED))
+        found = Exact(piece.t0, piece.t1, _gauges(what, piece, before, leaf), (what.time, *times), _walks(what))
+        if isinstance(leaf, SeriesPart):
+            run.keep("exact", piece.number, found, 24 * len(what.time))
+    return found
+
+
+def _walks(what: What | Batch) -> Words:
+    ended = np.flatnonzero(what.kind == WALK_ENDED)
+    a, b = what.a[ended], what.b[ended]
+    walked, matched, woken = b & 0x1FFFFF, b >> 21 & 0x1FFFFF, b >> 42 & 0x1FFFFF
+    return np.stack((walked, matched, woken, walked - matched - (a >> 40 & 0xFFFFF)))
+
+
 def _gauges(
     what: What | Batch, piece: Piece, before: Words | None, leaf: SeriesPart | Damaged
-) -> Iterator[tuple[int, Steps]]:
-    """Yield each gauge that is known over a chunk."""
+) -> tuple[Steps | None, ...]:
+    """Return each gauge over a chunk, None where it is not known."""
     if before is None:
-        return
+        return (None,) * len(GAUGES)
     waits = np.flatnonzero((what.kind == QUEUED) | (what.kind == WOKEN) | (what.kind == LEFT))
     change = np.where(what.kind[waits] == QUEUED, 1, -1)
-    yield GAUGES.index("waiters"), _summed(what, piece, int(before[0]), waits, change)
+    waiters = _summed(what, piece, int(before[0]), waits, change)
     length = what.b[waits] & 0xFFFFFFFF
     turns = np.flatnonzero(length == (change > 0))  # to length 1 by queueing, to 0 by leaving
-    yield GAUGES.index("queues_in_use"), _summed(what, piece, int(before[2]), waits[turns], change[turns])
+    in_use = _summed(what, piece, int(before[2]), waits[turns], change[turns])
     swaps = np.flatnonzero((what.kind == SWAPPED) | (what.kind == RESTORED))
     change = np.where(what.kind[swaps] == SWAPPED, 1, -1)
-    yield GAUGES.index("pages_swapped"), _summed(what, piece, int(before[3]), swaps, change)
-    if isinstance(leaf, SeriesPart):
-        times = what.time[leaf.steps_at]
-        yield GAUGES.index("queue_longest"), Steps(piece.t0, piece.t1, int(before[1]), times, leaf.steps_to)
+    swapped = _summed(what, piece, int(before[3]), swaps, change)
+    if not isinstance(leaf, SeriesPart):
+        return waiters, None, in_use, swapped
+    longest = Steps(piece.t0, piece.t1, int(before[1]), what.time[leaf.steps_at], leaf.steps_to)
+    return waiters, longest, in_use, swapped
 
 
 def _summed(what: What | Batch, piece: Piece, before: int, at: NDArray[np.intp], change: Words) -> Steps:
     return Steps(piece.t0, piece.t1, before, what.time[at], before + np.cumsum(change))
+
+
+def _joined(parts: Sequence[Steps]) -> Steps:
+    """Return the steps of consecutive stretches as one."""
+    times, values = np.concatenate([part.times for part in parts]), np.concatenate([part.values for part in parts])
+    return Steps(parts[0].start, parts[-1].stop, parts[0].before, times, values)

@@ -12,6 +12,7 @@ from engine.cast import Cast
 from engine.events import PG_LOCKED, PG_WAITERS, WQ_DONE, Batch, Kind
 from engine.fold import FLAGS_AFTER
 from engine.nodes import MARK_SWAPPED, MARK_TRUNCATED, page_states
+from engine.raster import stable_order
 
 Words = NDArray[np.int64]
 FLAGS_TOLD = np.isin(np.arange(256), list(FLAGS_AFTER))
@@ -59,7 +60,7 @@ def states_after(batch: Batch, which: NDArray[np.intp], row: Words, pages: Pages
 
     row: place of each event's page in `pages`.
     """
-    order = np.argsort(row, kind="stable")
+    order = stable_order(row)
     after = _folded(batch, which[order], row[order], pages)
     states = np.empty(len(row), np.uint8)
     states[order] = after.states()
@@ -126,6 +127,8 @@ class Rows:
 
     def lasting(self, values: Words, sets: NDArray[np.bool_], before: Words) -> Words:
         """Return what each event finds or sets: the newest value set in its row, `before` where there is none yet."""
+        if not sets.any():
+            return before
         newest = np.where(sets, np.arange(len(values)), -1)
         np.maximum.accumulate(newest, out=newest)
         result: Words = np.where(newest >= self.firsts[self.group], values[newest], before)

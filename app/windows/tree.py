@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import NamedTuple, Protocol, TypeVar
+from typing import Any, NamedTuple, Protocol, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from app.chunks import What, decode, decode_what
+from app.chunks import What, decode, decode_times, decode_what
 from app.nodes import CellsPart, SeriesPart, decode_folded
 from app.store import ChunkRow, Store
 from app.windows.cache import cache_of
@@ -18,8 +18,6 @@ from engine.events import Batch
 from engine.nodes import FAN, Folded, leaf_bins, node_bins
 
 Words = NDArray[np.int64]
-ROW_BYTES = 200
-"""Memory that the place of a chunk takes, roughly."""
 
 
 class Index(NamedTuple):
@@ -79,25 +77,35 @@ class Run:
     def __init__(self, store: Store, run_id: str) -> None:
         self._store, self.id = store, run_id
         self._cache = cache_of(store)
+        self._ahead: dict[int, bytes | Damaged] = {}
         self.index = self._read_index()
 
     def _read_index(self) -> Index:
-        """Return where the chunks stand. A row that is missing is filled in from its neighbours."""
-        key = (self.id, "rows")
-        rows: list[ChunkRow] = self._cache.get(key) or []
-        new = self._store.chunk_rows(self.id, rows[-1].number if rows else -1)
-        if new:
-            rows = [*rows, *new]
-            self._cache.put(key, rows, ROW_BYTES * len(rows))
+        """Return where the chunks stand; only what is new is read. A missing row is filled in from its neighbours."""
+        key = (self.id, "index")
+        index: Index | None = self._cache.get(key)
+        new = self._store.chunk_rows(self.id, len(index.t0) - 1 if index else -1)
+        if index is not None and not new:
+            return index
         filled: list[ChunkRow] = []
-        for row in rows:
-            while len(filled) < row.number:
-                last = filled[-1] if filled else ChunkRow(-1, 0, 0, 0, 0)
+        last = ChunkRow(-1, 0, 0, 0, 0)
+        if index is not None:
+            last = ChunkRow(len(index.t0) - 1, *(int(column[-1]) for column in index))
+        for row in new:
+            while last.number + 1 < row.number:
                 seq = last.first_seq + last.events
-                filled.append(ChunkRow(len(filled), seq, row.first_seq - seq, last.t1, row.t0))
+                last = ChunkRow(last.number + 1, seq, row.first_seq - seq, last.t1, row.t0)
+                filled.append(last)
+            last = row
             filled.append(row)
         table = np.array(filled, np.int64).reshape(-1, len(ChunkRow._fields))
-        return Index(*(np.ascontiguousarray(table[:, i]) for i in range(1, 5)))
+        columns = [np.ascontiguousarray(table[:, i]) for i in range(1, 5)]
+        if index is not None:
+            columns = [np.concatenate(parts) for parts in zip(index, columns, strict=True)]
+        index = Index(*columns)
+        if new:
+            self._cache.put(key, index, sum(column.nbytes for column in index))
+        return index
 
     @property
     def chunks(self) -> int:
@@ -115,23 +123,58 @@ class Run:
             self._cache.put((self.id, "cast"), cast, size)
         return cast
 
+    def ahead(self, first: int, last: int, *, whole: bool) -> None:
+        """Read the chunks first..last at once, as far as they are not in the cache; whole: all columns of them."""
+        parts = ("batch",) if whole else ("batch", "what")
+        missing = [
+            n for n in range(first, last + 1) if all(self._cache.get((self.id, part, n)) is None for part in parts)
+        ]
+        if missing:
+            self._ahead.update(self._store.chunks(self.id, missing[0], missing[-1]))
+
+    def _chunk(self, number: int) -> bytes:
+        data = self._ahead.pop(number, None)
+        if isinstance(data, Damaged):
+            raise data
+        return self._store.chunk(self.id, number) if data is None else data
+
     def batch(self, number: int) -> Batch:
         """Return the events of a chunk."""
         batch: Batch | None = self._cache.get((self.id, "batch", number))
         if batch is None:
-            batch = decode(self._store.chunk(self.id, number))
+            batch = decode(self._chunk(number))
             self._cache.put((self.id, "batch", number), batch, 40 * len(batch))
         return batch
 
     def what(self, number: int) -> What | Batch:
         """Return at least time, kind, a and b of a chunk's events: half the work of all."""
-        found: What | Batch | None = self._cache.get((self.id, "batch", number)) or self._cache.get(
-            (self.id, "what", number)
-        )
+        found = self._known(number)
         if found is None:
-            found = decode_what(self._store.chunk(self.id, number))
+            found = decode_what(self._chunk(number))
             self._cache.put((self.id, "what", number), found, 25 * len(found.time))
         return found
+
+    def times(self, number: int) -> Words:
+        """Return when a chunk's events were."""
+        found = self._known(number)
+        times: Words | None = self._cache.get((self.id, "times", number)) if found is None else found.time
+        if times is None:
+            times = decode_times(self._chunk(number))
+            self._cache.put((self.id, "times", number), times, times.nbytes)
+        return times
+
+    def _known(self, number: int) -> What | Batch | None:
+        batch: Batch | None = self.kept("batch", number)
+        what: What | None = self.kept("what", number) if batch is None else None
+        return what if batch is None else batch
+
+    def kept(self, part: str, number: int) -> Any:
+        """Return what keep() was given for a chunk, None if it is not there any more."""
+        return self._cache.get((self.id, part, number))
+
+    def keep(self, part: str, number: int, value: Any, size: int) -> None:
+        """Keep something made of a chunk for later windows."""
+        self._cache.put((self.id, part, number), value, size)
 
     def series(self, level: int, first: int, last: int) -> dict[int, SeriesPart | Damaged]:
         """Return the series of the nodes first..last of a level, or the fault found in one."""
@@ -195,8 +238,12 @@ class Run:
             waiting += [child for child in reversed(top.children(self.index)) if child.t1 >= t0 and child.t0 < t1]
         return found
 
-    def _grains(self, cells: bool) -> list[NDArray[np.float64]]:
+    def _grains(self, cells: bool) -> list[list[float]]:
         """Return for each level the longest bin that went into each of its nodes, in ns."""
+        key = (self.id, "grains", cells, self.chunks)
+        found: list[list[float]] | None = self._cache.get(key)
+        if found is not None:
+            return found
         index, which = self.index, 0 if cells else 1
         spans = index.t1 - index.t0
         grains = [spans / leaf_bins(index.events, spans)[which]]
@@ -206,7 +253,9 @@ class Run:
             spans = index.t1[first + (1 << 4 * len(grains)) - 1] - index.t0[first]
             below = grains[-1][: n * FAN].reshape(n, FAN).max(axis=1)
             grains.append(np.maximum(spans / node_bins(spans)[which], below))
-        return grains
+        found = [level.tolist() for level in grains]
+        self._cache.put(key, found, 40 * self.chunks)
+        return found
 
     def forest(self, t0: int, t1: int) -> Iterator[Piece]:
         """Yield the topmost nodes that meet the window, in order."""
