@@ -98,6 +98,7 @@ class Kind(IntEnum):
     events_lost = 28
     mark = 29
     task_finished = 30
+    invariant_broken = 31
 
 
 @dataclass(frozen=True)
@@ -179,6 +180,13 @@ EVENTS: dict[Kind, Event] = {
     Kind.events_lost: Event("events lost, -1 if unknown", "0", "the recording lost events here", "run", "#000000"),
     Kind.mark: Event("row of the cast's marks", "0", "{mark}", "run", "#666666"),
     Kind.task_finished: Event("0", "0", "{task} finished its program", "run", "#666666"),
+    Kind.invariant_broken: Event(
+        "the invariant's number (engine/invariants.py)",
+        "0",
+        "at this step of {task} an invariant breaks",
+        "run",
+        "#d55e00",
+    ),
 }
 
 STOPS = ("end", "exclusive", "taken")

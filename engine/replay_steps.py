@@ -25,7 +25,7 @@ from engine.timed import step
 from engine.trace import record
 from engine.verbs import queue_length, read_mapping, write_mapping
 
-DONE, RUNNING, MOVE_AT = 8, 9, 10
+DONE, RUNNING, MOVE_AT = 12, 13, 14
 """Places in World.clock: all moves played; row of the task whose steps were cut short by a full trace, plus one."""
 
 QUEUED, LEFT, WALK, WALK_ON = int(Op.queued), int(Op.left), int(Op.walk), int(Op.walk_on)

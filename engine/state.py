@@ -207,7 +207,8 @@ class Rules(NamedTuple):
 
 
 # Places in World.clock.
-NOW, EVENTS, PENDING, WOKEN, FREE_WAIT, VISITS, SEQ = range(7)
+NOW, EVENTS, PENDING, WOKEN, FREE_WAIT, VISITS, SEQ, BROKEN, SEEN = range(9)
+"""BROKEN, SEEN: bits of engine.invariants, by number."""
 
 
 GROUPS: dict[str, Any] = {
@@ -226,7 +227,7 @@ GROUPS: dict[str, Any] = {
 
 
 class World:
-    """Everything. `clock` holds the few single numbers: NOW .. SEQ.
+    """Everything. `clock` holds the few single numbers: NOW .. SEEN.
 
     Compiled code sees it as one pointer to `header`: where each column begins, then the rules (engine.world_type).
     `memory` is the block that the changing state lies in.

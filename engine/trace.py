@@ -1,9 +1,12 @@
-"""record(): the one place where an event is made."""
+"""record(): the one place where an event is made; broken() and witness(): where a step says what it has seen."""
 
 from __future__ import annotations
 
-from engine.jit import inlined
-from engine.state import EVENTS, NOW, World
+from engine.events import Kind
+from engine.jit import inlined, jit
+from engine.state import BROKEN, EVENTS, NOW, SEEN, World
+
+INVARIANT_BROKEN = int(Kind.invariant_broken)
 
 
 @inlined
@@ -19,3 +22,17 @@ def record(w: World, kind: int, task: int, page: int, a: int, b: int) -> None:
     trace.a[at] = a
     trace.b[at] = b
     w.clock[EVENTS] += 1
+
+
+@jit
+def broken(w: World, task: int, page: int, invariant: int) -> None:
+    """Say that an invariant (its number in engine.invariants) is broken by this step of the task."""
+    if not w.clock[BROKEN] >> invariant & 1:
+        w.clock[BROKEN] |= 1 << invariant
+        record(w, INVARIANT_BROKEN, task, page, invariant, 0)
+
+
+@inlined
+def witness(w: World, number: int) -> None:
+    """Note that what a litmus test looks for was seen in this step (a number of engine.invariants.WITNESSES)."""
+    w.clock[SEEN] |= 1 << number

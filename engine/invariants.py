@@ -1,0 +1,86 @@
+"""INVARIANTS and WITNESSES: what must never be seen in a world, and what a litmus test asks whether it can be seen.
+
+A step that sees an invariant broken says so itself (engine.trace.broken); those of `at_end` are looked for where no
+task can move any more. A witness is an outcome that is no error: a stolen lock, a waiter that lost its place.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+
+class Invariant(NamedTuple):
+    """says: what a reader is told when it is broken. at_end: only a state in which nobody can move shows it."""
+
+    name: str
+    says: str
+    at_end: bool = False
+
+
+INVARIANTS: tuple[Invariant, ...] = (
+    Invariant("lost_wakeup", "a task sleeps on a bit that is clear, and nobody will wake it", at_end=True),
+    Invariant("deadlock", "tasks wait for each other", at_end=True),
+    Invariant("use_after_free", "a structure was used after it was freed"),
+    Invariant("mapping_lost", "page->mapping is not what the page cache says it must be", at_end=True),
+    Invariant("truncated_written", "a page was written after it was truncated"),
+    Invariant("two_owners", "two tasks own one page lock"),
+    Invariant("counts", "reference counts do not balance"),
+    Invariant("leak", "a structure or a reference is left over", at_end=True),
+    Invariant("queue_length", "a queue's length is not the number of its sleepers"),
+    Invariant("page_survives", "a truncation has ended and its page is still in the file"),
+    Invariant("bug_on", "the kernel would stop at a BUG_ON"),
+    Invariant("wild_dereference", "a tagged word was followed as if it were a pointer"),
+    Invariant("wrong_identity", "a lookup returned a locked page that is not the one asked for"),
+    Invariant("mapping_resurrected", "a truncated page has its mapping again"),
+    Invariant("stranded_pte", "a page table entry maps a truncated page"),
+    Invariant("shared_wait", "two pages share one wait structure"),
+    Invariant("protected_written", "a protected page was written by a CPU"),
+    Invariant("starvation", "a task can be kept from going on for ever"),
+)
+"""Number (row) -> invariant. A number is never used again for another meaning: events hold it."""
+
+(
+    LOST_WAKEUP,
+    DEADLOCK,
+    USE_AFTER_FREE,
+    MAPPING_LOST,
+    TRUNCATED_WRITTEN,
+    TWO_OWNERS,
+    COUNTS,
+    LEAK,
+    QUEUE_LENGTH,
+    PAGE_SURVIVES,
+    BUG_ON,
+    WILD_DEREFERENCE,
+    WRONG_IDENTITY,
+    MAPPING_RESURRECTED,
+    STRANDED_PTE,
+    SHARED_WAIT,
+    PROTECTED_WRITTEN,
+    STARVATION,
+) = range(len(INVARIANTS))
+
+WITNESSES: tuple[tuple[str, str], ...] = (
+    ("lock_stolen", "the lock was taken past a waiter that was queued for it"),
+    ("stolen_often", "more than five times the lock was taken past one waiter"),
+    ("requeued_at_tail", "a woken waiter lost and queued again at the tail"),
+    ("returned_bit_set", "a wait returned while the bit was set again"),
+    ("walk_met_strangers", "a walk met entries of another page"),
+    ("stale_waiters_flag", "PG_waiters stayed set with nobody waiting for the page"),
+    ("lock_handed_over", "the lock was handed to a waiter without being let go"),
+    ("lookup_retried", "a lookup found its page truncated and went back"),
+    ("wait_holding_lock", "truncation waits for writeback with the page locked while others wait for the lock"),
+)
+"""Number (row) -> name, and what it says."""
+
+(
+    LOCK_STOLEN,
+    STOLEN_OFTEN,
+    REQUEUED_AT_TAIL,
+    RETURNED_BIT_SET,
+    WALK_MET_STRANGERS,
+    STALE_WAITERS_FLAG,
+    LOCK_HANDED_OVER,
+    LOOKUP_SEEN_RETRIED,
+    WAIT_HOLDING_LOCK,
+) = range(len(WITNESSES))
