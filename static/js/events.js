@@ -87,8 +87,9 @@ export class Events {
       found = await ask(`${run.data}/events?${query}`);
     }
     this.#show(found.events, found.events.length < SIZE);
-    this.mark(sel, false);
-    const selected = this.rows.find((event) => event.seq === sel);
+    const { sel: now } = this.view.now; // another event may have been chosen meanwhile
+    this.mark(now, false);
+    const selected = this.rows.find((event) => event.seq === now);
     if (selected) this.tell.selected(selected);
   }
 
