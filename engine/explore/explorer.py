@@ -11,15 +11,15 @@ import numpy as np
 
 from engine.errors import AskedWrongly
 from engine.explore import memory as s
-from engine.explore.footprints import no_reduction, reduction_of
-from engine.explore.layout import Layout, Spans, Values, layout_of, pack, repack, start_of, unpack, widened
+from engine.explore.footprints import no_reduction
+from engine.explore.layout import Layout, Spans, Values, pack, repack, unpack, widened
 from engine.explore.memory import Memory
-from engine.explore.native import Native, compiled
-from engine.explore.playing import move
 from engine.explore.samples import STATE, Samples, sample
 from engine.explore.search import DONE, FULL, WIDER, Bound, Reduction, search
-from engine.explore.table import Step, Table
-from engine.explore.walks import guessed, look, refuse_unbounded, unbounded
+from engine.explore.subject import Subject, TableSubject
+from engine.explore.table import Table
+from engine.explore.walks import unbounded
+from engine.invariants import INVARIANTS, WITNESSES
 
 ReductionName = Literal["none", "por", "symmetry", "all"]
 SearchName = Literal["bfs", "dfs", "random", "pct"]
@@ -32,7 +32,7 @@ PREEMPTIONS_MAX = 200
 LEFT_SHIFT = 8
 TURN_STATES = 1 << 16
 """States expanded between two looks at the clock."""
-ERRORS = ("", "deadlock", "assertion", "range", "no value", "final")
+ERRORS = ("", "deadlock", "assertion", "range", "no value", "final", *(one.name for one in INVARIANTS))
 GIVE_UP_BITS = 20
 """A variable without a range that needs a wider field than this is taken to be unbounded."""
 
@@ -56,8 +56,16 @@ class Progress(NamedTuple):
     memory: int
 
 
+class Seen(NamedTuple):
+    """An invariant that broke, or a witness that was met: how often (edges, or end states), and the shortest way."""
+
+    times: int
+    schedule: list[Any]
+
+
 class Found(NamedTuple):
-    """What a search found: see the table's format for the counts. schedule: steps of the shortest error."""
+    """What a search found: see the table's format for the counts. schedule: steps of the shortest error; broken,
+    witnessed: by name, what a world's steps and end states told."""
 
     states: int
     edges: int
@@ -70,7 +78,9 @@ class Found(NamedTuple):
     depth: int | None
     outcomes: Counter[tuple[Any, ...]]
     error: str
-    schedule: list[Step] | None
+    schedule: list[Any] | None
+    broken: dict[str, Seen]
+    witnessed: dict[str, Seen]
     complete: bool
     stopped_by: str
     seconds: float
@@ -115,19 +125,19 @@ def check_plan(plan: Plan) -> None:
 class Explorer:
     """A search under way: run() goes on until it is done, a limit is met or `stop` says so."""
 
-    def __init__(self, table: Table, plan: Plan = PLAN) -> None:
-        """Raises AskedWrongly for a plan that does not fit, BadTable for a table whose states have no end."""
+    def __init__(self, subject: Table | Subject, plan: Plan = PLAN) -> None:
+        """Raises AskedWrongly for a plan that does not fit, or a subject whose states have no end."""
         check_plan(plan)
-        self.table, self.plan = table, plan
+        self.subject: Subject = TableSubject(subject) if isinstance(subject, Table) else subject
+        self.plan = plan
         self.deep = plan.search == "dfs"
         self.symmetry = plan.reduction in {"symmetry", "all"}
-        self._process_of = np.array([step.process for step in table.steps], np.int64)
         self._samples = self._walks() if plan.search in {"random", "pct"} else None
-        self.spans: Spans = guessed(table)
+        self.spans: Spans = self.subject.spans()
         self._lay_out()
         self._look()
-        self.memory = _room(self.layout, CAPACITY, len(table.steps))
-        self.memory.states[0] = pack(self.layout, self._canonical(start_of(table)))
+        self.memory = _room(self.layout, CAPACITY, self.subject.moves)
+        self.memory.states[0] = pack(self.layout, self.subject.start(symmetry=self.symmetry))
         if self.layout.bounded:
             self.memory.states[0, -1] = (plan.preemptions or 0) << LEFT_SHIFT
         self.memory.counters[[s.FOUND, s.LAYER_END]] = 1
@@ -136,35 +146,33 @@ class Explorer:
         s.rehash(self.memory, self.memory.states.reshape(-1))
         self.seconds = 0.0
 
+    @property
+    def table(self) -> Table:
+        """The table that is explored."""
+        assert isinstance(self.subject, TableSubject), "a world has no table"
+        return self.subject.table
+
     def _look(self) -> None:
         """Walk a little, until every value that is met has its place."""
-        while (seen := look(self.table, self.layout, self.native)).misfit >= 0:
+        while (seen := self.subject.look(self._shape)) is not None and seen.misfit >= 0:
             self._stretch(seen.misfit, unpack(self.layout, seen.state))
             self._lay_out()
-        refuse_unbounded(self.table, seen)
 
     def _walks(self) -> Samples:
         plan, pct = self.plan, self.plan.search == "pct"
-        priority, falls = np.zeros(len(self.table.processes), np.int64), np.zeros(pct * (plan.depth - 1), np.int64)
+        priority, falls = np.zeros(len(self.subject.processes), np.int64), np.zeros(pct * (plan.depth - 1), np.int64)
         seed, counters = np.array([plan.seed], np.uint64), np.zeros(4, np.int64)
-        return Samples(plan.walks, plan.longest, pct * plan.depth, priority, falls, self._process_of, seed, counters)
+        process_of = self.subject.process_of
+        return Samples(plan.walks, plan.longest, pct * plan.depth, priority, falls, process_of, seed, counters)
 
     def _lay_out(self) -> None:
         """Find a place for every value, and make the code that knows it."""
-        bounded = self.plan.preemptions is not None
-        self.layout: Layout = layout_of(self.table, self.spans, bounded=bounded)
-        self.native: Native = compiled(self.table, self.layout, symmetry=self.symmetry)
-        por = self.plan.reduction in {"por", "all"}
-        self._reduction: Reduction = reduction_of(self.table, self.layout) if por else no_reduction()
+        bounded, reduced = self.plan.preemptions is not None, self.plan.reduction in {"por", "all"}
+        self._shape = self.subject.shape(self.spans, bounded=bounded, symmetry=self.symmetry, reduced=reduced)
+        self.layout, self.native = self._shape.layout, self._shape.native
+        self._reduction: Reduction = self._shape.reduction or no_reduction()
         shifts = np.uint64(0), np.uint64(LEFT_SHIFT), np.uint64((1 << LEFT_SHIFT) - 1)
-        self._bound = Bound(bounded, self.layout.width - 1, *shifts, self._process_of)
-
-    def _canonical(self, values: Values) -> Values:
-        places = list(values.places)
-        for group in self.table.symmetric if self.symmetry else ():
-            for member, place in zip(group, sorted(places[member] for member in group), strict=True):
-                places[member] = place
-        return values._replace(places=tuple(places))
+        self._bound = Bound(bounded, self.layout.width - 1, *shifts, self.subject.process_of)
 
     def run(
         self,
@@ -215,7 +223,7 @@ class Explorer:
         if 2 * _bytes(self.memory) > limit:
             return False
         old, found = self.memory, int(self.memory.counters[s.FOUND])
-        new = _room(self.layout, 2 * len(old.states), len(self.table.steps))
+        new = _room(self.layout, 2 * len(old.states), self.subject.moves)
         self._move(old, new, old.states[:found])
         return True
 
@@ -223,6 +231,7 @@ class Explorer:
         found = len(states)
         new.states[:found] = states
         new.counters[:] = old.counters
+        new.seen[:] = old.seen
         for name in ("parent", "via", "marks", "stack"):
             getattr(new, name)[: len(old.marks)] = getattr(old, name)
         s.rehash(new, new.states.reshape(-1))
@@ -239,16 +248,16 @@ class Explorer:
         self._lay_out()
         memory = self.memory
         states = repack(memory.states[: int(c[s.FOUND])], old, self.layout)
-        self._move(memory, _room(self.layout, len(memory.states), len(self.table.steps)), states)
+        self._move(memory, _room(self.layout, len(memory.states), self.subject.moves), states)
 
     def _stretch(self, number: int, values: Values) -> None:
         """Give the variables that a step could not store wider fields."""
-        for variable, _, _, value in move(self.table, values, self.table.steps[number]).changed:
+        for variable, value in self.subject.missed(number, values):
             low, high = self.spans[variable]
             if not low <= value <= high:
                 self.spans[variable] = low, high = widened((low, high), value)
-                if (high - low).bit_length() > GIVE_UP_BITS and self.table.variables[variable].low is None:
-                    raise unbounded(self.table.variables[variable].name, value)
+                if (high - low).bit_length() > GIVE_UP_BITS and not self.subject.bounded(variable):
+                    raise unbounded(self.subject.named(variable), value)
 
     # --- what was found ----------------------------------------------------------------------------------------------
 
@@ -275,7 +284,9 @@ class Explorer:
             depth=None if self.deep else int(c[s.DEPTH]),
             outcomes=self._outcomes(ends),
             error=ERRORS[kind],
-            schedule=self._schedule(int(c[s.ERROR_STATE]), int(c[s.ERROR_STEP]), kind) if kind else None,
+            schedule=self._schedule(int(c[s.ERROR_STATE]), int(c[s.ERROR_STEP])) if kind else None,
+            broken=self._seen(0, [one.name for one in INVARIANTS]),
+            witnessed=self._seen(len(INVARIANTS), [name for name, _ in WITNESSES]),
             complete=not stopped_by,
             stopped_by=stopped_by,
             seconds=self.seconds,
@@ -288,40 +299,35 @@ class Explorer:
         return rows[first]
 
     def _outcomes(self, ends: Any) -> Counter[tuple[Any, ...]]:
-        names = [self.table.variable(name) for name in self.table.asked.outcomes]
+        names = self.subject.outcomes
         if not names:
             return Counter()
         outcomes: Counter[tuple[Any, ...]] = Counter()
         for number in ends:
             values = unpack(self.layout, self.memory.states[number])
-            told = (values.variables[name] for name in names)
             outcomes[
-                tuple(one if self.table.variables[at].array else one[0] for at, one in zip(names, told, strict=True))
+                tuple(values.variables[name] if array else values.variables[name][0] for name, array in names)
             ] += 1
         return outcomes
 
-    def _schedule(self, state: int, step: int, kind: int) -> list[Step]:
-        """Return the steps from the start to an error: as the processes themselves make them, not their stand-ins."""
-        steps = [step] if kind in {s.ASSERTION, s.RANGE, s.NO_VALUE} else []
+    def _seen(self, first: int, names: list[str]) -> dict[str, Seen]:
+        rows = self.memory.seen[first : first + len(names)].tolist()
+        return {
+            name: Seen(times, self._schedule(state, step))
+            for name, (times, _, state, step) in zip(names, rows, strict=True)
+            if times
+        }
+
+    def _schedule(self, state: int, step: int) -> list[Any]:
+        """Return the steps from the start to an error: as the processes themselves make them, not their stand-ins.
+
+        step: the step that goes wrong, -1 where the state itself does.
+        """
+        steps = [step] if step >= 0 else []
         while state:
             steps.append(int(self.memory.via[state]))
             state = int(self.memory.parent[state])
-        return self._own([self.table.steps[number] for number in reversed(steps)])
-
-    def _own(self, steps: list[Step]) -> list[Step]:
-        """Undo symmetry: a step is made by whichever equal process stands at its label."""
-        if not self.symmetry:
-            return steps
-        places = list(start_of(self.table).places)
-        group = {member: members for members in self.table.symmetric for member in members}
-        own = []
-        for step in steps:
-            member = next(m for m in group.get(step.process, (step.process,)) if places[m] == step.at)
-            own.append(
-                self.table.processes[member].steps[step.number - self.table.processes[step.process].steps[0].number]
-            )
-            places[member] = step.to
-        return own
+        return self.subject.schedule(steps[::-1], symmetry=self.symmetry)
 
 
 _COUNTS = {
@@ -348,6 +354,7 @@ def _room(layout: Layout, capacity: int, steps: int) -> Memory:
         out=np.zeros((steps + 1) * (layout.width + 1), np.uint64),
         counters=np.zeros(s.COUNTERS, np.int64),
         last=np.zeros(1, np.int64),
+        seen=np.zeros((s.SEEN, 4), np.int64),
     )
 
 

@@ -11,14 +11,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine.explore.calls import call_judge
-from engine.explore.native import ENDED, FAILED, FAULT, FINAL, OUTSIDE
+from engine.explore.native import ENDED, FAILED, FAULT, FINAL, OUTSIDE, STOPPED
+from engine.invariants import INVARIANTS, WITNESSES
 from engine.jit import jit
 
 (FOUND, NEXT, EDGES, DEADLOCKS, ASSERTS, OUTSIDES, FAULTS, FINALS, FINALS_BROKEN) = range(9)
 (LAYER_END, DEPTH, ERROR_LENGTH, ERROR_STATE, ERROR_STEP, ERROR_KIND, STACK, MISFIT, REDUCED) = range(9, 18)
 COUNTERS = 18
 """Places in the array of counters. FOUND: states; NEXT: the one to expand; LAYER_END: where the next depth begins."""
-NO_ERROR, DEADLOCK, ASSERTION, RANGE, NO_VALUE, BROKEN_FINAL = range(6)
+NO_ERROR, DEADLOCK, ASSERTION, RANGE, NO_VALUE, BROKEN_FINAL, BROKEN_INVARIANT = range(7)
+"""Kinds of errors; from BROKEN_INVARIANT on the invariants of a world, by number."""
+TOLD_SHIFT = 36
+TOLD_INVARIANTS = len(INVARIANTS)
+SEEN = TOLD_INVARIANTS + len(WITNESSES)
+assert TOLD_SHIFT + SEEN < 64, "what is told of a step has no more bits"
 STEP_MASK = (1 << 32) - 1
 
 
@@ -26,7 +32,8 @@ class Memory(NamedTuple):
     """What was found. states: (capacity, width) words; parent, via: (capacity,) the state and step that found each;
     marks: (capacity,) what each is; slots: (2^k,) hash table of numbers of states, 0 for none, counted from 1;
     stack: (capacity,) states still to expand, depth first; out: room for the successors of one state; last: (1,) the
-    state that a step led to last, -1 if it had none."""
+    state that a step led to last, -1 if it had none; seen: (SEEN, 4) for each invariant and witness of a world (bits of
+    what is told of a step, above TOLD_SHIFT) how often it was met, and length, state and step of the shortest way."""
 
     states: NDArray[np.uint64]
     parent: NDArray[np.uint32]
@@ -37,6 +44,7 @@ class Memory(NamedTuple):
     out: NDArray[np.uint64]
     counters: NDArray[np.int64]
     last: NDArray[np.int64]
+    seen: NDArray[np.int64]
 
 
 MARK_ENDED, MARK_DEADLOCK, MARK_BROKEN = 1, 2, 4
@@ -98,6 +106,19 @@ def error(memory: Memory, length: Any, state: Any, step: Any, kind: Any) -> None
 
 
 @jit
+def note(memory: Memory, told: Any, length: Any, state: Any, step: Any) -> None:
+    """Count the invariants and witnesses that are told of a step, or of a state at which a path ends (step -1)."""
+    for number in range(SEEN):
+        if told >> (TOLD_SHIFT + number) & 1:
+            seen = memory.seen
+            if seen[number, 0] == 0 or length < seen[number, 1]:
+                seen[number, 1], seen[number, 2], seen[number, 3] = length, state, step
+            seen[number, 0] += 1
+            if number < TOLD_INVARIANTS:
+                error(memory, length, state, step, BROKEN_INVARIANT + number)
+
+
+@jit
 def take(memory: Memory, flat: Any, state: Any, n: Any, depth: Any, deep: Any) -> Any:
     """Count and place the n successors of a state. Returns how many of them are new."""
     c, out = memory.counters, memory.out
@@ -120,6 +141,8 @@ def take(memory: Memory, flat: Any, state: Any, n: Any, depth: Any, deep: Any) -
                 error(memory, depth + 1, state, step, NO_VALUE)
                 memory.last[0] = -1
                 continue
+        if told >> TOLD_SHIFT:
+            note(memory, told, depth + 1, state, step)
         number, new = place(memory, flat, out, at)
         memory.last[0] = number
         if new:
@@ -133,17 +156,22 @@ def take(memory: Memory, flat: Any, state: Any, n: Any, depth: Any, deep: Any) -
 
 @jit
 def judge_end(memory: Memory, judge: Any, base: Any, state: Any, depth: Any) -> None:
-    """Count a state from which no step leads on: all processes have ended, or they wait for each other."""
+    """Count a state from which no step leads on: all processes have ended, they wait for each other, or the way to it
+    broke an invariant, and it is followed no further."""
     c = memory.counters
     told = call_judge(judge, base + state * memory.states.shape[1] * 8)
+    if told & STOPPED:
+        return
+    if told >> TOLD_SHIFT:
+        note(memory, told, depth, state, -1)
     if not told & ENDED:
         c[DEADLOCKS] += 1
         memory.marks[state] = MARK_DEADLOCK
-        error(memory, depth, state, 0, DEADLOCK)
+        error(memory, depth, state, -1, DEADLOCK)
         return
     c[FINALS] += 1
     memory.marks[state] = MARK_ENDED
     if not told & FINAL:
         c[FINALS_BROKEN] += 1
         memory.marks[state] |= MARK_BROKEN
-        error(memory, depth, state, 0, BROKEN_FINAL)
+        error(memory, depth, state, -1, BROKEN_FINAL)

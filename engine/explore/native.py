@@ -25,8 +25,9 @@ from engine.explore.table import Effect, Process, Step, Table
 STEP_BITS = 32
 FAILED, OUTSIDE, FAULT = 1 << 32, 1 << 33, 1 << 34
 """Of a step, above its number: an assertion did not hold; a variable left its range; an expression had no value."""
-ENDED, FINAL, EVENTUALLY = 1, 2, 4
-"""Of a state: all processes have ended; `final` holds (or there is none); `eventually` holds."""
+ENDED, FINAL, EVENTUALLY, STOPPED = 1, 2, 4, 8
+"""Of a state: all processes have ended; `final` holds (or there is none); `eventually` holds; the way here broke an
+invariant."""
 _ONES = (1 << WORD) - 1
 _I64, _I1 = ir.IntType(64), ir.IntType(1)
 _WORDS = _I64.as_pointer()

@@ -146,7 +146,7 @@ def refuse_unbounded(table: Table, seen: Look) -> None:
             continue
         first = (min(variable.initial), max(variable.initial))
         if max(_grown(highest - first[1], high - first[1]), _grown(first[0] - lowest, first[0] - low)) > GROWN_MIN:
-            raise unbounded(variable.name, max(lowest, highest, key=abs))
+            raise unbounded(f"vars.{variable.name}", max(lowest, highest, key=abs))
 
 
 def _grown(later: int, earlier: int) -> int:
@@ -155,5 +155,5 @@ def _grown(later: int, earlier: int) -> int:
 
 def unbounded(name: str, value: int) -> AskedWrongly:
     """Return the refusal of a variable that seems to have no bound."""
-    text = f"vars.{name}: it reached {value} and grows on: bound it by a guard, wrap it with %, or give it a range"
-    return BadTable(text, code="unbounded", field=f"vars.{name}")
+    text = f"{name}: it reached {value} and grows on: bound it by a guard, wrap it with %, or give it a range"
+    return BadTable(text, code="unbounded", field=name)

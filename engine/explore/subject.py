@@ -1,0 +1,132 @@
+"""What the search needs to know of whatever it explores: a protocol table, or a world of the engine's own steps.
+
+A move is a number: a table's step, or a task and its choice. States are words; two addresses of machine code tell what
+can follow (native.py says how they are called).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any, NamedTuple, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from engine.explore import schedules, walks
+from engine.explore.footprints import reduction_of
+from engine.explore.layout import Layout, Spans, Values, layout_of, start_of
+from engine.explore.native import Native, compiled
+from engine.explore.playing import move
+from engine.explore.search import Reduction
+from engine.explore.table import Step, Table
+
+
+class Shape(NamedTuple):
+    """What a search compiles for: how states lie in words, and the code that knows it."""
+
+    layout: Layout
+    native: Native
+    reduction: Reduction | None
+
+
+class Subject(Protocol):
+    """Something to explore. moves: the most that can follow one state; process_of: (moves,) whose move each is;
+    outcomes: variables (number, whether an array) whose values over all ends are told."""
+
+    name: str
+    why: str
+    processes: tuple[str, ...]
+    moves: int
+    process_of: NDArray[np.int64]
+    outcomes: tuple[tuple[int, bool], ...]
+
+    def spans(self) -> Spans:
+        """Return for each variable the values that its field shall hold at first."""
+
+    def start(self, *, symmetry: bool) -> Values:
+        """Return the first state; symmetry: as it stands for all that differ by equal processes' names."""
+
+    def shape(self, spans: Spans, *, bounded: bool, symmetry: bool, reduced: bool) -> Shape:
+        """Return layout and code for these spans."""
+
+    def look(self, shape: Shape) -> walks.Look | None:
+        """Walk a little, for the values that occur; None: the spans are known to do. Raises AskedWrongly: no bounds."""
+
+    def missed(self, number: int, values: Values) -> Iterator[tuple[int, int]]:
+        """Yield (variable, value) of what move `number` would store in a state."""
+
+    def bounded(self, variable: int) -> bool:
+        """Whether the subject itself bounds a variable."""
+
+    def named(self, variable: int) -> str:
+        """Return a variable's name."""
+
+    def schedule(self, moves: Sequence[int], *, symmetry: bool) -> list[Any]:
+        """Return the moves of a path of stand-ins as the processes themselves make them."""
+
+    def written(self, schedule: Sequence[Any]) -> str:
+        """Return the word for a schedule."""
+
+
+class TableSubject:
+    """A protocol table."""
+
+    def __init__(self, table: Table) -> None:
+        self.table = table
+        self.name, self.why = table.asked.name, table.asked.why
+        self.processes = tuple(process.name for process in table.processes)
+        self.moves = len(table.steps)
+        self.process_of = np.array([step.process for step in table.steps], np.int64)
+        asked = [table.variable(name) for name in table.asked.outcomes]
+        self.outcomes = tuple((number, table.variables[number].array) for number in asked)
+
+    def spans(self) -> Spans:
+        return walks.guessed(self.table)
+
+    def start(self, *, symmetry: bool) -> Values:
+        values = start_of(self.table)
+        places = list(values.places)
+        for group in self.table.symmetric if symmetry else ():
+            for member, place in zip(group, sorted(places[member] for member in group), strict=True):
+                places[member] = place
+        return values._replace(places=tuple(places))
+
+    def shape(self, spans: Spans, *, bounded: bool, symmetry: bool, reduced: bool) -> Shape:
+        layout = layout_of(self.table, spans, bounded=bounded)
+        native = compiled(self.table, layout, symmetry=symmetry)
+        return Shape(layout, native, reduction_of(self.table, layout) if reduced else None)
+
+    def look(self, shape: Shape) -> walks.Look | None:
+        seen = walks.look(self.table, shape.layout, shape.native)
+        if seen.misfit < 0:
+            walks.refuse_unbounded(self.table, seen)
+        return seen
+
+    def missed(self, number: int, values: Values) -> Iterator[tuple[int, int]]:
+        for variable, _, _, value in move(self.table, values, self.table.steps[number]).changed:
+            yield variable, value
+
+    def bounded(self, variable: int) -> bool:
+        return self.table.variables[variable].low is not None
+
+    def named(self, variable: int) -> str:
+        return f"vars.{self.table.variables[variable].name}"
+
+    def schedule(self, moves: Sequence[int], *, symmetry: bool) -> list[Step]:
+        steps = [self.table.steps[number] for number in moves]
+        if not symmetry:
+            return steps
+        # a step is made by whichever equal process stands at its label
+        places = list(start_of(self.table).places)
+        group = {member: members for members in self.table.symmetric for member in members}
+        own = []
+        for step in steps:
+            member = next(m for m in group.get(step.process, (step.process,)) if places[m] == step.at)
+            own.append(
+                self.table.processes[member].steps[step.number - self.table.processes[step.process].steps[0].number]
+            )
+            places[member] = step.to
+        return own
+
+    def written(self, schedule: Sequence[Step]) -> str:
+        return schedules.written(self.table, schedule)
