@@ -52,18 +52,18 @@ CACHE = _cache_folder()
 CACHE.mkdir(parents=True, exist_ok=True)
 numba.config.CACHE_DIR = str(CACHE)
 
-_OPTIONS: dict[str, Any] = {"cache": True, "nogil": True, "error_model": "numpy"}
+OPTIONS: dict[str, Any] = {"cache": True, "nogil": True, "error_model": "numpy"}
 if hasattr(CPUTargetOptions, "_nrt"):
-    _OPTIONS["_nrt"] = False
+    OPTIONS["_nrt"] = False
 
 
 def jit(function: F) -> F:
     """Compile a function of scalars and (tuples of) arrays that allocates nothing."""
-    compiled: F = numba.njit(**_OPTIONS)(function)
+    compiled: F = numba.njit(**OPTIONS)(function)
     return compiled
 
 
 def inlined(function: F) -> F:
     """As jit, and always made part of its caller: for what is a few instructions long."""
-    compiled: F = numba.njit(forceinline=True, **_OPTIONS)(function)
+    compiled: F = numba.njit(forceinline=True, **OPTIONS)(function)
     return compiled

@@ -79,6 +79,12 @@ Spans = list[tuple[int, int]]
 
 def layout_of(table: Table, spans: Spans, *, bounded: bool = False) -> Layout:
     """Return fields for the table's variables that hold these values, and for its processes."""
+    sizes = [len(variable.initial) for variable in table.variables]
+    return laid_out(sizes, spans, [process.end for process in table.processes], bounded=bounded)
+
+
+def laid_out(sizes: Sequence[int], spans: Spans, ends: Sequence[int] = (), *, bounded: bool = False) -> Layout:
+    """Return fields for variables of so many values each, within these spans, and for positions from 0 to each end."""
     free: list[int] = []
 
     def place(bits: int, low: int, size: int) -> Field:
@@ -94,11 +100,11 @@ def layout_of(table: Table, spans: Spans, *, bounded: bool = False) -> Layout:
         free.extend([0] * field.words)
         return field
 
-    places = tuple(place(max(process.end.bit_length(), 1), 0, 1) for process in table.processes)
+    places = tuple(place(max(end.bit_length(), 1), 0, 1) for end in ends)
     variables = []
-    for variable, (low, high) in zip(table.variables, spans, strict=True):
+    for size, (low, high) in zip(sizes, spans, strict=True):
         bits = max((high - low).bit_length(), 1)
-        variables.append(place(min(bits, WORD), low if bits < WORD else -(1 << WORD - 1), len(variable.initial)))
+        variables.append(place(min(bits, WORD), low if bits < WORD else -(1 << WORD - 1), size))
     return Layout(tuple(variables), places, max(len(free), 1) + bounded, bounded)
 
 

@@ -16,7 +16,7 @@ from engine.explore.table import BadTable, Step, Table
 
 LENGTH_MAX = 1 << 20
 STEPS_MAX = 1 << 18
-_PART = re.compile(r"([a-z]{1,2})(?:(\d{1,6})|/(\d{1,4}))?\Z")
+PART = re.compile(r"([a-z]{1,2})(?:(\d{1,6})|/(\d{1,4}))?\Z")
 
 
 def letters(number: int) -> str:
@@ -47,7 +47,7 @@ def read(table: Table, word: str) -> list[Step]:
     numbers = {letters(number): number for number in range(len(table.processes))}
     places, steps = list(start_of(table).places), list[Step]()
     for part in word.strip().split(".") if word.strip() else []:
-        found = _PART.match(part)
+        found = PART.match(part)
         if found is None or found[1] not in numbers:
             names = f"a to {letters(len(table.processes) - 1)}"
             raise BadTable(f"schedule: {part[:40]!r} names no process ({names}) and no step", field="schedule")

@@ -75,6 +75,9 @@ STEPS: tuple[tuple[str, str], ...] = (
     STOP,
 ) = range(len(STEPS))
 
+LOCAL = frozenset({NEXT_OP, THINK, PICK, HOLD})
+"""Steps that read and write nothing but their own task's row: in whichever order, all else goes on alike."""
+
 # What a step may return in place of its cost in nanoseconds.
 BLOCKED = -1
 """The task sleeps: somebody must wake it."""

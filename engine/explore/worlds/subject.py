@@ -1,0 +1,118 @@
+"""WorldSubject: a small scenario, as the search sees it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+
+from engine.errors import AskedWrongly
+from engine.explore import walks
+from engine.explore.layout import Layout, Spans, Values, laid_out
+from engine.explore.search import Reduction
+from engine.explore.subject import Shape
+from engine.explore.worlds.columns import read, state_columns, write
+from engine.explore.worlds.packing import packed
+from engine.explore.worlds.stepping import EXPAND, JUDGE, KNOWN, make_move
+from engine.explore.worlds.words import written
+from engine.mm.steps import LOCAL, STEPS
+from engine.play import TimedRun
+from engine.scenario import Scenario, Tasks
+from engine.state import World
+
+TASKS_MAX, PAGES_MAX, VALUES_MAX = 32, 64, 1_024
+"""Larger worlds have more states than anyone can look at."""
+
+
+class WorldSubject:
+    """A scenario's world. Its tasks are the processes; a move is a task and its choice: task + choice * tasks."""
+
+    outcomes: tuple[tuple[int, bool], ...] = ()
+
+    def __init__(self, scenario: Scenario) -> None:
+        """Raises AskedWrongly for a scenario that cannot be explored."""
+        check_small(scenario)
+        self.scenario = scenario
+        self.name, self.why = scenario.name, scenario.story
+        run = TimedRun(scenario)
+        self.world: World = run.world
+        self.cast = run.cast
+        KNOWN[self.world.pointer] = self.world
+        w = self.world
+        self.processes = tuple(task.name for task in run.cast.tasks)
+        self.columns = state_columns(w)
+        if (values := sum(len(column.rows) for column in self.columns)) > VALUES_MAX:
+            text = f"a state of this scenario has {values} values; the limit is {VALUES_MAX}: use fewer pages or queues"
+            raise AskedWrongly(text, code="too_large", field="scenario.workload")
+        n = len(self.processes)
+        self.choices = max([1, *(count for count in w.picks.count.array.tolist())])
+        self.moves = n * self.choices
+        self.process_of = np.arange(self.moves, dtype=np.int64) % n
+        self._start = tuple(read(w, column) for column in self.columns)
+        self._references = int(w.pages.refcount.array.sum()) - int((w.pages.file.array != 0xFFFFFFFF).sum())
+
+    def spans(self) -> Spans:
+        return [
+            (min(column.span[0], *values), max(column.span[1], *values))
+            for column, values in zip(self.columns, self._start, strict=True)
+        ]
+
+    def start(self, *, symmetry: bool) -> Values:
+        return Values(self._start, ())
+
+    def shape(self, spans: Spans, *, bounded: bool, symmetry: bool, reduced: bool) -> Shape:
+        layout = laid_out([len(column.rows) for column in self.columns], spans, bounded=bounded)
+        w = self.world
+        told = [w.pages.flags.array.size, w.waits.page.array.size, self._references]
+        native = packed(w, self.columns, layout, (EXPAND, JUDGE), told)
+        return Shape(layout, native, self._reduction(layout) if reduced else None)
+
+    def _reduction(self, layout: Layout) -> Reduction:
+        """A step that touches its own task alone goes before all others; any other step may depend on any."""
+        n = len(self.processes)
+        touched = np.ones((n, len(STEPS) + 1), np.uint64)
+        later = touched.copy()
+        touched[:, sorted(LOCAL)] = 0
+        field = layout.variables[[column.title for column in self.columns].index("tasks.step")]
+        place = [(*field.place(task), field.mask) for task in range(n)]
+        return Reduction(touched, touched, later, later, np.array(place, np.int64))
+
+    def look(self, shape: Shape) -> walks.Look | None:
+        return None
+
+    def missed(self, number: int, values: Values) -> Iterator[tuple[int, int]]:
+        self.restore(values)
+        make_move(self.world, number % len(self.processes), number // len(self.processes))
+        for variable, column in enumerate(self.columns):
+            for value in read(self.world, column):
+                yield variable, value
+
+    def restore(self, values: Values) -> None:
+        """Bring the world into a state."""
+        for column, told in zip(self.columns, values.variables, strict=True):
+            write(self.world, column, told)
+
+    def bounded(self, variable: int) -> bool:
+        return False
+
+    def named(self, variable: int) -> str:
+        return self.columns[variable].title
+
+    def schedule(self, moves: Sequence[int], *, symmetry: bool) -> list[int]:
+        return list(moves)
+
+    def written(self, schedule: Sequence[int]) -> str:
+        return written(len(self.processes), schedule)
+
+
+def check_small(scenario: Scenario) -> None:
+    """Raise AskedWrongly for a scenario that is no small world."""
+    workload = scenario.workload
+    if not isinstance(workload, Tasks):
+        text = "a recording has one order of its own: explore a scenario whose workload is tasks"
+        raise AskedWrongly(text, code="not_explorable", field="scenario.workload")
+    tasks = sum(group.tasks for group in workload.groups)
+    for what, count, most in (("tasks", tasks, TASKS_MAX), ("pages", workload.pages, PAGES_MAX)):
+        if count > most:
+            text = f"{count} {what}; an exploration takes at most {most}: use fewer"
+            raise AskedWrongly(text, code="too_large", field=f"scenario.workload.{what}")
