@@ -221,6 +221,10 @@ def open_run(scenario: Scenario, recording: Recording | None = None) -> Player:
         if recording is None:
             raise BadScenario("the recording is missing: import it first", field="scenario.workload.recording")
         return ReplayRun(scenario, recording)
+    if scenario.schedule is not None:
+        from engine.scheduled import ScheduledRun
+
+        return ScheduledRun(scenario)
     return TimedRun(scenario)
 
 

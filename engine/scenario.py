@@ -12,6 +12,7 @@ from typing import Annotated, Literal, Self
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
 from engine.designs import DESIGNS
+from engine.schedule_word import LENGTH_MAX, read
 
 FORMAT = "scenario/1"
 TIME_MAX_NS = 2**43 - 2
@@ -195,6 +196,13 @@ class Scenario(Part):
     costs: Costs = Costs()
     machine: Machine = Machine()
     limits: Limits = Limits()
+    schedule: Annotated[
+        str | None,
+        Field(
+            max_length=LENGTH_MAX,
+            description="who moves, as the explorer writes it (a3.b.c/1): the steps are taken in this order, 1 us each",
+        ),
+    ] = None
 
     @model_validator(mode="after")
     def _fits(self) -> Self:
@@ -212,6 +220,8 @@ class Scenario(Part):
                             f"group {group.name!r} picks page {op.first + (op.count or 1) - 1}, but there are "
                             f"{self.workload.pages} pages: raise pages or lower first and count"
                         )
+            if self.schedule is not None:
+                read(total, self.schedule)
             picks = [op for group in self.workload.groups for op in group.program if isinstance(op, Pick)]
             tables = {(op.count or self.workload.pages - op.first, op.zipf) for op in picks}
             if (rows := sum(count for count, _ in tables)) > PICKS_MAX:
@@ -219,6 +229,8 @@ class Scenario(Part):
                     f"the picks choose from {rows} pages in {len(tables)} ways; the limit is {PICKS_MAX} in all: "
                     "use fewer pages, or the same zipf and count more often"
                 )
+        elif self.schedule is not None:
+            raise ValueError("a recording has its own order: a schedule goes with a workload of tasks")
         return self
 
     @property

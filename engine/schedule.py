@@ -1,18 +1,23 @@
-"""The third scheduler: a schedule, one task a step, decides who is next. Litmus tests are written with it, and what an
-explorer finds is played by it. Time counts steps.
+"""The third scheduler: a schedule, one task a step, decides who is next. Litmus tests are written with it, what an
+explorer finds is played by it, and the explorer itself makes its moves with it: all of them, in every state.
+Time counts steps.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Any
 
 from engine.errors import AskedWrongly
 from engine.events import Batch
+from engine.invariants import COUNTS, DEADLOCK, LEAK, LOST_WAKEUP, MAPPING_LOST, QUEUE_LENGTH
 from engine.jit import jit
-from engine.mm.steps import SPIN, STEPS
+from engine.mm.program import back
+from engine.mm.steps import NEXT_OP, PICK, SPIN, STEPS
 from engine.play import cut_batch
-from engine.state import CAPACITY, EVENTS, NOW, READY, SLACK, WOKEN, World
+from engine.state import ASLEEP, CAPACITY, EVENTS, FINISHED, NONE, NOW, READY, SEEN, SLACK, WOKEN, World
 from engine.timed import step
+from engine.trace import broken
 
 
 @jit
@@ -22,6 +27,100 @@ def step_once(w: World, task: int) -> int:
     w.clock[WOKEN] = 0
     w.clock[NOW] += 1
     return cost
+
+
+@jit
+def choices(w: World, task: int) -> Any:
+    """Return how many moves the task's next step has: a pick as many as there are pages to pick."""
+    if w.tasks.step[task] == PICK:
+        return w.picks.count[w.program.arg[w.tasks.at[task]]]
+    return 1
+
+
+@jit
+def tidy(w: World, task: int) -> None:
+    """Between two operations: forget what the last one left in the task's row and in its wait entry."""
+    t, e = w.tasks, w.entries
+    t.bit[task] = 0
+    t.cursor[task] = NONE
+    t.walk_list[task] = NONE
+    t.matched[task] = 0
+    t.other_bit[task] = 0
+    t.unfairness[task] = 0
+    if e.list[task] == NONE:
+        e.page[task] = NONE
+        e.bit[task] = 0
+        e.flags[task] = 0
+        e.next[task] = NONE
+        e.prev[task] = NONE
+
+
+@jit
+def make_move(w: World, task: int, choice: int) -> bool:
+    """Make one move of a task that is READY; False: it finds a queue lock taken, and the world is to be restored."""
+    at = w.tasks.at[task]
+    w.clock[SEEN] = 0
+    if w.tasks.step[task] == PICK:
+        w.tasks.page[task] = w.picks.first[w.program.arg[at]] + choice
+        back(w, task)
+        w.clock[NOW] += 1
+    elif step_once(w, task) == SPIN:
+        return False
+    if w.tasks.at[task] != at or w.tasks.step[task] == NEXT_OP:
+        tidy(w, task)
+    check(w, task)
+    return True
+
+
+@jit
+def check(w: World, task: int) -> None:
+    """Look at what no single step can see: queues and reference counts that do not fit."""
+    e = w.entries
+    for row in range(w.rules.n_tasks):
+        list = e.list[row]
+        if list != NONE:
+            length = 0
+            for other in range(w.rules.n_tasks):
+                length += e.list[other] == list
+            if w.lists.length[list] != length:
+                broken(w, task, e.page[row], QUEUE_LENGTH)
+    page = w.tasks.page[task]
+    if page != NONE and w.pages.refcount[page] < 0:
+        broken(w, task, page, COUNTS)
+
+
+@jit
+def at_end(w: World, pages: int, waits: int, references: int) -> Any:
+    """Return the invariants that do not hold where no task can move, as bits; pages, waits: rows of those tables.
+
+    references: the counts of all pages together when nobody holds one and no page is in a file.
+    """
+    told = 0
+    ended = True
+    for task in range(w.rules.n_tasks):
+        if w.tasks.state[task] == FINISHED:
+            continue
+        ended = False
+        lost = w.tasks.state[task] == ASLEEP and not w.pages.flags[w.tasks.page[task]] >> w.tasks.bit[task] & 1
+        told |= 1 << (LOST_WAKEUP if lost else DEADLOCK)
+    if told >> LOST_WAKEUP & 1:
+        return 1 << LOST_WAKEUP
+    if not ended:
+        return told
+    for task in range(w.rules.n_tasks):
+        references += w.tasks.holds[task]
+    for page in range(pages):
+        file = w.pages.file[page]
+        truth = 0 if file == NONE else w.files.address[file]
+        if w.pages.mapping[page] != truth:
+            told |= 1 << MAPPING_LOST
+        references -= w.pages.refcount[page] - (file != NONE)
+    for row in range(waits):
+        if w.waits.page[row] != NONE:
+            told |= 1 << LEAK
+    if references != 0:
+        told |= 1 << COUNTS
+    return told
 
 
 def enabled(w: World, task: int) -> bool:

@@ -8,20 +8,11 @@ has several steps at a label.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 
 from engine.explore.layout import start_of
 from engine.explore.table import BadTable, Step, Table
-
-LENGTH_MAX = 1 << 20
-STEPS_MAX = 1 << 18
-PART = re.compile(r"([a-z]{1,2})(?:(\d{1,6})|/(\d{1,4}))?\Z")
-
-
-def letters(number: int) -> str:
-    """Return a process's letters."""
-    return chr(97 + number) if number < 26 else letters(number // 26 - 1) + chr(97 + number % 26)
+from engine.schedule_word import LENGTH_MAX, PART, STEPS_MAX, letters
 
 
 def written(table: Table, steps: Sequence[Step]) -> str:

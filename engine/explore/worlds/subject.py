@@ -13,11 +13,13 @@ from engine.explore.search import Reduction
 from engine.explore.subject import Shape
 from engine.explore.worlds.columns import read, state_columns, write
 from engine.explore.worlds.packing import packed
-from engine.explore.worlds.stepping import EXPAND, JUDGE, KNOWN, make_move
-from engine.explore.worlds.words import written
+from engine.explore.worlds.stepping import EXPAND, JUDGE, KNOWN
 from engine.mm.steps import LOCAL, STEPS
 from engine.play import TimedRun
 from engine.scenario import Scenario, Tasks
+from engine.schedule import make_move
+from engine.schedule_word import written
+from engine.scheduled import references
 from engine.state import World
 
 TASKS_MAX, PAGES_MAX, VALUES_MAX = 32, 64, 1_024
@@ -49,7 +51,7 @@ class WorldSubject:
         self.moves = n * self.choices
         self.process_of = np.arange(self.moves, dtype=np.int64) % n
         self._start = tuple(read(w, column) for column in self.columns)
-        self._references = int(w.pages.refcount.array.sum()) - int((w.pages.file.array != 0xFFFFFFFF).sum())
+        self._references = references(w)
 
     def spans(self) -> Spans:
         return [

@@ -1,12 +1,26 @@
-"""The word for a schedule of a world: a3.b.c/1, tasks as letters, a pick's choice behind a stroke (from 0)."""
+"""A schedule as a short word that fits into a mail, and back: who moves, one after the other.
+
+    a3.b.c/1   task a moves three times, then b, then c, which picks its second page
+
+Tasks are letters in the order of the cast: a to z, then aa, ab. A move is a number: task + choice * tasks.
+"""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from itertools import groupby
 
 from engine.errors import AskedWrongly
-from engine.explore.schedules import LENGTH_MAX, PART, STEPS_MAX, letters
+
+LENGTH_MAX = 1 << 20
+STEPS_MAX = 1 << 18
+PART = re.compile(r"([a-z]{1,2})(?:(\d{1,6})|/(\d{1,4}))?\Z")
+
+
+def letters(number: int) -> str:
+    """Return a task's letters."""
+    return chr(97 + number) if number < 26 else letters(number // 26 - 1) + chr(97 + number % 26)
 
 
 def written(tasks: int, moves: Sequence[int]) -> str:
