@@ -7,6 +7,7 @@ from typing import Any
 from engine.explore import schedules
 from engine.explore.counting import counted
 from engine.explore.explorer import Explorer, Found, Limits
+from engine.explore.liveness import Unknown, promise
 from engine.explore.playing import Move, ending, play
 from engine.explore.table import Step, Table
 
@@ -22,11 +23,18 @@ def answer(explorer: Explorer, stopped_by: str, limits: Limits) -> dict[str, Any
     told = (
         counted(table, explorer.layout, explorer.native, found.states) if whole and plan.reduction == "none" else None
     )
+    live, unlooked = None, ""
+    if table.eventually is not None:
+        try:
+            live = promise(explorer, stopped_by, limits)
+        except Unknown as why:
+            unlooked = str(why)
+    starves = live is not None and not live["holds"]
     return {
         "name": table.asked.name,
         "why": table.asked.why,
-        "verdict": verdict(found, sampled),
-        "error": found.error or None,
+        "verdict": SOMETIMES if starves else NOT_EXPLORED if unlooked and not found.error else verdict(found, sampled),
+        "error": found.error or ("starvation" if starves else None),
         "states": found.states,
         "edges": None if sampled else found.edges,
         "deadlock_states": found.deadlock_states,
@@ -41,7 +49,8 @@ def answer(explorer: Explorer, stopped_by: str, limits: Limits) -> dict[str, Any
         "traces": told and told.traces,
         "shortest_error": None if found.schedule is None else len(found.schedule),
         "schedule": None if found.schedule is None else schedules.written(table, found.schedule),
-        "bounds": _bounds(explorer, found, limits),
+        "liveness": live,
+        "bounds": _bounds(explorer, found, limits) | {"liveness_stopped_by": unlooked or None},
     }
 
 
