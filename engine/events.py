@@ -197,6 +197,14 @@ PG_LOCKED, PG_ERROR, PG_REFERENCED, PG_UPTODATE, PG_DIRTY, PG_LRU, PG_ACTIVE, PG
 PG_PRIVATE_2, PG_WRITEBACK = 13, 14
 PAGE_BITS = {PG_LOCKED: "PG_locked", PG_PRIVATE_2: "PG_private_2", PG_WRITEBACK: "PG_writeback"}
 FLAG_LETTERS = {PG_LOCKED: "L", PG_ERROR: "E", PG_UPTODATE: "U", PG_DIRTY: "D", PG_WAITERS: "w", PG_WRITEBACK: "W"}
+FLAG_NAMES = {
+    PG_LOCKED: "locked",
+    PG_DIRTY: "dirty",
+    PG_UPTODATE: "uptodate",
+    PG_WAITERS: "waiters",
+    PG_WRITEBACK: "writeback",
+}
+FLAG_NAMES |= {PG_ERROR: "error", PG_PRIVATE_2: "private_2"}
 
 # Flags of a wait entry, with the values of 5.9 and 6.1 (include/linux/wait.h); one meaning for every profile.
 WQ_EXCLUSIVE, WQ_WOKEN, WQ_BOOKMARK, WQ_CUSTOM, WQ_DONE = 1, 2, 4, 8, 16

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from engine.explore import schedules
 from engine.explore.counting import counted
-from engine.explore.explorer import Explorer, Found, Limits
+from engine.explore.explorer import Explorer, Found, Limits, Seen
 from engine.explore.liveness import Unknown, promise
 from engine.explore.playing import Move, ending, play
+from engine.explore.subject import Subject
 from engine.explore.table import Step, Table
 
 NEVER, SOMETIMES, NOT_EXPLORED = "Never", "Sometimes", "not explored"
@@ -17,22 +17,20 @@ NEVER, SOMETIMES, NOT_EXPLORED = "Never", "Sometimes", "not explored"
 
 def answer(explorer: Explorer, stopped_by: str, limits: Limits) -> dict[str, Any]:
     """Return what a search found, as JSON has it. Numbers that a sample or a bound cannot know are null."""
-    table, plan, found = explorer.table, explorer.plan, explorer.found(stopped_by)
+    subject, plan, found = explorer.subject, explorer.plan, explorer.found(stopped_by)
     sampled = plan.search in {"random", "pct"}
     whole = found.complete and not sampled and plan.preemptions is None
-    told = (
-        counted(table, explorer.layout, explorer.native, found.states) if whole and plan.reduction == "none" else None
-    )
+    told = counted(subject, explorer.shape, found.states) if whole and plan.reduction == "none" else None
     live, unlooked = None, ""
-    if table.eventually is not None:
+    if subject.promises and not found.broken:
         try:
             live = promise(explorer, stopped_by, limits)
         except Unknown as why:
             unlooked = str(why)
     starves = live is not None and not live["holds"]
     return {
-        "name": table.asked.name,
-        "why": table.asked.why,
+        "name": subject.name,
+        "why": subject.why,
         "verdict": SOMETIMES if starves else NOT_EXPLORED if unlooked and not found.error else verdict(found, sampled),
         "error": found.error or ("starvation" if starves else None),
         "states": found.states,
@@ -48,9 +46,19 @@ def answer(explorer: Explorer, stopped_by: str, limits: Limits) -> dict[str, Any
         "schedules": told and told.schedules,
         "traces": told and told.traces,
         "shortest_error": None if found.schedule is None else len(found.schedule),
-        "schedule": None if found.schedule is None else schedules.written(table, found.schedule),
+        "schedule": None if found.schedule is None else subject.written(found.schedule),
+        "broken": _seen(subject, found.broken),
+        "witnessed": _seen(subject, found.witnessed),
         "liveness": live,
         "bounds": _bounds(explorer, found, limits) | {"liveness_stopped_by": unlooked or None},
+    }
+
+
+def _seen(subject: Subject, seen: dict[str, Seen]) -> dict[str, Any]:
+    """Return what a world's steps told, by name: how often, and the shortest schedule to it."""
+    return {
+        name: {"times": one.times, "steps": len(one.schedule), "schedule": subject.written(one.schedule)}
+        for name, one in seen.items()
     }
 
 
@@ -63,7 +71,7 @@ def verdict(found: Found, sampled: bool) -> str:
 
 def _bounds(explorer: Explorer, found: Found, limits: Limits) -> dict[str, Any]:
     """Return what the verdict rests on: never is a word about these bounds only."""
-    table, plan = explorer.table, explorer.plan
+    subject, plan = explorer.subject, explorer.plan
     sampled = plan.search in {"random", "pct"}
     return {
         "complete": found.complete and not sampled,
@@ -75,8 +83,8 @@ def _bounds(explorer: Explorer, found: Found, limits: Limits) -> dict[str, Any]:
         "longest_walk": plan.longest if sampled else None,
         "bug_depth": plan.depth if plan.search == "pct" else None,
         "seed": plan.seed if sampled else None,
-        "processes": len(table.processes),
-        "symmetric": [[table.processes[member].name for member in group] for group in table.symmetric]
+        "processes": len(subject.processes),
+        "symmetric": [[subject.processes[member] for member in group] for group in subject.symmetric]
         if explorer.symmetry
         else [],
         "states_known_by": "all their values",

@@ -13,8 +13,9 @@ from typing import NamedTuple
 import numpy as np
 
 from engine.explore.footprints import footprint
-from engine.explore.layout import Layout, pack, start_of, unpack
+from engine.explore.layout import Layout, pack, unpack
 from engine.explore.native import FAULT, Native
+from engine.explore.subject import Shape, Subject, TableSubject
 from engine.explore.table import Table
 
 STATES_MAX, VISITS_MAX = 100_000, 300_000
@@ -31,27 +32,31 @@ class Counted(NamedTuple):
     traces: int | None
 
 
-def counted(table: Table, layout: Layout, native: Native, states: int) -> Counted:
-    """Return how many schedules and traces a table has; states: how many the search found."""
+def counted(subject: Subject, shape: Shape, states: int) -> Counted:
+    """Return how many schedules and traces there are; states: how many the search found.
+
+    Traces are counted of tables: what a step of the engine reads and writes is not known beforehand.
+    """
     if states > STATES_MAX:
         return Counted(None, None)
-    edges = _edges(table, layout, native)
+    edges = _edges(subject, shape.layout, shape.native)
     order = _backwards(edges)
     if order is None:
         return Counted(None, None)
     schedules: dict[State, int] = {}
     for state in order:
         schedules[state] = sum(schedules[to] for _, to in edges[state]) or 1
-    return Counted(schedules[order[-1]], _traces(table, layout, edges, order[-1]))
+    traces = _traces(subject.table, shape.layout, edges, order[-1]) if isinstance(subject, TableSubject) else None
+    return Counted(schedules[order[-1]], traces)
 
 
-def _edges(table: Table, layout: Layout, native: Native) -> Edges:
+def _edges(subject: Subject, layout: Layout, native: Native) -> Edges:
     """Return the steps that lead from each state, the start first."""
     width = layout.width
     expand = ctypes.CFUNCTYPE(ctypes.c_int64, *[ctypes.c_int64] * 4)(native.expand)
-    here, out = np.zeros(width, np.uint64), np.zeros((len(table.steps) + 1) * (width + 1), np.uint64)
+    here, out = np.zeros(width, np.uint64), np.zeros((subject.moves + 1) * (width + 1), np.uint64)
     edges: Edges = {}
-    waiting = [tuple(pack(layout, start_of(table)))]
+    waiting = [tuple(pack(layout, subject.start(symmetry=False)))]
     while waiting:
         state = waiting.pop()
         if state in edges:

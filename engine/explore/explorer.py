@@ -154,7 +154,7 @@ class Explorer:
 
     def _look(self) -> None:
         """Walk a little, until every value that is met has its place."""
-        while (seen := self.subject.look(self._shape)) is not None and seen.misfit >= 0:
+        while (seen := self.subject.look(self.shape)) is not None and seen.misfit >= 0:
             self._stretch(seen.misfit, unpack(self.layout, seen.state))
             self._lay_out()
 
@@ -168,9 +168,9 @@ class Explorer:
     def _lay_out(self) -> None:
         """Find a place for every value, and make the code that knows it."""
         bounded, reduced = self.plan.preemptions is not None, self.plan.reduction in {"por", "all"}
-        self._shape = self.subject.shape(self.spans, bounded=bounded, symmetry=self.symmetry, reduced=reduced)
-        self.layout, self.native = self._shape.layout, self._shape.native
-        self._reduction: Reduction = self._shape.reduction or no_reduction()
+        self.shape = self.subject.shape(self.spans, bounded=bounded, symmetry=self.symmetry, reduced=reduced)
+        self.layout, self.native = self.shape.layout, self.shape.native
+        self._reduction: Reduction = self.shape.reduction or no_reduction()
         shifts = np.uint64(0), np.uint64(LEFT_SHIFT), np.uint64((1 << LEFT_SHIFT) - 1)
         self._bound = Bound(bounded, self.layout.width - 1, *shifts, self.subject.process_of)
 

@@ -16,7 +16,6 @@ from numpy.typing import NDArray
 
 from engine.explore import components as g
 from engine.explore import memory as s
-from engine.explore import schedules
 from engine.explore.explorer import Explorer, Limits
 from engine.explore.memory import Memory
 from engine.explore.native import Native
@@ -55,22 +54,22 @@ def promise(
         raise Unknown(stopped_by)
     began, whole = time.monotonic(), explorer
     if plan.reduction != "none":
-        whole = Explorer(explorer.table)
+        whole = Explorer(explorer.subject)
         if why := whole.run(limits, stop=stop):
             raise Unknown(why)
-    table = explorer.table
+    subject = explorer.subject
     lasso = starving(
         whole.memory,
         whole.native,
-        np.array([step.process for step in table.steps], np.int64),
-        len(table.processes),
+        subject.process_of,
+        len(subject.processes),
         memory_left=limits.memory - whole.progress().memory,
         ends_at=began + limits.seconds,
         stop=stop,
     )
     if lasso is None:
         return {"holds": True, "stem": None, "loop": None}
-    stem, loop = (schedules.written(table, [table.steps[step] for step in steps]) for steps in lasso)
+    stem, loop = (subject.written(subject.schedule(moves, symmetry=False)) for moves in lasso)
     return {"holds": False, "stem": stem, "loop": loop}
 
 

@@ -31,7 +31,8 @@ class Shape(NamedTuple):
 
 class Subject(Protocol):
     """Something to explore. moves: the most that can follow one state; process_of: (moves,) whose move each is;
-    outcomes: variables (number, whether an array) whose values over all ends are told."""
+    outcomes: variables (number, whether an array) whose values over all ends are told; promises: whether
+    every fair path must make `eventually` true; symmetric: groups of equal processes."""
 
     name: str
     why: str
@@ -39,6 +40,8 @@ class Subject(Protocol):
     moves: int
     process_of: NDArray[np.int64]
     outcomes: tuple[tuple[int, bool], ...]
+    promises: bool
+    symmetric: tuple[tuple[int, ...], ...]
 
     def spans(self) -> Spans:
         """Return for each variable the values that its field shall hold at first."""
@@ -77,6 +80,7 @@ class TableSubject:
         self.processes = tuple(process.name for process in table.processes)
         self.moves = len(table.steps)
         self.process_of = np.array([step.process for step in table.steps], np.int64)
+        self.promises, self.symmetric = table.eventually is not None, table.symmetric
         asked = [table.variable(name) for name in table.asked.outcomes]
         self.outcomes = tuple((number, table.variables[number].array) for number in asked)
 

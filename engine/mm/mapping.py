@@ -18,6 +18,19 @@ PAGE_WAIT_BASE = -0x77FFC0000000
 """Where the slab of page_wait structures begins: 0xffff880040000000 as a signed word (direct map of 4.16)."""
 
 
+def word_shown(word: int, files: list[int]) -> str:
+    """Return a mapping word for a reader: NULL, file 0, page_wait 2 | 1, else its hexadecimal digits."""
+    if word == 0:
+        return "NULL"
+    pointer, tag = word & ~7, word & 7
+    suffix = f" | {tag}" if tag else ""
+    if pointer in files:
+        return f"file {files.index(pointer)}{suffix}"
+    if PAGE_WAIT_BASE <= pointer < PAGE_WAIT_BASE + (PAGE_WAIT_BYTES << 20):
+        return f"page_wait {(pointer - PAGE_WAIT_BASE) // PAGE_WAIT_BYTES}{suffix}"
+    return f"{word & (1 << 64) - 1:#018x}"
+
+
 @inlined
 def tagged(word: int) -> bool:
     """True if the word points to a page_wait."""

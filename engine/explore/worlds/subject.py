@@ -30,6 +30,7 @@ class WorldSubject:
     """A scenario's world. Its tasks are the processes; a move is a task and its choice: task + choice * tasks."""
 
     outcomes: tuple[tuple[int, bool], ...] = ()
+    symmetric: tuple[tuple[int, ...], ...] = ()
 
     def __init__(self, scenario: Scenario) -> None:
         """Raises AskedWrongly for a scenario that cannot be explored."""
@@ -46,12 +47,14 @@ class WorldSubject:
         if (values := sum(len(column.rows) for column in self.columns)) > VALUES_MAX:
             text = f"a state of this scenario has {values} values; the limit is {VALUES_MAX}: use fewer pages or queues"
             raise AskedWrongly(text, code="too_large", field="scenario.workload")
+        assert isinstance(scenario.workload, Tasks)
+        self.promises = all(group.repeat is not None for group in scenario.workload.groups)
         n = len(self.processes)
         self.choices = max([1, *(count for count in w.picks.count.array.tolist())])
         self.moves = n * self.choices
         self.process_of = np.arange(self.moves, dtype=np.int64) % n
         self._start = tuple(read(w, column) for column in self.columns)
-        self._references = references(w)
+        self.references = references(w)
 
     def spans(self) -> Spans:
         return [
@@ -65,7 +68,7 @@ class WorldSubject:
     def shape(self, spans: Spans, *, bounded: bool, symmetry: bool, reduced: bool) -> Shape:
         layout = laid_out([len(column.rows) for column in self.columns], spans, bounded=bounded)
         w = self.world
-        told = [w.pages.flags.array.size, w.waits.page.array.size, self._references]
+        told = [w.pages.flags.array.size, w.waits.page.array.size, self.references]
         native = packed(w, self.columns, layout, (EXPAND, JUDGE), told)
         return Shape(layout, native, self._reduction(layout) if reduced else None)
 
@@ -93,6 +96,14 @@ class WorldSubject:
         """Bring the world into a state."""
         for column, told in zip(self.columns, values.variables, strict=True):
             write(self.world, column, told)
+
+    def begin(self) -> None:
+        """Bring the world to its start."""
+        self.restore(Values(self._start, ()))
+
+    def here(self) -> Values:
+        """Return the state that the world is in."""
+        return Values(tuple(read(self.world, column) for column in self.columns), ())
 
     def bounded(self, variable: int) -> bool:
         return False
