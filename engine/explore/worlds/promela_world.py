@@ -6,7 +6,7 @@ reduction finds as many states as the explorer, and one transition more than the
 the first state. Its errors (-c0 counts them all) are the states that go no further although not everybody has
 finished: deadlocks, and states with an invariant broken.
 
-    spin -a world.pml && gcc -O2 -DNOREDUCE -DSAFETY -DVECTORSZ=4096 -o pan pan.c && ./pan -c0 -n -m1000000
+The model's first lines say how SPIN searches it.
 """
 
 from __future__ import annotations
@@ -23,8 +23,9 @@ from engine.explore.worlds.to_c import ToC
 from engine.mm.steps import NEXT_OP, PICK, SPIN, STEPS
 from engine.state import BROKEN, DTYPES, FINISHED, GROUPS, READY, World, element_types
 
-BOOKMARK_AFTER = 64
-"""A walk longer than this would leave a bookmark, an entry that is no state here."""
+TASKS_MAX = 64
+"""A walk over more waiters than this would leave a bookmark, an entry that is no state here."""
+STATE_BYTES_MAX = 1 << 15
 REPLACED = {
     "engine.trace.record": "",
     "engine.trace.witness": "",
@@ -66,9 +67,9 @@ def written(name: str, w: World) -> str:
 
 
 def _refuse_choices(w: World) -> None:
-    if w.rules.bookmark and w.rules.n_tasks > BOOKMARK_AFTER:
+    if w.rules.n_tasks > TASKS_MAX:
         raise AskedWrongly(
-            f"{w.rules.n_tasks} tasks; a walk over more than {BOOKMARK_AFTER} leaves bookmarks: use fewer"
+            f"{w.rules.n_tasks} tasks in all groups; a model has at most {TASKS_MAX}: use fewer", field="workload"
         )
     for step, argument in zip(w.program.step.array.tolist(), w.program.arg.array.tolist(), strict=True):
         if step == PICK and w.picks.count[argument] != 1:
@@ -126,17 +127,19 @@ class _Model:
                 return values[: self._w.rules.n_tasks]
         return values
 
-    def _struct(self, name: str, columns: Sequence[tuple[str, str]], clock: Sequence[int]) -> tuple[str, str]:
-        """Return the struct's declaration, wide columns first so that it has no holes, and its first values."""
+    def _struct(self, name: str, columns: Sequence[tuple[str, str]], clock: Sequence[int]) -> tuple[str, str, int]:
+        """Return the struct's declaration, wide columns first so that it has no holes, its first values, its bytes."""
         kinds = {(g, c): element_types(GROUPS[g])[c] for g, c in columns}
         order = sorted(columns, key=lambda key: (-np.dtype(DTYPES[kinds[key]]).itemsize, key))
         fields = [f"  I64 clock[{len(clock)}];"]
         first = ["{" + ", ".join(f"{self._w.clock[place]}LL" for place in clock) + "}"]
+        size = 8 * len(clock)
         for group, column in order:
             values = self._values(group, column)
             fields.append(f"  {kinds[group, column]} {group}_{column}[{len(values)}];")
             first.append("{" + _numbers(values, kinds[group, column]) + "}")
-        return "\n".join([f"struct {name} {{", *fields, "};"]), "{\n  " + ",\n  ".join(first) + "\n}"
+            size += np.dtype(DTYPES[kinds[group, column]]).itemsize * len(values)
+        return "\n".join([f"struct {name} {{", *fields, "};"]), "{\n  " + ",\n  ".join(first) + "\n}", size
 
     # --- text -------------------------------------------------------------------------------------------------------
 
@@ -145,8 +148,13 @@ class _Model:
         state = [key for key in sorted(self._stored) if self._is_state(*key)]
         scratch = sorted(self._stored - set(state) - {("", "clock")})
         fixed = sorted(self._read - self._stored - set(state) - {("", "clock")})
-        tracked, tracked_first = self._struct("Tracked", state, CLOCK)
-        other, other_first = self._struct("Scratch", scratch, range(len(w.clock.array)))
+        tracked, tracked_first, size = self._struct("Tracked", state, CLOCK)
+        if size > STATE_BYTES_MAX:
+            raise AskedWrongly(
+                f"a state has {size:,} bytes; a model's has at most {STATE_BYTES_MAX:,}: use fewer pages",
+                field="workload",
+            )
+        other, other_first, _ = self._struct("Scratch", scratch, range(len(w.clock.array)))
         constants = [
             f"static const {element_types(GROUPS[g])[c]} {g}_{c}[] = "
             f"{{{_numbers(self._values(g, c), element_types(GROUPS[g])[c])}}};"
@@ -195,8 +203,12 @@ class _Model:
                 f"  :: d_step {{ c_expr {{ (ends({task})) }}; {go} }} goto end_finished",
             ]
         body = ["active proctype tasks() {", "running:", "  if", *options, "  fi;", "end_finished:", "  false", "}"]
-        head = f"/* {name.replace('*/', '* /')}: {n} tasks, design {_design(w)} */"
-        return "\n".join([head, *declared, *body, ""])
+        head = [
+            f"/* {name.replace('*/', '* /')}: {n} tasks, design {_design(w)}",
+            f"spin -a FILE && gcc -O2 -DNOREDUCE -DSAFETY -DVECTORSZ={size + 128} -o pan pan.c && "
+            "./pan -c0 -n -m1000000 */",
+        ]
+        return "\n".join([*head, *declared, *body, ""])
 
     def _named(self, number: int) -> str:
         module, _, function = STEPS[number][1].rpartition(".")

@@ -371,6 +371,8 @@ class _Function:
         python = getattr(function, "py_func", function)
         if (name := f"{python.__module__}.{python.__name__}") in self._to_c.replaced:
             return Told(self._to_c.replaced[name], "int")
+        if not isinstance(python, FunctionType):
+            raise self._refuse(node, f"cannot call {ast.unparse(node.func)!r}")
         called, kind = self._to_c.call(function)
         given = [self._value(a).text for a in node.args if self._path(a) != ()]
         return Told(f"{called}({', '.join(given)})", kind)
