@@ -135,7 +135,7 @@ def replay(
 
 @app.command()
 def explore(
-    table: Annotated[Path, typer.Argument(help="A protocol table, .json or .toml.")],
+    table: Annotated[Path, typer.Argument(help="A protocol table, .json or .toml; for --export a scenario too.")],
     search: Annotated[str, typer.Option(help="bfs (shortest first), dfs, random or pct.")] = "bfs",
     reduction: Annotated[str, typer.Option(help="none, por, symmetry or all.")] = "none",
     preemptions: Annotated[int | None, typer.Option(help="Only schedules with at most so many preemptions.")] = None,
@@ -146,15 +146,17 @@ def explore(
     states: Annotated[int, typer.Option(min=1, max=2**31, help="Stop at so many states.")] = 100_000_000,
     memory: Annotated[int, typer.Option(min=1, max=1 << 20, help="Stop at so many MB.")] = 4_096,
     seconds: Annotated[float, typer.Option(min=0.1, max=1e6, help="Stop after this time.")] = 3_600,
-    export: Annotated[str | None, typer.Option(help="Explore nothing; print the table as: promela.")] = None,
+    export: Annotated[str | None, typer.Option(help="Explore nothing; print it as: promela.")] = None,
     as_json: Json = False,
 ) -> None:
     """Try every interleaving of a small protocol: Never, with its bounds, or the shortest schedule that breaks it."""
-    from app.exploring import explore_file, one_of, promela_of
+    from app.exploring import explore_file, is_scenario, load_table, one_of, promela_of
 
     if export is not None:
+        from app.asking import read_scenario
+
         one_of("export", export, ("promela",))
-        say(promela_of(table))
+        say(promela_of(read_scenario(str(table)) if is_scenario(table) else load_table(table)))
         return
     from engine.explore.explorer import REDUCTIONS, SEARCHES, Limits, Plan
 

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import json
 import time
+import tomllib
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from engine.errors import AskedWrongly
 from engine.explore.table import BYTES_MAX, Table, read_table
+from engine.scenario import Scenario, Tasks
+from engine.scenarios import shipped
 
 if TYPE_CHECKING:
     from engine.explore.explorer import Limits, Plan, Progress
@@ -57,12 +61,34 @@ def explore_file(
     return found, columns(explorer.table, steps) if steps is not None else ""
 
 
-def promela_of(path: Path) -> str:
-    """Return a table as a Promela model. Raises BadTable where SPIN cannot hold its values."""
+def is_scenario(given: Path) -> bool:
+    """Whether this names a preset, or a file with a workload in it: no table has one."""
+    if str(given) in shipped():
+        return True
+    if not given.is_file():
+        return False
+    with given.open("rb") as file:
+        text = file.read(BYTES_MAX).decode("utf-8", "replace")
+    try:
+        told = tomllib.loads(text) if given.suffix == ".toml" else json.loads(text)
+    except (ValueError, RecursionError):
+        return False
+    return isinstance(told, dict) and "workload" in told
+
+
+def promela_of(subject: Table | Scenario) -> str:
+    """Return a table, or a scenario's world, as a Promela model. Raises AskedWrongly for what SPIN cannot hold."""
+    if isinstance(subject, Scenario):
+        from engine.explore.worlds.promela_world import written
+        from engine.play import TimedRun
+
+        if not isinstance(subject.workload, Tasks):
+            raise AskedWrongly("a recording has one order: explore a scenario of tasks", field="scenario.workload")
+        return written(subject.name, TimedRun(subject).world)
     from engine.explore import promela
     from engine.explore.explorer import Explorer
 
-    explorer = Explorer(load_table(path))
+    explorer = Explorer(subject)
     return promela.written(explorer.table, explorer.spans)
 
 

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 REPORT = re.compile(r"^\s*(\d+) (states, stored|transitions)", re.MULTILINE)
+COUNTED = (r"(\d+) states, stored", r"(\d+) transitions", r"errors: (\d+)")
 ENDED = "-"
 DEPTH_MAX = 1_000_000  # steps; deeper than any table has states
 
@@ -117,3 +118,23 @@ def search(table: Mapping[str, Any], folder: Path, optimize: str = "-O2") -> Spi
         final_states=finals,
         outcomes=dict(seen),
     )
+
+
+def model_counts(model: str, folder: Path, *options: str, run: tuple[str, ...] = ()) -> tuple[int, int, int]:
+    """Return SPIN's states, transitions and errors of a model, searched whole in an empty folder."""
+    (folder / "model.pml").write_text(model)
+    asked = re.findall(r"-DVECTORSZ=\d+", model)  # a model tells how long its states are
+    for command in (
+        ("spin", *options, "-a", "model.pml"),
+        ("gcc", "-O2", "-w", "-DNOREDUCE", "-DSAFETY", "-DMEMLIM=2048", *asked, "-o", "pan", "pan.c"),
+    ):
+        done = subprocess.run(command, cwd=folder, check=False, capture_output=True, text=True)
+        assert done.returncode == 0, done.stdout + done.stderr
+    told = subprocess.run(
+        ["./pan", "-c0", "-n", f"-m{DEPTH_MAX}", "-w20", *run], cwd=folder, capture_output=True, text=True, check=False
+    ).stdout
+    assert "max search depth too small" not in told
+    assert "Search not completed" not in told
+    numbers = [re.search(pattern, told) for pattern in COUNTED]
+    states, transitions, errors = (int(number[1]) for number in numbers if number)
+    return states, transitions, errors

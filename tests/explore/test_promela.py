@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import re
 import shutil
-import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +13,7 @@ from engine.explore.answers import answer
 from engine.explore.explorer import Explorer, Limits
 from engine.explore.table import BadTable, checked
 from tests.explore.shelf import table
+from tests.explore.spin import model_counts
 
 spin = pytest.mark.skipif(
     not (shutil.which("spin") and shutil.which("gcc")),
@@ -39,23 +38,6 @@ NAMES = (
 )
 
 
-def searched(model: str, folder: Path, *options: str, run: tuple[str, ...] = ()) -> tuple[int, int, int]:
-    """Return SPIN's states, transitions and errors."""
-    (folder / "table.pml").write_text(model)
-    for command in (
-        ("spin", *options, "-a", "table.pml"),
-        ("gcc", "-O2", "-w", "-DNOREDUCE", "-DSAFETY", "-DMEMLIM=2048", "-o", "pan", "pan.c"),
-    ):
-        subprocess.run(command, cwd=folder, check=True, capture_output=True)
-    done = subprocess.run(["./pan", "-c0", "-n", "-m1000000", "-w20", *run], cwd=folder, capture_output=True, text=True)
-    assert "max search depth too small" not in done.stdout
-    numbers = [
-        re.search(pattern, done.stdout) for pattern in (r"(\d+) states, stored", r"(\d+) transitions", r"errors: (\d+)")
-    ]
-    states, transitions, errors = (int(number[1]) for number in numbers if number)
-    return states, transitions, errors
-
-
 def found(told: dict[str, Any]) -> tuple[dict[str, Any], str]:
     explorer = Explorer(checked(told))
     return answer(explorer, explorer.run(), Limits()), promela.written(explorer.table, explorer.spans)
@@ -65,7 +47,7 @@ def found(told: dict[str, Any]) -> tuple[dict[str, Any], str]:
 @pytest.mark.parametrize("name", NAMES)
 def test_given_an_exported_table_when_spin_searches_it_then_it_counts_what_we_count(name: str, tmp_path: Path) -> None:
     ours, model = found(table(name))
-    states, transitions, errors = searched(model, tmp_path, run=("-A",))
+    states, transitions, errors = model_counts(model, tmp_path, run=("-A",))
     assert (states, transitions - 1) == (ours["states"], ours["edges"])
     assert errors == ours["deadlock_states"]
 
@@ -79,7 +61,7 @@ def test_given_an_exported_table_then_spin_finds_what_breaks_at_the_end(
 ) -> None:
     told = table(name) | ({"final": "x == 3"} if name == "lost_increments_three" else {})
     ours, model = found(told)
-    *_, errors = searched(model, tmp_path, "-DFINAL", run=("-E",))
+    *_, errors = model_counts(model, tmp_path, "-DFINAL", run=("-E",))
     assert (errors > 0, ours["final_violations"] > 0) == (broken, broken)
 
 

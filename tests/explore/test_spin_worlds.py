@@ -1,0 +1,59 @@
+"""The engine's own steps as C in a Promela model: SPIN counts as many states and edges as a plain search of the steps
+themselves, interpreted, and finds as many dead ends."""
+
+from __future__ import annotations
+
+import shutil
+from functools import cache
+from pathlib import Path
+
+import pytest
+
+from engine.explore.worlds.promela_world import written
+from engine.play import TimedRun
+from engine.scenario import Scenario
+from tests.explore.plain_world import Counts, searched
+from tests.explore.spin import model_counts
+from tests.worlds import scenario
+
+MISSING = [program for program in ("spin", "gcc") if shutil.which(program) is None]
+spin = pytest.mark.skipif(bool(MISSING), reason=f"not installed: {' and '.join(MISSING)} (Debian: spin, gcc)")
+
+WORLDS: dict[str, Scenario] = {
+    "two lock, old": scenario("lock unlock", "lock unlock", kernel="4.13"),
+    "two lock twice, bookmarks": scenario("2/lock hold unlock", "2/lock unlock", kernel="4.16", bits=2),
+    "two lock, published": scenario("lock unlock", "2/lock unlock", kernel="5.9", bits=1),
+    "two lock, page_wait, old": scenario("lock unlock", "2/lock unlock", design="page_wait", kernel="4.16"),
+    "two lock, page_wait, published": scenario("lock unlock", "2/lock unlock", design="page_wait", kernel="6.7+"),
+    "three lock": scenario("3*lock unlock", kernel="4.13"),
+    "two pages share a queue": scenario(
+        "pick:0 lock unlock", "pick:2 lock unlock", "pick:2 lock unlock", kernel="6.1", pages=3, bits=1
+    ),
+    "wait for the lock": scenario("2/lock unlock", "wait_locked", "wait_locked", kernel="4.16"),
+    "wait for the lock, page_wait": scenario("lock unlock", "2/wait_locked", design="page_wait", kernel="6.1"),
+    "writeback": scenario("lock writeback_begin unlock writeback_end", "2/wait_writeback", kernel="5.10"),
+    "writeback, page_wait, one xor": scenario(
+        "lock writeback_begin unlock writeback_end", "wait_writeback", "lock unlock", design="page_wait", kernel="6.7+"
+    ),
+    "truncation and lookups": scenario("truncate_page", "lookup lock unlock put", "lookup put", kernel="4.16"),
+    "truncation and insertion, page_wait": scenario(
+        "truncate_page lock insert unlock", "lookup dirty lock unlock put", design="page_wait", kernel="5.9"
+    ),
+    "a lock never let go": scenario("lock", "lock unlock", "wait_locked", kernel="4.16"),
+    "a lock never let go, page_wait": scenario("lock", "lock", design="page_wait", kernel="6.7+"),
+}
+
+
+@cache
+def plain() -> dict[str, Counts]:
+    return dict(zip(WORLDS, searched(list(WORLDS.values())), strict=True))
+
+
+@spin
+@pytest.mark.parametrize("name", WORLDS)
+def test_given_an_exported_world_when_spin_searches_it_then_it_counts_what_a_plain_search_counts(
+    name: str, tmp_path: Path
+) -> None:
+    model = written(name, TimedRun(WORLDS[name]).world)
+    ours = plain()[name]
+    assert model_counts(model, tmp_path) == (ours.states, ours.edges + 1, ours.deadlock_states + ours.broken_states)
