@@ -33,7 +33,7 @@ from engine.state import (
 _ALIGN = 64
 CLOCK_PLACES = 16
 _NULL_AT_START: dict[str, tuple[str, ...]] = {
-    "pages": ("file",),
+    "pages": ("file", "owner"),
     "tasks": ("spins_on", "spin_next", "run_next", "cursor", "walk_list"),
     "entries": ("next", "prev", "list", "page"),
     "lists": ("head", "tail", "lock", "spin_head", "spin_tail"),

@@ -27,6 +27,7 @@ class Profile:
 KERNELS: dict[str, Profile] = {
     "4.13": Profile("4.13: one table of 256 queues, PG_waiters, first in first out"),
     "4.16": Profile("4.14 to 5.8: a walk pauses after 65 entries", bookmark=True),
+    "5.9-rc": Profile("5.9-rc: lock always handed over to the first waiter", publish=True, bookmark=True),
     "5.9": Profile("5.9: lock handed over after 5 stolen attempts", publish=True, handoff_after=5, bookmark=True),
     "5.10": Profile(
         "5.10: end of writeback holds a reference", publish=True, handoff_after=5, bookmark=True, writeback_pins=True

@@ -109,6 +109,7 @@ class ReplayRun:
         self.world = w = make_world(rules, n_pages=n_pages, n_files=len(recording.files))
         w.pages.address.array[:] = page_addresses(recording.pfns, recording.vmemmap_base)
         w.pages.refcount.array[:] = 1
+        w.pages.home.array[:] = NONE
         for row, (_, address) in enumerate(recording.files):
             w.files.address[row] = address
         self.cast = Cast(

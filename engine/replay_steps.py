@@ -122,12 +122,15 @@ def _observe(w: World, seen: Any, task: int, cpu: int, page: int, flags: int, ma
     after = before if flags == UNKNOWN else (before & ~SHOWN) | (flags & SHOWN)
     if first:
         w.pages.flags[page] = after
+        w.pages.owner[page] = NONE
         _record_for(w, PAGE_SEEN, task, page, w.pages.mapping[page], after)
         return
     changed = before ^ after
     if changed == 0:
         return
     w.pages.flags[page] = after
+    if not after & (1 << PG_LOCKED):
+        w.pages.owner[page] = NONE  # as the lines show it
     length = 0
     if changed & (1 << PG_WRITEBACK):
         kind = WRITEBACK_STARTED if after & (1 << PG_WRITEBACK) else WRITEBACK_ENDED
@@ -174,10 +177,12 @@ def _renew(w: World, task: int, page: int) -> None:
     flags, mapping = w.pages.flags[page], w.pages.mapping[page]
     if queue_length(w, page) and mapping != read_mapping(w, page):
         # somebody still waits on its page_wait: only the flags are new
+        w.pages.owner[page] = NONE
         w.pages.flags[page] = flags & (1 << PG_WAITERS)
         _record_for(w, PAGE_SEEN, task, page, mapping, w.pages.flags[page])
     elif flags or mapping:
         _record_for(w, PAGE_FREED, task, page, mapping, flags)
+        w.pages.owner[page] = NONE
         w.pages.flags[page] = 0
         w.pages.mapping[page] = 0
 

@@ -23,7 +23,7 @@ EVENTS_MAX = 200_000_000
 PICKS_MAX = 2**23
 """Rows in the tables from which pages are chosen, over all picks that differ: each row costs 8 bytes and 2 us."""
 
-Kernel = Literal["4.13", "4.16", "5.9", "5.10", "6.1", "6.7+"]
+Kernel = Literal["4.13", "4.16", "5.9-rc", "5.9", "5.10", "6.1", "6.7+"]
 
 
 def _plain(text: str) -> str:

@@ -69,7 +69,8 @@ class Pages(NamedTuple):
     refcount: I64
     file: U32  # file it is cached in, or NONE
     index: I64  # type: ignore[assignment]  # place in that file; the kernel's name for it
-    home: U32  # file it is inserted into by a scenario
+    home: U32  # file it is inserted into by a scenario; NONE in a recording
+    owner: U32  # ghost: task that holds PG_locked, or NONE; recorded locks have none
 
 
 class Tasks(NamedTuple):
@@ -84,7 +85,7 @@ class Tasks(NamedTuple):
     bit: U8  # page bit it locks, waits for or wakes for
     state: U8  # READY ..
     drowsy: U8  # before 5.9: 1 from set_current_state() on, while it still runs; whoever wakes it now keeps it awake
-    unfairness: I64  # attempts at the lock before it asks for hand-off
+    unfairness: I64  # attempts at the lock before it asks for hand-off; before 5.9 a ghost: minus the attempts it lost
     cpu: U16  # CPU it runs on
     random: U64  # state of its random stream
     holds: U8  # references it took by lookup and has not put

@@ -7,10 +7,11 @@ from typing import Any
 from engine.cast import Cast
 from engine.events import Batch, Kind
 from engine.fold import Folded, Page, fold
+from engine.invariants import INVARIANTS, WITNESSES
 from engine.play import TimedRun
 from engine.scenario import Scenario
 from engine.schedule import enabled, play_schedule, step_name, step_once
-from engine.state import World
+from engine.state import BROKEN, SEEN, World
 
 IDEAL_NO_LATENCY = {"wake_latency_ns": 0}
 
@@ -72,6 +73,15 @@ class Stage:
     def sleep(self, task: int) -> list[str]:
         """Take steps of one task until it sleeps or has finished."""
         return self.until(task, "-")
+
+    def saw(self, name: str) -> bool:
+        """True if a step so far has witnessed this (a name of engine.invariants.WITNESSES)."""
+        (number,) = [i for i, (known, _) in enumerate(WITNESSES) if known == name]
+        return bool(self.world.clock[SEEN] >> number & 1)
+
+    def broke(self) -> set[str]:
+        """Return the names of the invariants that steps so far have seen broken."""
+        return {each.name for i, each in enumerate(INVARIANTS) if self.world.clock[BROKEN] >> i & 1}
 
     def folded(self) -> Folded:
         """Return the state that the events so far tell of."""

@@ -30,6 +30,7 @@ def drop_reference(w: World, task: int, page: int) -> None:
         record(w, PAGE_FREED, task, page, w.pages.mapping[page], w.pages.flags[page])
         w.pages.mapping[page] = NULL
         w.pages.flags[page] = 0
+        w.pages.owner[page] = NONE
 
 
 @jit

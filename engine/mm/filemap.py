@@ -12,13 +12,16 @@ from __future__ import annotations
 from engine.events import (
     PG_LOCKED,
     PG_WAITERS,
+    PG_WRITEBACK,
     WQ_CUSTOM,
     WQ_DONE,
     WQ_EXCLUSIVE,
     WQ_WOKEN,
     Kind,
 )
+from engine.invariants import LOCK_STOLEN, REQUEUED_AT_TAIL, RETURNED_BIT_SET, STOLEN_OFTEN, WAIT_HOLDING_LOCK
 from engine.jit import inlined, jit
+from engine.mm.lock_owner import disown_lock, own_lock
 from engine.mm.program import back
 from engine.mm.steps import (
     BLOCKED,
@@ -34,12 +37,27 @@ from engine.mm.steps import (
 )
 from engine.mm.wait_list import give_up_lock, link_tail, lock_list, unlink, unlock_list
 from engine.state import ASLEEP, NONE, READY, World
-from engine.trace import record
+from engine.trace import record, witness
 from engine.verbs import queue_length, queue_shown, wait_attach, wait_detach, wait_linked, wait_list
 
 PAGE_LOCKED, PAGE_UNLOCKED = int(Kind.page_locked), int(Kind.page_unlocked)
 WAITER_QUEUED, WAITER_LEFT = int(Kind.waiter_queued), int(Kind.waiter_left)
 WAITERS_FLAG_SET = int(Kind.waiters_flag_set)
+
+
+STOLEN_OFTEN_AFTER = 5
+"""page_lock_unfairness: more losses than that are what the hand-off ended."""
+
+
+@inlined
+def _lost(w: World, task: int) -> None:
+    """A waiter queued for the lock, told that it is free, finds it taken by another."""
+    witness(w, LOCK_STOLEN)
+    if not w.rules.publish:
+        if w.tasks.unfairness[task] >= -STOLEN_OFTEN_AFTER:
+            w.tasks.unfairness[task] -= 1
+        if w.tasks.unfairness[task] < -STOLEN_OFTEN_AFTER:
+            witness(w, STOLEN_OFTEN)
 
 
 @inlined
@@ -49,6 +67,7 @@ def _take_lock(w: World, task: int, page: int) -> bool:
     if flags & (1 << PG_LOCKED):
         return False
     w.pages.flags[page] = flags | (1 << PG_LOCKED)
+    own_lock(w, task, task, page)
     record(w, PAGE_LOCKED, task, page, flags | (1 << PG_LOCKED), queue_length(w, page))
     return True
 
@@ -105,6 +124,7 @@ def unlock_page(w: World, task: int) -> int:
     page = w.tasks.page[task]
     flags = w.pages.flags[page] & ~(1 << PG_LOCKED)
     w.pages.flags[page] = flags
+    disown_lock(w, task, page)
     record(w, PAGE_UNLOCKED, task, page, flags, queue_length(w, page))
     if flags & (1 << PG_WAITERS):
         w.tasks.bit[task] = PG_LOCKED
@@ -135,8 +155,21 @@ def wait_prepare(w: World, task: int) -> int:
 
 
 @inlined
+def _look_around(w: World, task: int, page: int, list: int) -> None:
+    """Note whom a locker queues behind: others, once it lost the lock; truncation, asleep with the page locked."""
+    if w.entries.flags[task] & WQ_EXCLUSIVE:
+        first = w.rules.handoff_after - 1 if w.rules.publish else 0
+        if w.tasks.unfairness[task] < first and w.lists.head[list] != NONE:
+            witness(w, REQUEUED_AT_TAIL)
+        owner = w.pages.owner[page]
+        if owner != NONE and w.entries.list[owner] != NONE and w.entries.bit[owner] == PG_WRITEBACK:
+            witness(w, WAIT_HOLDING_LOCK)
+
+
+@inlined
 def _append(w: World, task: int, page: int, list: int) -> None:
     """Link the entry at the tail and say so. Under the queue lock."""
+    _look_around(w, task, page, list)
     link_tail(w, list, task)
     wait_linked(w, page, 1)
     w.pages.flags[page] |= 1 << PG_WAITERS
@@ -210,10 +243,10 @@ def wait_retry(w: World, task: int) -> int:
     page = w.tasks.page[task]
     if _through(w, task, page):
         w.tasks.step[task] = WAIT_FINISH
-    elif w.entries.list[task] == NONE:
-        w.tasks.step[task] = WAIT_PREPARE
     else:
-        w.tasks.step[task] = WAIT_ENQUEUE
+        if w.entries.flags[task] & WQ_EXCLUSIVE:
+            _lost(w, task)
+        w.tasks.step[task] = WAIT_PREPARE if w.entries.list[task] == NONE else WAIT_ENQUEUE
     return w.rules.atomic_ns
 
 
@@ -224,9 +257,14 @@ def wait_sleep(w: World, task: int) -> int:
     if not flags & WQ_WOKEN:
         w.tasks.state[task] = ASLEEP
         return BLOCKED
-    if flags & WQ_DONE or not flags & WQ_EXCLUSIVE or _take_lock(w, task, w.tasks.page[task]):
+    page, bit = w.tasks.page[task], w.tasks.bit[task]
+    if flags & WQ_DONE or not flags & WQ_EXCLUSIVE or _take_lock(w, task, page):
         w.tasks.step[task] = WAIT_FINISH
+        if not flags & (WQ_DONE | WQ_EXCLUSIVE) and w.pages.flags[page] & (1 << bit):
+            if not (w.rules.writeback_loops and bit == PG_WRITEBACK):  # who loops looks again
+                witness(w, RETURNED_BIT_SET)
     else:
+        _lost(w, task)
         w.tasks.step[task] = WAIT_PREPARE
     return w.rules.atomic_ns
 
@@ -251,5 +289,6 @@ def wait_finish(w: World, task: int) -> int:
         wait_detach(w, task, page)
         unlock_list(w, list)
     w.tasks.state[task] = READY
+    w.tasks.unfairness[task] = 0
     back(w, task)
     return 0

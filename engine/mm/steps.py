@@ -36,6 +36,7 @@ STEPS: tuple[tuple[str, str], ...] = (
     ("TRUNCATE", "engine.mm.truncate.truncate_page"),
     ("TRUNCATE_CHECK", "engine.mm.truncate.truncate_check"),
     ("TRUNCATE_REMOVE", "engine.mm.truncate.truncate_remove"),
+    ("WRITEBACK_SET", "engine.mm.writeback.writeback_set"),
     ("STOP", "engine.mm.program.stop"),
 )
 
@@ -72,6 +73,7 @@ STEPS: tuple[tuple[str, str], ...] = (
     TRUNCATE,
     TRUNCATE_CHECK,
     TRUNCATE_REMOVE,
+    WRITEBACK_SET,
     STOP,
 ) = range(len(STEPS))
 

@@ -6,13 +6,15 @@ bookmark after 65 entries and let the queue lock go.
 
 from __future__ import annotations
 
-from engine.events import PG_WAITERS, WQ_CUSTOM, WQ_DONE, WQ_EXCLUSIVE, WQ_WOKEN, Kind
+from engine.events import PG_LOCKED, PG_WAITERS, WQ_CUSTOM, WQ_DONE, WQ_EXCLUSIVE, WQ_WOKEN, Kind
+from engine.invariants import LOCK_HANDED_OVER, STALE_WAITERS_FLAG, WALK_MET_STRANGERS
 from engine.jit import inlined, jit
+from engine.mm.lock_owner import own_lock
 from engine.mm.program import back
 from engine.mm.steps import SPIN, WAKE_END, WAKE_ENTRY, WAKE_PAUSE, WAKE_RESUME
 from engine.mm.wait_list import give_up_lock, link_before, lock_list, try_to_wake_up, unlink, unlock_list
 from engine.state import NONE, VISITS, World
-from engine.trace import record
+from engine.trace import record, witness
 from engine.verbs import flag_stale, queue_length, queue_shown, wait_detach, wait_linked, wait_list
 
 WAITER_WOKEN, WALK_PAUSED, WALK_ENDED = int(Kind.waiter_woken), int(Kind.walk_paused), int(Kind.walk_ended)
@@ -72,6 +74,7 @@ def _wake(w: World, task: int, entry: int, page: int, list: int, flags: int) -> 
 def _wake_page_function(w: World, task: int, entry: int, page: int, bit: int, list: int) -> int:
     """Decide on one entry: -1 stop the walk here, 1 woken, 0 go on. mm/filemap.c: wake_page_function()."""
     if w.entries.page[entry] != page:
+        witness(w, WALK_MET_STRANGERS)
         return 0
     if w.entries.bit[entry] != bit:
         w.tasks.other_bit[task] += 1
@@ -91,6 +94,9 @@ def _wake_page_function(w: World, task: int, entry: int, page: int, bit: int, li
             return -1
         if flags & WQ_CUSTOM:
             w.pages.flags[page] = word | (1 << bit)
+            if bit == PG_LOCKED:
+                own_lock(w, task, entry, page)
+            witness(w, LOCK_HANDED_OVER)
             flags |= WQ_DONE
     _wake(w, task, entry, page, list, flags | WQ_WOKEN)
     try_to_wake_up(w, entry)
@@ -162,6 +168,16 @@ def wake_resume(w: World, task: int) -> int:
     return w.rules.queue_lock_ns
 
 
+@inlined
+def _waits_behind(w: World, entry: int, page: int) -> bool:
+    """True if a waiter of the page is linked from this entry on."""
+    while entry != NONE:
+        if entry < w.rules.n_tasks and w.entries.page[entry] == page:
+            return True
+        entry = w.entries.next[entry]
+    return False
+
+
 @jit
 def wake_end(w: World, task: int) -> int:
     """Clear PG_waiters if the design says it is stale; let the lock go. Next: back.
@@ -175,6 +191,8 @@ def wake_end(w: World, task: int) -> int:
     if flag_stale(w, page, list, t.matched[task] + t.other_bit[task]):
         w.pages.flags[page] &= ~(1 << PG_WAITERS)
         cleared = 1
+    elif t.matched[task] == t.woken[task] and t.other_bit[task] == 0 and not _waits_behind(w, t.cursor[task], page):
+        witness(w, STALE_WAITERS_FLAG)
     shown = queue_shown(w, page, list)
     record(
         w,

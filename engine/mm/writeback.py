@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from engine.events import PG_DIRTY, PG_WAITERS, PG_WRITEBACK, Kind
+from engine.invariants import BUG_ON, USE_AFTER_FREE
 from engine.jit import inlined, jit
 from engine.mm.cache import drop_reference, take_reference
 from engine.mm.filemap import begin_wait
@@ -12,10 +13,11 @@ from engine.mm.steps import (
     WAKE_BEGIN,
     WRITEBACK_BEGIN,
     WRITEBACK_PUT,
+    WRITEBACK_SET,
     WRITEBACK_WAKE,
 )
 from engine.state import World
-from engine.trace import record
+from engine.trace import broken, record
 from engine.verbs import queue_length
 
 WRITEBACK_STARTED, WRITEBACK_ENDED = int(Kind.writeback_started), int(Kind.writeback_ended)
@@ -36,20 +38,39 @@ def set_page_dirty(w: World, task: int) -> int:
 
 @jit
 def set_page_writeback(w: World, task: int) -> int:
-    """With the page locked: wait for a writeback under way, clear PG_dirty, set PG_writeback. Next: back.
+    """With the page locked: wait for a writeback under way, then go on. Next: writeback_set, after the wait or at once.
+
+    mm/page-writeback.c: write_cache_pages(). Before 5.9 the wait itself ends only when it sees the bit clear; 5.9 and
+    5.10 wait once, and are woken for a bit that may be set again; from 5.11 on the wait is repeated.
+    """
+    if w.pages.flags[w.tasks.page[task]] & (1 << PG_WRITEBACK):
+        if w.tasks.then[task] != WRITEBACK_BEGIN:  # not on a second wait in a row
+            w.tasks.outer[task] = w.tasks.then[task]
+        w.tasks.then[task] = WRITEBACK_BEGIN if w.rules.writeback_loops else WRITEBACK_SET
+        begin_wait(w, task, PG_WRITEBACK, 0)
+        return 0
+    if w.tasks.then[task] == WRITEBACK_BEGIN:
+        w.tasks.then[task] = w.tasks.outer[task]
+    return _start_writeback(w, task)
+
+
+@jit
+def writeback_set(w: World, task: int) -> int:
+    """After the one wait before 5.11. Next: back."""
+    w.tasks.then[task] = w.tasks.outer[task]
+    return _start_writeback(w, task)
+
+
+@inlined
+def _start_writeback(w: World, task: int) -> int:
+    """BUG if the page is under writeback; clear PG_dirty, set PG_writeback.
 
     mm/page-writeback.c: write_cache_pages(), clear_page_dirty_for_io(), set_page_writeback().
     """
     page = w.tasks.page[task]
     flags = w.pages.flags[page]
     if flags & (1 << PG_WRITEBACK):
-        if w.tasks.then[task] != WRITEBACK_BEGIN:  # not on a second wait in a row
-            w.tasks.outer[task] = w.tasks.then[task]
-            w.tasks.then[task] = WRITEBACK_BEGIN
-        begin_wait(w, task, PG_WRITEBACK, 0)
-        return 0
-    if w.tasks.then[task] == WRITEBACK_BEGIN:
-        w.tasks.then[task] = w.tasks.outer[task]
+        broken(w, task, page, BUG_ON)
     if flags & (1 << PG_DIRTY):
         flags &= ~(1 << PG_DIRTY)
         record(w, PAGE_CLEANED, task, page, flags, 0)
@@ -98,8 +119,14 @@ def _read_waiters(w: World, task: int, flags: int) -> None:
 
 @jit
 def end_page_writeback_wake(w: World, task: int) -> int:
-    """Read PG_waiters and wake whoever waits for PG_writeback. Next: wake_begin, then end_page_writeback_put."""
-    _read_waiters(w, task, w.pages.flags[w.tasks.page[task]])
+    """Read PG_waiters and wake whoever waits for PG_writeback. Next: wake_begin, then end_page_writeback_put.
+
+    Before 5.10 nothing keeps the page: truncation may have freed it since the bit was cleared.
+    """
+    page = w.tasks.page[task]
+    if w.pages.refcount[page] == 0:
+        broken(w, task, page, USE_AFTER_FREE)
+    _read_waiters(w, task, w.pages.flags[page])
     return 0
 
 
