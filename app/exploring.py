@@ -16,6 +16,8 @@ from engine.scenarios import shipped
 
 if TYPE_CHECKING:
     from engine.explore.explorer import Limits, Plan, Progress
+    from engine.explore.story import Story
+    from engine.explore.subject import Subject
 
 TOLD_S = 1.0
 """Pause between two lines of progress."""
@@ -38,14 +40,40 @@ def one_of(field: str, given: str, known: tuple[Any, ...]) -> Any:
     return given
 
 
-def explore_file(
-    path: Path, plan: Plan, limits: Limits, say: Callable[[str], None] | None
+def subject_of(asked: Table | Scenario) -> Subject:
+    """Return what the search explores. Raises AskedWrongly for a scenario that is no small world."""
+    if isinstance(asked, Table):
+        from engine.explore.subject import TableSubject
+
+        return TableSubject(asked)
+    from engine.explore.worlds.subject import WorldSubject
+
+    return WorldSubject(asked)
+
+
+def story_of(subject: Subject, schedule: list[Any]) -> Story:
+    """Return a schedule of a subject, told step by step."""
+    from engine.explore.story import story_of_table
+    from engine.explore.subject import TableSubject
+
+    if isinstance(subject, TableSubject):
+        return story_of_table(subject.table, schedule)
+    from engine.explore.worlds.subject import WorldSubject
+    from engine.explore.worlds.telling import story_of_world
+
+    assert isinstance(subject, WorldSubject)
+    return story_of_world(subject, schedule)
+
+
+def explore_subject(
+    asked: Table | Scenario, plan: Plan, limits: Limits, say: Callable[[str], None] | None
 ) -> tuple[dict[str, Any], str]:
     """Return the answer of a search, and its schedule as columns ("" if nothing broke). say hears of progress."""
-    from engine.explore.answers import answer, columns
+    from engine.explore.answers import answer
+    from engine.explore.columns import columns
     from engine.explore.explorer import Explorer
 
-    explorer = Explorer(load_table(path), plan)
+    explorer = Explorer(subject_of(asked), plan)
     at = time.monotonic()
 
     def told(now: Progress) -> None:
@@ -58,7 +86,7 @@ def explore_file(
     stopped_by = explorer.run(limits, told=told)
     found = answer(explorer, stopped_by, limits)
     steps = explorer.found(stopped_by).schedule
-    return found, columns(explorer.table, steps) if steps is not None else ""
+    return found, columns(story_of(explorer.subject, steps)) if steps is not None else ""
 
 
 def is_scenario(given: Path) -> bool:

@@ -260,9 +260,9 @@ def wait_sleep(w: World, task: int) -> int:
     page, bit = w.tasks.page[task], w.tasks.bit[task]
     if flags & WQ_DONE or not flags & WQ_EXCLUSIVE or _take_lock(w, task, page):
         w.tasks.step[task] = WAIT_FINISH
-        if not flags & (WQ_DONE | WQ_EXCLUSIVE) and w.pages.flags[page] & (1 << bit):
-            if not (w.rules.writeback_loops and bit == PG_WRITEBACK):  # who loops looks again
-                witness(w, RETURNED_BIT_SET)
+        loops = w.rules.writeback_loops and bit == PG_WRITEBACK  # who loops looks again
+        if not loops and not flags & (WQ_DONE | WQ_EXCLUSIVE) and w.pages.flags[page] & (1 << bit):
+            witness(w, RETURNED_BIT_SET)
     else:
         _lost(w, task)
         w.tasks.step[task] = WAIT_PREPARE

@@ -81,6 +81,7 @@ STATE: tuple[tuple[str, str, Callable[[World], Span]], ...] = (
     ("pages", "mapping", _word),
     ("pages", "refcount", _few),
     ("pages", "file", _files),
+    ("pages", "owner", _tasks),
     ("tasks", "step", _steps),
     ("tasks", "then", _steps),
     ("tasks", "outer", _steps),
@@ -115,6 +116,22 @@ CLOCK: tuple[tuple[int, str, Callable[[World], Span]], ...] = (
     (FREE_WAIT, "free_wait", _waits),
     (BROKEN, "broken", lambda w: (0, 1)),
 )
+
+
+TASK_ROWS = frozenset({"tasks", "entries"})
+"""Tables with a row a task."""
+TASK_REFERENCES = frozenset(
+    {
+        "pages.owner",
+        "tasks.cursor",
+        "entries.next",
+        "entries.prev",
+        "lists.head",
+        "lists.tail",
+        "lists.lock",
+    }
+)
+"""Columns that hold rows of tasks, or of their wait entries (an entry of a row that is no task's is a bookmark)."""
 
 
 class StateColumn(NamedTuple):

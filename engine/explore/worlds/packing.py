@@ -13,7 +13,7 @@ from llvmlite import ir
 
 from engine.explore.layout import WORD, Layout
 from engine.explore.native import Native
-from engine.explore.worlds.columns import StateColumn
+from engine.explore.worlds.columns import TASK_REFERENCES, TASK_ROWS, StateColumn
 from engine.state import World
 
 _I64 = ir.IntType(64)
@@ -21,8 +21,10 @@ _WORDS = _I64.as_pointer()
 _TYPES = {"I64": 64, "U64": 64, "U32": 32, "U16": 16, "U8": 8}
 
 
-def packed(w: World, columns: list[StateColumn], layout: Layout, code: tuple[int, int], judged: list[int]) -> Native:
-    """Return the two functions for this world and layout.
+def packed(
+    w: World, columns: list[StateColumn], layout: Layout, code: tuple[int, int], judged: list[int], *, symmetry: bool
+) -> Native:
+    """Return the two functions for this world and layout; symmetry: equal tasks stand as equals.arrange puts them.
 
     code: addresses of expand and judge (engine.explore.worlds.stepping), called with the world and the packers before
     their own arguments; judged: what judge is given besides.
@@ -31,7 +33,7 @@ def packed(w: World, columns: list[StateColumn], layout: Layout, code: tuple[int
     module = ir.Module("world")
     module.triple = llvm.get_process_triple()
     _unpack(module, w, columns, layout)
-    _pack(module, w, columns, layout)
+    _pack(module, w, columns, layout, symmetry)
     llvm.initialize_native_target()
     llvm.initialize_native_asmprinter()
     machine = _machine()
@@ -44,7 +46,7 @@ def packed(w: World, columns: list[StateColumn], layout: Layout, code: tuple[int
     unpack, pack = packers.get_function_address("unpack"), packers.get_function_address("pack")
     doors = ir.Module("doors")
     doors.triple = llvm.get_process_triple()
-    _door(doors, "expand", 4, expand, [w.pointer, unpack, pack, layout.width])
+    _door(doors, "expand", 4, expand, [w.pointer, unpack, pack, layout.width, int(symmetry)])
     _door(doors, "judge", 1, judge, [w.pointer, unpack, *judged])
     engine = llvm.create_mcjit_compiler(llvm.parse_assembly(str(doors)), _machine())
     engine.finalize_object()
@@ -90,18 +92,32 @@ def _unpack(module: ir.Module, w: World, columns: list[StateColumn], layout: Lay
     b.ret(_I64(0))
 
 
-def _pack(module: ir.Module, w: World, columns: list[StateColumn], layout: Layout) -> None:
-    """pack(out) -> 0, or 1 + the number of a column that does not fit."""
+def _pack(module: ir.Module, w: World, columns: list[StateColumn], layout: Layout, symmetry: bool) -> None:
+    """pack(out) -> 0, or 1 if a value does not fit. symmetry: task i is told as the row order[i], and is known by its
+    place in order from then on."""
     function = ir.Function(module, ir.FunctionType(_I64, [_I64]), "pack")
     b = ir.IRBuilder(function.append_basic_block("entry"))
     words: list[Any] = [_I64(0)] * layout.width
     misfit = ir.IntType(1)(0)
-    for _, field, index, kind, address in _places(w, columns, layout):
-        value = b.load(b.inttoptr(_I64(address), kind.as_pointer()))
+    n, scratch = w.rules.n_tasks, w.machine.woken.array.ctypes.data
+    narrow = ir.IntType(32).as_pointer()
+    order = [b.zext(b.load(b.inttoptr(_I64(scratch + 4 * i), narrow)), _I64) for i in range(n if symmetry else 0)]
+    for number, field, index, kind, address in _places(w, columns, layout):
+        column = columns[number]
+        place: Any = _I64(address)
+        if symmetry and column.group in TASK_ROWS:
+            size = kind.width // 8
+            place = b.add(_I64(address - column.rows[index] * size), b.mul(order[column.rows[index]], _I64(size)))
+        value = b.load(b.inttoptr(place, kind.as_pointer()))
         if kind.width == 32:
             value = b.sext(value, _I64)  # NONE is -1
         elif kind.width < 32:
             value = b.zext(value, _I64)
+        if symmetry and column.title in TASK_REFERENCES:
+            is_task = b.icmp_unsigned("<", value, _I64(n))
+            row = b.select(is_task, value, _I64(0))
+            there = b.inttoptr(b.add(_I64(scratch + 4 * n), b.mul(row, _I64(4))), narrow)
+            value = b.select(is_task, b.zext(b.load(there), _I64), value)
         value = b.sub(value, _I64(field.low)) if field.low else value
         if field.bits < WORD:
             misfit = b.or_(misfit, b.icmp_unsigned(">", value, _I64(field.mask)))

@@ -14,6 +14,7 @@ from numba.extending import intrinsic
 from engine.explore.calls import call_judge
 from engine.explore.memory import TOLD_INVARIANTS, TOLD_SHIFT
 from engine.explore.native import ENDED, EVENTUALLY, FINAL, STOPPED
+from engine.explore.worlds.equals import arrange
 from engine.invariants import DEADLOCK, LOST_WAKEUP
 from engine.jit import INTERPRETED, OPTIONS
 from engine.schedule import at_end, choices, make_move
@@ -58,7 +59,9 @@ if INTERPRETED:  # numba.extending has no plain form of these
         ctypes.c_int64.from_address(int(address)).value = int(word)
 
 
-def _expand(header: Any, unpack: Any, pack: Any, width: Any, context: Any, state: Any, out: Any, only: Any) -> Any:
+def _expand(
+    header: Any, unpack: Any, pack: Any, width: Any, symmetry: Any, context: Any, state: Any, out: Any, only: Any
+) -> Any:
     w = world_at(header)
     n = 0
     call_judge(unpack, state)
@@ -71,8 +74,11 @@ def _expand(header: Any, unpack: Any, pack: Any, width: Any, context: Any, state
             continue
         for choice in range(choices(w, task)):
             w.clock[EVENTS] = 0
+            w.tasks.in_pass[task] = 0  # no part of a state: a walk pauses after 65 entries, more than there are tasks
             number = task + choice * n_tasks
             if make_move(w, task, choice):
+                if symmetry:
+                    arrange(w)
                 if call_judge(pack, out + n * (width + 1) * 8):
                     return -1 - number
                 told = w.clock[BROKEN] | (w.clock[SEEN] << TOLD_INVARIANTS)
@@ -102,5 +108,5 @@ def _address(function: Callable[..., Any], arguments: int) -> tuple[int, Any]:
     return compiled.address, compiled
 
 
-EXPAND, _keep_expand = _address(_expand, 8)
+EXPAND, _keep_expand = _address(_expand, 9)
 JUDGE, _keep_judge = _address(_judge, 6)

@@ -12,6 +12,7 @@ from engine.explore.layout import Layout, Spans, Values, laid_out
 from engine.explore.search import Reduction
 from engine.explore.subject import Shape
 from engine.explore.worlds.columns import read, state_columns, write
+from engine.explore.worlds.equals import arrange, groups, renamed
 from engine.explore.worlds.packing import packed
 from engine.explore.worlds.stepping import EXPAND, JUDGE, KNOWN
 from engine.mm.steps import LOCAL, STEPS
@@ -20,7 +21,7 @@ from engine.scenario import Scenario, Tasks
 from engine.schedule import make_move
 from engine.schedule_word import written
 from engine.scheduled import references
-from engine.state import World
+from engine.state import EVENTS, World
 
 TASKS_MAX, PAGES_MAX, VALUES_MAX = 32, 64, 1_024
 """Larger worlds have more states than anyone can look at."""
@@ -30,7 +31,6 @@ class WorldSubject:
     """A scenario's world. Its tasks are the processes; a move is a task and its choice: task + choice * tasks."""
 
     outcomes: tuple[tuple[int, bool], ...] = ()
-    symmetric: tuple[tuple[int, ...], ...] = ()
 
     def __init__(self, scenario: Scenario) -> None:
         """Raises AskedWrongly for a scenario that cannot be explored."""
@@ -49,6 +49,7 @@ class WorldSubject:
             raise AskedWrongly(text, code="too_large", field="scenario.workload")
         assert isinstance(scenario.workload, Tasks)
         self.promises = all(group.repeat is not None for group in scenario.workload.groups)
+        self.symmetric = groups(w)
         n = len(self.processes)
         self.choices = max([1, *(count for count in w.picks.count.array.tolist())])
         self.moves = n * self.choices
@@ -69,7 +70,7 @@ class WorldSubject:
         layout = laid_out([len(column.rows) for column in self.columns], spans, bounded=bounded)
         w = self.world
         told = [w.pages.flags.array.size, w.waits.page.array.size, self.references]
-        native = packed(w, self.columns, layout, (EXPAND, JUDGE), told)
+        native = packed(w, self.columns, layout, (EXPAND, JUDGE), told, symmetry=symmetry and bool(self.symmetric))
         return Shape(layout, native, self._reduction(layout) if reduced else None)
 
     def _reduction(self, layout: Layout) -> Reduction:
@@ -112,7 +113,22 @@ class WorldSubject:
         return self.columns[variable].title
 
     def schedule(self, moves: Sequence[int], *, symmetry: bool) -> list[int]:
-        return list(moves)
+        if not (symmetry and self.symmetric):
+            return list(moves)
+        # each state of the path is told in an order of its own: `names` are the tasks' own numbers in it
+        n, w = len(self.processes), self.world
+        names, own = list(range(n)), list[int]()
+        self.begin()
+        for move in moves:
+            choice, task = divmod(move, n)
+            own.append(names[task] + choice * n)
+            w.clock[EVENTS] = 0
+            make_move(w, task, choice)
+            arrange(w)
+            order = w.machine.woken.array[:n].tolist()
+            names = [names[at] for at in order]
+            self.restore(renamed(self.columns, self.here(), order))
+        return own
 
     def written(self, schedule: Sequence[int]) -> str:
         return written(len(self.processes), schedule)

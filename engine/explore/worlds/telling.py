@@ -79,7 +79,7 @@ def facts(subject: WorldSubject) -> State:
 
 
 def _queue(w: World, row: int) -> str:
-    found, entry = [], w.lists.head[row]
+    found, entry = list[str](), w.lists.head[row]
     while entry != NONE and len(found) <= w.rules.n_tasks:
         found.append(letters(entry) if entry < w.rules.n_tasks else "bookmark")
         entry = w.entries.next[entry]

@@ -1,0 +1,91 @@
+"""Equal tasks: those of one group run the same program, so states that differ by their names alone are one state.
+
+arrange() puts the tasks of each group in an order that their names have no part in. Any order would be right, as tasks
+are renamed wherever they are named (columns.TASK_REFERENCES); this one is the same for nearly all states that are one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from engine.designs import DESIGNS
+from engine.explore.layout import Values
+from engine.explore.worlds.columns import TASK_REFERENCES, TASK_ROWS, StateColumn
+from engine.jit import inlined, jit
+from engine.state import NONE, World
+
+NAMELESS = frozenset({"hashed", "page_wait"})
+"""Wait designs in which no word but those of TASK_REFERENCES names a task."""
+
+
+@inlined
+def _mixed(key: Any, value: Any) -> Any:
+    key = (key ^ np.int64(value)) * np.int64(-0x61C8864680B583EB)
+    return key ^ ((key >> np.int64(29)) & np.int64((1 << 35) - 1))
+
+
+@jit
+def _key(w: World, task: int) -> Any:
+    """Return what is seen of a task without its name."""
+    t, e = w.tasks, w.entries
+    key = np.int64(t.step[task]) | np.int64(t.then[task]) << np.int64(8) | np.int64(t.outer[task]) << np.int64(16)
+    key = _mixed(key, np.int64(t.at[task]) | np.int64(t.rounds[task]) << np.int64(16))
+    key = _mixed(key, np.int64(t.page[task]) | np.int64(t.bit[task]) << np.int64(33) | np.int64(t.state[task]) << 40)
+    key = _mixed(key, np.int64(t.drowsy[task]) | np.int64(t.unfairness[task]) << 8 | np.int64(t.holds[task]) << 24)
+    key = _mixed(key, np.int64(t.walk_list[task]) | np.int64(t.matched[task]) << 33 | np.int64(t.other_bit[task]) << 40)
+    key = _mixed(key, _position(w, t.cursor[task]))
+    key = _mixed(key, np.int64(e.list[task]) | np.int64(e.bit[task]) << 33 | np.int64(e.flags[task]) << 40)
+    return _mixed(key, _position(w, task))
+
+
+@jit
+def _position(w: World, entry: int) -> Any:
+    """Return how many entries stand before this one, -1 for none."""
+    n = -1
+    while entry != NONE and n < w.rules.n_tasks:
+        entry = w.entries.prev[entry]
+        n += 1
+    return n
+
+
+@jit
+def arrange(w: World) -> None:
+    """Write the order into machine.woken: rows 0..n-1 the task that comes i-th, rows n..2n-1 where each has come."""
+    n = w.rules.n_tasks
+    order, key = w.machine.woken, w.machine.woken_delay
+    for task in range(n):
+        group, mine = w.program.first[w.tasks.at[task]], _key(w, task)
+        key[task] = mine
+        place = task
+        while place > 0:
+            before = order[place - 1]
+            if w.program.first[w.tasks.at[before]] != group or key[before] <= mine:
+                break
+            order[place] = before
+            place -= 1
+        order[place] = task
+    for place in range(n):
+        order[n + order[place]] = place
+
+
+def groups(w: World) -> tuple[tuple[int, ...], ...]:
+    """Return the groups of equal tasks, of two and more. None where the wait design keeps names of tasks elsewhere."""
+    if w.rules.design not in {DESIGNS[name].number for name in NAMELESS}:
+        return ()
+    found: dict[int, list[int]] = {}
+    for task in range(w.rules.n_tasks):
+        found.setdefault(w.program.first[w.tasks.at[task]], []).append(task)
+    return tuple(tuple(members) for members in found.values() if len(members) > 1)
+
+
+def renamed(columns: Sequence[StateColumn], values: Values, order: Sequence[int]) -> Values:
+    """Return a state in which the i-th task is what task order[i] was."""
+    place = {task: at for at, task in enumerate(order)}
+    told = []
+    for column, old in zip(columns, values.variables, strict=True):
+        rows = tuple(old[order[row]] for row in range(len(old))) if column.group in TASK_ROWS else old
+        told.append(tuple(place.get(one, one) for one in rows) if column.title in TASK_REFERENCES else rows)
+    return Values(tuple(told), ())
