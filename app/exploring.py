@@ -16,6 +16,7 @@ from engine.scenarios import shipped
 
 if TYPE_CHECKING:
     from engine.explore.explorer import Limits, Plan, Progress
+    from engine.explore.story import Story
 
 TOLD_S = 1.0
 """Pause between two lines of progress."""
@@ -39,11 +40,16 @@ def one_of(field: str, given: str, known: tuple[Any, ...]) -> Any:
 
 
 def explore_file(
-    path: Path, plan: Plan, limits: Limits, say: Callable[[str], None] | None
+    path: Path, plan: Plan, limits: Limits, say: Callable[[str], None] | None, wide: int
 ) -> tuple[dict[str, Any], str]:
-    """Return the answer of a search, and its schedule as columns ("" if nothing broke). say hears of progress."""
-    from engine.explore.answers import answer, columns
+    """Return the answer of a search, and its schedule as columns that are `wide` in all ("" if nothing broke).
+
+    say hears of progress.
+    """
+    from engine.explore.answers import answer
+    from engine.explore.columns import columns
     from engine.explore.explorer import Explorer
+    from engine.explore.story import STEPS_TOLD_MAX, story_of_table
 
     explorer = Explorer(load_table(path), plan)
     at = time.monotonic()
@@ -58,7 +64,11 @@ def explore_file(
     stopped_by = explorer.run(limits, told=told)
     found = answer(explorer, stopped_by, limits)
     steps = explorer.found(stopped_by).schedule
-    return found, columns(explorer.table, steps) if steps is not None else ""
+    if steps is None:
+        return found, ""
+    if len(steps) > STEPS_TOLD_MAX:
+        return found, f"the schedule has {len(steps):,} steps: too long to be told; a search by bfs finds the shortest"
+    return found, columns(story_of_table(explorer.table, steps), wide)
 
 
 def is_scenario(given: Path) -> bool:
@@ -92,20 +102,45 @@ def promela_of(subject: Table | Scenario) -> str:
     return promela.written(explorer.table, explorer.spans)
 
 
-def replay_schedule(path: Path, word: str) -> dict[str, Any]:
-    """Play a schedule of a table, step by step. Raises BadTable for one that cannot be played."""
-    from engine.explore import playing, schedules
-    from engine.explore.answers import columns
+def export_subject(path: Path, form: str) -> str:
+    """Return what could be explored in a form for others: promela, or dot, the graph of all states of a small table."""
+    from app.asking import read_scenario
+    from engine.explore.dot import graph_dot, graph_of
+
+    one_of("export", form, ("promela", "dot"))
+    if form == "promela":
+        return promela_of(read_scenario(str(path)) if is_scenario(path) else load_table(path))
+    if is_scenario(path):
+        raise AskedWrongly("dot draws the states of a table: take --export promela for a scenario", field="export")
+    return graph_dot(graph_of(load_table(path))).rstrip("\n")
+
+
+def told(path: Path, word: str) -> Story:
+    """Return the story of a schedule. Raises BadTable for one that cannot be played."""
+    from engine.explore import schedules
+    from engine.explore.story import story_of_table
 
     table = load_table(path)
-    steps = schedules.read(table, word)
-    moves = playing.play(table, steps)
-    last = playing.ending(table, moves[-1].after) if moves else ""
-    broken = [{"step": number, "broken": move.broken} for number, move in enumerate(moves, 1) if move.broken]
+    return story_of_table(table, schedules.read(table, word))
+
+
+def replay_schedule(path: Path, word: str, wide: int) -> dict[str, Any]:
+    """Play a schedule step by step; text has it as columns, `wide` in all. Raises BadTable if it cannot be played."""
+    from engine.explore.columns import columns
+
+    story = told(path, word)
     return {
-        "name": table.asked.name,
-        "steps": len(steps),
-        "ends": last or None,
-        "broken": broken,
-        "text": columns(table, steps),
+        "name": story.name,
+        "steps": len(story.steps),
+        "ends": story.ending.partition(":")[0].partition(" ")[0] or None,
+        "broken": [{"step": n, "broken": step.broken} for n, step in enumerate(story.steps, 1) if step.broken],
+        "text": columns(story, wide),
     }
+
+
+def export_schedule(path: Path, word: str, form: str) -> str:
+    """Return a schedule in one of the forms of engine.explore.exports, without a line's end."""
+    from engine.explore.exports import EXPORTS
+
+    one_of("export", form, tuple(EXPORTS))
+    return EXPORTS[form](told(path, word), word).rstrip("\n")
