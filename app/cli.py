@@ -7,13 +7,18 @@ standard error. Importing this module loads neither the engine nor the web serve
 from __future__ import annotations
 
 import json
+import shutil
 import sys
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from engine.errors import AskedWrongly, FolioscopeError
+
+if TYPE_CHECKING:
+    from engine.explore.table import Table
+    from engine.scenario import Scenario
 
 app = typer.Typer(
     add_completion=False,
@@ -34,6 +39,19 @@ def say(text: str) -> None:
 def tell(value: Any) -> None:
     """Print a value as one line of JSON."""
     say(json.dumps(value, ensure_ascii=False))
+
+
+def screen_width() -> int:
+    """Return how many characters a line of columns may have: what the terminal shows, within reason."""
+    return max(60, min(shutil.get_terminal_size((120, 24)).columns, 400))
+
+
+def to_explore(given: Path) -> Table | Scenario:
+    """Return the table of a file, or the scenario of a preset or a file."""
+    from app.asking import read_scenario
+    from app.exploring import is_scenario, load_table
+
+    return read_scenario(str(given)) if is_scenario(given) else load_table(given)
 
 
 @app.command()
@@ -105,24 +123,34 @@ def import_recording(
 
 @app.command()
 def replay(
-    recording: Annotated[str, typer.Argument(help="A recording's file, its id, or demo; with --schedule: a table.")],
+    recording: Annotated[
+        str, typer.Argument(help="A recording's file, its id, or demo; with --schedule: a table or a scenario.")
+    ],
     truth: Annotated[Path | None, typer.Option(help="What the kernel did, wake by wake (.csv, .gz).")] = None,
     bits: Annotated[int, typer.Option(min=1, max=20, help="hashed: 2^bits queues.")] = 8,
     design: Annotated[str, typer.Option(help="Wait design to replay under.")] = "hashed",
     kernel: Annotated[str | None, typer.Option(help="Kernel profile; the recording's own if absent.")] = None,
-    schedule: Annotated[str | None, typer.Option(help="Play this schedule of a protocol table.")] = None,
+    schedule: Annotated[str | None, typer.Option(help="Play this schedule of a table or a scenario.")] = None,
+    export: Annotated[
+        str | None, typer.Option(help="With --schedule: print it as text (for mail), itf, shiviz or dot.")
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """Foretell every wake-up of a recording from its input alone, and hold it against what the kernel did.
 
-    With --schedule: play one schedule of a protocol table, step by step.
+    With --schedule: play one schedule of a protocol table or a scenario, step by step.
     """
     if schedule is not None:
-        from app.exploring import replay_schedule
+        from app.exploring import export_schedule, replay_schedule
 
-        played = replay_schedule(Path(recording), schedule)
+        if export is not None:
+            say(export_schedule(to_explore(Path(recording)), schedule, export))
+            return
+        played = replay_schedule(to_explore(Path(recording)), schedule, screen_width())
         tell(played) if as_json else say(played["text"])
         return
+    if export is not None:
+        raise AskedWrongly("--export prints a schedule: add --schedule", code="usage", field="schedule")
     from app.replaying import replay_recording
 
     result = replay_recording(recording, truth, design=design, bits=bits, kernel=kernel)
@@ -135,7 +163,7 @@ def replay(
 
 @app.command()
 def explore(
-    table: Annotated[Path, typer.Argument(help="A protocol table, .json or .toml; for --export a scenario too.")],
+    table: Annotated[Path, typer.Argument(help="A protocol table or a scenario, .json or .toml, or a preset.")],
     search: Annotated[str, typer.Option(help="bfs (shortest first), dfs, random or pct.")] = "bfs",
     reduction: Annotated[str, typer.Option(help="none, por, symmetry or all.")] = "none",
     preemptions: Annotated[int | None, typer.Option(help="Only schedules with at most so many preemptions.")] = None,
@@ -146,17 +174,18 @@ def explore(
     states: Annotated[int, typer.Option(min=1, max=2**31, help="Stop at so many states.")] = 100_000_000,
     memory: Annotated[int, typer.Option(min=1, max=1 << 20, help="Stop at so many MB.")] = 4_096,
     seconds: Annotated[float, typer.Option(min=0.1, max=1e6, help="Stop after this time.")] = 3_600,
-    export: Annotated[str | None, typer.Option(help="Explore nothing; print it as: promela.")] = None,
+    export: Annotated[
+        str | None, typer.Option(help="Explore nothing; print it as promela, or all states of a table as dot.")
+    ] = None,
     as_json: Json = False,
 ) -> None:
-    """Try every interleaving of a small protocol: Never, with its bounds, or the shortest schedule that breaks it."""
-    from app.exploring import explore_file, is_scenario, load_table, one_of, promela_of
+    """Try every interleaving of a protocol table or of a small scenario: Never, with its bounds, or the shortest
+    schedule that breaks it."""
+    from app.exploring import explore_subject, export_subject, one_of
 
+    asked = to_explore(table)
     if export is not None:
-        from app.asking import read_scenario
-
-        one_of("export", export, ("promela",))
-        say(promela_of(read_scenario(str(table)) if is_scenario(table) else load_table(table)))
+        say(export_subject(asked, export))
         return
     from engine.explore.explorer import REDUCTIONS, SEARCHES, Limits, Plan
 
@@ -170,7 +199,7 @@ def explore(
         seed,
     )
     progress = None if as_json or not sys.stderr.isatty() else lambda text: typer.echo(text, err=True)
-    found, text = explore_file(table, plan, Limits(states, memory << 20, seconds), progress)
+    found, text = explore_subject(asked, plan, Limits(states, memory << 20, seconds), progress, screen_width())
     if as_json:
         tell(found)
         return

@@ -1,11 +1,11 @@
-"""`folioscope explore`: a protocol table from a file, searched to an answer, shown as text, or written as Promela."""
+"""`folioscope explore`: a table or a small scenario, searched to an answer, told as text, or written as Promela."""
 
 from __future__ import annotations
 
 import json
 import time
 import tomllib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -31,6 +31,21 @@ def load_table(path: Path) -> Table:
         return read_table(file.read(BYTES_MAX + 1), path.suffix.lower().lstrip(".") if path.suffix else "")
 
 
+def is_scenario(given: Path) -> bool:
+    """Whether this names a preset, or a file with a workload in it: no table has one."""
+    if str(given) in shipped():
+        return True
+    if not given.is_file():
+        return False
+    with given.open("rb") as file:
+        text = file.read(BYTES_MAX).decode("utf-8", "replace")
+    try:
+        told = tomllib.loads(text) if given.suffix == ".toml" else json.loads(text)
+    except (ValueError, RecursionError):
+        return False
+    return isinstance(told, dict) and "workload" in told
+
+
 def one_of(field: str, given: str, known: tuple[Any, ...]) -> Any:
     """Return a word that is known. Raises AskedWrongly for another, telling those that are."""
     if given not in known:
@@ -51,26 +66,28 @@ def subject_of(asked: Table | Scenario) -> Subject:
     return WorldSubject(asked)
 
 
-def story_of(subject: Subject, schedule: list[Any]) -> Story:
-    """Return a schedule of a subject, told step by step."""
+def story_of(subject: Subject, schedule: Sequence[Any], loop: Sequence[Any] = ()) -> Story:
+    """Return a schedule of a subject, told step by step; loop: what follows it for ever."""
     from engine.explore.story import story_of_table
     from engine.explore.subject import TableSubject
 
     if isinstance(subject, TableSubject):
-        return story_of_table(subject.table, schedule)
+        return story_of_table(subject.table, schedule, loop)
     from engine.explore.worlds.subject import WorldSubject
     from engine.explore.worlds.telling import story_of_world
 
     assert isinstance(subject, WorldSubject)
-    return story_of_world(subject, schedule)
+    return story_of_world(subject, schedule, loop)
 
 
 def explore_subject(
-    asked: Table | Scenario, plan: Plan, limits: Limits, say: Callable[[str], None] | None
+    asked: Table | Scenario, plan: Plan, limits: Limits, say: Callable[[str], None] | None, wide: int
 ) -> tuple[dict[str, Any], str]:
-    """Return the answer of a search, and its schedule as columns ("" if nothing broke). say hears of progress."""
+    """Return the answer of a search, and its schedule as columns that are `wide` in all ("" if nothing broke).
+
+    say hears of progress.
+    """
     from engine.explore.answers import answer
-    from engine.explore.columns import columns
     from engine.explore.explorer import Explorer
 
     explorer = Explorer(subject_of(asked), plan)
@@ -85,55 +102,78 @@ def explore_subject(
 
     stopped_by = explorer.run(limits, told=told)
     found = answer(explorer, stopped_by, limits)
-    steps = explorer.found(stopped_by).schedule
-    return found, columns(story_of(explorer.subject, steps)) if steps is not None else ""
+    return found, answer_columns(explorer.subject, found, wide)
 
 
-def is_scenario(given: Path) -> bool:
-    """Whether this names a preset, or a file with a workload in it: no table has one."""
-    if str(given) in shipped():
-        return True
-    if not given.is_file():
-        return False
-    with given.open("rb") as file:
-        text = file.read(BYTES_MAX).decode("utf-8", "replace")
-    try:
-        told = tomllib.loads(text) if given.suffix == ".toml" else json.loads(text)
-    except (ValueError, RecursionError):
-        return False
-    return isinstance(told, dict) and "workload" in told
+def answer_columns(subject: Subject, found: dict[str, Any], wide: int) -> str:
+    """Return the schedule of an answer as columns, "" if it has none."""
+    from engine.explore.columns import columns
+    from engine.explore.story import STEPS_TOLD_MAX
+
+    live = found["liveness"]
+    if found["schedule"] is not None:
+        stem, loop = found["schedule"], ""
+    elif live and not live["holds"]:
+        stem, loop = live["stem"], live["loop"]
+    else:
+        return ""
+    begins, whole = len(subject.read(stem)), subject.read(".".join(filter(None, (stem, loop))))
+    if len(whole) > STEPS_TOLD_MAX:
+        return f"the schedule has {len(whole):,} steps: too long to be told; a search by bfs finds the shortest"
+    return columns(story_of(subject, whole[:begins], whole[begins:]), wide)
 
 
-def promela_of(subject: Table | Scenario) -> str:
+def promela_of(asked: Table | Scenario) -> str:
     """Return a table, or a scenario's world, as a Promela model. Raises AskedWrongly for what SPIN cannot hold."""
-    if isinstance(subject, Scenario):
+    if isinstance(asked, Scenario):
         from engine.explore.worlds.promela_world import written
         from engine.play import TimedRun
 
-        if not isinstance(subject.workload, Tasks):
+        if not isinstance(asked.workload, Tasks):
             raise AskedWrongly("a recording has one order: explore a scenario of tasks", field="scenario.workload")
-        return written(subject.name, TimedRun(subject).world)
+        return written(asked.name, TimedRun(asked).world)
     from engine.explore import promela
     from engine.explore.explorer import Explorer
 
-    explorer = Explorer(subject)
+    explorer = Explorer(asked)
     return promela.written(explorer.table, explorer.spans)
 
 
-def replay_schedule(path: Path, word: str) -> dict[str, Any]:
-    """Play a schedule of a table, step by step. Raises BadTable for one that cannot be played."""
-    from engine.explore import playing, schedules
-    from engine.explore.answers import columns
+def export_subject(asked: Table | Scenario, form: str) -> str:
+    """Return what could be explored in a form for others: promela, or dot, the graph of all states of a small table."""
+    from engine.explore.dot import graph_dot, graph_of
 
-    table = load_table(path)
-    steps = schedules.read(table, word)
-    moves = playing.play(table, steps)
-    last = playing.ending(table, moves[-1].after) if moves else ""
-    broken = [{"step": number, "broken": move.broken} for number, move in enumerate(moves, 1) if move.broken]
+    one_of("export", form, ("promela", "dot"))
+    if form == "promela":
+        return promela_of(asked)
+    if isinstance(asked, Scenario):
+        raise AskedWrongly("dot draws the states of a table: take --export promela for a scenario", field="export")
+    return graph_dot(graph_of(asked)).rstrip("\n")
+
+
+def told(asked: Table | Scenario, word: str) -> Story:
+    """Return the story of a schedule. Raises AskedWrongly for one that cannot be played."""
+    subject = subject_of(asked)
+    return story_of(subject, subject.read(word))
+
+
+def replay_schedule(asked: Table | Scenario, word: str, wide: int) -> dict[str, Any]:
+    """Play a schedule step by step; text has it as columns, `wide` in all. Raises AskedWrongly if it cannot be."""
+    from engine.explore.columns import columns
+
+    story = told(asked, word)
     return {
-        "name": table.asked.name,
-        "steps": len(steps),
-        "ends": last or None,
-        "broken": broken,
-        "text": columns(table, steps),
+        "name": story.name,
+        "steps": len(story.steps),
+        "ends": story.ending.partition(":")[0].partition(" ")[0] or None,
+        "broken": [{"step": n, "broken": step.broken} for n, step in enumerate(story.steps, 1) if step.broken],
+        "text": columns(story, wide),
     }
+
+
+def export_schedule(asked: Table | Scenario, word: str, form: str) -> str:
+    """Return a schedule in one of the forms of engine.explore.exports, without a line's end."""
+    from engine.explore.exports import EXPORTS
+
+    one_of("export", form, tuple(EXPORTS))
+    return EXPORTS[form](told(asked, word), word).rstrip("\n")

@@ -7,9 +7,7 @@ from typing import Any
 from engine.explore.counting import counted
 from engine.explore.explorer import Explorer, Found, Limits, Seen
 from engine.explore.liveness import Unknown, promise
-from engine.explore.playing import Move, ending, play
 from engine.explore.subject import Subject
-from engine.explore.table import Step, Table
 
 NEVER, SOMETIMES, NOT_EXPLORED = "Never", "Sometimes", "not explored"
 """Verdicts: nothing breaks, within the bounds that are told; a schedule breaks it; not all was looked at."""
@@ -92,38 +90,3 @@ def _bounds(explorer: Explorer, found: Found, limits: Limits) -> dict[str, Any]:
         "memory_bytes": found.memory,
         "seconds": round(found.seconds, 3),
     }
-
-
-def columns(table: Table, steps: list[Step]) -> str:
-    """Return a schedule as text: a column for each process, what each step changed, and what broke at its end."""
-    moves = play(table, steps)
-    names = [process.name for process in table.processes]
-    wide = [
-        max([len(name), *(len(_cell(table, move)) for move in moves if move.step.process == i)])
-        for i, name in enumerate(names)
-    ]
-    lines = ["step  " + "  ".join(name.ljust(width) for name, width in zip(names, wide, strict=True))]
-    for number, move in enumerate(moves, 1):
-        cells = ["" for _ in names]
-        cells[move.step.process] = _cell(table, move)
-        text = "  ".join(cell.ljust(width) for cell, width in zip(cells, wide, strict=True))
-        lines.append(f"{number:4}  {text}".rstrip() + (f"   <-- {move.broken}" if move.broken else ""))
-    last = ending(table, moves[-1].after) if moves else ""
-    if last:
-        places = zip(table.processes, moves[-1].after.places, strict=True)
-        waiting = ", ".join(
-            f"{process.name} at {process.labels[place]}" for process, place in places if place != process.end
-        )
-        lines.append(
-            f"      {'deadlock: ' + waiting if last == 'deadlock' else f'final does not hold: {table.asked.final}'}"
-        )
-    return "\n".join(lines)
-
-
-def _cell(table: Table, move: Move) -> str:
-    changes = []
-    for variable, index, before, after in move.changed:
-        one = table.variables[variable]
-        if before != after:
-            changes.append(f"{one.name}{f'[{index}]' if one.array else ''} {before}->{after}")
-    return f"{move.step.asked.at}: {', '.join(changes)}" if changes else f"{move.step.asked.at}"

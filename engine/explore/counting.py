@@ -12,11 +12,11 @@ from typing import NamedTuple
 
 import numpy as np
 
-from engine.explore.footprints import footprint
 from engine.explore.layout import Layout, pack, unpack
 from engine.explore.native import FAULT, Native
 from engine.explore.subject import Shape, Subject, TableSubject
 from engine.explore.table import Table
+from engine.explore.touches import footprint
 
 STATES_MAX, VISITS_MAX = 100_000, 300_000
 """Larger graphs are not counted."""

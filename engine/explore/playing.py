@@ -11,12 +11,16 @@ from engine.explore.table import BadTable, Step, Table
 
 
 class Move(NamedTuple):
-    """A step that was made: the state after it, what it changed as (variable, element, before, after), what broke."""
+    """A step that was made: the state after it, what it changed as (variable, element, before, after), what broke.
+
+    stuck: something in the step has no value, so that it leads nowhere.
+    """
 
     step: Step
     after: Values
     changed: tuple[tuple[int, int, int, int], ...]
     broken: str
+    stuck: bool = False
 
 
 def enabled(table: Table, values: Values) -> list[Step]:
@@ -51,7 +55,7 @@ def move(table: Table, values: Values, step: Step) -> Move:
     """Make one step, whatever its guard says."""
     now = [list(told) for told in values.variables]
     changed: list[tuple[int, int, int, int]] = []
-    broken = ""
+    broken, stuck = "", False
     try:
         evaluate(step.guard, reader(table, values))
         for effect in step.effects:
@@ -69,10 +73,10 @@ def move(table: Table, values: Values, step: Step) -> Move:
             changed.append((effect.variable, index, now[effect.variable][index], value))
             now[effect.variable][index] = value
     except Fault as fault:
-        broken = str(fault)
+        broken, stuck = str(fault), True
     places = list(values.places)
     places[step.process] = step.to
-    return Move(step, Values(tuple(map(tuple, now)), tuple(places)), tuple(changed), broken)
+    return Move(step, Values(tuple(map(tuple, now)), tuple(places)), tuple(changed), broken, stuck)
 
 
 def play(table: Table, steps: Sequence[Step]) -> list[Move]:

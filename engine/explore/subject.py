@@ -70,6 +70,9 @@ class Subject(Protocol):
     def written(self, schedule: Sequence[Any]) -> str:
         """Return the word for a schedule."""
 
+    def read(self, word: str) -> list[Any]:
+        """Return the schedule of a word. Raises AskedWrongly where it names none."""
+
 
 class TableSubject:
     """A protocol table."""
@@ -134,3 +137,6 @@ class TableSubject:
 
     def written(self, schedule: Sequence[Step]) -> str:
         return schedules.written(self.table, schedule)
+
+    def read(self, word: str) -> list[Step]:
+        return schedules.read(self.table, word)

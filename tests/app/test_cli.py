@@ -162,6 +162,9 @@ def test_given_a_table_when_explored_then_the_answer_is_never_or_a_schedule_that
     assert (played["steps"], len(played["broken"])) == (broken["shortest_error"], 1)
     assert "assert(wb == 0) does not hold" in folio("replay", race, "--schedule", broken["schedule"]).out
     assert "active proctype p0_p0()" in folio("explore", PETERSON, "--export", "promela").out
+    assert folio("explore", PETERSON, "--export", "dot").out.startswith('digraph "peterson" {')
+    for form, begins in {"text": "w1_wait_once", "itf": '{"#meta"', "shiviz": 'cpu1 {"', "dot": "digraph"}.items():
+        assert folio("replay", race, "--schedule", broken["schedule"], "--export", form).out.startswith(begins)
 
 
 @pytest.mark.parametrize(
@@ -186,6 +189,8 @@ def test_given_a_table_when_explored_then_the_answer_is_never_or_a_schedule_that
         (("explore", PETERSON, "--preemptions", "2", "--reduction", "por"), 2, "preemptions"),
         (("explore", PETERSON, "--export", "tla"), 2, "--export is one of promela"),
         (("replay", PETERSON, "--schedule", "z"), 2, "names no process"),
+        (("replay", PETERSON, "--schedule", "a", "--export", "pdf"), 2, "--export is one of text, itf, shiviz, dot"),
+        (("replay", "demo", "--export", "itf"), 2, "add --schedule"),
         (("replay", PETERSON, "--schedule", "a2.b2.a.b9"), 2, "schedule: step 5, p0 at"),
         (("serve", "--host", "0.0.0.0"), 2, "FOLIOSCOPE_TOKEN"),
         (("serve", "--host", "::"), 2, "FOLIOSCOPE_TOKEN"),

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
+from engine import schedule_word
 from engine.errors import AskedWrongly
 from engine.explore import walks
 from engine.explore.layout import Layout, Spans, Values, laid_out
@@ -19,7 +20,6 @@ from engine.mm.steps import LOCAL, STEPS
 from engine.play import TimedRun
 from engine.scenario import Scenario, Tasks
 from engine.schedule import make_move
-from engine.schedule_word import written
 from engine.scheduled import references
 from engine.state import EVENTS, World
 
@@ -131,7 +131,10 @@ class WorldSubject:
         return own
 
     def written(self, schedule: Sequence[int]) -> str:
-        return written(len(self.processes), schedule)
+        return schedule_word.written(len(self.processes), schedule)
+
+    def read(self, word: str) -> list[int]:
+        return schedule_word.read(len(self.processes), word)
 
 
 def check_small(scenario: Scenario) -> None:

@@ -1,0 +1,117 @@
+"""Graphs for Graphviz: which steps of a story had to come before which, and all states of a small table."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from engine.explore.clocks import ordered, shared
+from engine.explore.layout import Values, start_of
+from engine.explore.playing import enabled, ending, move
+from engine.explore.story import Story, element, shown
+from engine.explore.table import BadTable, Table
+
+STATES_DRAWN_MAX = 500
+NAMES_TOLD = 3
+
+
+def quoted(*lines: str) -> str:
+    """Return lines of text as one of DOT's strings, nothing in them having a meaning to it."""
+    return '"' + "\\n".join(shown(line).replace("\\", "\\\\").replace('"', '\\"') for line in lines) + '"'
+
+
+def story_dot(story: Story) -> str:
+    """Return a story's steps, a box for each process; bold: its order, dashed: what one left for the other, by name."""
+    order = ordered(story)
+    lines = [f"digraph {quoted(story.name)} {{", "  rankdir=TB; node [shape=box]; labelloc=t;"]
+    lines.append(f"  label={quoted(story.name, story.verdict)};")
+    for process in story.moving:
+        lines += [f"  subgraph cluster_{process} {{", f"    label={quoted(story.processes[process])};"]
+        for number, step in enumerate(story.steps):
+            if step.process == process:
+                mark = ", shape=octagon, penwidth=2" if step.broken else ""
+                again = story.loop_from is not None and number >= story.loop_from
+                told = [f"{number + 1}{'|' * again} {step.label}", *map(str, step.changed), step.function, step.broken]
+                lines.append(f"    s{number + 1} [label={quoted(*filter(None, told))}{mark}];")
+        lines.append("  }")
+    for number, before in enumerate(order.rests_on):
+        for other in before:
+            if story.steps[other].process == story.steps[number].process:
+                style = "style=bold"
+            else:
+                names = shared(story.steps[other], story.steps[number])
+                more = [f"and {len(names) - NAMES_TOLD} more"] * (len(names) > NAMES_TOLD)
+                style = f"style=dashed, label={quoted(*names[:NAMES_TOLD], *more)}"
+            lines.append(f"  s{other + 1} -> s{number + 1} [{style}];")
+    return "\n".join([*lines, "}", ""])
+
+
+class Edge(NamedTuple):
+    """A step from a state to another, by their numbers; broken: what it broke. to: None if it led nowhere."""
+
+    start: int
+    to: int | None
+    text: str
+    broken: str
+
+
+class Graph(NamedTuple):
+    """States as lines of text, the start first; what is wrong with those that end; the steps between them."""
+
+    name: str
+    states: tuple[tuple[str, ...], ...]
+    endings: tuple[str, ...]
+    edges: tuple[Edge, ...]
+
+
+def graph_of(table: Table, most: int = STATES_DRAWN_MAX) -> Graph:
+    """Return all states of a table and its steps between them. Raises BadTable if there are more than `most`."""
+    start = start_of(table)
+    numbers, edges, states = {start: 0}, list[Edge](), [start]
+    for values in states:  # which grows
+        for step in enabled(table, values):
+            made = move(table, values, step)
+            text = f"{table.processes[step.process].name}: {step.asked.at}"
+            if made.stuck:
+                edges.append(Edge(numbers[values], None, text, made.broken))
+                continue
+            if made.after not in numbers:
+                numbers[made.after] = len(states)
+                states.append(made.after)
+                if len(states) > most:
+                    text = (
+                        f"more than {most} states, too many to draw: draw a schedule (folioscope replay --export dot)"
+                    )
+                    raise BadTable(text, field="export")
+            edges.append(Edge(numbers[values], numbers[made.after], text, made.broken))
+    told = tuple(tuple(_lines(table, values)) for values in states)
+    return Graph(table.asked.name, told, tuple(ending(table, values) for values in states), tuple(edges))
+
+
+def _lines(table: Table, values: Values) -> Iterator[str]:
+    for process, place in zip(table.processes, values.places, strict=True):
+        yield f"{process.name} at {process.labels[place]}"
+    start = start_of(table).variables
+    for number, (first, now) in enumerate(zip(start, values.variables, strict=True)):
+        for index, (was, value) in enumerate(zip(first, now, strict=True)):
+            if was != value or values == start_of(table):
+                yield f"{element(table, number, index)} = {value}"
+
+
+def graph_dot(graph: Graph) -> str:
+    """Return states and steps for Graphviz; what is broken is an octagon, or a dashed edge with its reason."""
+    # nslimit: without it Graphviz takes minutes to straighten the edges of a few hundred states
+    lines = [f"digraph {quoted(graph.name)} {{", "  rankdir=TB; node [shape=box]; labelloc=t; nslimit=1;"]
+    lines.append(
+        f"  label={quoted(graph.name, f'{len(graph.states)} states; values as far as they differ from the start')};"
+    )
+    for number, (told, end) in enumerate(zip(graph.states, graph.endings, strict=True)):
+        mark = ", shape=octagon, penwidth=2" if end else ", penwidth=2" if number == 0 else ""
+        lines.append(f"  n{number} [label={quoted(*told, *filter(None, [end]))}{mark}];")
+    for number, edge in enumerate(graph.edges):
+        to = f"n{edge.to}" if edge.to is not None else f"f{number}"
+        if edge.to is None:
+            lines.append(f"  {to} [label={quoted(edge.broken)}, shape=octagon, penwidth=2];")
+        style = f"label={quoted(edge.text, *filter(None, [edge.broken]))}" + ", style=dashed" * bool(edge.broken)
+        lines.append(f"  n{edge.start} -> {to} [{style}];")
+    return "\n".join([*lines, "}", ""])
