@@ -34,7 +34,12 @@ def _key(w: World, task: int) -> Any:
     key = np.int64(t.step[task]) | np.int64(t.then[task]) << np.int64(8) | np.int64(t.outer[task]) << np.int64(16)
     key = _mixed(key, np.int64(t.at[task]) | np.int64(t.rounds[task]) << np.int64(16))
     key = _mixed(key, np.int64(t.page[task]) | np.int64(t.bit[task]) << np.int64(33) | np.int64(t.state[task]) << 40)
-    key = _mixed(key, np.int64(t.drowsy[task]) | np.int64(t.unfairness[task]) << 8 | np.int64(t.holds[task]) << 24)
+    key = _mixed(
+        key,
+        np.int64(t.drowsy[task])
+        | np.int64(t.unfairness[task]) << 8
+        | (np.int64(t.holds[task]) | np.int64(t.phase[task]) << 8) << 24,
+    )
     key = _mixed(key, np.int64(t.walk_list[task]) | np.int64(t.matched[task]) << 33 | np.int64(t.other_bit[task]) << 40)
     key = _mixed(key, _position(w, t.cursor[task]))
     key = _mixed(key, np.int64(e.list[task]) | np.int64(e.bit[task]) << 33 | np.int64(e.flags[task]) << 40)
