@@ -216,6 +216,7 @@ FLAG_NAMES |= {PG_ERROR: "error", PG_PRIVATE_2: "private_2"}
 
 # Flags of a wait entry, with the values of 5.9 and 6.1 (include/linux/wait.h); one meaning for every profile.
 WQ_EXCLUSIVE, WQ_WOKEN, WQ_BOOKMARK, WQ_CUSTOM, WQ_DONE = 1, 2, 4, 8, 16
+WQ_NAMES = {WQ_EXCLUSIVE: "exclusive", WQ_WOKEN: "woken", WQ_BOOKMARK: "bookmark", WQ_CUSTOM: "custom", WQ_DONE: "done"}
 
 
 class PageState(IntEnum):

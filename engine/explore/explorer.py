@@ -184,7 +184,7 @@ class Explorer:
         """Search; return what ended it: "" if nothing is left, else states, memory, time or cancel."""
         began = time.monotonic() - self.seconds
         while True:
-            ended = self._turn()
+            ended = self._turn(limits.states)
             self.seconds = time.monotonic() - began
             if told:
                 told(self.progress())
@@ -202,13 +202,14 @@ class Explorer:
             if ended == FULL and not self._grow(limits.memory):
                 return "memory"
 
-    def _turn(self) -> int:
+    def _turn(self, most: int) -> int:
         memory = self.memory
+        budget = max(1, min(TURN_STATES, most - int(memory.counters[s.FOUND])))
         flat = memory.states.reshape(-1)
         code = (self.native.expand, self.native.judge, memory.states.ctypes.data, memory.out.ctypes.data)
         if self._samples is not None:
-            return int(sample(memory, flat, self._samples, *code, TURN_STATES))
-        return int(search(memory, flat, self._reduction, self._bound, *code, self.deep, TURN_STATES))
+            return int(sample(memory, flat, self._samples, *code, budget))
+        return int(search(memory, flat, self._reduction, self._bound, *code, self.deep, budget))
 
     def progress(self) -> Progress:
         """Return how far the search is."""

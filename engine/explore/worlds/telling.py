@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from functools import cache
 
 from engine.errors import AskedWrongly
-from engine.events import FLAG_NAMES, NONE
+from engine.events import FLAG_NAMES, NONE, WQ_NAMES
 from engine.explore.story import STEPS_TOLD_MAX, Change, State, Story, Told, Value
 from engine.explore.worlds.columns import read
 from engine.explore.worlds.subject import WorldSubject
@@ -18,7 +18,7 @@ from engine.mm.mapping import word_shown
 from engine.mm.steps import STEPS
 from engine.schedule import at_end, choices, enabled, make_move, step_name
 from engine.schedule_word import letters
-from engine.state import BROKEN, EVENTS, World
+from engine.state import BROKEN, EVENTS, READY, World
 
 STATES = ("ready", "asleep", "spinning", "finished")
 SOURCE = re.compile(r"\b((?:[\w-]+/)+[\w-]+\.[ch]): (\w+\(\))")
@@ -27,7 +27,8 @@ _HIDDEN = {
     *(f"tasks.{name}" for name in ("step", "then", "outer", "at", "rounds", "bit", "cursor", "walk_list", "state")),
     *(f"tasks.{name}" for name in ("matched", "other_bit", "unfairness", "page", "holds")),
     *(f"lists.{name}" for name in ("head", "tail", "length", "lock")),
-    *(f"pages.{name}" for name in ("flags", "mapping", "refcount", "file")),
+    *(f"pages.{name}" for name in ("flags", "mapping", "refcount", "file", "owner", "mapped", "doomed")),
+    *("entries.flags", "tasks.drowsy", "files.size"),
     *(f"waits.{name}" for name in ("base", "page", "free_next")),
     *("clock.free_wait", "clock.broken"),
 }
@@ -58,15 +59,25 @@ def facts(subject: WorldSubject) -> State:
         told[f"page {page}: mapping"] = word_shown(w.pages.mapping[page], w.files.address.array.tolist())
         told[f"page {page}: slot"] = "empty" if w.pages.file[page] == NONE else "in the file"
         told[f"page {page}: references"] = w.pages.refcount[page]
+        told[f"page {page}: lock"] = _who(w.pages.owner[page])
+        told[f"page {page}: pte"] = "mapped" if w.pages.mapped[page] else "none"
+        if (cutter := w.pages.doomed[page]) != NONE:
+            told[f"page {page}: to be cut by"] = letters(cutter)
+    for file in range(w.files.size.array.size):
+        told[f"file {file}: i_size"] = w.files.size[file]
     for task in range(w.rules.n_tasks):
-        who = letters(task)
-        told[f"{who} is"] = STATES[w.tasks.state[task]]
-        told[f"{who} holds"] = w.tasks.holds[task]
+        who, flags = letters(task), w.entries.flags[task]
+        state = (
+            "about to sleep" if w.tasks.drowsy[task] and w.tasks.state[task] == READY else STATES[w.tasks.state[task]]
+        )
+        told[f"{who} is"] = state
+        told[f"{who} has looked up"] = w.tasks.holds[task]
+        told[f"{who}'s entry"] = " ".join(name for bit, name in WQ_NAMES.items() if flags & bit) or "plain"
     for column in subject.columns:
         if column.group == "lists" and column.name == "head":
             for row in column.rows:
                 told[f"queue {row}"] = _queue(w, row)
-                told[f"queue {row}: lock"] = "" if (who_ := w.lists.lock[row]) == NONE else letters(who_)
+                told[f"queue {row}: lock"] = _who(w.lists.lock[row])
         elif column.title == "waits.base":
             files = w.files.address.array.tolist()
             for row in column.rows:
@@ -78,12 +89,16 @@ def facts(subject: WorldSubject) -> State:
     return told
 
 
+def _who(task: int) -> str:
+    return "free" if task == NONE else letters(task)
+
+
 def _queue(w: World, row: int) -> str:
     found, entry = list[str](), w.lists.head[row]
     while entry != NONE and len(found) <= w.rules.n_tasks:
         found.append(letters(entry) if entry < w.rules.n_tasks else "bookmark")
         entry = w.entries.next[entry]
-    return " ".join(found)
+    return " ".join(found) or "empty"
 
 
 def story_of_world(subject: WorldSubject, moves: Sequence[int], loop: Sequence[int] = ()) -> Story:
