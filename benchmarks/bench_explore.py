@@ -3,9 +3,10 @@
     python -m benchmarks.bench_explore [--rounds R] [--long] [--without-starts]
 
 SPIN searches what `--export promela` writes, compiled with -O2 -DNOREDUCE -DSAFETY, with hash table and stack sized to
-the model (a first search tells how large it is); both must come to the same counts of states and edges, or the measurement ends. In every round each model is
-searched by both, one after the other. A rate is states per second of CPU time of the search alone: neither the code
-made for a table nor gcc's time is in it, both are told beside it. A ratio is taken within a round; medians count.
+the model (a first search tells how large it is). Both must come to the same counts of states and edges, or the
+measurement ends. In every round each model is searched by both, one after the other. A rate is states per second of
+CPU time of the search alone: neither the code made for a table nor gcc's time is in it, both are told beside it. A
+ratio is taken within a round; medians count.
 """
 
 from __future__ import annotations
