@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from engine.errors import AskedWrongly
 from engine.explore.table import BYTES_MAX, Table, read_table
-from engine.scenario import Scenario, Tasks
+from engine.scenario import Scenario
 from engine.scenarios import shipped
 
 if TYPE_CHECKING:
@@ -127,10 +127,10 @@ def promela_of(asked: Table | Scenario) -> str:
     """Return a table, or a scenario's world, as a Promela model. Raises AskedWrongly for what SPIN cannot hold."""
     if isinstance(asked, Scenario):
         from engine.explore.worlds.promela_world import written
+        from engine.explore.worlds.subject import check_small
         from engine.play import TimedRun
 
-        if not isinstance(asked.workload, Tasks):
-            raise AskedWrongly("a recording has one order: explore a scenario of tasks", field="scenario.workload")
+        check_small(asked)
         return written(asked.name, TimedRun(asked).world)
     from engine.explore import promela
     from engine.explore.explorer import Explorer

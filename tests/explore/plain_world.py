@@ -24,70 +24,73 @@ ROOT = Path(__file__).parent.parent.parent
 
 
 class Counts(NamedTuple):
-    """deadlock_states: nobody can move, nothing is broken, not everybody has finished. depth: steps of the longest
-    shortest way."""
+    """stuck: nobody can move, and not everybody has finished. broken: states with an invariant broken, which nothing
+    follows. wrong_ends: everybody has finished, and something is left over. depth: the longest of all shortest ways."""
 
     states: int
     edges: int
-    deadlock_states: int
-    broken_states: int
-    final_states: int
+    stuck: int
+    broken: int
+    ends: int
+    wrong_ends: int
     depth: int
 
 
 def search(scenario: Scenario) -> Counts:
     """Search one scenario in this process, which must interpret the engine."""
-    from engine.explore.worlds.columns import CLOCK, STATE, tidy
+    from engine.explore.worlds.columns import state_columns
     from engine.jit import INTERPRETED
-    from engine.mm.steps import SPIN
     from engine.play import TimedRun
-    from engine.schedule import step_once
+    from engine.schedule import at_end, choices, make_move
+    from engine.scheduled import references
     from engine.state import BROKEN, FINISHED, READY
 
     assert INTERPRETED, "compiled steps are not what this is for"
     w = TimedRun(scenario).world
     tasks = range(w.rules.n_tasks)
-    begin = w.memory.copy()
-    columns = [getattr(getattr(w, group), name).array for group, names in STATE.items() for name in names]
-    columns += [w.clock.array[place : place + 1] for place in CLOCK]
+    begin, told = w.memory.copy(), (w.pages.flags.array.size, w.waits.page.array.size, references(w))
+    parts = [
+        (w.clock.array if c.group == "clock" else getattr(getattr(w, c.group), c.name).array, list(c.rows))
+        for c in state_columns(w)
+    ]
 
     def held() -> bytes:
-        return b"".join(column.tobytes() for column in columns)
+        return b"".join(array[rows].tobytes() for array, rows in parts)
 
     def restore(state: bytes) -> None:
         w.memory[:] = begin
         at = 0
-        for column in columns:
-            column[:] = np.frombuffer(state[at : at + column.nbytes], column.dtype)
-            at += column.nbytes
+        for array, rows in parts:
+            size = len(rows) * array.itemsize
+            array[rows] = np.frombuffer(state[at : at + size], array.dtype)
+            at += size
 
     first = held()
     depths, to_do = {first: 0}, deque([first])
-    edges = deadlocks = broken = finals = 0
+    edges = stuck = broken = ends = wrong = 0
     while to_do:
         state = to_do.popleft()
         restore(state)
         if w.clock[BROKEN]:
             broken += 1
             continue
-        awake = [task for task in tasks if w.tasks.state[task] == READY]
         over = all(w.tasks.state[task] == FINISHED for task in tasks)
+        ends += over
+        wrong += over and at_end(w, *told) != 0
+        possible = [(task, n) for task in tasks if w.tasks.state[task] == READY for n in range(choices(w, task))]
         moved = 0
-        for task in awake:
+        for task, choice in possible:
             restore(state)
-            place = w.tasks.at[task]
-            if step_once(w, task) == SPIN:
+            if not make_move(w, task, choice):
                 continue
-            tidy(w, task, place)
             moved += 1
             after = held()
             if after not in depths:
                 depths[after] = depths[state] + 1
                 to_do.append(after)
         edges += moved
-        finals += over
-        deadlocks += not moved and not over
-    return Counts(len(depths), edges, deadlocks, broken, finals, max(depths.values()))
+        stuck += not moved and not over
+    return Counts(len(depths), edges, stuck, broken, ends, wrong, max(depths.values()))
 
 
 def searched(scenarios: list[Scenario]) -> list[Counts]:

@@ -9,7 +9,9 @@ from pathlib import Path
 
 import pytest
 
+from engine.explore.explorer import Explorer
 from engine.explore.worlds.promela_world import written
+from engine.explore.worlds.subject import WorldSubject
 from engine.play import TimedRun
 from engine.scenario import Scenario
 from tests.explore.plain_world import Counts, searched
@@ -26,6 +28,7 @@ WORLDS: dict[str, Scenario] = {
     "two lock, page_wait, old": scenario("lock unlock", "2/lock unlock", design="page_wait", kernel="4.16"),
     "two lock, page_wait, published": scenario("lock unlock", "2/lock unlock", design="page_wait", kernel="6.7+"),
     "three lock": scenario("3*lock unlock", kernel="4.13"),
+    "three lock, bookmarks": scenario("2/lock unlock", "lock unlock", "wait_locked", kernel="4.16"),
     "two pages share a queue": scenario(
         "pick:0 lock unlock", "pick:2 lock unlock", "pick:2 lock unlock", kernel="6.1", pages=3, bits=1
     ),
@@ -35,6 +38,7 @@ WORLDS: dict[str, Scenario] = {
     "writeback, page_wait, one xor": scenario(
         "lock writeback_begin unlock writeback_end", "wait_writeback", "lock unlock", design="page_wait", kernel="6.7+"
     ),
+    "a page of two": scenario("pick lock unlock", "pick:1 lock unlock", "wait_locked", kernel="4.13", pages=2),
     "truncation and lookups": scenario("truncate_page", "lookup lock unlock put", "lookup put", kernel="4.16"),
     "truncation and insertion, page_wait": scenario(
         "truncate_page lock insert unlock", "lookup dirty lock unlock put", design="page_wait", kernel="5.9"
@@ -56,4 +60,19 @@ def test_given_an_exported_world_when_spin_searches_it_then_it_counts_what_a_pla
 ) -> None:
     model = written(name, TimedRun(WORLDS[name]).world)
     ours = plain()[name]
-    assert model_counts(model, tmp_path) == (ours.states, ours.edges + 1, ours.deadlock_states + ours.broken_states)
+    errors = ours.stuck + ours.broken + ours.wrong_ends
+    assert model_counts(model, tmp_path) == (ours.states, ours.edges + 1, errors)
+
+
+@pytest.mark.parametrize("name", WORLDS)
+def test_given_a_world_when_explored_then_the_counts_are_those_of_a_plain_search(name: str) -> None:
+    explorer = Explorer(WorldSubject(WORLDS[name]))
+    found, ours = explorer.found(explorer.run()), plain()[name]
+    assert (found.states, found.edges, found.deadlock_states, found.final_states, found.final_violations) == (
+        ours.states,
+        ours.edges,
+        ours.stuck,
+        ours.ends,
+        ours.wrong_ends,
+    )
+    assert found.depth == ours.depth

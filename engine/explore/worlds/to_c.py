@@ -57,7 +57,7 @@ class ToC:
     """Functions translated so far, by their name in C, and the names of their globals that they use."""
 
     def __init__(self, rules: Mapping[str, int], element: Element, replaced: Mapping[str, str]) -> None:
-        """replaced: "module.function" -> what stands for a call of it ("" for nothing); its arguments are dropped."""
+        """replaced: "file.function" -> what stands for a call of it, {} for an argument ("" for nothing)."""
         self.rules, self.element, self.replaced = rules, element, replaced
         self.heads: dict[str, str] = {}
         self.bodies: dict[str, str] = {}
@@ -68,10 +68,7 @@ class ToC:
         """Return the C name of a function and the kind of what it returns ("" for nothing); translate it if new."""
         python: FunctionType = getattr(function, "py_func", function)
         if python not in self._names:
-            module = python.__module__.rpartition(".")[2]
-            if module.startswith("folioscope_"):  # a generated ladder: the name ends with a hash of its text
-                module = module.split("_")[1]
-            name = f"{module}_{python.__name__}"
+            name = qualified(python).replace(".", "_")
             if name in self.heads:
                 raise NotInC(f"two functions are called {name}")
             self.heads[name] = ""
@@ -85,6 +82,12 @@ class ToC:
     def text(self) -> str:
         """Return all functions, callees and callers in any order."""
         return "\n".join([HELPERS, *self.heads.values(), "", *self.bodies.values()])
+
+
+def qualified(python: FunctionType) -> str:
+    """Return "file.function"; of a generated ladder, whose file's name ends with a hash, "steps.step"."""
+    module = python.__module__.rpartition(".")[2]
+    return f"{module.split('_')[1] if module.startswith('folioscope_') else module}.{python.__name__}"
 
 
 class _Function:
@@ -369,10 +372,12 @@ class _Function:
             one, other = (self._value(argument).text for argument in node.args)
             return Told(f"({one} {_MINMAX[function.__name__]} {other} ? {one} : {other})", "int")
         python = getattr(function, "py_func", function)
-        if (name := f"{python.__module__}.{python.__name__}") in self._to_c.replaced:
-            return Told(self._to_c.replaced[name], "int")
         if not isinstance(python, FunctionType):
             raise self._refuse(node, f"cannot call {ast.unparse(node.func)!r}")
+        instead = self._to_c.replaced.get(qualified(python))
+        if instead is not None:
+            given = [self._value(a).text for a in node.args if self._path(a) != ()] if "{" in instead else []
+            return Told(instead.format(*given), "int")
         called, kind = self._to_c.call(function)
         given = [self._value(a).text for a in node.args if self._path(a) != ()]
         return Told(f"{called}({', '.join(given)})", kind)
