@@ -33,7 +33,7 @@ from engine.state import (
 _ALIGN = 64
 CLOCK_PLACES = 16
 _NULL_AT_START: dict[str, tuple[str, ...]] = {
-    "pages": ("file", "owner"),
+    "pages": ("file", "owner", "doomed"),
     "tasks": ("spins_on", "spin_next", "run_next", "cursor", "walk_list"),
     "entries": ("next", "prev", "list", "page"),
     "lists": ("head", "tail", "lock", "spin_head", "spin_tail"),
@@ -83,6 +83,7 @@ def make_world(
     program: first steps, arguments, marks of the last operation and row of the first one, one entry an operation.
     picks: (first page, count, threshold, alias) each.
     """
+    rules = rules._replace(n_pages=n_pages)
     n_tasks = rules.n_tasks
     pool = min(n_tasks, n_pages) + 1
     n_lists = (1 << rules.bits) if rules.design == DESIGNS["hashed"].number else pool * WAIT_BITS

@@ -99,6 +99,9 @@ class Kind(IntEnum):
     mark = 29
     task_finished = 30
     invariant_broken = 31
+    page_written = 32
+    page_mapped = 33
+    page_unmapped = 34
 
 
 @dataclass(frozen=True)
@@ -176,7 +179,9 @@ EVENTS: dict[Kind, Event] = {
     Kind.waiters_flag_cleared: Event(_FLAGS, "0", "PG_waiters of {page} was cleared", "wait", "#999999"),
     Kind.lookup_retried: Event("mapping found", "mapping wanted", "{task} found {page} truncated", "life", "#cc79a7"),
     Kind.truncate_began: Event("mapping of the file", "first page cut", "{task} began to truncate", "run", "#d55e00"),
-    Kind.truncate_ended: Event("mapping of the file", "pages cut", "{task} ended its truncation", "run", "#d55e00"),
+    Kind.truncate_ended: Event(
+        "mapping of the file", "pages left in the file", "{task} ended its truncation", "run", "#d55e00"
+    ),
     Kind.events_lost: Event("events lost, -1 if unknown", "0", "the recording lost events here", "run", "#000000"),
     Kind.mark: Event("row of the cast's marks", "0", "{mark}", "run", "#666666"),
     Kind.task_finished: Event("0", "0", "{task} finished its program", "run", "#666666"),
@@ -187,6 +192,9 @@ EVENTS: dict[Kind, Event] = {
         "run",
         "#d55e00",
     ),
+    Kind.page_written: Event("mapping", "index in the file", "{task} wrote to {page}", "life", "#e69f00"),
+    Kind.page_mapped: Event("mapping", "index in the file", "{task} mapped {page}", "life", "#0072b2"),
+    Kind.page_unmapped: Event("mapping", "index in the file", "{task} unmapped {page}", "life", "#56b4e9"),
 }
 
 STOPS = ("end", "exclusive", "taken")

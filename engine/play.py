@@ -18,9 +18,10 @@ from engine.kernels import KERNELS
 from engine.mm import steps
 from engine.recordings.moves import Recording
 from engine.rng import alias_table, seed_streams
-from engine.scenario import Hold, Pick, Recorded, Scenario, Tasks, Think
+from engine.scenario import Hold, Pick, Recorded, Scenario, Tasks, Think, put_after
 from engine.state import EVENTS, NOW, SEQ, Rules, World
 from engine.timed import FULL, STUCK, run_batch, start
+from engine.truncation import TRUNCATIONS
 
 FIRST_FILE_ADDRESS = -0x77FFFB000000
 """The first made-up struct address_space: 0xffff880005000000, in the direct map of 4.16."""
@@ -39,6 +40,10 @@ OPS = {
     "lookup": steps.LOOKUP,
     "put": steps.PUT,
     "truncate_page": steps.TRUNCATE,
+    "lookup_locked": steps.LOOKUP_LOCKED,
+    "write": steps.WRITE,
+    "fault": steps.FAULT,
+    "truncate": steps.TRUNCATE_RANGE,
     "think": steps.THINK,
     "pick": steps.PICK,
     "hold": steps.HOLD,
@@ -70,7 +75,9 @@ def rules_of(scenario: Scenario, n_tasks: int, kernel: str) -> Rules:
     return Rules(
         design=DESIGNS[scenario.wait.design].number,
         bits=scenario.wait.bits,
+        truncate=TRUNCATIONS[scenario.truncate.design].number,
         n_tasks=n_tasks,
+        n_pages=0,  # make_world knows
         cpus=scenario.machine.cpus,
         publish=profile.publish,
         handoff_after=profile.handoff_after,
@@ -145,6 +152,8 @@ class TimedRun:
                         tables[count, op.zipf] = alias_table(count, op.zipf)
                     arg = len(picks)
                     picks.append((op.first, count, *tables[count, op.zipf]))
+                elif op.op == "lookup_locked" or (op.op == "lookup" and not workload.pinned):
+                    arg = begin + put_after(group, i)
                 program[0].append(OPS[op.op])
                 program[1].append(arg)
                 program[2].append(int(i == len(group.program) - 1))
@@ -159,7 +168,8 @@ class TimedRun:
         pages, tasks = w.pages, w.tasks
         pages.address.array[:] = page_addresses(np.arange(workload.pages) + workload.first_pfn)
         pages.index.array[:] = np.arange(workload.pages)
-        pages.refcount.array[:] = 2 if workload.cached else 1
+        pages.refcount.array[:] = int(workload.cached) + int(workload.pinned)
+        w.files.size[0] = workload.pages
         w.files.address[0] = FIRST_FILE_ADDRESS
         if workload.cached:
             pages.file.array[:] = 0

@@ -53,6 +53,12 @@ class Wait(Part):
     bits: Annotated[int, Field(ge=1, le=20, description="hashed: 2^bits shared queues; the kernel has 8")] = 8
 
 
+class Truncate(Part):
+    """The truncate axis: how a path that has locked a page learns that it was truncated meanwhile."""
+
+    design: Literal["helper", "raw_null", "compare"] = "helper"
+
+
 class Think(Part):
     """Do something else for a random while (exponential), off the CPU."""
 
@@ -92,6 +98,10 @@ class Plain(Part):
         "lookup",
         "put",
         "truncate_page",
+        "lookup_locked",
+        "write",
+        "fault",
+        "truncate",
     ]
 
 
@@ -110,16 +120,43 @@ class Group(Part):
 
 
 _UNDER_LOCK = {"unlock", "writeback_begin", "insert", "delete"}
-_TAKES_LOCK = {"lock", "truncate_page"}
+_TAKES_LOCK = {"lock", "truncate_page", "lookup_locked", "write", "fault", "truncate"}
+_LOOKS_UP = {"lookup", "lookup_locked"}
+_LEAVES_PAGE = {"pick", "write", "fault", "truncate"} | _LOOKS_UP
+"""What may not be done while a page is looked up: it would be forgotten, or put twice."""
+_NEEDS_REFERENCE = {"lock", "unlock", "wait_locked", "wait_writeback", "writeback_begin", "dirty", "truncate_page"}
+
+
+def put_after(group: Group, place: int) -> int:
+    """Return the place of the put that ends the lookup at `place` of the group's program."""
+    return next(i for i, op in enumerate(group.program) if i > place and op.op == "put")
+
+
+def _check_references(group: Group, *, pages: int, pinned: bool) -> None:
+    """Refuse a page used that was not looked up, or not put; and one forgotten by truncation."""
+    looked_up, chosen = False, True
+    for i, op in enumerate(group.program):
+        looked_up = op.op in _LOOKS_UP or (looked_up and op.op != "put")
+        if op.op == "lookup_locked" or (op.op == "lookup" and not pinned):
+            rest = [later.op for later in group.program[i + 1 :]]
+            if "put" not in rest or (op.op == "lookup_locked" and "unlock" not in rest[: rest.index("put")]):
+                after = "unlock and put" if op.op == "lookup_locked" else "put"
+                raise ValueError(f"group {group.name!r}: {op.op} without {after}: put them after it")
+        if not pinned and op.op in _NEEDS_REFERENCE and not looked_up:
+            raise ValueError(f"group {group.name!r}: {op.op} of a page that may be freed: look it up first")
+        if not pinned and op.op in ("insert", "delete"):
+            raise ValueError(f"group {group.name!r}: {op.op} needs pages that stay: leave pinned true")
+        chosen = op.op == "pick" or (chosen and op.op != "truncate")
+        if pages > 1 and not chosen and op.op not in ("truncate", "think", "hold"):
+            raise ValueError(f"group {group.name!r}: truncate works through all pages: pick one again after it")
 
 
 def _check_program(group: Group) -> None:
     """Refuse what the kernel would answer with a BUG or with sleeping for ever."""
     held = looked_up = False
     for op in group.program:
-        if op.op in ("pick", "lookup") and looked_up:
+        if op.op in _LEAVES_PAGE and looked_up:
             raise ValueError(f"group {group.name!r}: {op.op} while it has a page looked up: put it first")
-        looked_up = op.op == "lookup" or (looked_up and op.op != "put")
         if op.op in _UNDER_LOCK and not held:
             raise ValueError(f"group {group.name!r}: {op.op} needs the page lock: put lock before it")
         if op.op in _TAKES_LOCK | {"wait_locked"} and held:
@@ -128,7 +165,8 @@ def _check_program(group: Group) -> None:
             raise ValueError(
                 f"group {group.name!r}: pick while holding a page lock would unlock another page: unlock first"
             )
-        held = op.op == "lock" or (held and op.op != "unlock")
+        looked_up = op.op in _LOOKS_UP or (looked_up and op.op != "put")
+        held = op.op in ("lock", "lookup_locked") or (held and op.op != "unlock")
     if looked_up and group.repeat != 1:
         raise ValueError(f"group {group.name!r} ends with a page looked up and begins again: put it at the end")
     if held and group.repeat != 1:
@@ -144,6 +182,10 @@ class Tasks(Part):
     pages: Annotated[int, Field(ge=1, le=PAGES_MAX)]
     first_pfn: Annotated[int, Field(ge=0, lt=2**36)] = 0
     cached: bool = True
+    pinned: Annotated[
+        bool,
+        Field(description="a reference on every page keeps it; if not, a task must look a page up before it uses it"),
+    ] = True
     groups: Annotated[list[Group], Field(min_length=1, max_length=64)]
 
 
@@ -192,6 +234,7 @@ class Scenario(Part):
         Kernel | None, Field(description="version profile; if absent 4.16, or the kernel that a recording was made on")
     ] = None
     wait: Wait = Wait()
+    truncate: Truncate = Truncate()
     workload: Annotated[Tasks | Recorded, Field(discriminator="kind")]
     costs: Costs = Costs()
     machine: Machine = Machine()
@@ -214,6 +257,7 @@ class Scenario(Part):
                 raise ValueError(f"{total} tasks in all groups; the limit is {TASKS_MAX}: use fewer")
             for group in self.workload.groups:
                 _check_program(group)
+                _check_references(group, pages=self.workload.pages, pinned=self.workload.pinned)
                 for op in group.program:
                     if isinstance(op, Pick) and op.first + (op.count or 1) > self.workload.pages:
                         raise ValueError(

@@ -71,6 +71,8 @@ class Pages(NamedTuple):
     index: I64  # type: ignore[assignment]  # place in that file; the kernel's name for it
     home: U32  # file it is inserted into by a scenario; NONE in a recording
     owner: U32  # ghost: task that holds PG_locked, or NONE; recorded locks have none
+    mapped: U8  # 1 while a page table entry maps it
+    doomed: U32  # ghost: task whose truncation found it in its file, or NONE
 
 
 class Tasks(NamedTuple):
@@ -89,6 +91,7 @@ class Tasks(NamedTuple):
     cpu: U16  # CPU it runs on
     random: U64  # state of its random stream
     holds: U8  # references it took by lookup and has not put
+    phase: U8  # of its truncation: engine.mm.truncate_range
     spins_on: U32  # list whose lock it spins on, or NONE
     spin_next: U32  # next spinner in the line
     run_next: U32  # next task that wants the same CPU
@@ -139,6 +142,7 @@ class Files(NamedTuple):
 
     address: I64  # the word that page->mapping holds
     pages: I64  # nrpages
+    size: I64  # i_size, in pages
 
 
 class Program(NamedTuple):
@@ -190,7 +194,9 @@ class Rules(NamedTuple):
 
     design: int
     bits: int  # hashed: 2^bits queues
+    truncate: int
     n_tasks: int
+    n_pages: int
     cpus: int
     publish: bool  # 5.9 on: the waiter sets PG_waiters and tries the bit under the queue lock
     handoff_after: int  # 5.9 on: stolen attempts before the lock is handed over

@@ -1,4 +1,4 @@
-"""The verbs of the wait axis as paths call them; which design answers is the run's (ladders from engine.dispatch)."""
+"""The verbs of all axes as paths call them; which design answers is the run's (ladders from engine.dispatch)."""
 
 from __future__ import annotations
 
@@ -13,3 +13,5 @@ queue_shown = verb("queue_shown")
 queue_length = verb("queue_length")
 read_mapping = verb("read_mapping")
 write_mapping = verb("write_mapping")
+
+mapping_holds = verb("mapping_holds")

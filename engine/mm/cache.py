@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from engine.events import Kind
+from engine.invariants import COUNTS, WRONG_IDENTITY
 from engine.jit import inlined, jit
 from engine.mm.program import back
 from engine.state import NONE, World
-from engine.trace import record
-from engine.verbs import read_mapping, write_mapping
+from engine.trace import broken, record
+from engine.verbs import mapping_holds, read_mapping, write_mapping
 
 PAGE_PINNED, PAGE_PUT, PAGE_FREED = int(Kind.page_pinned), int(Kind.page_put), int(Kind.page_freed)
 PAGE_INSERTED, PAGE_REMOVED = int(Kind.page_inserted), int(Kind.page_removed)
@@ -26,6 +27,8 @@ def drop_reference(w: World, task: int, page: int) -> None:
     """Drop a reference; the last one frees the page (mm/page_alloc.c: free_pages_prepare() clears all flags)."""
     w.pages.refcount[page] -= 1
     record(w, PAGE_PUT, task, page, w.pages.refcount[page], 0)
+    if w.pages.refcount[page] < 0:
+        broken(w, task, page, COUNTS)
     if w.pages.refcount[page] == 0:
         record(w, PAGE_FREED, task, page, w.pages.mapping[page], w.pages.flags[page])
         w.pages.mapping[page] = NULL
@@ -33,9 +36,33 @@ def drop_reference(w: World, task: int, page: int) -> None:
         w.pages.owner[page] = NONE
 
 
+@inlined
+def give_up(w: World, task: int) -> None:
+    """The page asked for is not there: leave out what the program does with it. Next: put_page, with nothing to put."""
+    at = w.program.arg[w.tasks.at[task]]
+    w.tasks.at[task] = at
+    w.tasks.step[task] = w.program.step[at]
+
+
+@inlined
+def still_ours(w: World, task: int, page: int) -> bool:
+    """With the page locked: is it in its file still, as far as page->mapping tells? The truncate axis says how to ask.
+
+    The file's slot is the truth that a wrong answer is measured by.
+    """
+    wanted, seen = w.files.address[w.pages.home[page]], read_mapping(w, page)
+    if not mapping_holds(w, w.pages.mapping[page], seen, wanted):
+        record(w, LOOKUP_RETRIED, task, page, seen, wanted)
+        return False
+    if w.pages.file[page] == NONE:
+        broken(w, task, page, WRONG_IDENTITY)
+    return True
+
+
 @jit
 def find_get_entry(w: World, task: int) -> int:
-    """Take a reference on the page if its slot still holds it. Next: back.
+    """Take a reference on the page if its slot still holds it. Next: back; the put after it if nothing else keeps the
+    page, and it was not found.
 
     The slot is the truth here, not page->mapping: a page out of the cache has an empty slot.
     """
@@ -43,6 +70,9 @@ def find_get_entry(w: World, task: int) -> int:
     if w.pages.file[page] == NONE:
         wanted = w.files.address[w.pages.home[page]]
         record(w, LOOKUP_RETRIED, task, page, read_mapping(w, page), wanted)
+        if w.program.arg[w.tasks.at[task]]:
+            give_up(w, task)
+            return w.rules.atomic_ns
     else:
         take_reference(w, task, page)
         w.tasks.holds[task] += 1
@@ -84,7 +114,9 @@ def insert_page(w: World, task: int, page: int, file: int, index: int) -> None:
     record(w, PAGE_PINNED, task, page, w.pages.refcount[page], 0)
     w.pages.file[page] = file
     w.pages.index[page] = index
+    w.pages.doomed[page] = NONE
     w.files.pages[file] += 1
+    w.files.size[file] = max(w.files.size[file], index + 1)
     word = w.files.address[file]
     write_mapping(w, task, page, word)
     record(w, PAGE_INSERTED, task, page, w.pages.mapping[page], index)

@@ -61,7 +61,7 @@ def _lost(w: World, task: int) -> None:
 
 
 @inlined
-def _take_lock(w: World, task: int, page: int) -> bool:
+def trylock_page(w: World, task: int, page: int) -> bool:
     """Test and set PG_locked in one atomic step; True if it was clear."""
     flags = w.pages.flags[page]
     if flags & (1 << PG_LOCKED):
@@ -85,7 +85,7 @@ def begin_wait(w: World, task: int, bit: int, flags: int) -> None:
 def _through(w: World, task: int, page: int) -> bool:
     """Get the bit if the task wants it, else see it clear; True if so."""
     if w.entries.flags[task] & WQ_EXCLUSIVE:
-        return _take_lock(w, task, page)
+        return trylock_page(w, task, page)
     return w.pages.flags[page] & (1 << w.tasks.bit[task]) == 0
 
 
@@ -95,7 +95,7 @@ def lock_page(w: World, task: int) -> int:
 
     include/linux/pagemap.h: lock_page(); mm/filemap.c: __lock_page().
     """
-    if _take_lock(w, task, w.tasks.page[task]):
+    if trylock_page(w, task, w.tasks.page[task]):
         back(w, task)
     else:
         begin_wait(w, task, PG_LOCKED, WQ_EXCLUSIVE)
@@ -258,7 +258,7 @@ def wait_sleep(w: World, task: int) -> int:
         w.tasks.state[task] = ASLEEP
         return BLOCKED
     page, bit = w.tasks.page[task], w.tasks.bit[task]
-    if flags & WQ_DONE or not flags & WQ_EXCLUSIVE or _take_lock(w, task, page):
+    if flags & WQ_DONE or not flags & WQ_EXCLUSIVE or trylock_page(w, task, page):
         w.tasks.step[task] = WAIT_FINISH
         loops = w.rules.writeback_loops and bit == PG_WRITEBACK  # who loops looks again
         if not loops and not flags & (WQ_DONE | WQ_EXCLUSIVE) and w.pages.flags[page] & (1 << bit):

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from engine.events import PG_DIRTY, PG_WRITEBACK, Kind
 from engine.jit import jit
-from engine.mm.cache import remove_page
+from engine.mm.cache import remove_page, still_ours
 from engine.mm.filemap import begin_wait
 from engine.mm.steps import LOCK_PAGE, TRUNCATE_CHECK, TRUNCATE_REMOVE, UNLOCK_PAGE
-from engine.state import World
+from engine.state import NONE, World
 from engine.trace import record
-from engine.verbs import read_mapping
 
-PAGE_TRUNCATED, LOOKUP_RETRIED = int(Kind.page_truncated), int(Kind.lookup_retried)
+PAGE_TRUNCATED = int(Kind.page_truncated)
 PAGE_CLEANED = int(Kind.page_cleaned)
 
 
@@ -47,11 +46,8 @@ def truncate_remove(w: World, task: int) -> int:
     page lock and the tree lock.
     """
     page = w.tasks.page[task]
-    wanted, found = w.files.address[w.pages.home[page]], read_mapping(w, page)
     flags = w.pages.flags[page]
-    if found != wanted:
-        record(w, LOOKUP_RETRIED, task, page, found, wanted)
-    else:
+    if still_ours(w, task, page) and w.pages.file[page] != NONE:
         if flags & (1 << PG_DIRTY):
             w.pages.flags[page] = flags & ~(1 << PG_DIRTY)
             record(w, PAGE_CLEANED, task, page, flags & ~(1 << PG_DIRTY), 0)

@@ -32,6 +32,10 @@ OPS = st.sampled_from(
         "wait_writeback",
         "lookup think:20 put",
         "truncate_page",
+        "lookup_locked hold:20 dirty unlock put",
+        "write",
+        "fault",
+        "truncate pick",
         "writeback_end",
         "dirty",
     ]

@@ -30,3 +30,20 @@ def test_w1_a_wake_of_the_writeback_before_lets_a_writer_through_where_the_wait_
         stage.sleep(1)
         assert "2 writeback_started" in stage.sleep(2)
         assert not stage.broke()
+
+
+@every_kernel
+def test_w2_a_page_freed_between_the_clearing_of_the_bit_and_the_wake_is_touched_before_5_10(kernel: str) -> None:
+    """T0 clears PG_writeback; truncation takes the page's last reference; T0 reads PG_waiters."""
+    stage = Stage(
+        "lookup lock writeback_begin unlock put writeback_end", "truncate", "lookup put", kernel=kernel, pinned=False
+    )
+    stage.until(0, "WRITEBACK_END")
+    stage.play("0")
+    told = stage.sleep(1)
+    freed = "1 page_freed" in told
+    assert freed == (kernel not in ("5.10", "6.1", "6.7+"))
+    told = stage.sleep(0)
+    assert stage.broke() == ({"use_after_free"} if freed else set())
+    assert ("0 page_freed" in told) == (not freed)
+    assert "2 lookup_retried" in stage.sleep(2)

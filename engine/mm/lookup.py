@@ -1,0 +1,199 @@
+"""Locked lookup, and what needs it: the buffered write and the fault (mm/filemap.c).
+
+find_get_entry() never reads page->mapping: a reference says only that the page was in that slot after it was taken.
+Whether it is there still is asked with the page locked, and if not the lookup begins again:
+
+    find_slot  find_get  find_again  lock_page  found_check ──> what the operation does ──> found_unlock  found_put
+        ^                                            └─ truncated: unlock_page, found_stale ─┐
+        └────────────────────────────────────────────────────────────────────────────────────┘
+
+lookup_locked ends with the page locked; write and fault are whole. While the path runs, `outer` keeps where it goes on.
+"""
+
+from __future__ import annotations
+
+from engine.events import Kind
+from engine.invariants import LOOKUP_SEEN_RETRIED, STRANDED_PTE, TRUNCATED_WRITTEN
+from engine.jit import inlined, jit
+from engine.mm.cache import drop_reference, give_up, still_ours, take_reference
+from engine.mm.program import back
+from engine.mm.steps import (
+    FAULT,
+    FAULT_MAP,
+    FIND_AGAIN,
+    FIND_GET,
+    FIND_SLOT,
+    FOUND_CHECK,
+    FOUND_PUT,
+    FOUND_STALE,
+    FOUND_UNLOCK,
+    LOCK_PAGE,
+    LOOKUP_LOCKED,
+    SET_DIRTY,
+    UNLOCK_PAGE,
+    WRITE,
+    WRITE_COPY,
+)
+from engine.state import NONE, World
+from engine.trace import broken, record, witness
+from engine.verbs import read_mapping
+
+PAGE_WRITTEN, PAGE_MAPPED = int(Kind.page_written), int(Kind.page_mapped)
+LOOKUP_RETRIED = int(Kind.lookup_retried)
+
+
+@inlined
+def _begin(w: World, task: int) -> int:
+    w.tasks.outer[task] = w.tasks.then[task]
+    w.tasks.step[task] = FIND_SLOT
+    return 0
+
+
+@jit
+def lookup_locked(w: World, task: int) -> int:
+    """Find the page, lock it and check it. Next: find_slot. mm/filemap.c: pagecache_get_page() with FGP_LOCK."""
+    return _begin(w, task)
+
+
+@jit
+def write_begin(w: World, task: int) -> int:
+    """Find the page to write to. Next: find_slot. mm/filemap.c: grab_cache_page_write_begin()."""
+    return _begin(w, task)
+
+
+@jit
+def filemap_fault(w: World, task: int) -> int:
+    """Find the page to map. Next: find_slot. mm/filemap.c: filemap_fault()."""
+    return _begin(w, task)
+
+
+@inlined
+def _operation(w: World, task: int) -> int:
+    """Return the first step of the operation under way: which of the three it is."""
+    return w.program.step[w.tasks.at[task]]
+
+
+@inlined
+def _end(w: World, task: int) -> None:
+    w.tasks.then[task] = w.tasks.outer[task]
+    back(w, task)
+
+
+@jit
+def find_slot(w: World, task: int) -> int:
+    """Read the slot. Next: find_get; if the page is not in it, back, or the put. mm/filemap.c: find_get_entry()."""
+    page = w.tasks.page[task]
+    if w.pages.file[page] != NONE:
+        w.tasks.step[task] = FIND_GET
+        return 0
+    record(w, LOOKUP_RETRIED, task, page, read_mapping(w, page), w.files.address[w.pages.home[page]])
+    w.tasks.then[task] = w.tasks.outer[task]
+    if _operation(w, task) == LOOKUP_LOCKED:
+        give_up(w, task)
+    else:
+        back(w, task)
+    return 0
+
+
+@jit
+def find_get(w: World, task: int) -> int:
+    """Take a reference unless there is none left: then the page is being freed. Next: find_again or find_slot."""
+    page = w.tasks.page[task]
+    if w.pages.refcount[page] == 0:
+        w.tasks.step[task] = FIND_SLOT
+    else:
+        take_reference(w, task, page)
+        w.tasks.holds[task] += 1
+        w.tasks.step[task] = FIND_AGAIN
+    return w.rules.atomic_ns
+
+
+@jit
+def find_again(w: World, task: int) -> int:
+    """Read the slot again: the page may have left it before it was kept. Next: lock_page, then found_check."""
+    page = w.tasks.page[task]
+    if w.pages.file[page] == NONE:
+        _put(w, task, page)
+        w.tasks.step[task] = FIND_SLOT
+    else:
+        w.tasks.then[task] = FOUND_CHECK
+        w.tasks.step[task] = LOCK_PAGE
+    return 0
+
+
+@inlined
+def _put(w: World, task: int, page: int) -> None:
+    w.tasks.holds[task] -= 1
+    drop_reference(w, task, page)
+
+
+@jit
+def found_check(w: World, task: int) -> int:
+    """With the page locked: is it the one asked for still? Next: the operation, or unlock_page and found_stale.
+
+    A fault asks for i_size too: beyond it there is nothing to map (SIGBUS).
+    """
+    page = w.tasks.page[task]
+    if not still_ours(w, task, page):
+        witness(w, LOOKUP_SEEN_RETRIED)
+        w.tasks.then[task] = FOUND_STALE
+        w.tasks.step[task] = UNLOCK_PAGE
+        return 0
+    operation = _operation(w, task)
+    if operation == WRITE:
+        w.tasks.step[task] = WRITE_COPY
+    elif operation != FAULT:
+        _end(w, task)
+    elif w.pages.index[page] < w.files.size[w.pages.home[page]]:
+        w.tasks.step[task] = FAULT_MAP
+    else:
+        w.tasks.step[task] = FOUND_UNLOCK
+    return 0
+
+
+@jit
+def found_stale(w: World, task: int) -> int:
+    """Put the page that was truncated and look again; that takes time, however the costs are set. Next: find_slot."""
+    _put(w, task, w.tasks.page[task])
+    w.tasks.step[task] = FIND_SLOT
+    return max(1, w.rules.atomic_ns)
+
+
+@jit
+def write_copy(w: World, task: int) -> int:
+    """Copy the data into the page. Next: set_page_dirty, then found_unlock."""
+    page = w.tasks.page[task]
+    record(w, PAGE_WRITTEN, task, page, w.pages.mapping[page], w.pages.index[page])
+    if w.pages.file[page] == NONE:
+        broken(w, task, page, TRUNCATED_WRITTEN)
+    w.tasks.then[task] = FOUND_UNLOCK
+    w.tasks.step[task] = SET_DIRTY
+    return 0
+
+
+@jit
+def fault_map(w: World, task: int) -> int:
+    """Install the page table entry, with the page locked. Next: found_unlock. mm/memory.c: alloc_set_pte()."""
+    page = w.tasks.page[task]
+    w.pages.mapped[page] = 1
+    record(w, PAGE_MAPPED, task, page, w.pages.mapping[page], w.pages.index[page])
+    if w.pages.file[page] == NONE:
+        broken(w, task, page, STRANDED_PTE)
+    w.tasks.step[task] = FOUND_UNLOCK
+    return w.rules.atomic_ns
+
+
+@jit
+def found_unlock(w: World, task: int) -> int:
+    """Next: unlock_page, then found_put."""
+    w.tasks.then[task] = FOUND_PUT
+    w.tasks.step[task] = UNLOCK_PAGE
+    return 0
+
+
+@jit
+def found_put(w: World, task: int) -> int:
+    """Drop the reference. Next: back."""
+    _put(w, task, w.tasks.page[task])
+    _end(w, task)
+    return w.rules.atomic_ns

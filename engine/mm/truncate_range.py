@@ -1,0 +1,212 @@
+"""Truncation of a whole file in its two passes (mm/truncate.c: truncate_setsize(), truncate_inode_pages_range()).
+
+i_size goes first, then the page table entries; the first pass takes what it can get without waiting, the second waits
+for locks and for writeback (with the page locked) and begins again until it finds nothing; last, entries again.
+`tasks.page` is the place in the range. A page whose check fails is left where it is, so the second pass comes back to
+it for as long as it does.
+"""
+
+from __future__ import annotations
+
+from engine.events import PG_DIRTY, PG_WRITEBACK, Kind
+from engine.invariants import PAGE_SURVIVES, STRANDED_PTE
+from engine.jit import inlined, jit
+from engine.mm.cache import drop_reference, remove_page, still_ours, take_reference
+from engine.mm.filemap import begin_wait, trylock_page
+from engine.mm.program import back
+from engine.mm.steps import (
+    LOCK_PAGE,
+    RANGE_CHECK,
+    RANGE_CLEAN,
+    RANGE_END,
+    RANGE_NEXT,
+    RANGE_PUT,
+    RANGE_REMOVE,
+    RANGE_TRYLOCK,
+    RANGE_UNMAP,
+    RANGE_WAIT,
+    UNLOCK_PAGE,
+)
+from engine.state import NONE, World
+from engine.trace import broken, record
+
+TRUNCATE_BEGAN, TRUNCATE_ENDED = int(Kind.truncate_began), int(Kind.truncate_ended)
+PAGE_TRUNCATED, PAGE_CLEANED, PAGE_UNMAPPED = int(Kind.page_truncated), int(Kind.page_cleaned), int(Kind.page_unmapped)
+
+IDLE, FIRST, SECOND, SECOND_FOUND, LAST_UNMAP = range(5)
+"""tasks.phase: SECOND has found no page since it began again, SECOND_FOUND has."""
+
+
+@jit
+def truncate_range(w: World, task: int) -> int:
+    """Write i_size: from here on a fault finds nothing to map. Next: range_unmap.
+
+    All pages of the file are the range: what is in it now must be out of it when truncation ends.
+    """
+    file = w.pages.home[w.tasks.page[task]]
+    w.files.size[file] = 0
+    for page in range(w.rules.n_pages):
+        if w.pages.file[page] == file:
+            w.pages.doomed[page] = task
+    record(w, TRUNCATE_BEGAN, task, NONE, w.files.address[file], 0)
+    w.tasks.outer[task] = w.tasks.then[task]
+    w.tasks.page[task] = 0
+    w.tasks.step[task] = RANGE_UNMAP
+    return w.rules.atomic_ns
+
+
+@inlined
+def _unmap(w: World, task: int, page: int) -> None:
+    if w.pages.mapped[page]:
+        w.pages.mapped[page] = 0
+        record(w, PAGE_UNMAPPED, task, page, w.pages.mapping[page], w.pages.index[page])
+
+
+@jit
+def range_unmap(w: World, task: int) -> int:
+    """Take the next page table entry of the range away. Next: range_unmap; after the last, range_next or range_end.
+
+    mm/memory.c: unmap_mapping_range(). It follows the file, so it finds entries of truncated pages too.
+    """
+    for page in range(w.tasks.page[task], w.rules.n_pages):
+        if w.pages.mapped[page]:
+            _unmap(w, task, page)
+            w.tasks.page[task] = page
+            return w.rules.atomic_ns
+    w.tasks.page[task] = 0
+    if w.tasks.phase[task] == LAST_UNMAP:
+        w.tasks.step[task] = RANGE_END
+    else:
+        w.tasks.phase[task] = FIRST
+        w.tasks.step[task] = RANGE_NEXT
+    return 0
+
+
+@jit
+def range_next(w: World, task: int) -> int:
+    """Look the next page of the range up. Next: range_trylock, or lock_page and then range_wait; after the last page
+    range_next of the second pass, which ends when it found none.
+    """
+    file = w.pages.home[0]
+    for page in range(w.tasks.page[task], w.rules.n_pages):
+        if w.pages.file[page] == file:
+            w.tasks.page[task] = page
+            take_reference(w, task, page)
+            w.tasks.holds[task] += 1
+            if w.tasks.phase[task] == FIRST:
+                w.tasks.step[task] = RANGE_TRYLOCK
+            else:
+                w.tasks.phase[task] = SECOND_FOUND
+                w.tasks.then[task] = RANGE_WAIT
+                w.tasks.step[task] = LOCK_PAGE
+            return w.rules.atomic_ns
+    return _end_of_range(w, task)
+
+
+@inlined
+def _end_of_range(w: World, task: int) -> int:
+    """Begin the second pass, or begin it again (that takes time, however the costs are set), or end."""
+    w.tasks.page[task] = 0
+    again = w.tasks.phase[task] == SECOND_FOUND
+    if w.tasks.phase[task] == SECOND:
+        w.tasks.phase[task] = LAST_UNMAP
+        w.tasks.step[task] = RANGE_UNMAP
+    else:
+        w.tasks.phase[task] = SECOND
+        w.tasks.step[task] = RANGE_NEXT
+    return max(1, w.rules.atomic_ns) if again else 0
+
+
+@jit
+def range_trylock(w: World, task: int) -> int:
+    """First pass: lock the page unless it is busy. Next: range_check, or range_put."""
+    w.tasks.step[task] = RANGE_CHECK if trylock_page(w, task, w.tasks.page[task]) else RANGE_PUT
+    return w.rules.atomic_ns
+
+
+@jit
+def range_wait(w: World, task: int) -> int:
+    """Second pass: wait for a writeback under way while holding the page lock. Next: range_check."""
+    if w.pages.flags[w.tasks.page[task]] & (1 << PG_WRITEBACK):
+        w.tasks.then[task] = RANGE_WAIT if w.rules.writeback_loops else RANGE_CHECK
+        begin_wait(w, task, PG_WRITEBACK, 0)
+    else:
+        w.tasks.step[task] = RANGE_CHECK
+    return 0
+
+
+@inlined
+def _unlock(w: World, task: int) -> None:
+    """Next: unlock_page, then range_put."""
+    w.tasks.then[task] = RANGE_PUT
+    w.tasks.step[task] = UNLOCK_PAGE
+
+
+@jit
+def range_check(w: World, task: int) -> int:
+    """With the page locked: is it in the file still? The first pass leaves pages under writeback. Next: range_clean, or
+    unlock_page and range_put.
+    """
+    page = w.tasks.page[task]
+    busy = w.tasks.phase[task] == FIRST and w.pages.flags[page] & (1 << PG_WRITEBACK) != 0
+    if busy or not still_ours(w, task, page) or w.pages.file[page] == NONE:
+        _unlock(w, task)
+    else:
+        w.tasks.step[task] = RANGE_CLEAN
+    return 0
+
+
+@jit
+def range_clean(w: World, task: int) -> int:
+    """Entries that faults installed since are taken away, and the page is dirty no more. Next: range_remove.
+
+    mm/truncate.c: truncate_cleanup_page().
+    """
+    page = w.tasks.page[task]
+    _unmap(w, task, page)
+    flags = w.pages.flags[page]
+    if flags & (1 << PG_DIRTY):
+        w.pages.flags[page] = flags & ~(1 << PG_DIRTY)
+        record(w, PAGE_CLEANED, task, page, flags & ~(1 << PG_DIRTY), 0)
+    w.tasks.step[task] = RANGE_REMOVE
+    return w.rules.atomic_ns
+
+
+@jit
+def range_remove(w: World, task: int) -> int:
+    """Out of the file, under page lock and tree lock. Next: unlock_page, then range_put."""
+    page = w.tasks.page[task]
+    w.pages.doomed[page] = NONE
+    remove_page(w, task, page, PAGE_TRUNCATED)
+    _unlock(w, task)
+    return w.rules.atomic_ns
+
+
+@jit
+def range_put(w: World, task: int) -> int:
+    """Drop the lookup's reference and go on with the next page. Next: range_next."""
+    page = w.tasks.page[task]
+    w.tasks.holds[task] -= 1
+    drop_reference(w, task, page)
+    w.tasks.step[task] = RANGE_NEXT
+    if page + 1 < w.rules.n_pages:
+        w.tasks.page[task] = page + 1
+        return w.rules.atomic_ns
+    return w.rules.atomic_ns + _end_of_range(w, task)
+
+
+@jit
+def range_end(w: World, task: int) -> int:
+    """Truncation returns: no page that it found may be in the file, no entry may map a page that is out. Next: back."""
+    for page in range(w.rules.n_pages):
+        if w.pages.doomed[page] == task:
+            w.pages.doomed[page] = NONE
+            broken(w, task, page, PAGE_SURVIVES)
+        if w.pages.mapped[page] and w.pages.file[page] == NONE:
+            broken(w, task, page, STRANDED_PTE)
+    file = w.pages.home[0]
+    record(w, TRUNCATE_ENDED, task, NONE, w.files.address[file], w.files.pages[file])
+    w.tasks.phase[task] = IDLE
+    w.tasks.then[task] = w.tasks.outer[task]
+    back(w, task)
+    return 0
