@@ -5,5 +5,5 @@ native.py                  its steps as machine code        layout.py    a state
 search.py                  breadth-first, depth-first       walks.py     samples: random walks and PCT
 explorer.py                all of it in order, to an answer  counting.py  schedules and traces of acyclic graphs
 story.py, columns.py       a schedule told                  clocks.py    what of it had to come before what
-exports.py, dot.py         the same for others' tools       shrink.py, calm.py   a smaller case, fewer switches
+exports.py, dot.py         the same for others' tools       shrink*.py   a smaller case      calm.py   fewer switches
 """

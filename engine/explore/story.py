@@ -26,7 +26,8 @@ class Change(NamedTuple):
     after: Value
 
     def __str__(self) -> str:
-        return f"{self.name} {self.before}->{self.after}"
+        before, after = ("nothing" if value == "" else value for value in (self.before, self.after))
+        return f"{self.name} {before}->{after}"
 
 
 class Told(NamedTuple):
