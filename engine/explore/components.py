@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from engine.explore.calls import call_expand, call_judge
 from engine.explore.memory import STEP_MASK, Memory, hashed
-from engine.explore.native import EVENTUALLY, FAULT
+from engine.explore.native import EVENTUALLY, FAULT, STOPPED
 from engine.explore.search import DONE, MORE
 from engine.jit import jit
 
@@ -97,7 +97,7 @@ def outline(
         here = c[EXPANDED]
         n = call_expand(expand, base + np.int64(g.order[here]) * width * 8, out, -1)
         assert n >= 0, "a value that fitted does not fit"
-        if n == 0:
+        if n == 0 and not call_judge(judge, base + np.int64(g.order[here]) * width * 8) & STOPPED:
             c[ENDED] = here + 1
             return DONE
         able = np.uint64(0)

@@ -130,6 +130,26 @@ def parts(tree: Tree) -> Iterator[Tree]:
             yield from parts(part)
 
 
+def constant(tree: Tree) -> bool:
+    """Whether a tree names no variable, and has a value."""
+    if any(names(tree)):
+        return False
+    try:
+        value_of(tree)
+    except Fault:
+        return False
+    return True
+
+
+def value_of(tree: Tree) -> int:
+    """Return the value of a tree that names no variable. Raises Fault."""
+    return evaluate(tree, _nothing)
+
+
+def _nothing(name: str, index: int) -> int:
+    raise AssertionError(name)
+
+
 def wrapped(value: int) -> int:
     """Return the value as 64 bits with a sign have it."""
     return (value + (1 << BITS - 1)) % (1 << BITS) - (1 << BITS - 1)

@@ -69,8 +69,9 @@ def promise(
     )
     if lasso is None:
         return {"holds": True, "stem": None, "loop": None}
-    stem, loop = (subject.written(subject.schedule(moves, symmetry=False)) for moves in lasso)
-    return {"holds": False, "stem": stem, "loop": loop}
+    steps = subject.schedule([*lasso.stem, *lasso.loop], symmetry=False)
+    stem, loop = steps[: len(lasso.stem)], steps[len(lasso.stem) :]
+    return {"holds": False, "stem": subject.written(stem), "loop": subject.written(loop)}
 
 
 def starving(

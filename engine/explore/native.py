@@ -13,6 +13,7 @@ is replaced by a harmless one, and the fault told.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import llvmlite.binding as llvm
@@ -20,6 +21,7 @@ from llvmlite import ir
 
 from engine.explore.expressions import Tree
 from engine.explore.layout import WORD, Field, Layout
+from engine.explore.symmetry import Group
 from engine.explore.table import Effect, Process, Step, Table
 
 STEP_BITS = 32
@@ -43,11 +45,11 @@ class Native(NamedTuple):
     engine: Any
 
 
-def compiled(table: Table, layout: Layout, *, symmetry: bool) -> Native:
-    """Return a table's code for states of this layout; symmetry: equal processes stand in the order of their labels."""
+def compiled(table: Table, layout: Layout, groups: Sequence[Group] = ()) -> Native:
+    """Return a table's code for states of this layout; groups: of equal processes, which stand in order of label."""
     module = ir.Module("table")
     module.triple = llvm.get_process_triple()
-    _Expand(table, layout, symmetry).write(module)
+    _Expand(table, layout, groups).write(module)
     _judge(table, layout, module)
     llvm.initialize_native_target()
     llvm.initialize_native_asmprinter()
@@ -189,11 +191,11 @@ _PLAIN: dict[str, Any] = {
 class _Expand:
     """Writes expand(): each process at its label tries its steps, one after the other."""
 
-    def __init__(self, table: Table, layout: Layout, symmetry: bool) -> None:
-        self.table, self.layout = table, layout
-        self.group = {member: group for group in table.symmetric * symmetry for member in group}
+    def __init__(self, table: Table, layout: Layout, groups: Sequence[Group]) -> None:
+        self.table, self.layout, self.groups = table, layout, groups
 
     def write(self, module: ir.Module) -> None:
+        self.sorters = [_sorter(module, self.layout, group, number) for number, group in enumerate(self.groups)]
         function = ir.Function(module, ir.FunctionType(_I64, [_I64, _I64, _I64, _I64]), "expand")
         _, source, out, only = function.args
         self.function, self.b = function, ir.IRBuilder(function.append_basic_block("entry"))
@@ -242,8 +244,6 @@ class _Expand:
         b.position_at_end(misfits)
         b.ret(_I64(-1 - step.number))
         b.position_at_end(fits)
-        if step.process in self.group:
-            self._sort(new, self.group[step.process])
         self._emit(step, new)
         b.branch(after)
         b.position_at_end(after)
@@ -270,29 +270,82 @@ class _Expand:
                 state.fault = b.or_(state.fault, fault)
         state.write(field, index, value)
 
-    def _sort(self, state: _State, group: tuple[int, ...]) -> None:
-        """Put the labels of equal processes in rising order, by neighbours that change places."""
-        b = self.b
-        labels = [state.read(self.layout.places[member]) for member in group]
-        for round_ in range(len(labels)):
-            for i in range(round_ % 2, len(labels) - 1, 2):
-                one, other = labels[i], labels[i + 1]
-                less = b.icmp_unsigned("<=", one, other)
-                labels[i], labels[i + 1] = b.select(less, one, other), b.select(less, other, one)
-        for member, label in zip(group, labels, strict=True):
-            state.write(self.layout.places[member], 0, label)
-
     def _emit(self, step: Step, state: _State) -> None:
         b = self.b
         count = b.load(self.count)
         first = b.mul(count, _I64(self.layout.width + 1))
         for i, word in enumerate(state.words):
             b.store(word, b.gep(self.out, [b.add(first, _I64(i))]))
+        written = {effect.variable for effect in step.effects}
+        for group, sorter in zip(self.groups, self.sorters, strict=True):
+            if step.process in group.members or written & {cell[0] for own in group.owned for cell in own}:
+                b.call(sorter, [b.gep(self.out, [first])])
         told: Value = _I64(step.number)
         for flag, bit in ((state.failed, FAILED), (state.outside, OUTSIDE), (state.fault, FAULT)):
             told = b.or_(told, b.select(flag, _I64(bit), _I64(0)))
         b.store(told, b.gep(self.out, [b.add(first, _I64(self.layout.width))]))
         b.store(b.add(count, _I64(1)), self.count)
+
+
+def _sorter(module: ir.Module, layout: Layout, group: Group, number: int) -> ir.Function:
+    """Return a function that puts the members of a group in order: least label first, then least values of their own.
+
+    Neighbours change places until none has to. A member is as few words as it fits into, the label in the highest bits.
+    """
+    function = ir.Function(module, ir.FunctionType(ir.VoidType(), [_WORDS]), f"sort{number}")
+    function.linkage = "internal"
+    b = ir.IRBuilder(function.append_basic_block("entry"))
+    here = function.args[0]
+    state = _State(b, [b.load(b.gep(here, [_I64(i)])) for i in range(layout.width)])
+    fields = [
+        [(layout.places[member], 0), *((layout.variables[variable], index) for variable, index in own)]
+        for member, own in zip(group.members, group.owned, strict=True)
+    ]
+    chunks = _chunks([field.bits for field, _ in fields[0]])
+    rows = []
+    for mine in fields:
+        stored = [state.read(field._replace(low=0), index) for field, index in mine]
+        row = []
+        for chunk in chunks:
+            word: Value = _I64(0)
+            for place in chunk:
+                word = b.or_(b.shl(word, _I64(mine[place][0].bits % WORD)), stored[place])
+            row.append(word)
+        rows.append(row)
+    for round_ in range(len(rows)):
+        for i in range(round_ % 2, len(rows) - 1, 2):
+            one, other = rows[i], rows[i + 1]
+            more: Value = _I1(0)
+            for left, right in reversed(list(zip(one, other, strict=True))):
+                same = b.icmp_unsigned("==", left, right)
+                more = b.or_(b.icmp_unsigned(">", left, right), b.and_(same, more))
+            pairs = list(zip(one, other, strict=True))
+            rows[i] = [b.select(more, right, left) for left, right in pairs]
+            rows[i + 1] = [b.select(more, left, right) for left, right in pairs]
+    for mine, row in zip(fields, rows, strict=True):
+        for chunk, whole in zip(chunks, row, strict=True):
+            word = whole
+            for place in reversed(chunk):
+                field, index = mine[place]
+                state.write(field._replace(low=0), index, b.and_(word, _I64(field.mask)))
+                word = b.lshr(word, _I64(field.bits % WORD))
+    for i, word in enumerate(state.words):
+        b.store(word, b.gep(here, [_I64(i)]))
+    b.ret_void()
+    return function
+
+
+def _chunks(bits: list[int]) -> list[list[int]]:
+    """Return places of values that share a word, in order."""
+    chunks: list[list[int]] = []
+    left = 0
+    for place, wide in enumerate(bits):
+        if wide > left:
+            chunks.append([])
+            left = WORD
+        chunks[-1].append(place)
+        left -= wide
+    return chunks
 
 
 def _judge(table: Table, layout: Layout, module: ir.Module) -> None:

@@ -7,6 +7,7 @@ can follow (native.py says how they are called).
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from functools import cached_property
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
@@ -16,8 +17,9 @@ from engine.explore import schedules, walks
 from engine.explore.footprints import reduction_of
 from engine.explore.layout import Layout, Spans, Values, layout_of, start_of
 from engine.explore.native import Native, compiled
-from engine.explore.playing import move
+from engine.explore.playing import enabled, move
 from engine.explore.search import Reduction
+from engine.explore.symmetry import Group, canonical, groups_of, level
 from engine.explore.table import Step, Table
 
 
@@ -32,7 +34,7 @@ class Shape(NamedTuple):
 class Subject(Protocol):
     """Something to explore. moves: the most that can follow one state; process_of: (moves,) whose move each is;
     outcomes: variables (number, whether an array) whose values over all ends are told; promises: whether
-    every fair path must make `eventually` true; symmetric: groups of equal processes."""
+    every fair path must make `eventually` true."""
 
     name: str
     why: str
@@ -41,7 +43,10 @@ class Subject(Protocol):
     process_of: NDArray[np.int64]
     outcomes: tuple[tuple[int, bool], ...]
     promises: bool
-    symmetric: tuple[tuple[int, ...], ...]
+
+    @property
+    def symmetric(self) -> tuple[tuple[int, ...], ...]:
+        """The groups of equal processes, by number."""
 
     def spans(self) -> Spans:
         """Return for each variable the values that its field shall hold at first."""
@@ -83,7 +88,7 @@ class TableSubject:
         self.processes = tuple(process.name for process in table.processes)
         self.moves = len(table.steps)
         self.process_of = np.array([step.process for step in table.steps], np.int64)
-        self.promises, self.symmetric = table.eventually is not None, table.symmetric
+        self.promises = table.eventually is not None
         asked = [table.variable(name) for name in table.asked.outcomes]
         self.outcomes = tuple((number, table.variables[number].array) for number in asked)
 
@@ -92,15 +97,23 @@ class TableSubject:
 
     def start(self, *, symmetry: bool) -> Values:
         values = start_of(self.table)
-        places = list(values.places)
-        for group in self.table.symmetric if symmetry else ():
-            for member, place in zip(group, sorted(places[member] for member in group), strict=True):
-                places[member] = place
-        return values._replace(places=tuple(places))
+        return canonical(self.groups, values)[0] if symmetry else values
+
+    @property
+    def symmetric(self) -> tuple[tuple[int, ...], ...]:
+        """The groups of equal processes, by number."""
+        return tuple(group.members for group in self.groups)
+
+    @cached_property
+    def groups(self) -> tuple[Group, ...]:
+        """The groups of equal processes: those that the table names, else all that can be found."""
+        return self.table.symmetric if self.table.asked.symmetric else groups_of(self.table)
 
     def shape(self, spans: Spans, *, bounded: bool, symmetry: bool, reduced: bool) -> Shape:
+        groups = self.groups if symmetry else ()
+        level(groups, spans)
         layout = layout_of(self.table, spans, bounded=bounded)
-        native = compiled(self.table, layout, symmetry=symmetry)
+        native = compiled(self.table, layout, groups)
         return Shape(layout, native, reduction_of(self.table, layout) if reduced else None)
 
     def look(self, shape: Shape) -> walks.Look | None:
@@ -123,16 +136,19 @@ class TableSubject:
         steps = [self.table.steps[number] for number in moves]
         if not symmetry:
             return steps
-        # a step is made by whichever equal process stands at its label
-        places = list(start_of(self.table).places)
-        group = {member: members for members in self.table.symmetric for member in members}
-        own = []
+        own, values = list[Step](), start_of(self.table)
         for step in steps:
-            member = next(m for m in group.get(step.process, (step.process,)) if places[m] == step.at)
-            own.append(
-                self.table.processes[member].steps[step.number - self.table.processes[step.process].steps[0].number]
-            )
-            places[member] = step.to
+            stand_in, who = canonical(self.groups, values)
+            after = move(self.table, stand_in, step)
+            wanted = canonical(self.groups, after.after)[0], bool(after.broken)
+            member = who.get(step.process, step.process)
+            for mine in enabled(self.table, values):
+                made = move(self.table, values, mine)
+                if mine.process == member and (canonical(self.groups, made.after)[0], bool(made.broken)) == wanted:
+                    own.append(mine)
+                    values = made.after
+                    break
+        assert len(own) == len(steps), "a path of stand-ins that nobody can walk"
         return own
 
     def written(self, schedule: Sequence[Step]) -> str:

@@ -10,7 +10,9 @@ from typing import Annotated, Any, Literal, NamedTuple
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from engine.errors import AskedWrongly
-from engine.explore.expressions import Fault, Tree, evaluate, names, parse, parts
+from engine.explore.expressions import Fault, Tree, names, parse, parts, value_of
+from engine.explore.expressions import constant as constant
+from engine.explore.symmetry import Group, Unfit, named_groups
 
 FORMAT = "protocol-table/1"
 BYTES_MAX = 1 << 20
@@ -118,8 +120,8 @@ class Table(NamedTuple):
     processes: tuple[Process, ...]
     final: Tree | None
     eventually: Tree | None
-    symmetric: tuple[tuple[int, ...], ...]
-    """Groups of processes, by number, that are equal but for their name."""
+    symmetric: tuple[Group, ...]
+    """Groups of equal processes that the table names."""
 
     @property
     def steps(self) -> tuple[Step, ...]:
@@ -197,12 +199,12 @@ class _Checker:
             if (kind == "elem") != bool(self.sizes[name]):
                 what = f"an array: write {name}[i]" if self.sizes[name] else "no array: write it without [ ]"
                 raise self.bad(where, f"{name} is {what}", text)
-            if index and constant(index[0]) and not 0 <= evaluate(index[0], _nothing) < self.sizes[name]:
+            if index and constant(index[0]) and not 0 <= value_of(index[0]) < self.sizes[name]:
                 raise self.bad(where, f"{name} has elements 0 to {self.sizes[name] - 1}", text)
         for part in parts(tree):
             if part[0] == "bin" and constant(part[3]):
                 try:
-                    evaluate(("bin", part[1], ("num", 1), part[3]), _nothing)
+                    value_of(("bin", part[1], ("num", 1), part[3]))
                 except Fault as fault:
                     raise self.bad(where, f"{fault} in {text!r}", text) from None
         return tree
@@ -261,62 +263,30 @@ class _Checker:
         eventually = self.tree(asked.eventually, "eventually") if asked.eventually is not None else None
         if eventually is not None and asked.fair is None:
             raise self.bad("eventually", 'is checked on fair paths: add fair = "weak"', asked.eventually or "")
-        return Table(asked, self.variables, processes, final, eventually, self._groups(processes))
+        table = Table(asked, self.variables, processes, final, eventually, ())
+        return table._replace(symmetric=self._groups(table))
 
-    def _groups(self, processes: tuple[Process, ...]) -> tuple[tuple[int, ...], ...]:
-        """Return the groups that the table names, after a look that they are equal; without any, those that are."""
-        if not self.asked.symmetric:
-            alike: dict[Any, list[int]] = {}
-            for number, process in enumerate(processes):
-                alike.setdefault(_shape(process), []).append(number)
-            return tuple(tuple(group) for group in alike.values() if len(group) > 1)
-        numbers = {process.name: number for number, process in enumerate(processes)}
-        groups = []
-        for i, group in enumerate(self.asked.symmetric):
-            where = f"symmetric[{i}]"
+    def _groups(self, table: Table) -> tuple[Group, ...]:
+        """Return the groups that the table names, after a look that their members are equal."""
+        numbers = {process.name: number for number, process in enumerate(table.processes)}
+        asked = self.asked.symmetric
+        for i, group in enumerate(asked):
             for name in group:
                 if name not in numbers:
-                    raise self.bad(where, f"there is no process {name!r}", name)
-            members = tuple(numbers[name] for name in group)
-            other = next(
-                (name for name in group[1:] if _shape(processes[numbers[name]]) != _shape(processes[members[0]])), None
-            )
-            if other is not None or len(set(members)) < len(members):
-                raise self.bad(
-                    where, f"{group[0]!r} and {other or group[0]!r} are not equal but for their name", group[0]
-                )
-            groups.append(members)
-        if _twice([str(member) for group in groups for member in group]):
-            raise self.bad("symmetric", "a process stands in two groups")
-        return tuple(group for group in groups if len(group) > 1)
-
-
-def constant(tree: Tree) -> bool:
-    """Whether a tree names no variable, and has a value."""
-    if any(names(tree)):
-        return False
-    try:
-        evaluate(tree, _nothing)
-    except Fault:
-        return False
-    return True
-
-
-def _nothing(name: str, index: int) -> int:
-    raise AssertionError(name)
+                    raise self.bad(f"symmetric[{i}]", f"there is no process {name!r}", name)
+        if twice := _twice([name for group in asked for name in group]):
+            raise self.bad("symmetric", f"{twice!r} stands there twice", twice)
+        found = named_groups(table, [[numbers[name] for name in group] for group in asked])
+        if isinstance(found, Unfit):
+            told = ", ".join(asked[found.place])
+            text = f"{told} are not equal but for what is their own: {found.why}"
+            raise self.bad(f"symmetric[{found.place}]", text, asked[found.place][0])
+        return found
 
 
 def _assigns(text: str, at: int) -> bool:
     """Whether the = at this place is an assignment's: the first that is part of no ==, !=, <= or >=."""
     return text[at + 1 : at + 2] != "=" and text[at - 1 : at] not in {"=", "!", "<", ">"}
-
-
-def _shape(process: Process) -> Any:
-    """What two processes that are equal but for their name have in common."""
-    steps = tuple(
-        (step.at, step.to, step.guard, tuple(effect[:3] for effect in step.effects)) for step in process.steps
-    )
-    return len(process.labels), process.start, steps
 
 
 def _twice(words: list[str]) -> str:
