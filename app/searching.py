@@ -9,12 +9,14 @@ import threading
 import time
 from typing import Any
 
+from app.exploring import story_of, subject_of
 from app.keeping import Held, Keeper
 from app.store import ExplorationRow, Fenced, Store
 from engine.errors import AskedWrongly, FolioscopeError
 from engine.explore.answers import answer
 from engine.explore.explorer import Explorer, Limits, Plan, Progress
-from engine.explore.table import checked
+from engine.explore.table import Table, checked
+from engine.scenario import Scenario
 
 log = logging.getLogger("folioscope.runner")
 
@@ -22,6 +24,8 @@ TOLD_S = 0.5
 """Pause between two words on progress."""
 OUTCOMES_MAX = 1_000
 """Outcomes that are kept of one exploration."""
+STORY_MAX = 2_000
+"""Steps of a story that is kept for the page."""
 SPARE_BYTES = 1 << 30
 """What a worker may hold beside the states it found: the engine, and a table while it is moved into a larger one."""
 
@@ -47,7 +51,7 @@ def explore_one(store: Store, row: ExplorationRow, *, stop: threading.Event | No
 
 def _explore(store: Store, row: ExplorationRow, keeper: Keeper) -> None:
     limits = limits_of(row)
-    explorer = Explorer(checked(json.loads(row.subject_json)), Plan(**json.loads(row.plan_json)))
+    explorer = Explorer(subject_of(_what(row.kind, json.loads(row.subject_json))), Plan(**json.loads(row.plan_json)))
     said = 0.0
 
     def told(now: Progress) -> None:
@@ -74,7 +78,40 @@ def _explore(store: Store, row: ExplorationRow, keeper: Keeper) -> None:
         reason="user" if halt == "cancel" else None,
         verdict=found["verdict"],
         answer_json=json.dumps(found),
+        story_json=story_json(explorer, found),
     )
+
+
+def _what(kind: str, told: dict[str, Any]) -> Table | Scenario:
+    return checked(told) if kind == "table" else Scenario.model_validate(told)
+
+
+def story_json(explorer: Explorer, found: dict[str, Any]) -> str | None:
+    """Return the story of an answer's schedule as the page shows it, None if it has none or a very long one."""
+    live = found["liveness"]
+    if found["schedule"] is not None:
+        stem, loop = found["schedule"], ""
+    elif live and not live["holds"]:
+        stem, loop = live["stem"], live["loop"]
+    else:
+        return None
+    subject = explorer.subject
+    begins, whole = len(subject.read(stem)), subject.read(".".join(filter(None, (stem, loop))))
+    if len(whole) > STORY_MAX:
+        return None
+    story = story_of(subject, whole[:begins], whole[begins:])
+    steps = [
+        {
+            "process": step.process,
+            "label": step.label,
+            "function": step.function,
+            "changed": [list(change) for change in step.changed],
+            "broken": step.broken,
+        }
+        for step in story.steps
+    ]
+    told = {"processes": story.processes, "steps": steps, "ending": story.ending, "loop_from": story.loop_from}
+    return json.dumps(told)
 
 
 def limits_of(row: ExplorationRow) -> Limits:

@@ -2,11 +2,11 @@
 
 JSON lines, one answer for each question; it ends when its input does:
 
-    {"id": 1, "do": "at", "subject": {...}, "word": "a3.b"}     -> {"id": 1, "told": {"values": ..., "enabled": ...}}
-    {"id": 2, "do": "check", "subject": {...}}                  -> {"id": 2, "told": {}}
-    {"id": 3, "do": "export", "subject": {...}, "form": "pml"}  -> {"id": 3, "told": {"text": ...}}
+    {"id": 1, "do": "at", "kind": "table", "subject": {...}, "word": "a3.b"}  ->  {"id": 1, "told": {"values": ...}}
+    {"id": 2, "do": "check", "kind": ..., "subject": ...}                     ->  {"id": 2, "told": {}}
+    {"id": 3, "do": "export", ..., "form": "dot", "word": "a3.b"}             ->  {"id": 3, "told": {"text": ...}}
 
-What the asker can mend comes back as {"id": 1, "refused": {"status", "code", "field", "detail"}}.
+kind is table or scenario. What the asker can mend comes back as {"id": 1, "refused": {"status", "code", "field", "detail"}}.
 """
 
 from __future__ import annotations
@@ -17,10 +17,14 @@ import os
 import sys
 from typing import Any
 
+from app.exploring import promela_of, story_of, subject_of
 from engine.errors import AskedWrongly
-from engine.explore import byhand, promela
+from engine.explore import byhand
 from engine.explore.explorer import Explorer
-from engine.explore.table import checked
+from engine.explore.exports import EXPORTS
+from engine.explore.subject import Subject, TableSubject
+from engine.explore.table import Table, checked
+from engine.scenario import Scenario
 
 log = logging.getLogger("folioscope.stepper")
 
@@ -28,24 +32,55 @@ NICE = 5
 """The server goes first."""
 
 
-def answer(asked: dict[str, Any]) -> dict[str, Any]:
-    """Return the answer to one question."""
-    table = checked(asked["subject"])
-    if asked["do"] == "at":
-        return byhand.at(table, asked["word"])
-    explorer = Explorer(table)  # refuses what has no end
-    return {"text": promela.written(explorer.table, explorer.spans)} if asked["do"] == "export" else {}
+FORMS = {"itf.json": "itf", "txt": "text"}
+"""What the exports of a story are called where they are not called by their suffix."""
+
+
+class Answers:
+    """Answers, one question after the other; the world asked of last is kept, as the next question is of it as well."""
+
+    def __init__(self) -> None:
+        self._last = ""
+        self._subject: Subject | None = None
+
+    def to(self, asked: dict[str, Any]) -> dict[str, Any]:
+        """Return the answer to one question. Raises AskedWrongly."""
+        told = asked["subject"]
+        what = checked(told) if asked["kind"] == "table" else Scenario.model_validate(told)
+        if asked["do"] == "export" and asked["form"] == "pml":
+            return {"text": promela_of(what)}
+        subject = self._subject_of(what, json.dumps(told))
+        if asked["do"] == "check":
+            Explorer(subject)  # refuses what has no end
+            return {}
+        if asked["do"] == "at":
+            return self._at(subject, asked["word"])
+        form = FORMS.get(asked["form"], asked["form"])
+        return {"text": EXPORTS[form](story_of(subject, subject.read(asked["word"])), asked["word"])}
+
+    def _subject_of(self, what: Table | Scenario, key: str) -> Subject:
+        if self._subject is None or key != self._last:
+            self._last, self._subject = key, subject_of(what)
+        return self._subject
+
+    def _at(self, subject: Subject, word: str) -> dict[str, Any]:
+        if isinstance(subject, TableSubject):
+            return byhand.at(subject.table, word)
+        from engine.explore.worlds import byhand as worlds
+
+        return worlds.at(subject, word)  # type: ignore[arg-type]
 
 
 def main() -> None:
     """Answer until the input ends."""
     logging.basicConfig(format="%(asctime)s %(levelname)s %(name)s %(message)s", stream=sys.stderr)
     os.nice(NICE)
+    answers = Answers()
     for line in sys.stdin:
         asked = json.loads(line)
         told: dict[str, Any]
         try:
-            told = {"told": answer(asked)}
+            told = {"told": answers.to(asked)}
         except AskedWrongly as error:
             refused = {"status": error.status, "code": error.code, "field": error.field, "detail": str(error)}
             told = {"refused": refused}

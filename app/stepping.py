@@ -23,6 +23,7 @@ from app.problems import Refusal, visible
 from app.settings import Settings
 from app.subjects import Subject
 from engine.explore import byhand
+from engine.explore.table import Table
 
 log = logging.getLogger("folioscope")
 
@@ -32,11 +33,6 @@ CHECK_S = 4.0
 STUCK_S = 60.0
 """A child that has answered nothing for so long is ended."""
 ANSWER_BYTES_MAX = 64 << 20
-
-
-def state_at(subject: Subject, word: str) -> dict[str, Any]:
-    """Return the state behind a schedule, and the steps that lead on. Raises AskedWrongly for a word that is none."""
-    return byhand.at(subject.table, word)
 
 
 class Late(Exception):
@@ -60,12 +56,21 @@ class Stepper:
         """Raise Refusal for a subject whose states have no end. One that cannot be told in time passes: its worker
         finds the same."""
         with contextlib.suppress(Late):
-            self._ask({"do": "check", "subject": subject.told}, CHECK_S)
+            self._ask("check", subject, CHECK_S)
 
-    def export(self, subject: Subject, form: str) -> str:
-        """Return a subject in another form. Raises Refusal where it has none."""
+    def state_at(self, subject: Subject, word: str) -> dict[str, Any]:
+        """Return the state behind a schedule (engine.explore.byhand). Raises AskedWrongly for a word that is none."""
+        if isinstance(subject.what, Table):
+            return byhand.at(subject.what, word)
+        return self._waited("at", subject, word=word)
+
+    def export(self, subject: Subject, form: str, word: str) -> str:
+        """Return a subject as Promela (pml), or a schedule of it in another form. Raises Refusal where it has none."""
+        return str(self._waited("export", subject, form=form, word=word)["text"])
+
+    def _waited(self, do: str, subject: Subject, **more: str) -> dict[str, Any]:
         try:
-            return str(self._ask({"do": "export", "subject": subject.told, "form": form}, ANSWER_S)["text"])
+            return self._ask(do, subject, ANSWER_S, **more)
         except Late:
             raise Refusal(503, "stepper_busy", "this takes longer than expected: ask again in a moment") from None
 
@@ -74,7 +79,8 @@ class Stepper:
         with self._lock:
             self._end()
 
-    def _ask(self, question: dict[str, Any], seconds: float) -> dict[str, Any]:
+    def _ask(self, do: str, subject: Subject, seconds: float, **more: str) -> dict[str, Any]:
+        question = {"do": do, "kind": subject.kind, "subject": subject.told, **more}
         ends = time.monotonic() + seconds
         if not self._lock.acquire(timeout=seconds):
             raise Late

@@ -7,20 +7,25 @@ import json
 import re
 import unicodedata
 from collections.abc import Mapping
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal, NamedTuple, TypeVar
 
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 
 from app.problems import Refusal, shown
 from app.strict import parse_json
 from app.wording import refusal_of_model
 from engine.explore import table as tables
+from engine.explore.small import check_small
 from engine.explore.table import AskedTable, Table, checked
+from engine.scenario import FORMAT as SCENARIO
+from engine.scenario import Scenario, Tasks
 from engine.scenarios import read_toml
+
+Asked = TypeVar("Asked", bound=BaseModel)
 
 TEXT_MAX = 1 << 18
 """Characters of a subject as text."""
-FORMATS = (tables.FORMAT,)
+FORMATS = (tables.FORMAT, SCENARIO)
 DOTTED = re.compile(r"""(?:(?:[\w-]{1,80}|"[^"\n]{0,80}"|'[^'\n]{0,80}')[ \t]*\.[ \t]*){16}""")
 """Keys within keys within keys: reading them takes time by the square of their number, and no subject has them."""
 
@@ -29,13 +34,13 @@ UNION = re.compile(r"\.(?:constrained-int|list\[constrained-int\])")
 
 
 class Subject(NamedTuple):
-    """A checked subject. told: as JSON has it, only what was asked; table: where it is one."""
+    """A checked subject. told: as JSON has it, only what was asked; what: the same as the engine takes it."""
 
     kind: Literal["table", "scenario"]
     name: str
     why: str
     told: dict[str, Any]
-    table: Table
+    what: Table | Scenario
 
     @property
     def json(self) -> str:
@@ -73,20 +78,39 @@ def read_text(text: str, field: str = "table") -> Subject:
 def read_subject(told: Any, source: str = "") -> Subject:
     """Return the subject that was told as data; source: the text it came from, to name lines of."""
     form = told.get("format") if isinstance(told, Mapping) else None
-    if form != tables.FORMAT:
-        words = f"format is {shown(form)}" if form is not None else "format is missing"
-        raise Refusal(422, "unknown_value", f"{words}: it must be {' or '.join(FORMATS)}", field="format")
-    try:
-        asked = AskedTable.model_validate(told)
-    except ValidationError as error:
-        raise _at_line(error, source) from None
+    if form == tables.FORMAT:
+        return _table(told, source)
+    if form == SCENARIO or (form is None and isinstance(told, Mapping) and "workload" in told):
+        return scenario_subject(_valid(Scenario, told, source))
+    words = f"format is {shown(form)}" if form is not None else "format is missing"
+    raise Refusal(422, "unknown_value", f"{words}: it must be {' or '.join(FORMATS)}", field="format")
+
+
+def scenario_subject(scenario: Scenario) -> Subject:
+    """Return a scenario as a subject, without the schedule that it may carry. Raises AskedWrongly for a large one."""
+    check_small(scenario)
+    assert isinstance(scenario.workload, Tasks), "a recording is never small"
+    told = scenario.model_dump(exclude_unset=True) | {"format": SCENARIO}
+    told.pop("schedule", None)
+    return Subject("scenario", scenario.name, scenario.story, told, scenario.model_copy(update={"schedule": None}))
+
+
+def _table(told: Any, source: str) -> Subject:
+    asked = _valid(AskedTable, told, source)
     _refuse_unseen(asked)
     return Subject("table", asked.name, asked.why, asked.model_dump(exclude_unset=True), checked(asked, source))
 
 
-def _at_line(error: ValidationError, source: str) -> Refusal:
-    """Return what is wrong with a table in words, with the line where the text shows it."""
-    refusal = refusal_of_model(error, AskedTable)
+def _valid(model: type[Asked], told: Any, source: str) -> Asked:
+    try:
+        return model.model_validate(told)
+    except ValidationError as error:
+        raise _at_line(error, model, source) from None
+
+
+def _at_line(error: ValidationError, model: type[BaseModel], source: str) -> Refusal:
+    """Return what is wrong with a subject in words, with the line where the text shows it."""
+    refusal = refusal_of_model(error, model)
     refusal.field = UNION.sub("", refusal.field)
     refusal.detail = UNION.sub("", str(refusal.detail))
     fault = min(error.errors(), key=lambda one: one["type"] != "extra_forbidden")

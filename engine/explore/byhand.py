@@ -26,7 +26,7 @@ def at(table: Table, word: str) -> dict[str, Any]:
     moves = play(table, steps)
     last = moves[-1] if moves else None
     values = last.after if last else start_of(table)
-    stuck = last is not None and _without_value(table, last)
+    stuck = last is not None and last.stuck
     open_ = [] if stuck else enabled(table, values)
     return {
         "word": schedules.written(table, steps),
@@ -39,12 +39,6 @@ def at(table: Table, word: str) -> dict[str, Any]:
         "broken": last.broken if last else "",
         "last": _told(table, steps[:-1], steps[-1]) if steps else None,
     }
-
-
-def _without_value(table: Table, move: Move) -> bool:
-    """Whether a step could not be made to its end: an expression of it had no value, and nothing leads on."""
-    done = sum(1 for effect in move.step.effects if effect.variable >= 0)
-    return bool(move.broken) and len(move.changed) < done
 
 
 def _values(table: Table, values: Values, last: Move | None) -> list[dict[str, Any]]:
