@@ -137,7 +137,9 @@ def new(
     if table and table not in tables():
         raise Refusal(404, "no_table", f"there is no table of that name; there are {', '.join(tables())}")
     if preset and preset not in small_presets():
-        raise Refusal(404, "no_preset", f"there is no small preset of that name; there are {', '.join(small_presets())}")
+        raise Refusal(
+            404, "no_preset", f"there is no small preset of that name; there are {', '.join(small_presets())}"
+        )
     if of:
         text = json.dumps(json.loads(find(request, of).subject_json), indent=2, ensure_ascii=False)
     elif preset:
@@ -326,16 +328,16 @@ def open_as_run(
     row = find(request, exploration_id)
     scenario = subject_of(row).what
     if not isinstance(scenario, Scenario):
-        raise Refusal(422, "no_scenario", "a table has no kernel to be played: step through it by hand", field="schedule")
+        raise Refusal(
+            422, "no_scenario", "a table has no kernel to be played: step through it by hand", field="schedule"
+        )
     told = scenario.model_dump(exclude_unset=True) | {"schedule": schedule}
     try:
         played = Scenario.model_validate(told)
     except ValidationError as error:
         raise refusal_of_model(error, Scenario) from None
     digest = hashlib.sha256(schedule.encode()).hexdigest()
-    run, _ = store_of(request).start_run(
-        played, tags=["explored"], key=f"x-{row.id}-{digest[:32]}", body_sha256=digest
-    )
+    run, _ = store_of(request).start_run(played, tags=["explored"], key=f"x-{row.id}-{digest[:32]}", body_sha256=digest)
     return to_run(run.id)
 
 

@@ -6,7 +6,7 @@ JSON lines, one answer for each question; it ends when its input does:
     {"id": 2, "do": "check", "kind": ..., "subject": ...}                     ->  {"id": 2, "told": {}}
     {"id": 3, "do": "export", ..., "form": "dot", "word": "a3.b"}             ->  {"id": 3, "told": {"text": ...}}
 
-kind is table or scenario. What the asker can mend comes back as {"id": 1, "refused": {"status", "code", "field", "detail"}}.
+kind is table or scenario. What an asker can mend comes back as refused: {status, code, field, detail}.
 """
 
 from __future__ import annotations

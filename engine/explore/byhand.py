@@ -8,6 +8,7 @@ from engine.explore import schedules
 from engine.explore.layout import Values, start_of
 from engine.explore.playing import Move, enabled, ending, play
 from engine.explore.table import BadTable, Step, Table
+from engine.schedule_word import letters
 
 STEPS_MAX = 5_000
 """Steps of a schedule that is stepped through by hand; each is played anew for every state that is looked at."""
@@ -58,7 +59,7 @@ def _places(table: Table, values: Values, last: Move | None) -> list[dict[str, A
     return [
         {
             "process": process.name,
-            "letters": schedules.letters(number),
+            "letters": letters(number),
             "label": process.labels[place],
             "ended": place == process.end,
             "moved": last is not None and last.step.process == number,
@@ -71,7 +72,7 @@ def _told(table: Table, before: list[Step], step: Step) -> dict[str, Any]:
     process = table.processes[step.process]
     return {
         "process": process.name,
-        "letters": schedules.letters(step.process),
+        "letters": letters(step.process),
         "label": step.asked.at,
         "function": "",
         "guard": "" if step.asked.guard.strip() == "1" else step.asked.guard,

@@ -33,9 +33,7 @@ def at(subject: WorldSubject, word: str) -> dict[str, Any]:
         "word": subject.written(moves),
         "steps": len(moves),
         "back": subject.written(moves[:-1]) if moves else None,
-        "values": [
-            {"name": name, "value": value, "changed": before.get(name) != value} for name, value in now.items()
-        ],
+        "values": [{"name": name, "value": value, "changed": before.get(name) != value} for name, value in now.items()],
         "places": [_place(subject, task, moves[-1] % n if moves else -1) for task in range(n)],
         "enabled": [_told(subject, moves, move) for move in open_],
         "ending": "" if open_ or broken else ending(subject) or "ended",
