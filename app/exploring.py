@@ -126,8 +126,8 @@ def answer_columns(subject: Subject, found: dict[str, Any], wide: int) -> str:
 def promela_of(asked: Table | Scenario) -> str:
     """Return a table, or a scenario's world, as a Promela model. Raises AskedWrongly for what SPIN cannot hold."""
     if isinstance(asked, Scenario):
+        from engine.explore.small import check_small
         from engine.explore.worlds.promela_world import written
-        from engine.explore.worlds.subject import check_small
         from engine.play import TimedRun
 
         check_small(asked)

@@ -1,4 +1,4 @@
-"""The keeper: a thread that holds a run's lease while it is played, and tells when playing has to stop."""
+"""The keeper: a thread that holds the lease of what a worker plays or explores, and tells when it has to stop."""
 
 from __future__ import annotations
 
@@ -6,11 +6,12 @@ import logging
 import os
 import threading
 import time
-from typing import Literal
+from collections.abc import Callable
+from typing import Literal, NamedTuple
 
 from app.settings import MIB
 from app.store import Store
-from app.store.work import BEAT_S
+from app.store.work import BEAT_S, Beat
 from engine.errors import FolioscopeError
 
 log = logging.getLogger("folioscope.runner")
@@ -21,15 +22,37 @@ LOOK_S = 0.25
 Halt = Literal["", "cancel", "lost", "stop", "limit_time", "limit_memory"]
 
 
+class Held(NamedTuple):
+    """What a worker has claimed. beat: renew the lease; look: tell the same without; then the limits on its worker."""
+
+    name: str
+    beat: Callable[[], Beat]
+    look: Callable[[], Beat]
+    seconds: float
+    memory_bytes: int
+
+
+def held_run(store: Store, run_id: str, attempt: int) -> Held:
+    """Return a run as a keeper holds it."""
+    most = store.settings
+    return Held(
+        f"run {run_id}",
+        lambda: store.beat(run_id, attempt),
+        lambda: store.look(run_id, attempt),
+        most.run_seconds_max,
+        most.run_bytes_max,
+    )
+
+
 class Keeper:
     """Renews the lease, watches for cancellation and limits. Used by `with`; halt says why to stop, "" while not."""
 
-    def __init__(self, store: Store, run_id: str, attempt: int, stop: threading.Event) -> None:
+    def __init__(self, held: Held, stop: threading.Event) -> None:
         """stop: set when the whole process shall end."""
-        self._store, self._run_id, self._attempt, self._stop = store, run_id, attempt, stop
+        self._held, self._stop = held, stop
         self._wake = threading.Event()
         self._left = False
-        self._thread = threading.Thread(target=self._keep, name=f"keeper of {run_id}", daemon=True)
+        self._thread = threading.Thread(target=self._keep, name=f"keeper of {held.name}", daemon=True)
         self._halt: Halt = ""
 
     @property
@@ -52,25 +75,25 @@ class Keeper:
 
     def _keep(self) -> None:
         """Until the run is left, or has to be."""
-        settings = self._store.settings
-        ends = time.monotonic() + settings.run_seconds_max
+        held = self._held
+        ends = time.monotonic() + held.seconds
         next_beat = time.monotonic() + BEAT_S
         while not self._left and not self._halt and not self._stop.is_set():
             now = time.monotonic()
             try:
                 if now >= next_beat:
-                    told = self._store.beat(self._run_id, self._attempt)
+                    told = held.beat()
                     next_beat = now + BEAT_S
                 else:
-                    told = self._store.look(self._run_id, self._attempt)
+                    told = held.look()
             except FolioscopeError as error:  # a busy or full disk: the next beat may get through
-                log.warning("run %s: its lease could not be renewed: %s", self._run_id, error)
+                log.warning("%s: its lease could not be renewed: %s", held.name, error)
                 told = "held"
             if told != "held":
                 self._halt = told
             elif now > ends:
                 self._halt = "limit_time"
-            elif resident_bytes() > settings.run_bytes_max:
+            elif resident_bytes() > held.memory_bytes:
                 self._halt = "limit_memory"
             else:
                 self._stop.wait(LOOK_S)

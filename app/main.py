@@ -8,8 +8,9 @@ from collections.abc import AsyncIterator
 from fastapi import Depends, FastAPI
 from fastapi.middleware.gzip import GZipMiddleware
 
-from app import docs, forms, pages, problems
+from app import docs, explorations, forms, pages, problems
 from app.api import catalogue, reading, recordings, runs, service, shares
+from app.api import explorations as explorations_api
 from app.api.deps import open_share
 from app.api.description import describe, operation_id
 from app.files import Files
@@ -17,6 +18,7 @@ from app.guard import Guard
 from app.limits import Limits, Quota, limits_of
 from app.rendering import error_page, wants_html
 from app.settings import Settings
+from app.stepping import Stepper
 from app.store import Store
 from app.stream import Hub
 from app.uploads import Uploads
@@ -31,9 +33,10 @@ def create_app(settings: Settings, store: Store, limits: Limits | None = None) -
     hub = Hub(store, limits, pages.status_line)
 
     @contextlib.asynccontextmanager
-    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         yield
         hub.stop()
+        app.state.stepper.stop()
 
     app = FastAPI(
         title="Folioscope",
@@ -47,6 +50,7 @@ def create_app(settings: Settings, store: Store, limits: Limits | None = None) -
     )
     app.state.settings, app.state.store, app.state.limits, app.state.hub = settings, store, limits, hub
     app.state.uploads = Uploads(settings, limits)
+    app.state.stepper = Stepper(settings)
     app.state.cancels = Quota(limits.cancels_per_minute)
     app.openapi = lambda: describe(app)  # type: ignore[method-assign]
 
@@ -54,6 +58,7 @@ def create_app(settings: Settings, store: Store, limits: Limits | None = None) -
     app.include_router(reading.router, prefix=V1 + "/runs/{run_id}")
     app.include_router(shares.router, prefix=V1)
     app.include_router(recordings.router, prefix=V1)
+    app.include_router(explorations_api.router, prefix=V1)
     app.include_router(catalogue.router, prefix=V1)
     app.include_router(service.router, prefix=V1)
     app.include_router(service.router, include_in_schema=False)
@@ -66,6 +71,7 @@ def create_app(settings: Settings, store: Store, limits: Limits | None = None) -
     app.include_router(docs.router)
     app.include_router(pages.router)
     app.include_router(forms.router)
+    app.include_router(explorations.router)
     app.mount("/static", Files(), name="static")
 
     problems.install(app, page=lambda request, told: error_page(request, told) if wants_html(request) else None)

@@ -36,7 +36,9 @@ PAIR = Annotated[str, Path(pattern=r"^[0-9a-f]{12},[0-9a-f]{12}$")]
 TOKEN = Annotated[str, Path(pattern=r"^[A-Za-z0-9_-]{16,128}$")]
 Suffix = Literal["json", "csv", "txt"]
 OTHERS_LOOKED_AT, OTHERS_SHOWN = 100, 8
-MODULES = sorted(path.stem for path in (STATIC / "js").glob("*.js") if path.stem not in {"docs", "runs", "upload"})
+MODULES = sorted(
+    path.stem for path in (STATIC / "js").glob("*.js") if path.stem not in {"docs", "explore", "runs", "upload"}
+)
 """Scripts of the run page, named in its head so that the browser fetches them at once and not one after another."""
 
 

@@ -1,4 +1,4 @@
-"""The worker: takes queued runs from the store, plays them, and stores what they say. `python -m app.runner`
+"""The worker: takes queued runs and explorations from the store, and stores what they say. `python -m app.runner`
 
 The only process that loads the compiled engine. It may be killed at any moment: what it stored stays, and the next
 worker plays the run again from the start, compares what was stored, and goes on behind it.
@@ -17,7 +17,8 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from app.keeping import Halt, Keeper, limit_words
+from app.keeping import Halt, Keeper, held_run, limit_words
+from app.searching import explore_one
 from app.settings import load_settings
 from app.store import Fenced, RunRow, Store, open_store
 from app.store.events import cast_block
@@ -50,7 +51,7 @@ def play_one(
     """Play a claimed run to its end and store it; whatever happens, its state tells. Returns when it is not ours any
     more, or back in the queue because `stop` was set.
     """
-    with Keeper(store, run.id, run.attempt, stop or threading.Event()) as keeper:
+    with Keeper(held_run(store, run.id, run.attempt), stop or threading.Event()) as keeper:
         writer: Writer | None = None
         try:
             scenario = run.scenario
@@ -150,37 +151,57 @@ def _abandon(store: Store, run: RunRow, writer: Writer | None, error: Exception)
 
 
 class Worker:
-    """Takes runs until it is stopped."""
+    """Takes runs and explorations until it is stopped.
+
+    By turns where both wait: a run waits for no more than one exploration, however many a matrix has queued, and an
+    exploration for no more than one run.
+    """
 
     def __init__(self, store: Store, stop: threading.Event, open_run: OpenRun = open_engine) -> None:
         self._store, self._stop, self._open_run = store, stop, open_run
         self._name = f"{socket.gethostname()[:40]}:{os.getpid()}"
         self._parent = os.getppid()
+        self._turns: list[Callable[[], bool]] = [self._play, self._explore]
 
     def work(self) -> None:
-        """Play what is queued; look for more, and for runs whose worker died, while there is nothing to do."""
+        """Do what is queued; look for more, and for what a worker that died has left, while there is nothing to do."""
         seen, recover_at = -1, 0.0
         self._store.clear_deleted()
         while not self._stop.is_set():
+            found = False
             try:
                 if time.monotonic() >= recover_at:
                     self._store.recover()
+                    self._store.recover_explorations()
                     self._store.checkpoint()
                     recover_at, seen = time.monotonic() + RECOVER_S, -1
                 version = self._store.changed()
-                run = self._store.claim(self._name) if version != seen else None
-                seen = version
+                if version != seen:
+                    found = next((True for take in list(self._turns) if take()), False)
+                seen = -1 if found else version
             except AskedWrongly as error:
                 log.warning("the store could not be asked for work: %s", error)
-                run = None
-            if run is not None:
-                play_one(self._store, run, open_run=self._open_run, stop=self._stop)
-                seen = -1
-            elif os.getppid() != self._parent:
-                log.info("the server that started this worker is gone")
-                return
-            else:
+            if not found:
+                if os.getppid() != self._parent:
+                    log.info("the server that started this worker is gone")
+                    return
                 self._stop.wait(POLL_S)
+
+    def _play(self) -> bool:
+        """Play a run if one waits."""
+        run = self._store.claim(self._name)
+        if run is not None:
+            self._turns = [self._explore, self._play]
+            play_one(self._store, run, open_run=self._open_run, stop=self._stop)
+        return run is not None
+
+    def _explore(self) -> bool:
+        """Explore if an exploration waits."""
+        row = self._store.claim_exploration(self._name)
+        if row is not None:
+            self._turns = [self._play, self._explore]
+            explore_one(self._store, row, stop=self._stop)
+        return row is not None
 
 
 def main() -> int:

@@ -6,6 +6,8 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from app.plans import AskedLimits, AskedPlan
+from app.subjects import TEXT_MAX
 from engine.scenario import Scenario
 
 Tag = Annotated[str, Field(min_length=1, max_length=50, pattern=r"^[^\x00-\x20\x7f,]+$")]
@@ -62,3 +64,53 @@ class ShareRuns(ShareRun):
 
     model_config = ConfigDict(json_schema_extra={"examples": [{"runs": [RUN_ID], "view": "v=1"}]})
     runs: Annotated[list[Annotated[str, Field(pattern=r"^[0-9a-f]{12}$")]], Field(min_length=1, max_length=2)]
+
+
+TABLE: dict[str, Any] = {
+    "format": "protocol-table/1",
+    "name": "two_increments",
+    "vars": {"n": 0, "seen": [0, 0]},
+    "procs": [
+        {
+            "name": f"p{i}",
+            "start": "read",
+            "steps": [
+                {"at": "read", "do": [f"seen[{i}] = n"], "to": "write"},
+                {"at": "write", "do": [f"n = seen[{i}] + 1"], "to": "-"},
+            ],
+        }
+        for i in range(2)
+    ],
+    "final": "n == 2",
+}
+"""Two processes that count without a lock: the shortest thing that breaks."""
+
+
+class StartExploration(AskedPlan):
+    """A subject to be explored, and how."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {"subject": TABLE},
+                {"subject": TABLE, "search": "pct", "walks": 200, "limits": {"seconds": 10.0}},
+            ]
+        }
+    )
+
+    subject: dict[str, Any] | None = Field(None, description="a protocol table (format protocol-table/1)")
+    table: Annotated[str, Field(min_length=1, max_length=TEXT_MAX)] | None = Field(
+        None, description="the same as a text, TOML or JSON: its lines are named where it is wrong"
+    )
+    limits: AskedLimits = AskedLimits()
+
+    @model_validator(mode="after")
+    def _one(self) -> StartExploration:
+        if (self.subject is None) == (self.table is None):
+            raise ValueError("give either a subject or a table")
+        return self
+
+    @property
+    def plan(self) -> AskedPlan:
+        """How to search, apart from what."""
+        return AskedPlan(**{name: getattr(self, name) for name in AskedPlan.model_fields})

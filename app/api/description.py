@@ -22,6 +22,10 @@ TAGS = [
     {"name": "shared", "description": "The same, for the holder of a share link."},
     {"name": "sharing", "description": "Make and withdraw share links."},
     {"name": "recordings", "description": "Recordings of real kernels."},
+    {
+        "name": "explorations",
+        "description": "Every interleaving of a small protocol: Never, or the schedule that breaks it.",
+    },
     {"name": "catalogue", "description": "Designs, kinds of events, scenarios."},
     {"name": "service", "description": "Health, versions and limits."},
 ]

@@ -9,6 +9,8 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from app.api.asked import DEMO, RUN_ID
 
+TWINS = ("json", "txt", "pml")
+"""Forms in which an exploration can be saved."""
 State = Literal["queued", "running", "done", "failed", "cancelled"]
 
 
@@ -106,6 +108,69 @@ class RunList(BaseModel):
     """A page of the list of runs, newest first."""
 
     runs: list[RunLine]
+    next: str | None = Field(description="token for _next of the following page; null on the last")
+
+
+class ExplorationLine(BaseModel):
+    """An exploration as lists show it."""
+
+    id: str
+    number: int = Field(description="order in which explorations were asked for")
+    name: str
+    kind: Literal["table", "scenario"]
+    state: State
+    reason: str | None = Field(description="why a failed or cancelled exploration ended")
+    detail: str | None
+    verdict: Literal["Never", "Sometimes", "not explored"] | None = Field(
+        description="nothing breaks within the bounds; a schedule breaks it; not all was looked at"
+    )
+    plan: dict[str, Any]
+    limits: dict[str, int | float]
+    progress: dict[str, int | float] | None = Field(
+        description="states, edges, frontier, depth, seconds and memory (bytes) so far"
+    )
+    created_ns: int = Field(description="UTC, nanoseconds since 1970")
+    started_ns: int | None
+    ended_ns: int | None
+
+    @classmethod
+    def fields_of(cls, row: Any) -> dict[str, Any]:
+        """Return the fields of a stored exploration."""
+        told = {"plan": row.plan_json, "limits": row.limits_json, "progress": row.progress_json}
+        same = {name: getattr(row, name) for name in ExplorationLine.model_fields if name not in told}
+        return same | {name: text and json.loads(text) for name, text in told.items()}
+
+    @classmethod
+    def of(cls, row: Any) -> ExplorationLine:
+        return cls(**cls.fields_of(row))
+
+
+class Exploration(ExplorationLine):
+    """An exploration, with its subject, its answer and where else it can be seen."""
+
+    subject: dict[str, Any]
+    subject_sha256: str
+    engine_version: str
+    attempt: int = Field(description="1, and one more for each worker that died or was stopped while it explored")
+    answer: dict[str, Any] | None = Field(
+        description="counts, outcomes, the shortest schedule to an error, and the bounds; null while it is explored"
+    )
+    links: dict[str, str] = Field(description="its page and its forms")
+
+    @classmethod
+    def of(cls, row: Any) -> Exploration:
+        page = f"/x/{row.id}"
+        links = {"self": f"/api/v1/explorations/{row.id}", "page": page}
+        links |= {form: f"{page}.{form}" for form in TWINS}
+        told = {name: getattr(row, name) for name in ("subject_sha256", "engine_version", "attempt")}
+        answer = json.loads(row.answer_json) if row.answer_json else None
+        return cls(**cls.fields_of(row), **told, subject=json.loads(row.subject_json), answer=answer, links=links)
+
+
+class ExplorationList(BaseModel):
+    """A page of the list of explorations, newest first."""
+
+    explorations: list[ExplorationLine]
     next: str | None = Field(description="token for _next of the following page; null on the last")
 
 

@@ -94,20 +94,21 @@ def list_runs(
 @router.post("/runs/{run_id}/cancel", responses=problems(403, 404, 409, 429))
 def cancel_run(request: Request, run: FoundRun) -> Run:
     """Cancel a run: one that waits is taken from the queue, one that is played stops within two seconds."""
-    _count_cancel(request)
+    count_cancel(request)
     return Run.of(store_of(request).cancel(run.id))
 
 
 @router.delete("/runs/{run_id}", status_code=204, response_class=Response, responses=problems(403, 404, 409, 429))
 def delete_run(request: Request, run: FoundRun) -> Response:
     """Delete a run with its events and its links; one that is being played is cancelled first."""
-    _count_cancel(request)
+    count_cancel(request)
     store_of(request).delete(run.id)
     return Response(status_code=204)
 
 
-def _count_cancel(request: Request) -> None:
+def count_cancel(request: Request) -> None:
+    """Raise Refusal where this address has cancelled and deleted too much of late."""
     cancels = request.app.state.cancels
     if not cancels.take(address_of(request)):
-        detail = f"at most {cancels.per_minute} runs can be cancelled or deleted a minute"
+        detail = f"at most {cancels.per_minute} can be cancelled or deleted a minute"
         raise Refusal(429, "too_many_cancels", detail, limit=cancels.per_minute)

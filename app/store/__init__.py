@@ -7,9 +7,10 @@ from sqlalchemy import text
 from app.settings import Settings
 from app.store.database import Database
 from app.store.events import ChunkRow
+from app.store.explorations import Explorations
 from app.store.folder import REVISIONS, drop_ballast, keep_ballast, prepare
 from app.store.recordings import Recordings
-from app.store.rows import RecordingRow, RunRow, ShareRow
+from app.store.rows import ExplorationRow, RecordingRow, RunRow, ShareRow
 from app.store.runs import Runs
 from app.store.shares import Shares
 from app.store.tables import Fenced
@@ -18,6 +19,7 @@ from app.store.work import Work
 
 __all__ = [
     "ChunkRow",
+    "ExplorationRow",
     "Fenced",
     "RecordingRow",
     "RunRow",
@@ -28,8 +30,8 @@ __all__ = [
 ]
 
 
-class Store(Runs, Work, Recordings, Shares, Verifying):
-    """Runs, their events, recordings and links, in one database."""
+class Store(Runs, Work, Explorations, Recordings, Shares, Verifying):
+    """Runs, their events, explorations, recordings and links, in one database."""
 
     def __init__(self, settings: Settings, *, busy_s: float) -> None:
         self.settings = settings

@@ -8,7 +8,7 @@ from typing import Any
 
 from sqlalchemy import Connection, select
 
-from app.store.tables import Recording, Run, Share, Tag
+from app.store.tables import Exploration, Recording, Run, Share, Tag
 from engine.scenario import Scenario
 
 
@@ -80,8 +80,43 @@ class ShareRow:
     revoked_ns: int | None
 
 
+@dataclass(frozen=True)
+class ExplorationRow:
+    """An exploration, all but its story. Fields as app.store.tables.Exploration tells them."""
+
+    id: str
+    number: int
+    name: str
+    kind: str
+    subject_json: str
+    subject_sha256: str
+    asked_sha256: str
+    plan_json: str
+    limits_json: str
+    engine_version: str
+    created_ns: int
+    state: str
+    reason: str | None
+    detail: str | None
+    attempt: int
+    losses: int
+    cancel_requested: bool
+    started_ns: int | None
+    ended_ns: int | None
+    progress_json: str | None
+    checkpoint: str | None
+    verdict: str | None
+    answer_json: str | None
+
+    @property
+    def live(self) -> bool:
+        """Whether it waits for a worker, or is being explored."""
+        return self.state in ("queued", "running")
+
+
 RUN_COLUMNS = [getattr(Run, name) for name in RunRow.__dataclass_fields__ if name != "tags"]
 RECORDING_COLUMNS = [getattr(Recording, name) for name in RecordingRow.__dataclass_fields__]
+EXPLORATION_COLUMNS = [getattr(Exploration, name) for name in ExplorationRow.__dataclass_fields__]
 SHARE_COLUMNS = [getattr(Share, name) for name in ShareRow.__dataclass_fields__]
 
 

@@ -50,6 +50,7 @@ class Runs:
         with self.db.write() as connection:
             if key is not None and (before := _started_by(connection, key, body_sha256 or "")):
                 return before, False
+            refuse_full_disk(self.db, self.settings)
             self._refuse_if_full(connection)
             _refuse_if_missing(connection, scenario)
             run_id = secrets.token_hex(6)
@@ -64,18 +65,10 @@ class Runs:
             return run_rows(connection, Run.id == run_id)[0], True
 
     def _refuse_if_full(self, connection: Connection) -> None:
-        if self.free_bytes() < self.settings.free_bytes_min:
-            least = self.settings.free_bytes_min // MIB
-            text = f"less than {least} MiB are free in the data folder: delete runs or free space, then start again"
-            raise AskedWrongly(text, code="storage_full", status=507)
         waiting = connection.scalar(select(func.count()).where(Run.state == "queued", Run.deleted.is_(False)))
         if waiting is not None and waiting >= self.settings.queue_max:
             text = f"{waiting} runs wait for a worker, the most there may be: start it when some have ended"
             raise AskedWrongly(text, code="queue_full", status=503)
-
-    def free_bytes(self) -> int:
-        """Return the bytes free on the disk of the data folder."""
-        return shutil.disk_usage(self.db.path.parent).free
 
     def run(self, run_id: str) -> RunRow | None:
         """Return a run, None if there is none."""
@@ -97,7 +90,7 @@ class Runs:
         """
         conditions: list[Any] = []
         if after is not None:
-            conditions.append(Run.number < _number_of(after))
+            conditions.append(Run.number < number_of(after))
         if state is not None:
             conditions.append(Run.state == state)
         if design is not None:
@@ -165,6 +158,14 @@ class Runs:
             pass
 
 
+def refuse_full_disk(db: Database, settings: Settings) -> None:
+    """Raise AskedWrongly (storage_full) where too little is free on the disk of the data folder."""
+    if shutil.disk_usage(db.path.parent).free < settings.free_bytes_min:
+        least = settings.free_bytes_min // MIB
+        text = f"less than {least} MiB are free in the data folder: delete runs or free space, then start again"
+        raise AskedWrongly(text, code="storage_full", status=507)
+
+
 def _first_values(scenario: Scenario, canonical: bytes, pace_ms_per_s: int | None) -> dict[str, Any]:
     """Return the columns of a run that was just asked for."""
     workload = scenario.workload
@@ -212,7 +213,8 @@ def _refuse_if_missing(connection: Connection, scenario: Scenario) -> None:
         raise AskedWrongly(text, code="no_recording", field="scenario.workload.recording")
 
 
-def _number_of(token: str) -> int:
+def number_of(token: str) -> int:
+    """Return the number that a token of a next page stands for. Raises AskedWrongly for one that no page gave."""
     if not 0 < len(token) <= 15 or not set(token) <= set("0123456789abcdef"):
         text = "this is no token of a next page: take the one that the page before gave"
         raise AskedWrongly(text, code="bad_token", field="_next")

@@ -6,6 +6,7 @@ runs ── tags, keys, casts            a run is what was asked, its state, and
   └──── keyframes                    all pages and queues, every so many chunks
 recordings                           imported recordings
 shares                               read-only links; a token is kept as its hash only
+explorations                         what was explored, how far it is, and the answer
 """
 
 from __future__ import annotations
@@ -181,3 +182,51 @@ class Share(Base):
     created_ns: Mapped[int] = mapped_column(BigInteger)
     expires_ns: Mapped[int | None] = mapped_column(BigInteger)
     revoked_ns: Mapped[int | None] = mapped_column(BigInteger)
+
+
+class Exploration(Base):
+    """States and reasons are those of runs; one that met a limit is done, and its answer says what was covered."""
+
+    __tablename__ = "explorations"
+    __table_args__ = (
+        UniqueConstraint("id"),
+        UniqueConstraint("key"),
+        Index("explorations_by_state", "state", "number"),
+        Index("explorations_by_asked", "asked_sha256", "number"),
+        {"sqlite_autoincrement": True},
+    )
+    number: Mapped[int] = mapped_column(primary_key=True, autoincrement=True)
+    id: Mapped[str]
+    name: Mapped[str]
+    kind: Mapped[str]
+    """table or scenario."""
+    subject_json: Mapped[str]
+    subject_sha256: Mapped[str]
+    asked_sha256: Mapped[str]
+    """Of subject and plan: equal ones have equal answers, but for their limits."""
+    plan_json: Mapped[str]
+    limits_json: Mapped[str]
+    engine_version: Mapped[str]
+    key: Mapped[str | None]
+    """An Idempotency-Key, and below the hash of the body that came with it."""
+    body_sha256: Mapped[str | None]
+    created_ns: Mapped[int] = mapped_column(BigInteger)
+
+    state: Mapped[str]
+    reason: Mapped[str | None]
+    detail: Mapped[str | None]
+    attempt: Mapped[int]
+    losses: Mapped[int]
+    worker: Mapped[str | None]
+    lease_until: Mapped[int | None] = mapped_column(BigInteger)
+    cancel_requested: Mapped[bool]
+    started_ns: Mapped[int | None] = mapped_column(BigInteger)
+    ended_ns: Mapped[int | None] = mapped_column(BigInteger)
+
+    progress_json: Mapped[str | None]
+    checkpoint: Mapped[str | None]
+    """Name of a file in the data folder from which a search can be taken up."""
+    verdict: Mapped[str | None]
+    answer_json: Mapped[str | None]
+    story_json: Mapped[str | None]
+    """The shortest error, step by step."""

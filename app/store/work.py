@@ -16,7 +16,7 @@ from sqlalchemy import and_, func, insert, or_, select, update
 
 from app.store.database import Database
 from app.store.rows import RunRow, run_rows
-from app.store.tables import Cast, Chunk, Fenced, Keyframe, Run, StoredNode
+from app.store.tables import Cast, Chunk, Exploration, Fenced, Keyframe, Run, StoredNode
 
 LEASE_S = 7.0
 BEAT_S = 2.0
@@ -55,16 +55,17 @@ class Progress(NamedTuple):
     """None, here and there: as before."""
 
 
-def _lease() -> int:
+def new_lease() -> int:
+    """Return when a lease that is given now ends."""
     return time.monotonic_ns() + int(LEASE_S * 1e9)
 
 
-def _expired() -> Any:
+def expired(of: type[Run] | type[Exploration] = Run) -> Any:
     """The condition of a lease that has run out, or was given before a reboot. Ask with the write lock held: a renewal
     between reading the clock and reading the row would look like one from before a reboot."""
     now = time.monotonic_ns()
     far = now + int(2 * LEASE_S * 1e9)
-    return and_(Run.state == "running", or_(Run.lease_until.is_(None), Run.lease_until <= now, Run.lease_until > far))
+    return and_(of.state == "running", or_(of.lease_until.is_(None), of.lease_until <= now, of.lease_until > far))
 
 
 def _held(run_id: str, attempt: int) -> tuple[Any, ...]:
@@ -88,7 +89,7 @@ class Work:
             if connection.scalar(oldest) is None:
                 return None
         now = time.time_ns()
-        first = {"state": "running", "worker": worker, "lease_until": _lease()}
+        first = {"state": "running", "worker": worker, "lease_until": new_lease()}
         with self.db.write() as connection:
             taken = connection.scalar(
                 update(Run)
@@ -102,7 +103,10 @@ class Work:
         """Renew the lease, and tell whether the run is still this attempt's and shall go on."""
         with self.db.write() as connection:
             asked = connection.execute(
-                update(Run).where(*_held(run_id, attempt)).values(lease_until=_lease()).returning(Run.cancel_requested)
+                update(Run)
+                .where(*_held(run_id, attempt))
+                .values(lease_until=new_lease())
+                .returning(Run.cancel_requested)
             ).one_or_none()
         return "lost" if asked is None else "cancel" if asked.cancel_requested else "held"
 
@@ -138,7 +142,7 @@ class Work:
             "chunks": last.number + 1,
             "events": last.first_seq + last.events,
             "time_ns": known.time_ns,
-            "lease_until": _lease(),
+            "lease_until": new_lease(),
             **_told(known),
         }
         behind = (Run.chunks == first.number, Run.events == first.first_seq)
@@ -182,19 +186,19 @@ class Work:
     def recover(self) -> int:
         """Deal with runs whose worker died; return how many. Queued again, or ended if it was asked or too often."""
         with self.db.read() as connection:
-            if connection.scalar(select(Run.id).where(_expired()).limit(1)) is None:
+            if connection.scalar(select(Run.id).where(expired()).limit(1)) is None:
                 return 0
         now = time.time_ns()
         ended = {"lease_until": None, "ended_ns": now}
         detail = f"{LOSSES_MAX} workers died while they played it"
         with self.db.write() as connection:
             changes = (
-                update(Run).where(_expired(), Run.cancel_requested).values(state="cancelled", reason="user", **ended),
+                update(Run).where(expired(), Run.cancel_requested).values(state="cancelled", reason="user", **ended),
                 update(Run)
-                .where(_expired(), Run.losses >= LOSSES_MAX - 1)
+                .where(expired(), Run.losses >= LOSSES_MAX - 1)
                 .values(state="failed", reason="interrupted", detail=detail, losses=Run.losses + 1, **ended),
                 update(Run)
-                .where(_expired())
+                .where(expired())
                 .values(state="queued", attempt=Run.attempt + 1, losses=Run.losses + 1, worker=None, lease_until=None),
             )
             return sum(connection.execute(change).rowcount for change in changes)

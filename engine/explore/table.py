@@ -7,7 +7,7 @@ import tomllib
 from collections.abc import Iterator
 from typing import Annotated, Any, Literal, NamedTuple
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, Strict, ValidationError
 
 from engine.errors import AskedWrongly
 from engine.explore.expressions import Fault, Tree, names, parse, parts, value_of
@@ -61,7 +61,8 @@ class AskedTable(_Asked):
     procs: Annotated[list[AskedProcess], Field(min_length=1, max_length=PROCESSES_MAX)]
     final: Text | None = None
     outcomes: Annotated[list[Name], Field(max_length=64)] = []
-    ranges: dict[Name, tuple[Word, Word]] = {}
+    ranges: dict[Name, Annotated[tuple[Word, Word], Strict(False)]] = {}
+    """Neither JSON nor TOML has tuples: a list of two will do."""
     symmetric: Annotated[list[list[Label]], Field(max_length=PROCESSES_MAX)] = []
     fair: Literal["weak"] | None = None
     eventually: Text | None = None
@@ -155,7 +156,7 @@ def read_table(data: bytes | str, kind: str = "") -> Table:
 def checked(told: Any, source: str = "") -> Table:
     """Return the table that was told as data; source: the text it came from, to name lines of."""
     try:
-        asked = AskedTable.model_validate(_tuples(told))
+        asked = AskedTable.model_validate(told)
     except ValidationError as error:
         first = error.errors()[0]
         where = _path(first["loc"])
@@ -298,14 +299,6 @@ def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     if twice:
         raise ValueError(f"the key {twice!r} stands twice")
     return dict(pairs)
-
-
-def _tuples(told: Any) -> Any:
-    """Pydantic's strict mode wants a range as a tuple; neither JSON nor TOML has any."""
-    if not isinstance(told, dict) or not isinstance(told.get("ranges"), dict):
-        return told
-    ranges = {name: tuple(pair) if isinstance(pair, list) else pair for name, pair in told["ranges"].items()}
-    return {**told, "ranges": ranges}
 
 
 def _path(location: tuple[int | str, ...]) -> str:

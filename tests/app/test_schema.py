@@ -112,7 +112,7 @@ def child(program: str, *arguments: object) -> subprocess.Popen[bytes]:
     return subprocess.Popen([sys.executable, "-c", program, *map(str, arguments)], cwd=ROOT)
 
 
-@pytest.mark.parametrize("tables_made", [0, 4, 8])
+@pytest.mark.parametrize("tables_made", [0, 4, 9])
 def test_given_an_upgrade_that_is_killed_then_the_old_schema_is_whole(settings: Settings, tables_made: int) -> None:
     assert child(DYING, settings.data, tables_made).wait(60) == -signal.SIGKILL
     assert tables(settings) == set()

@@ -11,6 +11,7 @@ from engine.errors import AskedWrongly
 from engine.explore import walks
 from engine.explore.layout import Layout, Spans, Values, laid_out
 from engine.explore.search import Reduction
+from engine.explore.small import check_small
 from engine.explore.subject import Shape
 from engine.explore.worlds.columns import read, state_columns, write
 from engine.explore.worlds.equals import arrange, groups, renamed
@@ -23,7 +24,7 @@ from engine.schedule import make_move
 from engine.scheduled import references
 from engine.state import EVENTS, World
 
-TASKS_MAX, PAGES_MAX, VALUES_MAX = 32, 64, 1_024
+VALUES_MAX = 1_024
 """Larger worlds have more states than anyone can look at."""
 
 
@@ -135,16 +136,3 @@ class WorldSubject:
 
     def read(self, word: str) -> list[int]:
         return schedule_word.read(len(self.processes), word)
-
-
-def check_small(scenario: Scenario) -> None:
-    """Raise AskedWrongly for a scenario that is no small world."""
-    workload = scenario.workload
-    if not isinstance(workload, Tasks):
-        text = "a recording has one order of its own: explore a scenario whose workload is tasks"
-        raise AskedWrongly(text, code="not_explorable", field="scenario.workload")
-    tasks = sum(group.tasks for group in workload.groups)
-    for what, count, most in (("tasks", tasks, TASKS_MAX), ("pages", workload.pages, PAGES_MAX)):
-        if count > most:
-            text = f"{count} {what}; an exploration takes at most {most}: use fewer"
-            raise AskedWrongly(text, code="too_large", field=f"scenario.workload.{what}")

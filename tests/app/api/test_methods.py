@@ -9,6 +9,7 @@ from fastapi.testclient import TestClient
 
 from app.store import Store
 from engine.scenarios import shipped
+from tests.app.explored import asked
 
 METHODS = ("GET", "HEAD", "OPTIONS", "POST", "PUT", "PATCH", "DELETE", "TRACE")
 
@@ -20,6 +21,7 @@ def names(store: Store) -> dict[str, str]:
     share, token = store.share([run.id], "")
     return {
         "run_id": run.id,
+        "exploration_id": store.explore(asked("peterson"))[0].id,
         "token": token,
         "share_id": share.id,
         "page": "0",

@@ -11,24 +11,29 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 from schemathesis.specs.openapi.checks import positive_data_acceptance
 
-from app.api.asked import StartRun
+from app.api.asked import StartExploration, StartRun
 from app.api.models import Event, Run
 from app.store import Store
 from engine.scenarios import shipped
+from tests.app.explored import asked
 
 OPERATIONS = [
     "add_recording",
+    "cancel_exploration",
     "cancel_run",
+    "delete_exploration",
     "delete_run",
     "follow_run",
     "list_designs",
     "list_event_kinds",
     "list_events",
+    "list_explorations",
     "list_presets",
     "list_recordings",
     "list_runs",
     "list_shares",
     "read_cast",
+    "read_exploration",
     "read_health",
     "read_history",
     "read_preset",
@@ -46,6 +51,7 @@ OPERATIONS = [
     "shared_read_history",
     "shared_read_run",
     "shared_read_window",
+    "start_exploration",
     "start_run",
 ]
 
@@ -76,7 +82,7 @@ def test_given_the_description_when_read_then_every_operation_says_what_it_does_
                 assert list(answer["content"]) == ["application/problem+json"], (operation["operationId"], status)
 
 
-@pytest.mark.parametrize("model", [StartRun, Run, Event])
+@pytest.mark.parametrize("model", [StartRun, StartExploration, Run, Event])
 def test_given_a_model_when_its_examples_are_read_then_they_fit_it(model: Any) -> None:
     examples = model.model_json_schema()["examples"]
     assert examples
@@ -88,6 +94,9 @@ LEFT_OUT = {"follow_run", "shared_follow_run", "add_recording"}
 """Streams may not end, and each upload is a process; both have tests of their own."""
 
 
+ENDING = {"delete_run", "revoke_share", "cancel_run", "cancel_exploration", "delete_exploration"}
+
+
 @pytest.fixture(scope="module")
 def api(client: TestClient) -> Any:
     return schemathesis.openapi.from_asgi("/openapi.json", client.app, headers={"Host": "127.0.0.1"})
@@ -97,7 +106,8 @@ def api(client: TestClient) -> Any:
 def known(store: Store) -> dict[str, str]:
     run, _ = store.start_run(shipped()["demo"])
     share, token = store.share([run.id], "")
-    return {"run_id": run.id, "token": token, "share_id": share.id, "name": "demo"}
+    exploration, _ = store.explore(asked("peterson"))
+    return {"exploration_id": exploration.id, "run_id": run.id, "token": token, "share_id": share.id, "name": "demo"}
 
 
 @pytest.mark.parametrize("name", [name for name in OPERATIONS if name not in LEFT_OUT])
@@ -118,7 +128,7 @@ def test_given_requests_that_fit_the_description_when_sent_then_so_do_the_answer
     @given(case=operation.as_strategy(), real=st.booleans())
     def check(case: Any, real: bool) -> None:
         for parameter in case.path_parameters or {}:
-            if real and parameter in known and name not in {"delete_run", "revoke_share", "cancel_run"}:
+            if real and parameter in known and name not in ENDING:
                 case.path_parameters[parameter] = known[parameter]
         # JSON Schema takes 7.0 for an integer and cannot say that t1 lies behind t0; this API does both.
         case.call_and_validate(

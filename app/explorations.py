@@ -1,0 +1,361 @@
+"""HTML of explorations: the list, the form, an exploration, and its states by hand. Words are made in verdicts.py."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from functools import cache
+from pathlib import Path as FilePath
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+from urllib.parse import urlencode
+
+from fastapi import APIRouter, Form, Path, Query, Request
+from fastapi.concurrency import run_in_threadpool
+from fastapi.responses import HTMLResponse, JSONResponse, PlainTextResponse, RedirectResponse, Response
+from pydantic import ValidationError
+from starlette.exceptions import HTTPException
+
+from app import verdicts
+from app.api.models import Exploration
+from app.forms import to_run
+from app.pages import store_of
+from app.plans import AskedLimits, AskedPlan, exploration_of
+from app.problems import Refusal, problem_of, refusal_of
+from app.rendering import PageRoute, new_key, render
+from app.stepping import Stepper
+from app.subjects import TEXT_MAX, Subject, read_subject, read_text
+from app.wording import refusal_of_model
+from engine.errors import AskedWrongly
+from engine.explore import examples
+from engine.explore.small import check_small
+from engine.scenario import Scenario
+from engine.scenarios import shipped
+
+if TYPE_CHECKING:
+    from app.store import ExplorationRow
+
+router = APIRouter(include_in_schema=False, route_class=PageRoute, default_response_class=HTMLResponse)
+
+ROWS_A_PAGE = 50
+STEPS_SHOWN = 400
+"""Steps of a story that the page shows; its text has them all."""
+MIB = 1 << 20
+EXPLORATION_ID = Annotated[str, Path(pattern=r"^[0-9a-f]{12}$")]
+WORD = Annotated[str, Path(max_length=1_900, pattern=r"^[a-z0-9./]*$")]
+Form_ = Literal["json", "txt", "pml", "shiviz", "dot"]
+SAVED_AS = (
+    ("txt", "Text for mail, 72 columns"),
+    ("json", "Question and answer as JSON"),
+    ("pml", "Promela, for SPIN"),
+    ("itf.json", "Schedule as ITF"),
+    ("shiviz", "Schedule for ShiViz"),
+    ("dot", "Schedule as DOT"),
+)
+
+
+def find(request: Request, exploration_id: str) -> ExplorationRow:
+    """Return an exploration, or raise the 404 that a reader understands."""
+    row = store_of(request).exploration(exploration_id)
+    if row is None:
+        raise Refusal(404, "no_exploration", f"there is no exploration {exploration_id}")
+    return row
+
+
+def stepper_of(request: Request) -> Stepper:
+    """Return what answers questions about states."""
+    stepper: Stepper = request.app.state.stepper
+    return stepper
+
+
+def subject_of(row: ExplorationRow) -> Subject:
+    """Return what an exploration is about."""
+    return read_subject(json.loads(row.subject_json))
+
+
+def answer_of(row: ExplorationRow) -> dict[str, Any] | None:
+    """Return the answer of an exploration, None while there is none."""
+    return json.loads(row.answer_json) if row.answer_json else None
+
+
+# --- the list --------------------------------------------------------------------------------------------------------
+
+
+@router.get("/x")
+def explorations(
+    request: Request,
+    q: Annotated[str, Query(max_length=200)] = "",
+    state: Annotated[str, Query(max_length=20)] = "",
+    _next: Annotated[str, Query(max_length=20)] = "",
+) -> Response:
+    """List what has been explored, newest first."""
+    rows, following = store_of(request).explorations(ROWS_A_PAGE, _next or None, state=state or None, q=q or None)
+    kept = {name: value for name, value in {"q": q, "state": state}.items() if value}
+    context = {
+        "here": "/x",
+        "rows": [(row, answer_of(row)) for row in rows],
+        "bounds_words": verdicts.bounds_words,
+        "asked": {"q": q, "state": state},
+        "filtered": bool(q or state or _next),
+        "live": any(row.live for row in rows),
+        "url": request.url.path + (f"?{request.url.query}" if request.url.query else ""),
+        "older": f"/x?{urlencode({**kept, '_next': following})}" if following else "",
+    }
+    return render(request, "explorations.html", context)
+
+
+# --- the form --------------------------------------------------------------------------------------------------------
+
+
+@cache
+def tables() -> dict[str, str]:
+    """Return the tables that ship with the product, as they are written."""
+    folder = FilePath(examples.__file__).parent
+    return {path.stem: path.read_text("utf-8") for path in sorted(folder.glob("*.toml"))}
+
+
+@cache
+def small_presets() -> dict[str, Scenario]:
+    """Return the presets that are small worlds."""
+    found = {}
+    for name, scenario in shipped().items():
+        try:
+            check_small(scenario)
+        except AskedWrongly:
+            continue
+        found[name] = scenario
+    return found
+
+
+@router.get("/x/new")
+def new(
+    request: Request,
+    table: Annotated[str, Query(max_length=60)] = "",
+    preset: Annotated[str, Query(max_length=60)] = "",
+    of: Annotated[str, Query(pattern=r"^([0-9a-f]{12})?$")] = "",
+) -> Response:
+    """Offer a box for a protocol table or a small scenario, and what may be chosen of the search."""
+    if table and table not in tables():
+        raise Refusal(404, "no_table", f"there is no table of that name; there are {', '.join(tables())}")
+    if preset and preset not in small_presets():
+        raise Refusal(
+            404, "no_preset", f"there is no small preset of that name; there are {', '.join(small_presets())}"
+        )
+    if of:
+        text = json.dumps(json.loads(find(request, of).subject_json), indent=2, ensure_ascii=False)
+    elif preset:
+        text = json.dumps(small_presets()[preset].model_dump(exclude_unset=True), indent=2, ensure_ascii=False)
+    else:
+        text = tables()[table or "lost_increment"]
+    return _form(request, {"subject": text})
+
+
+@router.post("/x/new")
+async def start(request: Request) -> Response:
+    """Explore what is in the box; what is wrong with it is said above the box."""
+    async with request.form(max_files=1, max_fields=20, max_part_size=TEXT_MAX * 4) as form:
+        given = {name: value for name, value in form.items() if isinstance(value, str)}
+        file = form.get("file")
+        if file is not None and not isinstance(file, str) and file.size:
+            data = await file.read(TEXT_MAX + 1)
+            given["subject"] = data.decode("utf-8", "replace")
+    return await run_in_threadpool(_start, request, given)
+
+
+def _start(request: Request, given: dict[str, str]) -> Response:
+    try:
+        subject = read_text(given.get("subject", ""), "subject")
+        stepper_of(request).refuse_unbounded(subject)
+        plan, limits = _plan(given), _limits(given)
+        asked = exploration_of(subject, plan, limits, request.app.state.settings)
+        key = given.get("key", "")
+        sha256 = hashlib.sha256(json.dumps(asked).encode()).hexdigest()
+        row, _ = store_of(request).explore(asked, key=f"form-{key}" if key else None, body_sha256=sha256)
+    except (HTTPException, AskedWrongly) as error:
+        refusal = refusal_of(error) if isinstance(error, AskedWrongly) else error
+        return _form(request, given, refusal)
+    return RedirectResponse(f"/x/{row.id}", 303)
+
+
+def _plan(given: dict[str, str]) -> AskedPlan:
+    """Return the plan that a form asks for: what was left empty is as it is by default. Raises Refusal."""
+    told: dict[str, Any] = {name: given[name] for name in ("search", "reduction") if given.get(name)}
+    told |= {n: _whole(n, given[n]) for n in ("preemptions", "walks", "longest", "depth", "seed") if given.get(n)}
+    try:
+        return AskedPlan.model_validate(told)
+    except ValidationError as error:
+        raise refusal_of_model(error, AskedPlan) from None
+
+
+def _limits(given: dict[str, str]) -> AskedLimits:
+    told = {name: _whole(name, given[name]) for name in ("states", "megabytes", "seconds") if given.get(name)}
+    if "megabytes" in told:
+        told["memory_bytes"] = told.pop("megabytes") * MIB
+    try:
+        return AskedLimits.model_validate(told)
+    except ValidationError as error:
+        raise refusal_of_model(error, AskedLimits) from None
+
+
+def _whole(name: str, text: str) -> int:
+    if not (text.isascii() and text.strip().isdigit() and len(text) <= 15):
+        raise Refusal(422, "wrong_type", f"{name} must be a whole number in digits", field=name)
+    return int(text)
+
+
+def _form(request: Request, given: dict[str, str], refusal: HTTPException | None = None) -> Response:
+    problem = problem_of(refusal) if refusal else None
+    settings = request.app.state.settings
+    plan = {name: field.default for name, field in AskedPlan.model_fields.items()}
+    most = {
+        "states": settings.explore_states_max,
+        "megabytes": settings.explore_bytes_max // MIB,
+        "seconds": settings.explore_seconds_max,
+    }
+    context = {
+        "here": "/x",
+        "given": plan | most | {"preemptions": ""} | given,
+        "most": most,
+        "problem": problem,
+        "tables": list(tables()),
+        "presets": {name: scenario.name for name, scenario in small_presets().items()},
+        "searches": verdicts.SEARCHES,
+        "reductions": verdicts.REDUCTIONS,
+        "key": new_key(),
+    }
+    return render(request, "explore.html", context, problem.status if problem else 200)
+
+
+# --- one exploration -------------------------------------------------------------------------------------------------
+
+
+@router.get("/x/{exploration_id}.itf.json")
+def itf_twin(request: Request, exploration_id: EXPLORATION_ID) -> Response:
+    """Return the schedule of the finding as an ITF trace."""
+    return _export(request, find(request, exploration_id), "itf.json")
+
+
+@router.get("/x/{exploration_id}.{form}")
+def twin(request: Request, exploration_id: EXPLORATION_ID, form: Form_) -> Response:
+    """Return an exploration as JSON, its finding as text, its subject as Promela."""
+    row = find(request, exploration_id)
+    if form == "json":
+        return JSONResponse(Exploration.of(row).model_dump())
+    return _export(request, row, form)
+
+
+def _export(request: Request, row: ExplorationRow, form: str) -> Response:
+    answer = answer_of(row)
+    if form == "pml":
+        return _saved(stepper_of(request).export(subject_of(row), "pml", ""), row, form)
+    link = f"{str(request.base_url).rstrip('/')}/x/{row.id}"
+    if answer is None or answer["schedule"] is None:
+        if form != "txt":
+            raise Refusal(404, "no_schedule", "nothing was found that has a schedule", field="form")
+        return PlainTextResponse(verdicts.as_text(row, answer, link))
+    told = stepper_of(request).export(subject_of(row), form, answer["schedule"])
+    if form == "txt":
+        return PlainTextResponse(f"{verdicts.as_text(row, answer, link)}\n{told}")
+    return _saved(told, row, form)
+
+
+def _saved(text: str, row: ExplorationRow, form: str) -> Response:
+    """Return a text as a download."""
+    headers = {"Content-Disposition": f'attachment; filename="{row.id}.{form}"'}
+    media_type = "application/json" if form == "itf.json" else "text/plain; charset=utf-8"
+    return Response(text, media_type=media_type, headers=headers)
+
+
+@router.get("/x/{exploration_id}/status")
+def status(request: Request, exploration_id: EXPLORATION_ID) -> Response:
+    """Return how far an exploration is; once it has ended, the page is to be read anew."""
+    row = find(request, exploration_id)
+    page = render(request, "partials/exploring.html", _live_context(row))
+    if not row.live:
+        page.headers["HX-Refresh"] = "true"
+    return page
+
+
+def _live_context(row: ExplorationRow) -> dict[str, Any]:
+    return {"row": row, "progress": json.loads(row.progress_json) if row.progress_json else None}
+
+
+@router.get("/x/{exploration_id}")
+def exploration(request: Request, exploration_id: EXPLORATION_ID) -> Response:
+    """Return the page of an exploration: verdict, bounds, counts, and the shortest schedule as columns."""
+    row = find(request, exploration_id)
+    answer = answer_of(row)
+    told = store_of(request).story(row.id)
+    story = json.loads(told) if told else None
+    context = _live_context(row) | {
+        "here": "/x",
+        "answer": answer,
+        "subject": json.loads(row.subject_json),
+        "plan": json.loads(row.plan_json),
+        "limits": json.loads(row.limits_json),
+        "sentence": verdicts.sentence(answer) if answer else "",
+        "bounds": verdicts.bounds_words(answer) if answer else "",
+        "counts": verdicts.counts(answer) if answer else [],
+        "findings": verdicts.findings(answer) if answer else [],
+        "story": story and story | {"steps": story["steps"][:STEPS_SHOWN], "left_out": story["steps"][STEPS_SHOWN:]},
+        "saved_as": [one for one in SAVED_AS if one[0] in ("json", "txt", "pml") or (answer and answer["schedule"])],
+        "searches": verdicts.SEARCHES,
+        "reductions": verdicts.REDUCTIONS,
+    }
+    return render(request, "exploration.html", context)
+
+
+@router.post("/x/{exploration_id}/cancel")
+def cancel(request: Request, exploration_id: EXPLORATION_ID) -> Response:
+    """Ask an exploration's worker to stop, or take it from the queue."""
+    store_of(request).cancel_exploration(find(request, exploration_id).id)
+    return RedirectResponse(f"/x/{exploration_id}", 303)
+
+
+@router.post("/x/{exploration_id}/delete")
+def delete(request: Request, exploration_id: EXPLORATION_ID) -> Response:
+    """Delete an exploration."""
+    store_of(request).delete_exploration(find(request, exploration_id).id)
+    return RedirectResponse("/x", 303)
+
+
+@router.post("/x/{exploration_id}/run")
+def open_as_run(
+    request: Request,
+    exploration_id: EXPLORATION_ID,
+    schedule: Annotated[str, Form(max_length=1 << 16, pattern=r"^[a-z0-9./]+$")],
+) -> Response:
+    """Play a schedule of a scenario as a run: stored, sealed and shared as any other. The same one gives one run."""
+    row = find(request, exploration_id)
+    scenario = subject_of(row).what
+    if not isinstance(scenario, Scenario):
+        raise Refusal(
+            422, "no_scenario", "a table has no kernel to be played: step through it by hand", field="schedule"
+        )
+    told = scenario.model_dump(exclude_unset=True) | {"schedule": schedule}
+    try:
+        played = Scenario.model_validate(told)
+    except ValidationError as error:
+        raise refusal_of_model(error, Scenario) from None
+    digest = hashlib.sha256(schedule.encode()).hexdigest()
+    run, _ = store_of(request).start_run(played, tags=["explored"], key=f"x-{row.id}-{digest[:32]}", body_sha256=digest)
+    return to_run(run.id)
+
+
+# --- by hand ---------------------------------------------------------------------------------------------------------
+
+
+@router.get("/x/{exploration_id}/at")
+def at_start(exploration_id: EXPLORATION_ID) -> Response:
+    """Lead to the first state."""
+    return RedirectResponse(f"/x/{exploration_id}/at/", 308)
+
+
+@router.get("/x/{exploration_id}/at/{word:path}")
+def at(request: Request, exploration_id: EXPLORATION_ID, word: WORD) -> Response:
+    """Return one state: its values, who stands where, and each step that can be made as a link to what follows."""
+    row = find(request, exploration_id)
+    state = stepper_of(request).state_at(subject_of(row), word)
+    answer = answer_of(row)
+    found = next((one for one in verdicts.findings(answer) if one.schedule == state["word"]), None) if answer else None
+    context = {"here": "/x", "row": row, "state": state, "found": found}
+    return render(request, "by_hand.html", context)

@@ -1,0 +1,84 @@
+"""Plans: how a subject is to be explored and within which limits, as asked, checked without the engine."""
+
+from __future__ import annotations
+
+import json
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from app.problems import Refusal
+from app.settings import MIB, Settings
+from app.store.explorations import AskedExploration
+from app.subjects import Subject, digest
+from engine.errors import AskedWrongly
+
+
+class _Asked(BaseModel):
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True, allow_inf_nan=False)
+
+
+class AskedLimits(_Asked):
+    """Where an exploration stops and tells what was covered; the server's own limits where absent."""
+
+    states: Annotated[int | None, Field(ge=1, le=2**31, description="states found")] = None
+    memory_bytes: Annotated[int | None, Field(ge=MIB, le=2**40, description="memory of the states found")] = None
+    seconds: Annotated[float | None, Field(gt=0, le=1e6, description="time of the search")] = None
+
+
+class AskedPlan(_Asked):
+    """How to search."""
+
+    search: Literal["bfs", "dfs", "random", "pct"] = Field(
+        "bfs", description="breadth first (shortest schedules), depth first, random walks, or PCT"
+    )
+    reduction: Literal["none", "por", "symmetry", "all"] = Field(
+        "none", description="leave out orders, or equal processes, that make no difference"
+    )
+    preemptions: Annotated[int | None, Field(ge=0, le=200)] = Field(
+        None, description="only schedules that take the CPU from a process at most so often"
+    )
+    walks: Annotated[int, Field(ge=1, le=10_000_000, description="random, pct: how many schedules")] = 1_000
+    longest: Annotated[int, Field(ge=1, le=1_000_000, description="random, pct: steps of one at most")] = 10_000
+    depth: Annotated[int, Field(ge=1, le=16, description="pct: bug depth")] = 3
+    seed: Annotated[int, Field(ge=0, lt=2**53, description="random, pct: draws")] = 1
+
+
+def check_plan(plan: AskedPlan) -> None:
+    """Raise AskedWrongly for what cannot be had together; the same as the engine refuses."""
+    sampled = plan.search in ("random", "pct")
+    if plan.preemptions is not None and (plan.reduction != "none" or sampled):
+        text = "a bound of preemptions goes with reduction none and search bfs or dfs: who ran last counts"
+        raise AskedWrongly(text, code="bad_plan", field="preemptions")
+    if sampled and plan.reduction != "none":
+        text = "a sample takes schedules as they are: take reduction none"
+        raise AskedWrongly(text, code="bad_plan", field="reduction")
+
+
+def within(asked: AskedLimits, settings: Settings) -> dict[str, float]:
+    """Return the limits that hold: those asked for, none beyond the server's own. Raises Refusal for more."""
+    most = {
+        "states": settings.explore_states_max,
+        "memory_bytes": settings.explore_bytes_max,
+        "seconds": settings.explore_seconds_max,
+    }
+    for name, limit in most.items():
+        if (given := getattr(asked, name)) is not None and given > limit:
+            detail = f"limits.{name} is {given}: the most here is {limit}"
+            raise Refusal(422, "too_large", detail, field=f"limits.{name}", limit=limit)
+    return {name: getattr(asked, name) or limit for name, limit in most.items()}
+
+
+def exploration_of(subject: Subject, plan: AskedPlan, limits: AskedLimits, settings: Settings) -> AskedExploration:
+    """Return what the store takes. Raises Refusal or AskedWrongly for a plan or limits that cannot be."""
+    check_plan(plan)
+    told = plan.model_dump()
+    return AskedExploration(
+        kind=subject.kind,
+        name=subject.name,
+        subject_json=subject.json,
+        subject_sha256=subject.sha256,
+        asked_sha256=digest([subject.told, told]),
+        plan_json=json.dumps(told),
+        limits_json=json.dumps(within(limits, settings)),
+    )

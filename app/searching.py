@@ -1,0 +1,147 @@
+"""The worker's part in explorations: search what was claimed to its answer, and store how far it is on the way."""
+
+from __future__ import annotations
+
+import json
+import logging
+import secrets
+import threading
+import time
+from typing import Any
+
+from app.exploring import story_of, subject_of
+from app.keeping import Held, Keeper
+from app.store import ExplorationRow, Fenced, Store
+from engine.errors import AskedWrongly, FolioscopeError
+from engine.explore.answers import answer
+from engine.explore.explorer import Explorer, Limits, Plan, Progress
+from engine.explore.table import Table, checked
+from engine.scenario import Scenario
+
+log = logging.getLogger("folioscope.runner")
+
+TOLD_S = 0.5
+"""Pause between two words on progress."""
+OUTCOMES_MAX = 1_000
+"""Outcomes that are kept of one exploration."""
+STORY_MAX = 2_000
+"""Steps of a story that is kept for the page."""
+SPARE_BYTES = 1 << 30
+"""What a worker may hold beside the states it found: the engine, and a table while it is moved into a larger one."""
+
+
+def explore_one(store: Store, row: ExplorationRow, *, stop: threading.Event | None = None) -> None:
+    """Search a claimed exploration to its end; whatever happens, its state tells. Returns when it is not ours any
+    more, or back in the queue because `stop` was set."""
+    held = Held(
+        f"exploration {row.id}",
+        lambda: store.beat_exploration(row.id, row.attempt),
+        lambda: store.look_exploration(row.id, row.attempt),
+        float("inf"),
+        2 * int(json.loads(row.limits_json)["memory_bytes"]) + SPARE_BYTES,
+    )
+    with Keeper(held, stop or threading.Event()) as keeper:
+        try:
+            _explore(store, row, keeper)
+        except Fenced as error:
+            log.info("%s", error)
+        except Exception as error:
+            _abandon(store, row, error)
+
+
+def _explore(store: Store, row: ExplorationRow, keeper: Keeper) -> None:
+    limits = limits_of(row)
+    explorer = Explorer(subject_of(_what(row.kind, json.loads(row.subject_json))), Plan(**json.loads(row.plan_json)))
+    said = 0.0
+
+    def told(now: Progress) -> None:
+        nonlocal said
+        if time.monotonic() - said >= TOLD_S:
+            said = time.monotonic()
+            try:
+                store.note_exploration(row.id, row.attempt, progress_json=json.dumps(now._asdict()))
+            except AskedWrongly as error:  # a busy or full disk: the next word may get through
+                log.warning("exploration %s: its progress could not be told: %s", row.id, error)
+
+    stopped_by = explorer.run(limits, told=told, stop=lambda: keeper.halt != "")
+    halt = keeper.halt if stopped_by == "cancel" else ""
+    if halt == "lost":
+        raise Fenced(f"exploration {row.id} is not attempt {row.attempt}'s any more")
+    if halt == "stop":
+        store.release_exploration(row.id, row.attempt)
+        return
+    found = shortened(answer(explorer, "memory" if halt == "limit_memory" else stopped_by, limits))
+    store.finish_exploration(
+        row.id,
+        row.attempt,
+        "cancelled" if halt == "cancel" else "done",
+        reason="user" if halt == "cancel" else None,
+        verdict=found["verdict"],
+        answer_json=json.dumps(found),
+        story_json=story_json(explorer, found),
+    )
+
+
+def _what(kind: str, told: dict[str, Any]) -> Table | Scenario:
+    return checked(told) if kind == "table" else Scenario.model_validate(told)
+
+
+def story_json(explorer: Explorer, found: dict[str, Any]) -> str | None:
+    """Return the story of an answer's schedule as the page shows it, None if it has none or a very long one."""
+    live = found["liveness"]
+    if found["schedule"] is not None:
+        stem, loop = found["schedule"], ""
+    elif live and not live["holds"]:
+        stem, loop = live["stem"], live["loop"]
+    else:
+        return None
+    subject = explorer.subject
+    begins, whole = len(subject.read(stem)), subject.read(".".join(filter(None, (stem, loop))))
+    if len(whole) > STORY_MAX:
+        return None
+    story = story_of(subject, whole[:begins], whole[begins:])
+    steps = [
+        {
+            "process": step.process,
+            "label": step.label,
+            "function": step.function,
+            "changed": [list(change) for change in step.changed],
+            "broken": step.broken,
+        }
+        for step in story.steps
+    ]
+    told = {"processes": story.processes, "steps": steps, "ending": story.ending, "loop_from": story.loop_from}
+    return json.dumps(told)
+
+
+def limits_of(row: ExplorationRow) -> Limits:
+    """Return the limits of an exploration as the engine takes them."""
+    told = json.loads(row.limits_json)
+    return Limits(told["states"], told["memory_bytes"], told["seconds"])
+
+
+def shortened(found: dict[str, Any]) -> dict[str, Any]:
+    """Return an answer with its first OUTCOMES_MAX outcomes, and how many were left out."""
+    outcomes = found["outcomes"]
+    return found | {"outcomes": outcomes[:OUTCOMES_MAX], "outcomes_left_out": max(0, len(outcomes) - OUTCOMES_MAX)}
+
+
+def _abandon(store: Store, row: ExplorationRow, error: Exception) -> None:
+    """End an exploration that went wrong: what the user can mend is told, a fault of ours gets a reference."""
+    reason, detail = "error", str(error)
+    if isinstance(error, MemoryError):
+        reason, detail = (
+            "limit_memory",
+            "the machine has no more memory for it: ask for fewer states, or for less memory",
+        )
+    elif isinstance(error, AskedWrongly) and error.code == "storage_full":
+        reason = "disk_full"
+        store.drop_ballast()
+    elif not isinstance(error, FolioscopeError):
+        reference = secrets.token_hex(4)
+        log.exception("exploration %s, fault %s", row.id, reference)
+        detail = f"a fault of ours, {reference} in the worker's log"
+    try:
+        store.finish_exploration(row.id, row.attempt, "failed", reason=reason, detail=detail)
+    except Fenced as fenced:
+        log.info("%s", fenced)

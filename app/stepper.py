@@ -1,0 +1,94 @@
+"""The stepper: a child of the server that has the engine, and answers questions about states. `python -m app.stepper`
+
+JSON lines, one answer for each question; it ends when its input does:
+
+    {"id": 1, "do": "at", "kind": "table", "subject": {...}, "word": "a3.b"}  ->  {"id": 1, "told": {"values": ...}}
+    {"id": 2, "do": "check", "kind": ..., "subject": ...}                     ->  {"id": 2, "told": {}}
+    {"id": 3, "do": "export", ..., "form": "dot", "word": "a3.b"}             ->  {"id": 3, "told": {"text": ...}}
+
+kind is table or scenario. What an asker can mend comes back as refused: {status, code, field, detail}.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import sys
+from typing import Any
+
+from app.exploring import promela_of, story_of, subject_of
+from engine.errors import AskedWrongly
+from engine.explore import byhand
+from engine.explore.explorer import Explorer
+from engine.explore.exports import EXPORTS
+from engine.explore.subject import Subject, TableSubject
+from engine.explore.table import Table, checked
+from engine.scenario import Scenario
+
+log = logging.getLogger("folioscope.stepper")
+
+NICE = 5
+"""The server goes first."""
+
+
+FORMS = {"itf.json": "itf", "txt": "text"}
+"""What the exports of a story are called where they are not called by their suffix."""
+
+
+class Answers:
+    """Answers, one question after the other; the world asked of last is kept, as the next question is of it as well."""
+
+    def __init__(self) -> None:
+        self._last = ""
+        self._subject: Subject | None = None
+
+    def to(self, asked: dict[str, Any]) -> dict[str, Any]:
+        """Return the answer to one question. Raises AskedWrongly."""
+        told = asked["subject"]
+        what = checked(told) if asked["kind"] == "table" else Scenario.model_validate(told)
+        if asked["do"] == "export" and asked["form"] == "pml":
+            return {"text": promela_of(what)}
+        subject = self._subject_of(what, json.dumps(told))
+        if asked["do"] == "check":
+            Explorer(subject)  # refuses what has no end
+            return {}
+        if asked["do"] == "at":
+            return self._at(subject, asked["word"])
+        form = FORMS.get(asked["form"], asked["form"])
+        return {"text": EXPORTS[form](story_of(subject, subject.read(asked["word"])), asked["word"])}
+
+    def _subject_of(self, what: Table | Scenario, key: str) -> Subject:
+        if self._subject is None or key != self._last:
+            self._last, self._subject = key, subject_of(what)
+        return self._subject
+
+    def _at(self, subject: Subject, word: str) -> dict[str, Any]:
+        if isinstance(subject, TableSubject):
+            return byhand.at(subject.table, word)
+        from engine.explore.worlds import byhand as worlds
+
+        return worlds.at(subject, word)  # type: ignore[arg-type]
+
+
+def main() -> None:
+    """Answer until the input ends."""
+    logging.basicConfig(format="%(asctime)s %(levelname)s %(name)s %(message)s", stream=sys.stderr)
+    os.nice(NICE)
+    answers = Answers()
+    for line in sys.stdin:
+        asked = json.loads(line)
+        told: dict[str, Any]
+        try:
+            told = {"told": answers.to(asked)}
+        except AskedWrongly as error:
+            refused = {"status": error.status, "code": error.code, "field": error.field, "detail": str(error)}
+            told = {"refused": refused}
+        except Exception:
+            log.exception("a question about %s could not be answered", asked["do"])
+            told = {"failed": True}
+        print(json.dumps({"id": asked["id"], **told}), flush=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,161 @@
+"""States by hand: tables are stepped through here; what needs the engine is asked of a child that has it (app.stepper).
+
+The server never loads the engine. The child is started by the first question, lives as long as the server, and ends
+with it; where it takes too long, the server goes on without it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import logging
+import os
+import select
+import subprocess
+import sys
+import threading
+import time
+import weakref
+from typing import Any
+
+from app.children import environment
+from app.problems import Refusal, visible
+from app.settings import Settings
+from app.subjects import Subject
+from engine.explore import byhand
+from engine.explore.table import Table
+
+log = logging.getLogger("folioscope")
+
+ANSWER_S = 8.0
+"""How long a question may take; a child that has just been started loads the engine first."""
+CHECK_S = 4.0
+STUCK_S = 60.0
+"""A child that has answered nothing for so long is ended."""
+ANSWER_BYTES_MAX = 64 << 20
+
+
+class Late(Exception):
+    """The child has not answered in time."""
+
+
+class Stepper:
+    """The child, and the questions that wait for it: one at a time."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._lock = threading.Lock()
+        self._child: subprocess.Popen[bytes] | None = None
+        self._asked = 0
+        self._since = 0.0
+        self._late = False
+        """Whether a question was given up whose answer is still to come."""
+        self._rest = b""
+
+    def refuse_unbounded(self, subject: Subject) -> None:
+        """Raise Refusal for a subject whose states have no end. One that cannot be told in time passes: its worker
+        finds the same."""
+        with contextlib.suppress(Late):
+            self._ask("check", subject, CHECK_S)
+
+    def state_at(self, subject: Subject, word: str) -> dict[str, Any]:
+        """Return the state behind a schedule (engine.explore.byhand). Raises AskedWrongly for a word that is none."""
+        if isinstance(subject.what, Table):
+            return byhand.at(subject.what, word)
+        return self._waited("at", subject, word=word)
+
+    def export(self, subject: Subject, form: str, word: str) -> str:
+        """Return a subject as Promela (pml), or a schedule of it in another form. Raises Refusal where it has none."""
+        return str(self._waited("export", subject, form=form, word=word)["text"])
+
+    def _waited(self, do: str, subject: Subject, **more: str) -> dict[str, Any]:
+        try:
+            return self._ask(do, subject, ANSWER_S, **more)
+        except Late:
+            raise Refusal(503, "stepper_busy", "this takes longer than expected: ask again in a moment") from None
+
+    def stop(self) -> None:
+        """End the child."""
+        with self._lock:
+            self._end()
+
+    def _ask(self, do: str, subject: Subject, seconds: float, **more: str) -> dict[str, Any]:
+        question = {"do": do, "kind": subject.kind, "subject": subject.told, **more}
+        ends = time.monotonic() + seconds
+        if not self._lock.acquire(timeout=seconds):
+            raise Late
+        try:
+            told = self._exchange(question, ends)
+        finally:
+            self._lock.release()
+        if "refused" in told:
+            refused = told["refused"]
+            detail = visible(refused["detail"], 400)
+            raise Refusal(refused["status"], refused["code"], detail, field=refused["field"])
+        if "told" not in told:
+            raise RuntimeError("the stepper could not answer: its log tells more")
+        found: dict[str, Any] = told["told"]
+        return found
+
+    def _exchange(self, question: dict[str, Any], ends: float) -> dict[str, Any]:
+        if self._late and time.monotonic() - self._since > STUCK_S:
+            self._end()
+        child = self._running()
+        assert child.stdin is not None
+        self._asked += 1
+        if not self._late:
+            self._since = time.monotonic()
+        try:
+            child.stdin.write(json.dumps({"id": self._asked, **question}).encode() + b"\n")
+            child.stdin.flush()
+            while (told := self._line(child, ends))["id"] != self._asked:
+                pass
+        except Late:
+            self._late = True
+            raise
+        except (OSError, ValueError):
+            log.warning("the stepper has ended; the next question starts another")
+            self._end()
+            raise Late from None
+        self._late = False
+        return told
+
+    def _line(self, child: subprocess.Popen[bytes], ends: float) -> dict[str, Any]:
+        """Return the child's next line. Raises Late, or OSError where there is none."""
+        assert child.stdout is not None
+        while b"\n" not in self._rest:
+            if not select.select([child.stdout], [], [], max(0.0, ends - time.monotonic()))[0]:
+                raise Late
+            part = os.read(child.stdout.fileno(), 1 << 16)
+            if not part or len(self._rest) > ANSWER_BYTES_MAX:
+                raise OSError("the child has ended")
+            self._rest += part
+        line, _, self._rest = self._rest.partition(b"\n")
+        found: dict[str, Any] = json.loads(line)
+        return found
+
+    def _running(self) -> subprocess.Popen[bytes]:
+        if self._child is None or self._child.poll() is not None:
+            self._end()
+            self._child = subprocess.Popen(
+                [sys.executable, "-m", "app.stepper"],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                env=environment(self._settings),
+            )
+            weakref.finalize(self, _reap, self._child)
+        return self._child
+
+    def _end(self) -> None:
+        if self._child is not None:
+            _reap(self._child)
+        self._child, self._rest, self._late = None, b"", False
+
+
+def _reap(child: subprocess.Popen[bytes]) -> None:
+    child.kill()
+    child.wait()
+    for pipe in (child.stdin, child.stdout):
+        if pipe is not None:
+            with contextlib.suppress(OSError):
+                pipe.close()

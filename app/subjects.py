@@ -1,0 +1,136 @@
+"""Subjects: what is explored, read from JSON or TOML and checked without the engine, before any worker hears of it."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+import unicodedata
+from collections.abc import Mapping
+from typing import Any, Literal, NamedTuple, TypeVar
+
+from pydantic import BaseModel, ValidationError
+
+from app.problems import Refusal, shown
+from app.strict import parse_json
+from app.wording import refusal_of_model
+from engine.explore import table as tables
+from engine.explore.small import check_small
+from engine.explore.table import AskedTable, Table, checked
+from engine.scenario import FORMAT as SCENARIO
+from engine.scenario import Scenario, Tasks
+from engine.scenarios import read_toml
+
+Asked = TypeVar("Asked", bound=BaseModel)
+
+TEXT_MAX = 1 << 18
+"""Characters of a subject as text."""
+FORMATS = (tables.FORMAT, SCENARIO)
+DOTTED = re.compile(r"""(?:(?:[\w-]{1,80}|"[^"\n]{0,80}"|'[^'\n]{0,80}')[ \t]*\.[ \t]*){16}""")
+"""Keys within keys within keys: reading them takes time by the square of their number, and no subject has them."""
+
+UNION = re.compile(r"\.(?:constrained-int|list\[constrained-int\])")
+"""What the checker calls the two forms of a variable's value."""
+
+
+class Subject(NamedTuple):
+    """A checked subject. told: as JSON has it, only what was asked; what: the same as the engine takes it."""
+
+    kind: Literal["table", "scenario"]
+    name: str
+    why: str
+    told: dict[str, Any]
+    what: Table | Scenario
+
+    @property
+    def json(self) -> str:
+        """The subject as text, its keys in the order in which they were given."""
+        return json.dumps(self.told, ensure_ascii=False, separators=(",", ":"))
+
+    @property
+    def sha256(self) -> str:
+        """The digest of the subject, whatever the order of its keys."""
+        return digest(self.told)
+
+
+def digest(value: Any) -> str:
+    """Return the SHA-256 of a value as canonical JSON."""
+    text = json.dumps(value, ensure_ascii=False, sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def read_text(text: str, field: str = "table") -> Subject:
+    """Return the subject of a TOML or JSON text (one that begins with a brace). Raises Refusal or AskedWrongly, with
+    the line where that is known; field: what the text is called where it came from."""
+    if len(text) > TEXT_MAX:
+        detail = f"{field} has {len(text)} characters: at most {TEXT_MAX}"
+        raise Refusal(422, "too_long", detail, field=field, limit=TEXT_MAX)
+    if not text.strip():
+        raise Refusal(422, "too_short", f"{field} is empty: give a protocol table as TOML or JSON", field=field)
+    if text.lstrip()[:1] == "{":
+        return read_subject(parse_json(text.encode("utf-8", "surrogatepass")), text)
+    if deep := DOTTED.search(text):
+        line = text.count("\n", 0, deep.start()) + 1
+        raise Refusal(422, "too_deep", f"line {line} has a key of more than 15 parts: no subject has one", field=field)
+    return read_subject(read_toml(text), text)
+
+
+def read_subject(told: Any, source: str = "") -> Subject:
+    """Return the subject that was told as data; source: the text it came from, to name lines of."""
+    form = told.get("format") if isinstance(told, Mapping) else None
+    if form == tables.FORMAT:
+        return _table(told, source)
+    if form == SCENARIO or (form is None and isinstance(told, Mapping) and "workload" in told):
+        return scenario_subject(_valid(Scenario, told, source))
+    words = f"format is {shown(form)}" if form is not None else "format is missing"
+    raise Refusal(422, "unknown_value", f"{words}: it must be {' or '.join(FORMATS)}", field="format")
+
+
+def scenario_subject(scenario: Scenario) -> Subject:
+    """Return a scenario as a subject, without the schedule that it may carry. Raises AskedWrongly for a large one."""
+    check_small(scenario)
+    assert isinstance(scenario.workload, Tasks), "a recording is never small"
+    told = scenario.model_dump(exclude_unset=True) | {"format": SCENARIO}
+    told.pop("schedule", None)
+    return Subject("scenario", scenario.name, scenario.story, told, scenario.model_copy(update={"schedule": None}))
+
+
+def _table(told: Any, source: str) -> Subject:
+    asked = _valid(AskedTable, told, source)
+    _refuse_unseen(asked)
+    return Subject("table", asked.name, asked.why, asked.model_dump(exclude_unset=True), checked(asked, source))
+
+
+def _valid(model: type[Asked], told: Any, source: str) -> Asked:
+    try:
+        return model.model_validate(told)
+    except ValidationError as error:
+        raise _at_line(error, model, source) from None
+
+
+def _at_line(error: ValidationError, model: type[BaseModel], source: str) -> Refusal:
+    """Return what is wrong with a subject in words, with the line where the text shows it."""
+    refusal = refusal_of_model(error, model)
+    refusal.field = UNION.sub("", refusal.field)
+    refusal.detail = UNION.sub("", str(refusal.detail))
+    fault = min(error.errors(), key=lambda one: one["type"] != "extra_forbidden")
+    keys = [str(part) for part in reversed(fault["loc"]) if isinstance(part, str)]
+    given = str(fault["input"]) if isinstance(fault["input"], str | int | float) else ""
+    lines = list(enumerate(source.splitlines(), 1))
+    both = (n for key in keys for n, line in lines if given and key in line and given in line)
+    if at := next(both, None) or next((n for key in keys for n, line in lines if key in line), None):
+        refusal.detail = f"line {at}, {refusal.detail}"
+    return refusal
+
+
+def _refuse_unseen(asked: AskedTable) -> None:
+    """Raise Refusal for a name with a character that cannot be seen."""
+    names = [("name", asked.name), ("why", asked.why.replace("\n", " "))]
+    for number, process in enumerate(asked.procs):
+        names += [(f"procs[{number}].name", process.name), (f"procs[{number}].start", process.start)]
+        names += [(f"procs[{number}].steps[{at}].at", step.at) for at, step in enumerate(process.steps)]
+    for field, text in names:
+        char = next((char for char in text if unicodedata.category(char) in {"Cc", "Cf", "Cs", "Co", "Cn"}), None)
+        if char is not None:
+            detail = f"{field} holds the character U+{ord(char):04X}: use letters, digits, marks and spaces"
+            raise Refusal(422, "not_text", detail, field=field)

@@ -1,0 +1,1 @@
+"""Protocol tables that ship with the project, to begin with."""

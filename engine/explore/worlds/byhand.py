@@ -1,0 +1,69 @@
+"""Step by hand: the state of a world that a schedule leads to, told as engine.explore.byhand tells that of a table."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from engine.errors import AskedWrongly
+from engine.explore.byhand import STEPS_MAX
+from engine.explore.worlds.subject import WorldSubject
+from engine.explore.worlds.telling import STATES, ending, facts, function_of, play, possible
+from engine.invariants import INVARIANTS
+from engine.schedule import step_name
+from engine.schedule_word import letters
+from engine.state import BROKEN, FINISHED
+
+
+def at(subject: WorldSubject, word: str) -> dict[str, Any]:
+    """Return the state behind a schedule word. Raises AskedWrongly for a word that cannot be played."""
+    moves = subject.read(word)
+    if len(moves) > STEPS_MAX:
+        text = f"a schedule of {len(moves)} steps: at most {STEPS_MAX} by hand"
+        raise AskedWrongly(text, code="bad_schedule", field="schedule")
+    subject.begin()
+    n, last, before = len(subject.processes), None, facts(subject)
+    for number, move in enumerate(moves, 1):
+        if number == len(moves):
+            before = facts(subject)
+            last = _told(subject, moves[:-1], move)
+        play(subject, move, number)
+    w, now, open_ = subject.world, facts(subject), possible(subject)
+    broken = "; ".join(one.says for bit, one in enumerate(INVARIANTS) if w.clock[BROKEN] >> bit & 1)
+    return {
+        "word": subject.written(moves),
+        "steps": len(moves),
+        "back": subject.written(moves[:-1]) if moves else None,
+        "values": [{"name": name, "value": value, "changed": before.get(name) != value} for name, value in now.items()],
+        "places": [_place(subject, task, moves[-1] % n if moves else -1) for task in range(n)],
+        "enabled": [_told(subject, moves, move) for move in open_],
+        "ending": "" if open_ or broken else ending(subject) or "ended",
+        "broken": broken,
+        "last": last,
+    }
+
+
+def _place(subject: WorldSubject, task: int, moved: int) -> dict[str, Any]:
+    w = subject.world
+    state = w.tasks.state[task]
+    return {
+        "process": subject.processes[task],
+        "letters": letters(task),
+        "label": f"{step_name(w, task)} ({STATES[state]})",
+        "ended": bool(state == FINISHED),
+        "moved": task == moved,
+    }
+
+
+def _told(subject: WorldSubject, before: list[int], move: int) -> dict[str, Any]:
+    choice, task = divmod(move, len(subject.processes))
+    label = step_name(subject.world, task)
+    return {
+        "process": subject.processes[task],
+        "letters": letters(task),
+        "label": label,
+        "function": function_of(label),
+        "guard": "",
+        "does": [f"choose page {choice}"] if choice else [],
+        "to": "",
+        "word": subject.written([*before, move]),
+    }
