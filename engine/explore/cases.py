@@ -1,0 +1,314 @@
+"""The matrix "breaks under": which design breaks which invariant, and what each litmus test shows, kernel by kernel.
+
+ROWS are designs with their options, COLUMNS are questions, each with the smallest scenario that can answer it. A cell
+is one exploration; columns that ask different things of the same scenario share it. What kernel developers expect of a
+cell stands beside it where it is known: a verdict that differs is told, not hidden.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import cache
+from typing import Any, NamedTuple
+
+from engine.invariants import INVARIANTS, WITNESSES
+from engine.kernels import KERNELS as PROFILES
+
+NEVER, SOMETIMES, NOT_EXPLORED = "Never", "Sometimes", "not explored"
+KERNELS = tuple(PROFILES)
+OLD = ("4.13", "4.16")
+ONCE = ("5.9-rc", "5.9", "5.10")
+"""Kernels that wait for writeback once, and do not look again."""
+DEFAULT_KERNEL = "6.1"
+PLAN = {"search": "bfs", "reduction": "all"}
+
+
+class Row(NamedTuple):
+    """A design with its options, as parts of a scenario."""
+
+    title: str
+    axes: dict[str, Any]
+
+    @property
+    def wait(self) -> str:
+        """The wait design's name."""
+        return str(self.axes["wait"]["design"])
+
+
+class Column(NamedTuple):
+    """A question, and the programs that can answer it: a task each, "3*" for three of them, "2/" for two rounds.
+
+    asks: an invariant or a witness. expected: the verdict that is known for a row and a kernel, None where none is.
+    """
+
+    title: str
+    source: str
+    asks: str
+    programs: tuple[str, ...]
+    more: dict[str, Any]
+    applies: Callable[[Row], bool]
+    expected: Callable[[Row, str], str | None]
+
+    @property
+    def question(self) -> str:
+        """The question in words."""
+        return says(self.asks)
+
+
+class Cell(NamedTuple):
+    """One exploration and what is asked of it. subject: a scenario; question: an invariant or a witness."""
+
+    subject: dict[str, Any]
+    plan: dict[str, Any]
+    question: str
+    expected: str | None
+
+
+class Verdict(NamedTuple):
+    """A cell's word; why: what it rests on, or why it is not known; schedule: to what was asked for, as a word."""
+
+    word: str
+    expected: str | None
+    why: str
+    schedule: str | None
+    loop: str | None = None
+
+    @property
+    def surprising(self) -> bool:
+        """Whether another verdict was expected."""
+        return self.expected is not None and self.word in {NEVER, SOMETIMES} and self.word != self.expected
+
+
+@cache
+def says(name: str) -> str:
+    """Return what an invariant or a witness says, in words."""
+    known = {one.name: one.says for one in INVARIANTS} | dict(WITNESSES)
+    return known[name]
+
+
+# --- rows ------------------------------------------------------------------------------------------------------------
+
+
+def _row(title: str, truncate: str = "helper", **wait: Any) -> Row:
+    return Row(title, {"wait": wait, "truncate": {"design": truncate}})
+
+
+_PAGE_WAIT = {"design": "page_wait"}
+ROWS: dict[str, Row] = {
+    "hashed": _row("shared queues", design="hashed", bits=1),
+    "hashed-compare": _row("shared queues, the word compared", "compare", design="hashed", bits=1),
+    "hashed-raw_null": _row("shared queues, raw NULL check", "raw_null", design="hashed", bits=1),
+    "page_wait": _row("page_wait, readers use a helper", **_PAGE_WAIT),
+    "page_wait-raw_null": _row("page_wait, raw NULL check", "raw_null", **_PAGE_WAIT),
+    "page_wait-compare": _row("page_wait, the word compared", "compare", **_PAGE_WAIT),
+}
+
+
+# --- columns ---------------------------------------------------------------------------------------------------------
+
+
+def _always(row: Row) -> bool:
+    return True
+
+
+def _of(*designs: str) -> Callable[[Row], bool]:
+    return lambda row: row.wait in designs
+
+
+def _is(word: str) -> Callable[[Row, str], str | None]:
+    return lambda row, kernel: word
+
+
+def _in(*kernels: str, elsewhere: str | None = NEVER) -> Callable[[Row, str], str | None]:
+    """Sometimes in these kernels, with any wait design of the kernel's own kind."""
+    return lambda row, kernel: SOMETIMES if kernel in kernels else elsewhere
+
+
+_WRITER = "lock writeback_begin unlock writeback_end"
+_MIXED = ("write", "truncate", "lock unlock")
+"""A writer, a truncation and one who only waits: what the invariants are looked for in."""
+
+
+def _invariant(name: str, programs: tuple[str, ...] = _MIXED) -> Column:
+    def expected(row: Row, kernel: str) -> str | None:
+        return NEVER if row.wait == "hashed" else None
+
+    return Column(name.replace("_", " "), "invariant", name, programs, {}, _always, expected)
+
+
+def _raw_null_fails(row: Row, kernel: str) -> str | None:
+    """A raw word that is not NULL is no proof where a structure is swapped in."""
+    return SOMETIMES if row.wait != "hashed" and row.axes["truncate"]["design"] == "raw_null" else NEVER
+
+
+def _compare_starves(row: Row, kernel: str) -> str | None:
+    """A word compared with the file's address differs as long as anybody waits."""
+    return SOMETIMES if row.wait != "hashed" and row.axes["truncate"]["design"] == "compare" else None
+
+
+COLUMNS: dict[str, Column] = {
+    **{
+        name: _invariant(name)
+        for name in (
+            "lost_wakeup",
+            "use_after_free",
+            "mapping_lost",
+            "truncated_written",
+            "two_owners",
+            "counts",
+            "leak",
+            "queue_length",
+            "page_survives",
+            "wrong_identity",
+        )
+    },
+    "L-1": Column("L-1 lost wake-up at the lock", "litmus", "lost_wakeup", ("3*lock unlock",), {}, _always, _is(NEVER)),
+    "L-2": Column(
+        "L-2 stealing", "litmus", "lock_stolen", ("2/lock unlock", "2*lock unlock"), {}, _always, _in(*KERNELS)
+    ),
+    "L-2 often": Column(
+        "L-2 more than five steals",
+        "litmus",
+        "stolen_often",
+        ("8/lock unlock", "lock unlock"),
+        {},
+        _always,
+        _in(*OLD),
+    ),
+    "L-3": Column(
+        "L-3 re-queue at the tail",
+        "litmus",
+        "requeued_at_tail",
+        ("2/lock unlock", "2*lock unlock"),
+        {},
+        _always,
+        _in(*OLD, "5.9", "5.10", "6.1", "6.7+"),
+    ),
+    "L-4": Column(
+        "L-4 shared waiter, bit taken again",
+        "litmus",
+        "returned_bit_set",
+        ("2/lock unlock", "wait_locked"),
+        {},
+        _always,
+        _in(*ONCE, "6.1", "6.7+"),
+    ),
+    "L-5": Column(
+        "L-5 mixed queue",
+        "litmus",
+        "lost_wakeup",
+        ("lock unlock", "2*wait_locked", "lock unlock"),
+        {},
+        _always,
+        _is(NEVER),
+    ),
+    "L-6": Column(
+        "L-6 strangers in the queue",
+        "litmus",
+        "walk_met_strangers",
+        ("2*pick:0 lock unlock", "2*pick:2 lock unlock"),
+        {"pages": 3},
+        _always,
+        lambda row, kernel: SOMETIMES if row.wait == "hashed" else NEVER,
+    ),
+    "L-7": Column(
+        "L-7 stale PG_waiters",
+        "litmus",
+        "stale_waiters_flag",
+        ("2*pick:0 lock unlock", "2*pick:2 lock unlock"),
+        {"pages": 3},
+        _of("hashed"),
+        _is(SOMETIMES),
+    ),
+    "W-1": Column("W-1 writeback wake race", "litmus", "bug_on", (f"3*{_WRITER}",), {}, _always, _in(*ONCE)),
+    "T-1": Column(
+        "T-1 lookup against truncation",
+        "litmus, claims 9, 10 and 11",
+        "wrong_identity",
+        ("lookup_locked unlock put", "truncate", "lock unlock"),
+        {},
+        _always,
+        _raw_null_fails,
+    ),
+    "T-2": Column(
+        "T-2 fault against truncation", "litmus", "stranded_pte", ("fault", "truncate"), {}, _always, _is(NEVER)
+    ),
+    "T-3": Column(
+        "T-3 lockers behind a truncation that waits",
+        "litmus",
+        "wait_holding_lock",
+        (_WRITER, "truncate", "lock unlock"),
+        {},
+        _always,
+        _is(SOMETIMES),
+    ),
+    "T-3 restart": Column(
+        "T-3 truncation restarts for ever",
+        "litmus, claim 33",
+        "starvation",
+        ("lock unlock", "truncate", "lock unlock"),
+        {},
+        _always,
+        _compare_starves,
+    ),
+}
+
+
+# --- cells -----------------------------------------------------------------------------------------------------------
+
+
+def cell(row: str, column: str, kernel: str) -> Cell | None:
+    """Return a cell's exploration, None where the question makes no sense for the design. Raises KeyError."""
+    asked, design = COLUMNS[column], ROWS[row]
+    if not asked.applies(design):
+        return None
+    groups = [_group(number, text) for number, text in enumerate(asked.programs)]
+    pages = asked.more.get("pages", 1)
+    workload = {"kind": "tasks", "pages": pages, "groups": groups, **asked.more, "cached": True}
+    subject = {
+        "format": "scenario/1",
+        "name": f"{'; '.join(asked.programs)} · {design.title} · {kernel}",
+        "kernel": kernel,
+        **design.axes,
+        "workload": workload,
+    }
+    return Cell(subject, PLAN, asked.asks, asked.expected(design, kernel))
+
+
+def _group(number: int, text: str) -> dict[str, Any]:
+    """Return a group of tasks: "3*2/lock unlock" is three tasks that go through it twice."""
+    tasks, _, rest = text.rpartition("*")
+    rounds, _, ops = rest.rpartition("/")
+    program = [_op(op) for op in ops.split()]
+    return {"name": f"{_NAMES[number]}", "tasks": int(tasks or 1), "repeat": int(rounds or 1), "program": program}
+
+
+_NAMES = ("first", "second", "third", "fourth", "fifth")
+
+
+def _op(text: str) -> dict[str, Any]:
+    name, _, number = text.partition(":")
+    return {"op": name, **({"zipf": 0.0, "first": int(number), "count": 1} if name == "pick" else {})}
+
+
+def judged(asked: Cell, answer: dict[str, Any]) -> Verdict:
+    """Return the verdict of a cell, from the answer of its exploration."""
+    bounds, broken = answer["bounds"], answer["broken"]
+    within = (
+        f"{answer['states']:,} states, {bounds['processes']} tasks, {bounds['search']}, reduction {bounds['reduction']}"
+    )
+    if asked.question == "starvation":
+        live = answer["liveness"]
+        if live is not None and not live["holds"]:
+            return Verdict(SOMETIMES, asked.expected, within, live["stem"], live["loop"])
+        if live is not None:
+            return Verdict(NEVER, asked.expected, within, None)
+    elif seen := {**broken, **answer["witnessed"]}.get(asked.question):
+        return Verdict(SOMETIMES, asked.expected, f"in {seen['steps']} steps; {within}", seen["schedule"])
+    if not bounds["complete"]:
+        return Verdict(NOT_EXPLORED, asked.expected, f"cut by the limit of {bounds['stopped_by']}; {within}", None)
+    if broken or asked.question == "starvation":
+        first = min(broken, key=lambda name: broken[name]["steps"], default="")
+        why = f"no way is followed past another failure ({first.replace('_', ' ')})" if first else "not looked for"
+        return Verdict(NOT_EXPLORED, asked.expected, f"{why}; {within}", None)
+    return Verdict(NEVER, asked.expected, within, None)
