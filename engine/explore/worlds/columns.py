@@ -82,6 +82,8 @@ STATE: tuple[tuple[str, str, Callable[[World], Span]], ...] = (
     ("pages", "refcount", _few),
     ("pages", "file", _files),
     ("pages", "owner", _tasks),
+    ("pages", "mapped", _bool),
+    ("pages", "doomed", _tasks),
     ("tasks", "step", _steps),
     ("tasks", "then", _steps),
     ("tasks", "outer", _steps),
@@ -93,6 +95,9 @@ STATE: tuple[tuple[str, str, Callable[[World], Span]], ...] = (
     ("tasks", "drowsy", _bool),
     ("tasks", "unfairness", _few),
     ("tasks", "holds", lambda w: (0, 3)),
+    ("tasks", "phase", lambda w: (0, 4)),
+    ("tasks", "seen", _word),
+    ("tasks", "made", _waits),
     ("tasks", "cursor", _entries),
     ("tasks", "walk_list", _lists),
     ("tasks", "matched", lambda w: (0, 7)),
@@ -110,6 +115,8 @@ STATE: tuple[tuple[str, str, Callable[[World], Span]], ...] = (
     ("waits", "base", _word),
     ("waits", "page", _pages),
     ("waits", "length", _tasks),
+    ("waits", "readers", _tasks),
+    ("files", "size", _pages),
     ("waits", "free_next", _waits),
 )
 CLOCK: tuple[tuple[int, str, Callable[[World], Span]], ...] = (
@@ -123,6 +130,7 @@ TASK_ROWS = frozenset({"tasks", "entries"})
 TASK_REFERENCES = frozenset(
     {
         "pages.owner",
+        "pages.doomed",
         "tasks.cursor",
         "entries.next",
         "entries.prev",
