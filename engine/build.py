@@ -34,7 +34,7 @@ _ALIGN = 64
 CLOCK_PLACES = 16
 _NULL_AT_START: dict[str, tuple[str, ...]] = {
     "pages": ("file", "owner", "doomed"),
-    "tasks": ("spins_on", "spin_next", "run_next", "cursor", "walk_list"),
+    "tasks": ("spins_on", "spin_next", "run_next", "cursor", "walk_list", "made"),
     "entries": ("next", "prev", "list", "page"),
     "lists": ("head", "tail", "lock", "spin_head", "spin_tail"),
     "waits": ("page",),
@@ -85,7 +85,7 @@ def make_world(
     """
     rules = rules._replace(n_pages=n_pages)
     n_tasks = rules.n_tasks
-    pool = min(n_tasks, n_pages) + 1
+    pool = n_tasks + 1  # every structure has a task that waits in it, walks it, is on its way to it or made it
     n_lists = (1 << rules.bits) if rules.design == DESIGNS["hashed"].number else pool * WAIT_BITS
     picks = picks or []
     n_cpus = max(rules.cpus, 1)

@@ -50,6 +50,11 @@ class Page:
     waiters: int = 0
     truncated: bool = False
 
+    def store(self, word: int) -> None:
+        """Take over the mapping word; a plain store over a word that was swapped in leaves nothing behind it."""
+        if word != self.mapping:
+            self.mapping, self.saved_mapping = word, None
+
     @property
     def state(self) -> PageState:
         """The worst of what the page is."""
@@ -132,9 +137,11 @@ class Folded:
         elif kind == Kind.saved_mapping_cleared:
             page.saved_mapping = b
         elif kind == Kind.page_inserted:
-            page.mapping, page.truncated = a, False
+            page.store(a)
+            page.truncated = False
         elif kind in (Kind.page_removed, Kind.page_truncated):
-            page.mapping, page.truncated = b, kind == Kind.page_truncated
+            page.store(b)
+            page.truncated = kind == Kind.page_truncated
         elif kind in (Kind.page_pinned, Kind.page_put):
             page.refcount = a
         elif kind == Kind.page_freed:

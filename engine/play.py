@@ -16,6 +16,7 @@ from engine.errors import BadScenario
 from engine.events import BATCH, Batch
 from engine.kernels import KERNELS
 from engine.mm import steps
+from engine.mm.mapping import TAGS
 from engine.recordings.moves import Recording
 from engine.rng import alias_table, seed_streams
 from engine.scenario import Hold, Pick, Recorded, Scenario, Tasks, Think, put_after
@@ -75,6 +76,12 @@ def rules_of(scenario: Scenario, n_tasks: int, kernel: str) -> Rules:
     return Rules(
         design=DESIGNS[scenario.wait.design].number,
         bits=scenario.wait.bits,
+        encoding=int(scenario.wait.encoding[1:]),
+        tag=TAGS[scenario.wait.encoding],
+        wait_bits=scenario.wait.wait_bits,
+        free_early=scenario.wait.free == "early",
+        plain_writers=scenario.wait.writers == "plain",
+        corrected=scenario.wait.variant == "corrected",
         truncate=TRUNCATIONS[scenario.truncate.design].number,
         n_tasks=n_tasks,
         n_pages=0,  # make_world knows

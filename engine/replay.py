@@ -143,7 +143,7 @@ class ReplayRun:
         until, most, w = self._scenario.limits.time_ns, self._scenario.events_max, self.world
         if until == TIME_MAX_NS:  # the timed scheduler's bound, none of a recording's
             until = np.iinfo(np.int64).max
-        strip = 3 if w.rules.design == DESIGNS["page_wait"].number else 0
+        strip = 0 if w.rules.design == DESIGNS["hashed"].number else w.rules.tag | 3
         while self._events < most:
             self._at = int(replay_batch(w, self._columns, self.outcome, self._at, self._n, strip, until))
             if not w.clock[RUNNING]:

@@ -23,7 +23,7 @@ from engine.recordings.moves import Op
 from engine.state import CAPACITY, EVENTS, NONE, NOW, READY, SLACK, VISITS, WOKEN, World
 from engine.timed import step
 from engine.trace import record
-from engine.verbs import queue_length, read_mapping, write_mapping
+from engine.verbs import kept_mapping, queue_length, write_mapping
 
 DONE, RUNNING, MOVE_AT = 12, 13, 14
 """Places in World.clock: all moves played; row of the task whose steps were cut short by a full trace, plus one."""
@@ -114,7 +114,7 @@ def _observe(w: World, seen: Any, task: int, cpu: int, page: int, flags: int, ma
     w.tasks.cpu[0] = cpu
     first = seen[page] == 0
     seen[page] = 1
-    if mapping != UNKNOWN and (first or mapping != read_mapping(w, page)):
+    if mapping != UNKNOWN and (first or mapping != kept_mapping(w, page)):
         _write_mapping(w, task, page, mapping)
         if not first:
             _record_for(w, PAGE_SEEN, task, page, w.pages.mapping[page], w.pages.flags[page])
@@ -175,7 +175,7 @@ def _start(w: World, row: int, first: int, page: int, bit: int, cpu: int) -> Non
 def _renew(w: World, task: int, page: int) -> None:
     """A page enters a file: it was freed and allocated since it was last seen, so its flags are new."""
     flags, mapping = w.pages.flags[page], w.pages.mapping[page]
-    if queue_length(w, page) and mapping != read_mapping(w, page):
+    if queue_length(w, page) and mapping != kept_mapping(w, page):
         # somebody still waits on its page_wait: only the flags are new
         w.pages.owner[page] = NONE
         w.pages.flags[page] = flags & (1 << PG_WAITERS)

@@ -51,6 +51,22 @@ class Wait(Part):
 
     design: Literal["hashed", "page_wait"] = "hashed"
     bits: Annotated[int, Field(ge=1, le=20, description="hashed: 2^bits shared queues; the kernel has 8")] = 8
+    encoding: Annotated[
+        Literal["E1", "E2", "E3"],
+        Field(description="page_wait: tag in bit 0 and all readers ask a helper; bit 0 unknown to readers; bit 2"),
+    ] = "E1"
+    wait_bits: Annotated[Literal[1, 3], Field(description="page_wait: one queue for all bits, or one for each")] = 3
+    free: Annotated[
+        Literal["early", "grace"],
+        Field(description="a structure is freed at once, or when nobody can be on the way to it any more"),
+    ] = "grace"
+    writers: Annotated[
+        Literal["helper", "plain"],
+        Field(description="page->mapping is changed behind what is swapped in, or stored over it"),
+    ] = "helper"
+    variant: Annotated[
+        Literal["posted", "corrected"], Field(description="page_waiter: with the holes of the posted text, or without")
+    ] = "corrected"
 
 
 class Truncate(Part):

@@ -92,6 +92,8 @@ class Tasks(NamedTuple):
     random: U64  # state of its random stream
     holds: U8  # references it took by lookup and has not put
     phase: U8  # of its truncation: engine.mm.truncate_range
+    seen: I64  # page_wait: mapping word that it follows, on the way to the structure's lock; 0 for none
+    made: U32  # page_wait: structure that it made and has not swapped in, or NONE
     spins_on: U32  # list whose lock it spins on, or NONE
     spin_next: U32  # next spinner in the line
     run_next: U32  # next task that wants the same CPU
@@ -134,6 +136,7 @@ class PageWaits(NamedTuple):
     base: I64  # mapping word kept while swapped
     page: U32  # page it is attached to, or NONE
     length: I64  # waiters on all its lists
+    readers: U32  # tasks on their way to its lock
     free_next: U32
 
 
@@ -195,6 +198,12 @@ class Rules(NamedTuple):
     design: int
     bits: int  # hashed: 2^bits queues
     truncate: int
+    encoding: int  # page_wait: 1 for E1 ..
+    tag: int  # bit of page->mapping that says that a structure is swapped in
+    wait_bits: int  # page_wait: queues of a structure, 1 or 3
+    free_early: bool  # a structure is freed though a task may be on its way to it
+    plain_writers: bool  # page->mapping is stored to whatever it holds
+    corrected: bool  # page_waiter: without the holes of the posted text
     n_tasks: int
     n_pages: int
     cpus: int

@@ -5,13 +5,16 @@ from __future__ import annotations
 from engine.dispatch import verb
 
 wait_attach = verb("wait_attach")
+wake_look = verb("wake_look")
 wait_list = verb("wait_list")
+wait_holds = verb("wait_holds")
 wait_linked = verb("wait_linked")
 wait_detach = verb("wait_detach")
 flag_stale = verb("flag_stale")
 queue_shown = verb("queue_shown")
 queue_length = verb("queue_length")
 read_mapping = verb("read_mapping")
+kept_mapping = verb("kept_mapping")
 write_mapping = verb("write_mapping")
 
 mapping_holds = verb("mapping_holds")

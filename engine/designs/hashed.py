@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from engine.designs.ops import FOUND
 from engine.jit import inlined
 from engine.state import NONE, World
 
@@ -14,24 +15,35 @@ _BITS = np.uint64(64)
 
 
 @inlined
-def wait_attach(w: World, task: int) -> None:
-    """Nothing to do: the queues are always there."""
+def wait_attach(w: World, task: int) -> bool:
+    """The queues are always there."""
+    return True
 
 
 @inlined
-def wait_list(w: World, page: int, bit: int) -> Any:
+def wake_look(w: World, task: int, page: int) -> int:
+    return FOUND
+
+
+@inlined
+def wait_list(w: World, task: int, page: int, bit: int) -> Any:
     """Hash the address of the struct page; the bit plays no part. include/linux/hash.h: hash_64()."""
     address: Any = w.pages.address[page]
     return np.int64((address * GOLDEN_RATIO_64) >> (_BITS - np.uint64(w.rules.bits)))
 
 
 @inlined
-def wait_linked(w: World, page: int, by: int) -> None:
+def wait_holds(w: World, task: int, page: int, list: int) -> bool:
+    return True
+
+
+@inlined
+def wait_linked(w: World, list: int, by: int) -> None:
     """Nothing to do: the list's own length is the queue's."""
 
 
 @inlined
-def wait_detach(w: World, task: int, page: int) -> None:
+def wait_detach(w: World, task: int, list: int) -> None:
     """Nothing to do."""
 
 
@@ -48,11 +60,16 @@ def queue_shown(w: World, page: int, list: int) -> int:
 
 @inlined
 def queue_length(w: World, page: int) -> int:
-    return w.lists.length[wait_list(w, page, 0)]
+    return w.lists.length[wait_list(w, 0, page, 0)]
 
 
 @inlined
 def read_mapping(w: World, page: int) -> int:
+    return w.pages.mapping[page]
+
+
+@inlined
+def kept_mapping(w: World, page: int) -> int:
     return w.pages.mapping[page]
 
 

@@ -5,11 +5,16 @@ Each row: name, parameters after the World, what it answers. A design's module d
 
 from __future__ import annotations
 
+FOUND, LOOK_AGAIN, NOBODY = range(3)
+"""What wake_look may answer."""
+
 VERBS: tuple[tuple[str, tuple[str, ...], str], ...] = (
-    ("wait_attach", ("task",), "make a place where the task can queue for its page, before that place is locked"),
-    ("wait_list", ("page", "bit"), "row of the list where waiters for this bit of the page queue now, or NONE"),
-    ("wait_linked", ("page", "by"), "count waiters of the page that were linked (+1) or unlinked (-1)"),
-    ("wait_detach", ("task", "page"), "put the page back as it was if nobody waits any more; under the list's lock"),
+    ("wait_attach", ("task",), "one step towards a place where the task can queue for its page; True: it knows one"),
+    ("wake_look", ("task", "page"), "one step towards the page's waiters: FOUND, LOOK_AGAIN or NOBODY"),
+    ("wait_list", ("task", "page", "bit"), "row of the list that the task found for this bit of the page"),
+    ("wait_holds", ("task", "page", "list"), "the list is locked: is it the page's still"),
+    ("wait_linked", ("list", "by"), "count waiters of the page that were linked (+1) or unlinked (-1)"),
+    ("wait_detach", ("task", "list"), "put the page back as it was if nobody waits any more; under the list's lock"),
     (
         "flag_stale",
         ("page", "list", "met"),
@@ -17,6 +22,7 @@ VERBS: tuple[tuple[str, tuple[str, ...], str], ...] = (
     ),
     ("queue_shown", ("page", "list"), "number of the queue, as events show it"),
     ("queue_length", ("page",), "length of the queue that waiters of the page sit in, as events show it"),
-    ("read_mapping", ("page",), "the page's mapping, whatever is swapped in: the helper"),
+    ("read_mapping", ("page",), "the page's mapping, as far as the helper sees it: page_mapping()"),
+    ("kept_mapping", ("page",), "the page's mapping, whatever is swapped in and whoever can see it"),
     ("write_mapping", ("task", "page", "word"), "set or clear the page's mapping, behind a structure swapped in"),
 )

@@ -1,68 +1,151 @@
 """page_wait swapped into page->mapping (Glisse, LSFMM 2018), completed here: attach, join, detach, wake.
 
     mapping: address_space            nobody waits
-    mapping: page_wait | 1            somebody waits; page_wait.base keeps the address_space
+    mapping: page_wait | tag          somebody waits; page_wait.base keeps the address_space
                                       page_wait.wq[bit]: a list a wait bit, all under page_wait.lock
 
 Whoever empties the last list restores the mapping, under page_wait.lock. A walker's bookmark counts: it must find its
-way back. The structure comes from a pool and goes back to it at once: grace periods are the explorer's subject.
+way back. Between reading a tagged word and having the structure's lock a task stands in a read-side section (RCU): with
+`free: grace` the structure goes back to the pool when all who are in one have left, with `early` at once.
 """
 
 from __future__ import annotations
 
 from typing import Any
 
+from engine.designs.ops import FOUND, LOOK_AGAIN, NOBODY
 from engine.events import PG_LOCKED, PG_WRITEBACK, Kind
+from engine.invariants import MAPPING_RESURRECTED, USE_AFTER_FREE
 from engine.jit import inlined, jit
-from engine.mm.mapping import page_wait_row, page_wait_word, tagged
+from engine.mm.mapping import E1, E2, page_wait_row, page_wait_word, tagged
 from engine.state import FREE_WAIT, NONE, WAIT_BITS, World
-from engine.trace import record
+from engine.trace import broken, record
 
 MAPPING_SWAPPED, MAPPING_RESTORED = int(Kind.mapping_swapped), int(Kind.mapping_restored)
 SAVED_MAPPING_CLEARED = int(Kind.saved_mapping_cleared)
+DANGLING = 0x2
+"""In tasks.seen, no part of the word: the structure was freed under the task."""
 
 
 @inlined
-def _slot(bit: int) -> int:
+def _slot(w: World, bit: int) -> int:
     """Place of a page bit in page_wait.wq."""
-    if bit == PG_LOCKED:
+    if bit == PG_LOCKED or w.rules.wait_bits == 1:
         return 0
     return 1 if bit == PG_WRITEBACK else 2
 
 
+@inlined
+def _enter(w: World, task: int, word: int) -> None:
+    """rcu_read_lock(): the task follows this word."""
+    w.tasks.seen[task] = word
+    w.waits.readers[page_wait_row(word)] += 1
+
+
+@inlined
+def _leave(w: World, task: int) -> None:
+    """rcu_read_unlock(); the last to leave a structure that was freed meanwhile ends its grace period."""
+    word = w.tasks.seen[task]
+    w.tasks.seen[task] = 0
+    if word & DANGLING == 0:
+        row = page_wait_row(word)
+        w.waits.readers[row] -= 1
+        if w.waits.readers[row] == 0 and w.waits.page[row] == NONE:
+            _to_pool(w, row)
+
+
+@inlined
+def _to_pool(w: World, row: int) -> None:
+    w.waits.base[row] = 0
+    w.waits.free_next[row] = w.clock[FREE_WAIT]
+    w.clock[FREE_WAIT] = row
+
+
 @jit
-def _attach(w: World, task: int, page: int) -> None:
-    """A1-A3: take a page_wait, keep the mapping in its base, swap it in (cmpxchg)."""
-    row = w.clock[FREE_WAIT]
-    w.clock[FREE_WAIT] = w.waits.free_next[row]
-    before = w.pages.mapping[page]
-    w.waits.base[row] = before
-    w.waits.page[row] = page
-    w.waits.length[row] = 0
-    w.pages.mapping[page] = page_wait_word(row)
-    record(w, MAPPING_SWAPPED, task, page, before, w.pages.mapping[page])
+def _free(w: World, row: int) -> None:
+    """C4: back to the pool, at once or after a grace period."""
+    w.waits.page[row] = NONE
+    if w.waits.readers[row] and not w.rules.free_early:
+        return
+    if w.waits.readers[row]:
+        word = page_wait_word(w, row)
+        for task in range(w.rules.n_tasks):
+            if w.tasks.seen[task] == word:
+                w.tasks.seen[task] = word | DANGLING
+        w.waits.readers[row] = 0
+    _to_pool(w, row)
 
 
-@inlined
-def wait_attach(w: World, task: int) -> None:
-    """Swap a page_wait in unless one is there already (then the task joins it)."""
-    page = w.tasks.page[task]
-    if not tagged(w.pages.mapping[page]):
-        _attach(w, task, page)
+@jit
+def wait_attach(w: World, task: int) -> bool:
+    """A1 to A3, or B1: read the word; make a structure with it as base; swap that in unless the word has changed.
 
-
-@inlined
-def wait_list(w: World, page: int, bit: int) -> Any:
-    """B2: read the mapping again under the lock; NONE if the page_wait is gone meanwhile."""
+    Who is linked still (before 5.9, a waiter that lost) stays with the structure that it is linked in.
+    """
+    page, made, linked = w.tasks.page[task], w.tasks.made[task], w.entries.list[task]
     word = w.pages.mapping[page]
-    if not tagged(word):
-        return NONE
-    return page_wait_row(word) * WAIT_BITS + _slot(bit)
+    if linked != NONE:
+        _enter(w, task, page_wait_word(w, linked // WAIT_BITS))
+        return True
+    if tagged(w, word):
+        if made != NONE:  # another was quicker
+            w.tasks.made[task] = NONE
+            _to_pool(w, made)
+        _enter(w, task, word)
+        return True
+    if made == NONE:
+        made = w.clock[FREE_WAIT]
+        w.clock[FREE_WAIT] = w.waits.free_next[made]
+        w.tasks.made[task] = made
+    elif w.waits.base[made] == word:  # cmpxchg
+        w.tasks.made[task] = NONE
+        w.waits.page[made] = page
+        w.waits.length[made] = 0
+        w.pages.mapping[page] = page_wait_word(w, made)
+        record(w, MAPPING_SWAPPED, task, page, word, w.pages.mapping[page])
+        _enter(w, task, w.pages.mapping[page])
+        return True
+    w.waits.base[made] = word
+    return False
 
 
 @inlined
-def wait_linked(w: World, page: int, by: int) -> None:
-    w.waits.length[page_wait_row(w.pages.mapping[page])] += by
+def wake_look(w: World, task: int, page: int) -> int:
+    """D3: read the word; what it points to is locked in a step of its own."""
+    if w.tasks.seen[task]:
+        return FOUND
+    word = w.pages.mapping[page]
+    if not tagged(w, word):
+        return NOBODY
+    _enter(w, task, word)
+    return LOOK_AGAIN
+
+
+@inlined
+def wait_list(w: World, task: int, page: int, bit: int) -> Any:
+    """The list that the word leads to. Whoever comes to a structure that was freed breaks what is there now."""
+    word = w.tasks.seen[task]
+    if word & DANGLING:
+        broken(w, task, page, USE_AFTER_FREE)
+    return page_wait_row(word) * WAIT_BITS + _slot(w, bit)
+
+
+@inlined
+def wait_holds(w: World, task: int, page: int, list: int) -> bool:
+    """B2: under the lock, is the word still the one that led here; the read-side section ends."""
+    word, row = w.tasks.seen[task], list // WAIT_BITS
+    _leave(w, task)
+    if word & DANGLING or w.waits.page[row] != page:
+        return False
+    if w.pages.mapping[page] != word and w.entries.list[task] != list:
+        wait_detach(w, task, list)
+        return False
+    return True
+
+
+@inlined
+def wait_linked(w: World, list: int, by: int) -> None:
+    w.waits.length[list // WAIT_BITS] += by
 
 
 @inlined
@@ -75,23 +158,24 @@ def _empty(w: World, row: int) -> bool:
 
 
 @inlined
-def wait_detach(w: World, task: int, page: int) -> None:
-    """C2: all lists are empty: put the kept mapping back, if the word is still ours."""
-    word = w.pages.mapping[page]
-    if tagged(word):
-        row = page_wait_row(word)
-        if _empty(w, row):
-            w.pages.mapping[page] = w.waits.base[row]
-            w.waits.page[row] = NONE
-            w.waits.free_next[row] = w.clock[FREE_WAIT]
-            w.clock[FREE_WAIT] = row
-            record(w, MAPPING_RESTORED, task, page, word, w.pages.mapping[page])
+def wait_detach(w: World, task: int, list: int) -> None:
+    """C2 to C4: all lists are empty: put the kept mapping back if the word is still ours (cmpxchg), and free."""
+    row = list // WAIT_BITS
+    page = w.waits.page[row]
+    if page != NONE and _empty(w, row):
+        word, base = page_wait_word(w, row), w.waits.base[row]
+        if w.pages.mapping[page] == word:
+            w.pages.mapping[page] = base
+            record(w, MAPPING_RESTORED, task, page, word, base)
+            if base != 0 and w.pages.file[page] == NONE and w.pages.home[page] != NONE:
+                broken(w, task, page, MAPPING_RESURRECTED)
+        _free(w, row)
 
 
 @inlined
 def flag_stale(w: World, page: int, list: int, met: int) -> bool:
     """Nobody waits on any bit: the list walked may be empty while another bit's is not."""
-    return w.waits.length[page_wait_row(w.pages.mapping[page])] == 0
+    return w.waits.length[list // WAIT_BITS] == 0
 
 
 @inlined
@@ -102,21 +186,31 @@ def queue_shown(w: World, page: int, list: int) -> int:
 @inlined
 def queue_length(w: World, page: int) -> int:
     word = w.pages.mapping[page]
-    return w.waits.length[page_wait_row(word)] if tagged(word) else 0
+    return w.waits.length[page_wait_row(word)] if tagged(w, word) else 0
 
 
 @inlined
 def read_mapping(w: World, page: int) -> int:
-    """E1: the helper looks behind the tag."""
+    """E1: the helper looks behind the tag. E2: it takes the tag for the anonymous one. E3: it does not see it."""
     word = w.pages.mapping[page]
-    return w.waits.base[page_wait_row(word)] if tagged(word) else word
+    if not tagged(w, word):
+        return word
+    if w.rules.encoding == E1:
+        return w.waits.base[page_wait_row(word)]
+    return 0 if w.rules.encoding == E2 else word
+
+
+@inlined
+def kept_mapping(w: World, page: int) -> int:
+    word = w.pages.mapping[page]
+    return w.waits.base[page_wait_row(word)] if tagged(w, word) else word
 
 
 @jit
 def write_mapping(w: World, task: int, page: int, word: int) -> None:
     """F1: while a page_wait is swapped in, the mapping kept behind it is what changes."""
     now = w.pages.mapping[page]
-    if tagged(now):
+    if tagged(w, now):
         row = page_wait_row(now)
         record(w, SAVED_MAPPING_CLEARED, task, page, w.waits.base[row], word)
         w.waits.base[row] = word

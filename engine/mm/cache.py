@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from engine.events import Kind
-from engine.invariants import COUNTS, WRONG_IDENTITY
+from engine.invariants import BUG_ON, COUNTS, WILD_DEREFERENCE, WRONG_IDENTITY
 from engine.jit import inlined, jit
+from engine.mm.mapping import PAGE_MAPPING_KSM, POINTER_BITS
 from engine.mm.program import back
 from engine.state import NONE, World
 from engine.trace import broken, record
@@ -31,9 +32,30 @@ def drop_reference(w: World, task: int, page: int) -> None:
         broken(w, task, page, COUNTS)
     if w.pages.refcount[page] == 0:
         record(w, PAGE_FREED, task, page, w.pages.mapping[page], w.pages.flags[page])
+        if w.pages.mapping[page] & (POINTER_BITS & ~PAGE_MAPPING_KSM):
+            broken(
+                w, task, page, BUG_ON
+            )  # bad_page(): a mapping that is not NULL, and none of the tags that are wiped off
         w.pages.mapping[page] = NULL
         w.pages.flags[page] = 0
         w.pages.owner[page] = NONE
+
+
+@inlined
+def follow_mapping(w: World, task: int, page: int, null: bool) -> None:
+    """Ask page_mapping() and follow the answer; null: no mapping is an answer too (there is nothing to follow then)."""
+    seen = read_mapping(w, page)
+    if seen & POINTER_BITS or not (null or seen):
+        broken(w, task, page, WILD_DEREFERENCE)
+
+
+@inlined
+def store_mapping(w: World, task: int, page: int, word: int) -> None:
+    """Store page->mapping, with the page locked; the writers' option says whether what is swapped in is seen."""
+    if w.rules.plain_writers:
+        w.pages.mapping[page] = word
+    else:
+        write_mapping(w, task, page, word)
 
 
 @inlined
@@ -117,8 +139,7 @@ def insert_page(w: World, task: int, page: int, file: int, index: int) -> None:
     w.pages.doomed[page] = NONE
     w.files.pages[file] += 1
     w.files.size[file] = max(w.files.size[file], index + 1)
-    word = w.files.address[file]
-    write_mapping(w, task, page, word)
+    store_mapping(w, task, page, w.files.address[file])
     record(w, PAGE_INSERTED, task, page, w.pages.mapping[page], index)
 
 
@@ -128,10 +149,11 @@ def remove_page(w: World, task: int, page: int, kind: int) -> None:
 
     mm/filemap.c: page_cache_tree_delete(), under page lock and tree lock.
     """
+    follow_mapping(w, task, page, False)
     before = w.pages.mapping[page]
     w.files.pages[w.pages.file[page]] -= 1
     w.pages.file[page] = NONE
-    write_mapping(w, task, page, NULL)
+    store_mapping(w, task, page, NULL)
     record(w, kind, task, page, before, w.pages.mapping[page])
     drop_reference(w, task, page)
 

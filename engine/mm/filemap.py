@@ -26,6 +26,7 @@ from engine.mm.program import back
 from engine.mm.steps import (
     BLOCKED,
     SPIN,
+    WAIT_ATTACH,
     WAIT_CHECK,
     WAIT_ENQUEUE,
     WAIT_FINISH,
@@ -35,10 +36,18 @@ from engine.mm.steps import (
     WAIT_SLEEP,
     WAKE_BEGIN,
 )
-from engine.mm.wait_list import give_up_lock, link_tail, lock_list, unlink, unlock_list
+from engine.mm.wait_list import link_tail, lock_list, unlink, unlock_list
 from engine.state import ASLEEP, NONE, READY, World
 from engine.trace import record, witness
-from engine.verbs import queue_length, queue_shown, wait_attach, wait_detach, wait_linked, wait_list
+from engine.verbs import (
+    queue_length,
+    queue_shown,
+    wait_attach,
+    wait_detach,
+    wait_holds,
+    wait_linked,
+    wait_list,
+)
 
 PAGE_LOCKED, PAGE_UNLOCKED = int(Kind.page_locked), int(Kind.page_unlocked)
 WAITER_QUEUED, WAITER_LEFT = int(Kind.waiter_queued), int(Kind.waiter_left)
@@ -136,21 +145,27 @@ def unlock_page(w: World, task: int) -> int:
 
 @jit
 def wait_prepare(w: World, task: int) -> int:
-    """Set up the entry on the stack and find it a place to queue. Next: wait_enqueue.
+    """Set up the entry on the stack and begin to find it a place to queue. Next: wait_on or wait_enqueue.
 
     mm/filemap.c: wait_on_page_bit_common(). From 5.9 on each failed attempt uses up one of page_lock_unfairness; then
     the waiter asks for the lock to be handed over.
     """
     flags = w.entries.flags[task] & WQ_EXCLUSIVE
     if w.rules.publish and flags:
-        w.tasks.unfairness[task] -= 1
+        if w.tasks.unfairness[task] >= 0:  # below it counts no more
+            w.tasks.unfairness[task] -= 1
         if w.tasks.unfairness[task] < 0:
             flags |= WQ_CUSTOM
     w.entries.flags[task] = flags
     w.entries.page[task] = w.tasks.page[task]
     w.entries.bit[task] = w.tasks.bit[task]
-    wait_attach(w, task)
-    w.tasks.step[task] = WAIT_ENQUEUE
+    return wait_on(w, task)
+
+
+@jit
+def wait_on(w: World, task: int) -> int:
+    """Find the entry a place to queue, a step at a time. Next: wait_on, or wait_enqueue when a place is known."""
+    w.tasks.step[task] = WAIT_ENQUEUE if wait_attach(w, task) else WAIT_ATTACH
     return 0
 
 
@@ -171,7 +186,7 @@ def _append(w: World, task: int, page: int, list: int) -> None:
     """Link the entry at the tail and say so. Under the queue lock."""
     _look_around(w, task, page, list)
     link_tail(w, list, task)
-    wait_linked(w, page, 1)
+    wait_linked(w, list, 1)
     w.pages.flags[page] |= 1 << PG_WAITERS
     bit, flags = w.tasks.bit[task], w.entries.flags[task]
     record(
@@ -183,16 +198,16 @@ def _append(w: World, task: int, page: int, list: int) -> None:
 def wait_enqueue(w: World, task: int) -> int:
     """Take the queue lock. Before 5.9: append at the tail and set PG_waiters unless it is linked still; from here on a
     wake counts, though the task runs yet (set_current_state); let the lock go. Next: wait_check.
-    From 5.9 on: set PG_waiters. Next: wait_publish, with the lock held. The place is gone again: wait_prepare.
+    From 5.9 on: set PG_waiters. Next: wait_publish, with the lock held. The place is the page's no more: wait_prepare.
     """
     page = w.tasks.page[task]
-    list = wait_list(w, page, w.tasks.bit[task])
-    if list == NONE:
-        give_up_lock(w, task)
-        w.tasks.step[task] = WAIT_PREPARE
-        return 0
+    list = wait_list(w, task, page, w.tasks.bit[task])
     if not lock_list(w, list, task):
         return SPIN
+    if not wait_holds(w, task, page, list):
+        unlock_list(w, list)
+        w.tasks.step[task] = WAIT_PREPARE
+        return 0
     if w.rules.publish:
         flags = w.pages.flags[page]
         if not flags & (1 << PG_WAITERS):
@@ -218,7 +233,7 @@ def wait_publish(w: World, task: int) -> int:
     page, list = w.tasks.page[task], w.tasks.walk_list[task]
     if _through(w, task, page):
         w.entries.flags[task] |= WQ_WOKEN | WQ_DONE
-        wait_detach(w, task, page)
+        wait_detach(w, task, list)
         w.tasks.step[task] = WAIT_FINISH
     else:
         _append(w, task, page, list)
@@ -239,14 +254,14 @@ def wait_check(w: World, task: int) -> int:
 
 @jit
 def wait_retry(w: World, task: int) -> int:
-    """Before 5.9: try the bit again. Next: wait_finish; wait_enqueue if still linked, else wait_prepare (the tail)."""
+    """Before 5.9: try the bit again. Next: wait_finish, or wait_prepare: to the tail, unless it is linked still."""
     page = w.tasks.page[task]
     if _through(w, task, page):
         w.tasks.step[task] = WAIT_FINISH
     else:
         if w.entries.flags[task] & WQ_EXCLUSIVE:
             _lost(w, task)
-        w.tasks.step[task] = WAIT_PREPARE if w.entries.list[task] == NONE else WAIT_ENQUEUE
+        w.tasks.step[task] = WAIT_PREPARE
     return w.rules.atomic_ns
 
 
@@ -282,11 +297,11 @@ def wait_finish(w: World, task: int) -> int:
             return SPIN
         page = w.entries.page[task]
         unlink(w, task)
-        wait_linked(w, page, -1)
+        wait_linked(w, list, -1)
         shown = queue_shown(w, page, list)
         bit, flags = w.entries.bit[task], w.entries.flags[task]
         record(w, WAITER_LEFT, task, page, shown, queue_length(w, page) | (bit << 32) | (flags << 40))
-        wait_detach(w, task, page)
+        wait_detach(w, task, list)
         unlock_list(w, list)
     w.tasks.state[task] = READY
     w.tasks.unfairness[task] = 0

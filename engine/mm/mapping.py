@@ -5,12 +5,17 @@ from __future__ import annotations
 from typing import Any
 
 from engine.jit import inlined
+from engine.state import World
 
 PAGE_MAPPING_ANON = 0x1
 PAGE_MAPPING_MOVABLE = 0x2
 PAGE_MAPPING_KSM = 0x3
-PAGE_MAPPING_WAIT = 0x1
-"""Low bit: a page_wait is swapped in. Encoding E1: the anonymous and KSM tags move to page_mapping.flags."""
+TAGS = {"E1": 0x1, "E2": 0x1, "E3": 0x4}
+"""Tag of a word while a structure is swapped in. E1: the anonymous and KSM tags move to page_mapping.flags, and every
+reader asks a helper. E2: the same bit, while readers take it for the anonymous tag. E3: a bit that no reader knows."""
+E1, E2, E3 = 1, 2, 3
+POINTER_BITS = 0x7
+"""Clear in every pointer to an object of a slab: what is followed with one of them set is no such pointer."""
 
 PAGE_WAIT_BYTES = 136
 """sizeof(struct page_wait) with three wait bits on x86-64; objects of one slab stand that far apart."""
@@ -32,15 +37,15 @@ def word_shown(word: int, files: list[int]) -> str:
 
 
 @inlined
-def tagged(word: int) -> bool:
-    """True if the word points to a page_wait."""
-    return word & PAGE_MAPPING_WAIT != 0
+def tagged(w: World, word: int) -> bool:
+    """True if the word points to a structure that is swapped in."""
+    return word & w.rules.tag != 0
 
 
 @inlined
-def page_wait_word(row: int) -> int:
+def page_wait_word(w: World, row: int) -> int:
     """Return the word that stands in page->mapping while page_wait `row` is swapped in."""
-    return (PAGE_WAIT_BASE + PAGE_WAIT_BYTES * row) | PAGE_MAPPING_WAIT
+    return (PAGE_WAIT_BASE + PAGE_WAIT_BYTES * row) | w.rules.tag
 
 
 @inlined

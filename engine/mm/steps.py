@@ -59,6 +59,7 @@ STEPS: tuple[tuple[str, str], ...] = (
     ("RANGE_REMOVE", "engine.mm.truncate_range.range_remove"),
     ("RANGE_PUT", "engine.mm.truncate_range.range_put"),
     ("RANGE_END", "engine.mm.truncate_range.range_end"),
+    ("WAIT_ATTACH", "engine.mm.filemap.wait_on"),
     ("STOP", "engine.mm.program.stop"),
 )
 
@@ -118,6 +119,7 @@ STEPS: tuple[tuple[str, str], ...] = (
     RANGE_REMOVE,
     RANGE_PUT,
     RANGE_END,
+    WAIT_ATTACH,
     STOP,
 ) = range(len(STEPS))
 

@@ -71,7 +71,7 @@ def lock_list(w: World, list: int, task: int) -> bool:
 
 @inlined
 def give_up_lock(w: World, task: int) -> None:
-    """The task spun on a lock that it no longer wants (the page_wait is gone): the next spinner's turn."""
+    """The task spun on a lock that it no longer wants: the next spinner's turn."""
     row = w.tasks.spins_on[task]
     if row != NONE:
         w.tasks.spins_on[task] = NONE

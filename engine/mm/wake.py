@@ -6,16 +6,26 @@ bookmark after 65 entries and let the queue lock go.
 
 from __future__ import annotations
 
+from engine.designs.ops import FOUND, NOBODY
 from engine.events import PG_LOCKED, PG_WAITERS, WQ_CUSTOM, WQ_DONE, WQ_EXCLUSIVE, WQ_WOKEN, Kind
 from engine.invariants import LOCK_HANDED_OVER, STALE_WAITERS_FLAG, WALK_MET_STRANGERS
 from engine.jit import inlined, jit
 from engine.mm.lock_owner import own_lock
 from engine.mm.program import back
 from engine.mm.steps import SPIN, WAKE_END, WAKE_ENTRY, WAKE_PAUSE, WAKE_RESUME
-from engine.mm.wait_list import give_up_lock, link_before, lock_list, try_to_wake_up, unlink, unlock_list
+from engine.mm.wait_list import link_before, lock_list, try_to_wake_up, unlink, unlock_list
 from engine.state import NONE, VISITS, World
 from engine.trace import record, witness
-from engine.verbs import flag_stale, queue_length, queue_shown, wait_detach, wait_linked, wait_list
+from engine.verbs import (
+    flag_stale,
+    queue_length,
+    queue_shown,
+    wait_detach,
+    wait_holds,
+    wait_linked,
+    wait_list,
+    wake_look,
+)
 
 WAITER_WOKEN, WALK_PAUSED, WALK_ENDED = int(Kind.waiter_woken), int(Kind.walk_paused), int(Kind.walk_ended)
 WAITERS_FLAG_CLEARED = int(Kind.waiters_flag_cleared)
@@ -25,21 +35,27 @@ END, EXCLUSIVE, TAKEN = range(3)  # engine.events.STOPS
 
 @jit
 def wake_begin(w: World, task: int) -> int:
-    """Take the queue lock and stand before the first entry. Next: wake_entry; back if there is no queue."""
+    """Find the queue, take its lock and stand before the first entry. Next: wake_begin until that is done, then
+    wake_entry; back if there is no queue.
+    """
     page = w.tasks.page[task]
-    list = wait_list(w, page, w.tasks.bit[task])
     t = w.tasks
-    if list == NONE:
-        give_up_lock(w, task)
+    look = wake_look(w, task, page)
+    if look == NOBODY:
         # page_wait: the last waiter left between the unlock and now, and nobody is left to clear the flag
         flags = w.pages.flags[page]
         if flags & (1 << PG_WAITERS):
             w.pages.flags[page] = flags & ~(1 << PG_WAITERS)
             record(w, WAITERS_FLAG_CLEARED, task, page, flags & ~(1 << PG_WAITERS), 0)
         back(w, task)
+    if look != FOUND:
         return 0
+    list = wait_list(w, task, page, t.bit[task])
     if not lock_list(w, list, task):
         return SPIN
+    if not wait_holds(w, task, page, list):
+        unlock_list(w, list)
+        return 0
     t.walk_list[task] = list
     t.cursor[task] = w.lists.head[list]
     t.walked[task] = 0
@@ -57,7 +73,7 @@ def _wake(w: World, task: int, entry: int, page: int, list: int, flags: int) -> 
     """Unlink the woken waiter's entry and say so."""
     unlink(w, entry)
     w.entries.flags[entry] = flags
-    wait_linked(w, page, -1)
+    wait_linked(w, list, -1)
     w.tasks.woken[task] += 1
     shown = queue_shown(w, page, list)
     record(
@@ -202,7 +218,7 @@ def wake_end(w: World, task: int) -> int:
         shown | (t.stop[task] << 32) | (cleared << 36) | (t.other_bit[task] << 40),
         t.walked[task] | (t.matched[task] << 21) | (t.woken[task] << 42),
     )
-    wait_detach(w, task, page)
+    wait_detach(w, task, list)
     unlock_list(w, list)
     back(w, task)
     return 0

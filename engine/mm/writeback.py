@@ -5,7 +5,7 @@ from __future__ import annotations
 from engine.events import PG_DIRTY, PG_WAITERS, PG_WRITEBACK, Kind
 from engine.invariants import BUG_ON, USE_AFTER_FREE
 from engine.jit import inlined, jit
-from engine.mm.cache import drop_reference, take_reference
+from engine.mm.cache import drop_reference, follow_mapping, take_reference
 from engine.mm.filemap import begin_wait
 from engine.mm.program import back
 from engine.mm.steps import (
@@ -28,6 +28,7 @@ PAGE_DIRTIED, PAGE_CLEANED = int(Kind.page_dirtied), int(Kind.page_cleaned)
 def set_page_dirty(w: World, task: int) -> int:
     """Set PG_dirty. Next: back. mm/page-writeback.c: set_page_dirty()."""
     page = w.tasks.page[task]
+    follow_mapping(w, task, page, True)
     flags = w.pages.flags[page]
     if not flags & (1 << PG_DIRTY):
         w.pages.flags[page] = flags | (1 << PG_DIRTY)
@@ -71,6 +72,7 @@ def _start_writeback(w: World, task: int) -> int:
     flags = w.pages.flags[page]
     if flags & (1 << PG_WRITEBACK):
         broken(w, task, page, BUG_ON)
+    follow_mapping(w, task, page, True)
     if flags & (1 << PG_DIRTY):
         flags &= ~(1 << PG_DIRTY)
         record(w, PAGE_CLEANED, task, page, flags, 0)
@@ -95,6 +97,7 @@ def end_page_writeback(w: World, task: int) -> int:
         return 0
     if w.rules.writeback_pins:
         take_reference(w, task, page)
+    follow_mapping(w, task, page, True)
     flags &= ~(1 << PG_WRITEBACK)
     w.pages.flags[page] = flags
     record(w, WRITEBACK_ENDED, task, page, flags, queue_length(w, page))

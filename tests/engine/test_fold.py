@@ -60,7 +60,7 @@ def check_page(w: World, state: Folded, row: int, design: str) -> None:
     """The page of the log is the engine's: flags, mapping word and what is kept behind it."""
     page = state.page(row)
     assert (page.flags, page.mapping) == (w.pages.flags[row], w.pages.mapping[row])
-    swapped = design == "page_wait" and tagged(page.mapping)
+    swapped = design == "page_wait" and tagged(w, page.mapping)
     assert page.saved_mapping == (w.waits.base[page_wait_row(page.mapping)] if swapped else None)
 
 

@@ -36,13 +36,13 @@ def test_given_a_page_then_its_queue_is_the_kernels(base: int, buckets: dict[int
     rules = rules_of(scenario("lock unlock"), 1, "4.16")
     w = make_world(rules, n_pages=len(buckets), n_files=1)
     w.pages.address.array[:] = page_addresses(np.array(list(buckets)), base)
-    assert [int(wait_list(w, row, 0)) for row in range(len(buckets))] == list(buckets.values())
+    assert [int(wait_list(w, 0, row, 0)) for row in range(len(buckets))] == list(buckets.values())
 
 
 @jit
 def count_buckets(w: World, counts: Any, pages: int) -> None:
     for page in range(pages):
-        counts[wait_list(w, page, 0)] += 1
+        counts[wait_list(w, 0, page, 0)] += 1
 
 
 def test_given_a_million_pages_then_the_hash_spreads_them_evenly() -> None:

@@ -95,7 +95,9 @@ STATE: tuple[tuple[str, str, Callable[[World], Span]], ...] = (
     ("tasks", "drowsy", _bool),
     ("tasks", "unfairness", _few),
     ("tasks", "holds", lambda w: (0, 3)),
-    ("tasks", "phase", lambda w: (0, 3)),
+    ("tasks", "phase", lambda w: (0, 4)),
+    ("tasks", "seen", _word),
+    ("tasks", "made", _waits),
     ("tasks", "cursor", _entries),
     ("tasks", "walk_list", _lists),
     ("tasks", "matched", lambda w: (0, 7)),
@@ -113,6 +115,7 @@ STATE: tuple[tuple[str, str, Callable[[World], Span]], ...] = (
     ("waits", "base", _word),
     ("waits", "page", _pages),
     ("waits", "length", _tasks),
+    ("waits", "readers", _tasks),
     ("waits", "free_next", _waits),
     ("files", "size", _pages),
 )

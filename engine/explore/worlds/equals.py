@@ -41,6 +41,7 @@ def _key(w: World, task: int) -> Any:
         | (np.int64(t.holds[task]) | np.int64(t.phase[task]) << 8) << 24,
     )
     key = _mixed(key, np.int64(t.walk_list[task]) | np.int64(t.matched[task]) << 33 | np.int64(t.other_bit[task]) << 40)
+    key = _mixed(_mixed(key, t.seen[task]), t.made[task])
     key = _mixed(key, _position(w, t.cursor[task]))
     key = _mixed(key, np.int64(e.list[task]) | np.int64(e.bit[task]) << 33 | np.int64(e.flags[task]) << 40)
     return _mixed(key, _position(w, task))
