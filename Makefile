@@ -13,7 +13,7 @@ SOURCES := app benchmarks engine migrations tests
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help install run test check format browser warm golden bench bench-store bench-page soak lock vendor wheel clean
+.PHONY: help install run test check format browser spin warm golden bench bench-store bench-page bench-explore soak lock vendor wheel clean
 
 help:
 	@echo "make run          install, then start the server on this machine and play the demo"
@@ -25,6 +25,7 @@ help:
 	@echo "make bench        the engine beside SimPy, Cimba and C (benchmarks/last.json); its growth; starts"
 	@echo "make bench-store  the store beside the engine alone: events/s, bytes/event, windows"
 	@echo "make bench-page   the page in a browser on a run of ten million events"
+	@echo "make bench-explore  the explorer beside SPIN: states/s, bytes/state, reductions, starts"
 	@echo "make soak         runs and viewers for a while; memory and files must stay level"
 	@echo "make lock         resolve the dependencies anew into requirements*.lock"
 	@echo "make vendor       fetch htmx $(HTMX) and plotly.js $(PLOTLY) into static/vendor (needs npm)"
@@ -69,6 +70,17 @@ browser:
 	  echo "The browser tests need Chromium: install it (Debian: apt-get install chromium) or set CHROMIUM=/path/to/it."; exit 1; \
 	fi
 
+# SPIN and a C compiler confirm what the explorer counts; where they cannot be had, the tests that need them are skipped.
+spin:
+	@if command -v spin >/dev/null && command -v gcc >/dev/null; then :; \
+	elif [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+	  echo "installing spin and gcc for the tests of the explorer"; \
+	  { apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends spin gcc libc6-dev >/dev/null; } \
+	  || echo "spin and gcc could not be installed: their tests will be skipped"; \
+	else \
+	  echo "without spin and gcc (Debian: apt-get install spin gcc) their tests are skipped"; \
+	fi
+
 # --- the product ---------------------------------------------------------------------------------------------------
 
 run: install
@@ -89,7 +101,7 @@ format: $(VENV)/installed-dev
 warm: $(VENV)/installed
 	@$(BIN)/folioscope warm
 
-test: check browser warm
+test: check browser spin warm
 	$(BIN)/pytest -n $(WORKERS) --dist loadfile
 
 golden: $(VENV)/installed-dev
@@ -107,6 +119,9 @@ bench-store: $(VENV)/installed
 
 bench-page: $(VENV)/installed-dev browser
 	$(BIN)/python -m benchmarks.bench_page
+
+bench-explore: $(VENV)/installed spin
+	$(BIN)/python -m benchmarks.bench_explore
 
 soak: $(VENV)/installed-dev
 	$(BIN)/python -m benchmarks.soak

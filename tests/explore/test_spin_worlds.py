@@ -43,6 +43,13 @@ WORLDS: dict[str, Scenario] = {
     "truncation and insertion, page_wait": scenario(
         "truncate_page lock insert unlock", "lookup dirty lock unlock put", design="page_wait", kernel="5.9"
     ),
+    "writers and truncation, raw null": scenario(
+        "write", "truncate", "wait_locked", design="page_wait", kernel="4.16", truncate="raw_null"
+    ),
+    "locked lookup and truncation": scenario("lookup_locked unlock put", "truncate", kernel="6.1", truncate="compare"),
+    "fault and truncation, page_wait": scenario(
+        "fault", "truncate", design="page_wait", kernel="6.7+", truncate="helper"
+    ),
     "a lock never let go": scenario("lock", "lock unlock", "wait_locked", kernel="4.16"),
     "a lock never let go, page_wait": scenario("lock", "lock", design="page_wait", kernel="6.7+"),
 }
