@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from itertools import product
 from typing import Any
 
 from pydantic import ValidationError
@@ -11,8 +12,14 @@ from pydantic import ValidationError
 from engine.explore.shrink import Told
 from engine.scenario import Scenario
 
-OPENS = {"lock": "unlock", "lookup": "put", "writeback_begin": "writeback_end"}
-"""What an operation takes, and the one that lets it go."""
+TAKES = {
+    "lock": {"lock"},
+    "lookup": {"reference"},
+    "lookup_locked": {"lock", "reference"},
+    "writeback_begin": {"writeback"},
+}
+"""What an operation takes, to be let go of by another."""
+LETS_GO = {"unlock": "lock", "put": "reference", "writeback_end": "writeback"}
 
 
 def scenario_candidates(told: Told) -> Iterator[tuple[str, Told]]:
@@ -37,10 +44,12 @@ def _open(told: Told) -> Counter[str]:
     """Return how often each thing that is taken in all programs together is not let go."""
     count: Counter[str] = Counter()
     for group in told["workload"]["groups"]:
-        names = Counter(op["op"] for op in group["program"])
         times = group["tasks"] * (group.get("repeat") or 1)
-        for opens, closes in OPENS.items():
-            count[opens] += times * (names[opens] - names[closes])
+        for op in group["program"]:
+            for taken in TAKES.get(op["op"], ()):
+                count[taken] += times
+            count[LETS_GO.get(op["op"], "")] -= times
+    del count[""]
     return count
 
 
@@ -72,17 +81,24 @@ def _smaller(count: int) -> list[int]:
 
 
 def _drops(program: Sequence[Told]) -> list[tuple[int, ...]]:
-    """Return which operations to leave out together: pauses first, then the others one by one, then two of which one
-    opens what the other closes."""
+    """Return which operations to leave out together: pauses first, then the others one by one, then one that
+    takes something with those that let it go."""
     pauses = [(i,) for i, op in enumerate(program) if op["op"] in {"hold", "think"}]
     others = [(i,) for i, op in enumerate(program) if op["op"] not in {"hold", "think"}]
-    pairs = [
-        (i, j)
-        for i, first in enumerate(program)
-        for j, second in enumerate(program[i + 1 :], i + 1)
-        if OPENS.get(first["op"]) == second["op"]
-    ]
-    return [*pauses, *others, *pairs]
+    return [*pauses, *others, *_together(program)]
+
+
+def _together(program: Sequence[Told]) -> Iterator[tuple[int, ...]]:
+    for i, op in enumerate(program):
+        if taken := sorted(TAKES.get(op["op"], ())):
+            later = range(i + 1, len(program))
+            yield from (
+                (i, *ends) for ends in product(*([j for j in later if _ends(program[j], one)] for one in taken))
+            )
+
+
+def _ends(op: Told, taken: str) -> bool:
+    return LETS_GO.get(op["op"]) == taken
 
 
 def _with(told: Told, **workload: Any) -> Told:

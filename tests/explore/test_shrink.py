@@ -255,6 +255,13 @@ def test_given_picks_when_a_page_is_left_out_then_they_move_up() -> None:
     assert "page 0" not in dict(scenario_candidates(told))
 
 
+def test_given_a_lookup_that_locks_when_left_out_then_its_unlock_and_put_go_with_it() -> None:
+    told = scenario("lookup_locked dirty unlock put wait_locked").model_dump()
+    small = shrink(told, "a", scenario_candidates, needs("wait_locked"))
+    assert programs(small.subject) == ["1*1/wait_locked"]
+    assert small.dropped == ("dirty of t0", "lookup_locked and unlock and put of t0")
+
+
 def test_given_a_limit_of_tries_then_what_was_left_out_so_far_counts() -> None:
     told = scenario(*WIDE, pages=3).model_dump()
     small = shrink(told, "a", scenario_candidates, needs("lock"), tries=2)

@@ -1,0 +1,68 @@
+"""A smaller scenario in which the same invariant breaks (or the same witness is met), found by exploring candidates."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from engine.errors import AskedWrongly
+from engine.explore.calm import calm
+from engine.explore.explorer import Explorer, Limits, Plan
+from engine.explore.shrink import SECONDS_MAX, TRIES_MAX, Shrunk, Told, shrink
+from engine.explore.shrink_scenario import scenario_candidates
+from engine.explore.worlds.subject import WorldSubject
+from engine.explore.worlds.telling import play, possible
+from engine.invariants import INVARIANTS, WITNESSES
+from engine.scenario import Scenario
+from engine.schedule import at_end
+from engine.state import BROKEN, SEEN
+
+NAMES = (*(one.name for one in INVARIANTS), *(name for name, _ in WITNESSES))
+"""What an exploration can find, in the order of Memory.seen."""
+LIMITS = Limits(states=2_000_000, memory=1 << 30, seconds=20.0)
+"""For one candidate."""
+
+
+def schedule_to(subject: WorldSubject, name: str, limits: Limits = LIMITS) -> list[int] | None:
+    """Return the shortest schedule to a broken invariant, or to a witness; None if none was found within the limits."""
+    explorer, row = Explorer(subject, Plan()), NAMES.index(name)
+    found = explorer.found(explorer.run(limits, stop=lambda: bool(explorer.memory.seen[row, 0])))
+    seen = (found.broken | found.witnessed).get(name)
+    return seen.schedule if seen else None
+
+
+def leads_to(subject: WorldSubject, moves: Sequence[int], name: str) -> bool:
+    """Whether these moves can be made, and the last of them ends in the broken invariant or meets the witness."""
+    w, number = subject.world, NAMES.index(name)
+    subject.begin()
+    try:
+        for place, move in enumerate(moves, 1):
+            if w.clock[BROKEN]:
+                return False
+            play(subject, move, place)
+    except AskedWrongly:
+        return False
+    if number >= len(INVARIANTS):
+        return bool(w.clock[SEEN] >> (number - len(INVARIANTS)) & 1)
+    told = w.clock[BROKEN]
+    if not told and not possible(subject):
+        told = at_end(w, w.pages.flags.array.size, w.waits.page.array.size, subject.references)
+    return bool(told >> number & 1)
+
+
+def shrink_world(
+    scenario: Scenario, name: str, moves: Sequence[int], *, tries: int = TRIES_MAX, seconds: float = SECONDS_MAX
+) -> Shrunk[Told, list[int]]:
+    """Return a smaller scenario in which invariant or witness `name` is found, and its schedule, put into an order with
+    few switches. moves: a schedule to it in the scenario itself."""
+
+    def finds(told: Told, known: list[int]) -> list[int] | None:
+        try:
+            return schedule_to(WorldSubject(Scenario.model_validate(told)), name)
+        except AskedWrongly:  # as a candidate it is no loss
+            return None
+
+    small = shrink(scenario.model_dump(), list(moves), scenario_candidates, finds, tries=tries, seconds=seconds)
+    subject = WorldSubject(Scenario.model_validate(small.subject | {"schedule": None}))
+    n = len(subject.processes)
+    order = calm(small.schedule, lambda one: leads_to(subject, one, name), lambda move: move % n)
+    return small._replace(schedule=order)
