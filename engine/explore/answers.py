@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from engine.explore.compact import HASH_BITS, miss_probability
 from engine.explore.counting import counted
 from engine.explore.explorer import Explorer, Found, Limits, Seen
 from engine.explore.liveness import Unknown, promise
@@ -85,7 +86,8 @@ def _bounds(explorer: Explorer, found: Found, limits: Limits) -> dict[str, Any]:
         "symmetric": [[subject.processes[member] for member in group] for group in subject.symmetric]
         if explorer.symmetry
         else [],
-        "states_known_by": "all their values",
+        "states_known_by": f"{HASH_BITS}-bit hash" if plan.compact else "all their values",
+        "miss_probability": miss_probability(found.states) if plan.compact else None,
         "limits": {"states": limits.states, "memory_bytes": limits.memory, "seconds": limits.seconds},
         "memory_bytes": found.memory,
         "seconds": round(found.seconds, 3),

@@ -8,14 +8,16 @@ from collections.abc import Callable
 from typing import Any, Literal, NamedTuple, get_args
 
 import numpy as np
+from numpy.typing import NDArray
 
 from engine.errors import AskedWrongly
+from engine.explore import compact
 from engine.explore import memory as s
 from engine.explore.footprints import no_reduction
 from engine.explore.layout import Layout, Spans, Values, pack, repack, unpack, widened
 from engine.explore.memory import Memory
 from engine.explore.samples import STATE, Samples, sample
-from engine.explore.search import DONE, FULL, WIDER, Bound, Reduction, search
+from engine.explore.search import DONE, FULL, MORE, WIDER, Bound, Reduction, search
 from engine.explore.subject import Subject, TableSubject
 from engine.explore.table import Table
 from engine.explore.walks import unbounded
@@ -87,8 +89,16 @@ class Found(NamedTuple):
     memory: int
 
 
+class Kept(NamedTuple):
+    """A search as it is, to go on elsewhere: plain values that JSON has, and arrays."""
+
+    plain: dict[str, Any]
+    arrays: dict[str, NDArray[Any]]
+
+
 class Plan(NamedTuple):
-    """How to search. preemptions: at most so many in a schedule; walks, longest, depth, seed: of random and pct."""
+    """How to search. preemptions: at most so many in a schedule; walks, longest, depth, seed: of random and pct;
+    compact: know states by their hash (compact.py)."""
 
     search: SearchName = "bfs"
     reduction: ReductionName = "none"
@@ -97,6 +107,7 @@ class Plan(NamedTuple):
     longest: int = 10_000
     depth: int = 3
     seed: int = 1
+    compact: bool = False
 
 
 PLAN, LIMITS = Plan(), Limits()
@@ -117,6 +128,8 @@ def check_plan(plan: Plan) -> None:
         )
     if plan.search in {"random", "pct"} and plan.reduction != "none":
         refuse("reduction", "a sample takes schedules as they are: --reduction none")
+    if plan.compact and (plan.search != "bfs" or plan.preemptions is not None):
+        refuse("compact", "--compact goes with --search bfs and no bound of preemptions: it keeps two layers of states")
     for name, most in (("walks", 10_000_000), ("longest", 1_000_000), ("depth", 16)):
         if not 1 <= getattr(plan, name) <= most:
             refuse(name, f"{name} is 1 to {most}, not {getattr(plan, name)}")
@@ -136,15 +149,26 @@ class Explorer:
         self.spans: Spans = self.subject.spans()
         self._lay_out()
         self._look()
+        self.layers: compact.Layers | None = None
+        self.ends: Counter[tuple[Any, ...]] = Counter()
+        self._begin()
+        self.seconds = 0.0
+
+    def _begin(self) -> None:
+        """Find the first state."""
+        start, plan = pack(self.layout, self.subject.start(symmetry=self.symmetry)), self.plan
+        if plan.compact:
+            self.memory, self.layers = compact.begun(start, self.subject.moves)
+            self.ends.clear()
+            return
         self.memory = _room(self.layout, CAPACITY, self.subject.moves)
-        self.memory.states[0] = pack(self.layout, self.subject.start(symmetry=self.symmetry))
+        self.memory.states[0] = start
         if self.layout.bounded:
             self.memory.states[0, -1] = (plan.preemptions or 0) << LEFT_SHIFT
         self.memory.counters[[s.FOUND, s.LAYER_END]] = 1
         if self.deep:
             self.memory.counters[s.STACK] = 1
         s.rehash(self.memory, self.memory.states.reshape(-1))
-        self.seconds = 0.0
 
     @property
     def table(self) -> Table:
@@ -209,18 +233,38 @@ class Explorer:
         code = (self.native.expand, self.native.judge, memory.states.ctypes.data, memory.out.ctypes.data)
         if self._samples is not None:
             return int(sample(memory, flat, self._samples, *code, budget))
+        if self.layers is not None:
+            return self._turn_compact(code, budget)
         return int(search(memory, flat, self._reduction, self._bound, *code, self.deep, budget))
+
+    def _turn_compact(self, code: tuple[int, int, int, int], budget: int) -> int:
+        assert self.layers is not None
+        memory, ahead = self.memory, self.layers.ahead.reshape(-1)
+        flat = memory.states.reshape(-1)
+        ended = int(compact.search_compact(memory, flat, self.layers, ahead, self._reduction, *code, budget))
+        self.ends += self._outcomes(self.layers.ends[: self.layers.counters[1]])
+        self.layers.counters[1] = 0
+        if ended == compact.LAYER:
+            self.memory, self.layers = compact.turned(self.memory, self.layers)
+            return MORE
+        return ended
 
     def progress(self) -> Progress:
         """Return how far the search is."""
         c = self.memory.counters
         left = c[s.STACK] if self.deep else c[s.FOUND] - c[s.NEXT]
         states, edges, depth = (int(c[place]) for place in (s.FOUND, s.EDGES, s.DEPTH))
-        return Progress(states, edges, int(left), depth, self.seconds, _bytes(self.memory))
+        return Progress(states, edges, int(left), depth, self.seconds, self._bytes())
 
     # --- room --------------------------------------------------------------------------------------------------------
 
     def _grow(self, limit: int) -> bool:
+        if self.layers is not None:
+            memory, layers = compact.grown(self.memory, self.layers)
+            if _bytes(memory) + _bytes(layers) > limit:
+                return False
+            self.memory, self.layers = memory, layers
+            return True
         if 2 * _bytes(self.memory) > limit:
             return False
         old, found = self.memory, int(self.memory.counters[s.FOUND])
@@ -244,9 +288,14 @@ class Explorer:
         number = int(self.memory.stack[c[s.STACK] - 1]) if self.deep else int(c[s.NEXT])
         if self._samples is not None:
             number = int(self._samples.counters[STATE])
+        if self.layers is not None:
+            number -= int(self.layers.counters[0])
         step = int(c[s.MISFIT])
         self._stretch(step, unpack(old, self.memory.states[number]))
         self._lay_out()
+        if self.layers is not None:  # the hashes were those of other words
+            self._begin()
+            return
         memory = self.memory
         states = repack(memory.states[: int(c[s.FOUND])], old, self.layout)
         self._move(memory, _room(self.layout, len(memory.states), self.subject.moves), states)
@@ -259,6 +308,52 @@ class Explorer:
                 self.spans[variable] = low, high = widened((low, high), value)
                 if (high - low).bit_length() > GIVE_UP_BITS and not self.subject.bounded(variable):
                     raise unbounded(self.subject.named(variable), value)
+
+    # --- checkpoints -------------------------------------------------------------------------------------------------
+
+    def kept(self) -> Kept:
+        """Return what the search is at this moment."""
+        memory, c, found = self.memory, self.memory.counters, int(self.memory.counters[s.FOUND])
+        arrays: dict[str, Any] = {
+            "counters": c,
+            "seen": memory.seen,
+            "parent": memory.parent[:found],
+            "via": memory.via[:found],
+        }
+        if self.layers is None:
+            arrays |= {"states": memory.states[:found], "marks": memory.marks[:found]}
+            arrays |= {"stack": memory.stack[: c[s.STACK]]}
+        else:
+            arrays |= {"states": memory.states, "slots": memory.slots}
+            arrays |= {f"layers.{name}": array for name, array in self.layers._asdict().items()}
+        if self._samples is not None:
+            arrays |= {f"samples.{name}": getattr(self._samples, name) for name in _SAMPLED}
+        ends = [[list(values), count] for values, count in self.ends.items()]
+        return Kept({"spans": self.spans, "seconds": self.seconds, "ends": ends}, arrays)
+
+    def restore(self, kept: Kept) -> None:
+        """Become the search that was kept, of the same subject and plan."""
+        plain, arrays = kept
+        self.seconds, self.spans = plain["seconds"], [(low, high) for low, high in plain["spans"]]
+        self._lay_out()
+        if self.layers is not None:
+            own = {name: arrays[name].copy() for name in ("states", "parent", "via", "slots", "counters", "seen")}
+            self.memory = self.memory._replace(**own)
+            self.layers = compact.Layers(*(arrays[f"layers.{name}"].copy() for name in compact.Layers._fields))
+            told = ((tuple(tuple(one) if isinstance(one, list) else one for one in row), n) for row, n in plain["ends"])
+            self.ends = Counter(dict(told))
+            return
+        capacity = CAPACITY
+        while capacity < 2 * len(arrays["states"]):
+            capacity *= 2
+        new = _room(self.layout, capacity, self.subject.moves)
+        for name in ("states", "parent", "via", "marks", "stack", "counters", "seen"):
+            getattr(new, name)[: len(arrays[name])] = arrays[name]
+        s.rehash(new, new.states.reshape(-1))
+        self.memory = new
+        if self._samples is not None:
+            for name in _SAMPLED:
+                getattr(self._samples, name)[:] = arrays[f"samples.{name}"]
 
     # --- what was found ----------------------------------------------------------------------------------------------
 
@@ -283,7 +378,7 @@ class Explorer:
         return Found(
             **counts,
             depth=None if self.deep else int(c[s.DEPTH]),
-            outcomes=self._outcomes(ends),
+            outcomes=self._outcomes(memory.states[ends]) if self.layers is None else self.ends,
             error=ERRORS[kind],
             schedule=self._schedule(int(c[s.ERROR_STATE]), int(c[s.ERROR_STEP])) if kind else None,
             broken=self._seen(0, [one.name for one in INVARIANTS]),
@@ -291,21 +386,24 @@ class Explorer:
             complete=not stopped_by,
             stopped_by=stopped_by,
             seconds=self.seconds,
-            memory=_bytes(memory),
+            memory=self._bytes(),
         )
+
+    def _bytes(self) -> int:
+        return _bytes(self.memory) + (_bytes(self.layers) if self.layers is not None else 0)
 
     def _distinct(self, rows: Any) -> Any:
         """Return one of each of these states, whoever ran last in it."""
         _, first = np.unique(self.memory.states[rows, :-1], axis=0, return_index=True)
         return rows[first]
 
-    def _outcomes(self, ends: Any) -> Counter[tuple[Any, ...]]:
+    def _outcomes(self, states: Any) -> Counter[tuple[Any, ...]]:
         names = self.subject.outcomes
         if not names:
             return Counter()
         outcomes: Counter[tuple[Any, ...]] = Counter()
-        for number in ends:
-            values = unpack(self.layout, self.memory.states[number])
+        for state in states:
+            values = unpack(self.layout, state)
             outcomes[
                 tuple(values.variables[name] if array else values.variables[name][0] for name, array in names)
             ] += 1
@@ -331,6 +429,7 @@ class Explorer:
         return self.subject.schedule(steps[::-1], symmetry=self.symmetry)
 
 
+_SAMPLED = ("priority", "falls", "seed", "counters")
 _COUNTS = {
     "states": s.FOUND,
     "edges": s.EDGES,
@@ -359,5 +458,5 @@ def _room(layout: Layout, capacity: int, steps: int) -> Memory:
     )
 
 
-def _bytes(memory: Memory) -> int:
+def _bytes(memory: Memory | compact.Layers) -> int:
     return sum(array.nbytes for array in memory)

@@ -53,7 +53,7 @@ def promise(
     if stopped_by:
         raise Unknown(stopped_by)
     began, whole = time.monotonic(), explorer
-    if plan.reduction != "none":
+    if plan.reduction != "none" or plan.compact:
         whole = Explorer(explorer.subject)
         if why := whole.run(limits, stop=stop):
             raise Unknown(why)

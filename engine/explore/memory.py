@@ -10,7 +10,6 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.explore.calls import call_judge
 from engine.explore.native import ENDED, FAILED, FAULT, FINAL, OUTSIDE, STOPPED
 from engine.invariants import INVARIANTS, WITNESSES
 from engine.jit import jit
@@ -119,6 +118,28 @@ def note(memory: Memory, told: Any, length: Any, state: Any, step: Any) -> None:
 
 
 @jit
+def tell(memory: Memory, told: Any, depth: Any, state: Any) -> Any:
+    """Count a step out of a state, and what went wrong in it. Returns whether it leads on."""
+    c = memory.counters
+    c[EDGES] += 1
+    step = told & STEP_MASK
+    if told & (FAILED | OUTSIDE | FAULT):
+        if told & FAILED:
+            c[ASSERTS] += 1
+            error(memory, depth + 1, state, step, ASSERTION)
+        if told & OUTSIDE:
+            c[OUTSIDES] += 1
+            error(memory, depth + 1, state, step, RANGE)
+        if told & FAULT:
+            c[FAULTS] += 1
+            error(memory, depth + 1, state, step, NO_VALUE)
+            return False
+    if told >> TOLD_SHIFT:
+        note(memory, told, depth + 1, state, step)
+    return True
+
+
+@jit
 def take(memory: Memory, flat: Any, state: Any, n: Any, depth: Any, deep: Any) -> Any:
     """Count and place the n successors of a state. Returns how many of them are new."""
     c, out = memory.counters, memory.out
@@ -127,27 +148,14 @@ def take(memory: Memory, flat: Any, state: Any, n: Any, depth: Any, deep: Any) -
     for i in range(n):
         at = i * (width + 1)
         told = np.int64(out[at + width])
-        step = told & STEP_MASK
-        c[EDGES] += 1
-        if told & (FAILED | OUTSIDE | FAULT):
-            if told & FAILED:
-                c[ASSERTS] += 1
-                error(memory, depth + 1, state, step, ASSERTION)
-            if told & OUTSIDE:
-                c[OUTSIDES] += 1
-                error(memory, depth + 1, state, step, RANGE)
-            if told & FAULT:
-                c[FAULTS] += 1
-                error(memory, depth + 1, state, step, NO_VALUE)
-                memory.last[0] = -1
-                continue
-        if told >> TOLD_SHIFT:
-            note(memory, told, depth + 1, state, step)
+        memory.last[0] = -1
+        if not tell(memory, told, depth, state):
+            continue
         number, new = place(memory, flat, out, at)
         memory.last[0] = number
         if new:
             fresh += 1
-            memory.parent[number], memory.via[number], memory.marks[number] = state, step, 0
+            memory.parent[number], memory.via[number], memory.marks[number] = state, told & STEP_MASK, 0
             if deep:
                 memory.stack[c[STACK]] = number
                 c[STACK] += 1
@@ -155,23 +163,21 @@ def take(memory: Memory, flat: Any, state: Any, n: Any, depth: Any, deep: Any) -
 
 
 @jit
-def judge_end(memory: Memory, judge: Any, base: Any, state: Any, depth: Any) -> None:
-    """Count a state from which no step leads on: all processes have ended, they wait for each other, or the way to it
-    broke an invariant, and it is followed no further."""
+def judge_end(memory: Memory, told: Any, state: Any, depth: Any) -> Any:
+    """Count a state from which no step leads on, by what judge() tells of it, and return its mark: all processes have
+    ended, they wait for each other, or the way to it broke an invariant, and it is followed no further."""
     c = memory.counters
-    told = call_judge(judge, base + state * memory.states.shape[1] * 8)
     if told & STOPPED:
-        return
+        return 0
     if told >> TOLD_SHIFT:
         note(memory, told, depth, state, -1)
     if not told & ENDED:
         c[DEADLOCKS] += 1
-        memory.marks[state] = MARK_DEADLOCK
         error(memory, depth, state, -1, DEADLOCK)
-        return
+        return MARK_DEADLOCK
     c[FINALS] += 1
-    memory.marks[state] = MARK_ENDED
-    if not told & FINAL:
-        c[FINALS_BROKEN] += 1
-        memory.marks[state] |= MARK_BROKEN
-        error(memory, depth, state, -1, BROKEN_FINAL)
+    if told & FINAL:
+        return MARK_ENDED
+    c[FINALS_BROKEN] += 1
+    error(memory, depth, state, -1, BROKEN_FINAL)
+    return MARK_ENDED | MARK_BROKEN

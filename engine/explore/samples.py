@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.explore.calls import call_expand
+from engine.explore.calls import call_expand, call_judge
 from engine.explore.memory import ERROR_KIND, FOUND, MISFIT, STEP_MASK, Memory, judge_end, take
 from engine.explore.search import DONE, FULL, MORE, WIDER
 from engine.jit import jit
@@ -99,7 +99,8 @@ def sample(
             c[MISFIT] = -1 - n
             return WIDER
         if n == 0 and memory.marks[state] == 0:
-            judge_end(memory, judge, base, state, s[STEP])
+            told = call_judge(judge, base + state * width * 8)
+            memory.marks[state] = judge_end(memory, told, state, s[STEP])
         if n > 0:
             chosen = _choose(memory, samples, n)
             for word in range(width + 1):

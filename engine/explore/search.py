@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.explore.calls import call_expand
+from engine.explore.calls import call_expand, call_judge
 from engine.explore.memory import (
     DEPTH,
     FOUND,
@@ -62,7 +62,7 @@ def _label(reduction: Reduction, flat: Any, at: Any, process: Any) -> Any:
 
 
 @jit
-def _alone(reduction: Reduction, flat: Any, at: Any, process: Any) -> Any:
+def alone(reduction: Reduction, flat: Any, at: Any, process: Any) -> Any:
     """Whether no other process can ever, from here on, do what depends on this one's steps at its label."""
     r = reduction
     label = _label(r, flat, at, process)
@@ -102,7 +102,7 @@ def _successors(memory: Memory, flat: Any, reduction: Reduction, expand: Any, st
     """Write the successors of a state that must be looked at. Returns how many, or less than 0 (see expand)."""
     width = memory.states.shape[1]
     for process in range(len(reduction.place)):
-        if _alone(reduction, flat, state * width, process):
+        if alone(reduction, flat, state * width, process):
             n = call_expand(expand, base + state * width * 8, out, process)
             # What only waits for others, or leads back, must not be all that is tried: the others would be forgotten.
             if n < 0 or (n > 0 and _any_new(memory, flat, n)):
@@ -177,7 +177,7 @@ def search(
             c[NEXT] += 1
         depth = c[DEPTH]
         if n == 0:
-            judge_end(memory, judge, base, state, depth)
+            memory.marks[state] = judge_end(memory, call_judge(judge, base + state * width * 8), state, depth)
         elif bound.enabled:
             n = _within(memory, flat, bound, state, n)
         take(memory, flat, state, n, depth, deep)

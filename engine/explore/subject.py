@@ -48,6 +48,9 @@ class Subject(Protocol):
     def symmetric(self) -> tuple[tuple[int, ...], ...]:
         """The groups of equal processes, by number."""
 
+    def asked_json(self) -> str:
+        """Return what was asked, as JSON."""
+
     def spans(self) -> Spans:
         """Return for each variable the values that its field shall hold at first."""
 
@@ -91,6 +94,9 @@ class TableSubject:
         self.promises = table.eventually is not None
         asked = [table.variable(name) for name in table.asked.outcomes]
         self.outcomes = tuple((number, table.variables[number].array) for number in asked)
+
+    def asked_json(self) -> str:
+        return self.table.asked.model_dump_json()
 
     def spans(self) -> Spans:
         return walks.guessed(self.table)

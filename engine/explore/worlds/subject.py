@@ -58,6 +58,9 @@ class WorldSubject:
         self._start = tuple(read(w, column) for column in self.columns)
         self.references = references(w)
 
+    def asked_json(self) -> str:
+        return self.scenario.model_dump_json()
+
     def spans(self) -> Spans:
         return [
             (min(column.span[0], *values), max(column.span[1], *values))
