@@ -101,6 +101,11 @@ ROWS: dict[str, Row] = {
     "page_wait": _row("page_wait, readers use a helper", **_PAGE_WAIT),
     "page_wait-raw_null": _row("page_wait, raw NULL check", "raw_null", **_PAGE_WAIT),
     "page_wait-compare": _row("page_wait, the word compared", "compare", **_PAGE_WAIT),
+    "page_wait-one": _row("page_wait with one queue for all bits", wait_bits=1, **_PAGE_WAIT),
+    "page_wait-early": _row("page_wait, freed at once", free="early", **_PAGE_WAIT),
+    "page_wait-plain": _row("page_wait, writers store over it", writers="plain", **_PAGE_WAIT),
+    "page_wait-E2": _row("page_wait, bit 0 and readers of today (E2)", encoding="E2", **_PAGE_WAIT),
+    "page_wait-E3": _row("page_wait, bit 2 and readers of today (E3)", encoding="E3", **_PAGE_WAIT),
 }
 
 
@@ -272,7 +277,8 @@ def cell(row: str, column: str, kernel: str) -> Cell | None:
         **design.axes,
         "workload": workload,
     }
-    return Cell(subject, PLAN, asked.asks, asked.expected(design, kernel))
+    plan = PLAN | {"promises": asked.asks == "starvation"}
+    return Cell(subject, plan, asked.asks, asked.expected(design, kernel))
 
 
 def _group(number: int, text: str) -> dict[str, Any]:

@@ -98,7 +98,7 @@ class Kept(NamedTuple):
 
 class Plan(NamedTuple):
     """How to search. preemptions: at most so many in a schedule; walks, longest, depth, seed: of random and pct;
-    compact: know states by their hash (compact.py)."""
+    compact: know states by their hash (compact.py); promises: look at the fair paths too (liveness.py)."""
 
     search: SearchName = "bfs"
     reduction: ReductionName = "none"
@@ -107,6 +107,7 @@ class Plan(NamedTuple):
     longest: int = 10_000
     depth: int = 3
     seed: int = 1
+    promises: bool = True
     compact: bool = False
 
 

@@ -1,0 +1,148 @@
+"""Broken explorers of worlds: each has one fault written into a copy of its source, and must count something wrong.
+
+The copies run interpreted: nothing has to be compiled for them. What is right, the plain search says.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from functools import cache
+from pathlib import Path
+
+import pytest
+
+from engine.scenario import Scenario
+from tests.explore.plain_world import Counts, searched
+from tests.worlds import scenario
+
+ROOT = Path(__file__).parents[2]
+WORLDS: dict[str, Scenario] = {
+    "a lock never let go": scenario("lock", "2*lock unlock", kernel="4.16", bits=1),
+    "locks and waits": scenario("2/lock unlock", "wait_locked", kernel="5.9", bits=1),
+    "writeback": scenario("2*lock writeback_begin unlock writeback_end", kernel="5.9", bits=1),
+    "raw NULL check": scenario(
+        "lookup_locked unlock put",
+        "truncate_page",
+        "lock unlock",
+        design="page_wait",
+        truncate="raw_null",
+        kernel="6.1",
+    ),
+}
+MUTANTS = {
+    "a counter that is not in the state's key": ("explore/worlds/columns.py", '    ("lists", "length", _tasks),\n', ""),
+    "a row of the state that is not in its key": (
+        "explore/worlds/columns.py",
+        '    ("entries", "flags", lambda w: (0, 31)),\n',
+        "",
+    ),
+    "a lock that is taken by waiting for it": (
+        "explore/worlds/stepping.py",
+        "            if make_move(w, task, choice):\n",
+        "            if make_move(w, task, choice) or True:\n",
+    ),
+    "two steps in one": (
+        "schedule.py",
+        "    elif step_once(w, task) == SPIN:\n        return False\n",
+        "    elif step_once(w, task) == SPIN or (w.tasks.step[task] == 9 and step_once(w, task) == SPIN):\n"
+        "        return False\n",
+    ),
+    "a step that others see, taken for one that nobody sees": (
+        "mm/steps.py",
+        "LOCAL = frozenset({NEXT_OP, THINK, PICK, HOLD})",
+        "LOCAL = frozenset({NEXT_OP, THINK, PICK, HOLD, LOCK_PAGE, UNLOCK_PAGE, WAIT_ENQUEUE})",
+    ),
+    "tasks renamed, but not where they hold a queue lock": (
+        "explore/worlds/columns.py",
+        '        "lists.lock",\n',
+        "",
+    ),
+    "tasks of two programs taken for equal": (
+        "explore/worlds/equals.py",
+        "            if w.program.first[w.tasks.at[before]] != group or key[before] <= mine:\n",
+        "            if key[before] <= mine:\n",
+    ),
+    "ways followed past what broke": (
+        "explore/worlds/stepping.py",
+        "    if w.clock[BROKEN]:\n        return 0\n",
+        "    w.clock[BROKEN] = 0\n",
+    ),
+    "a deadlock only where everybody sleeps": (
+        "schedule.py",
+        "        ended = False\n",
+        "        ended = w.tasks.state[0] == FINISHED\n",
+    ),
+}
+RUN = """
+import json, sys
+from engine.explore.answers import answer
+from engine.explore.explorer import Explorer, Limits, Plan
+from engine.explore.worlds.subject import WorldSubject
+from engine.scenario import Scenario
+found = []
+for told, reduction in json.load(sys.stdin):
+    explorer = Explorer(WorldSubject(Scenario.model_validate(told)), Plan(reduction=reduction, promises=False))
+    found.append(answer(explorer, explorer.run(Limits(states=20_000)), Limits()))
+json.dump(found, sys.stdout)
+"""
+
+
+@cache
+def truth() -> dict[str, Counts]:
+    return dict(zip(WORLDS, searched(list(WORLDS.values())), strict=True))
+
+
+def disagreements(source: Path) -> list[str]:
+    """Return what an explorer, run from this copy of the sources, counts otherwise than the plain search."""
+    asked = [(name, reduction) for name in WORLDS for reduction in ("none", "all")]
+    done = subprocess.run(
+        [sys.executable, "-c", RUN],
+        input=json.dumps([(WORLDS[name].model_dump(), reduction) for name, reduction in asked]),
+        cwd=source,
+        env={
+            **os.environ,
+            "PYTHONPATH": str(source),
+            "NUMBA_DISABLE_JIT": "1",
+            "FOLIOSCOPE_CACHE": str(source / "cache"),
+        },
+        capture_output=True,
+        text=True,
+        timeout=200,
+    )
+    if done.returncode:
+        return [f"it stops: {done.stderr.strip().splitlines()[-1][:200]}"]
+    wrong = []
+    for (name, reduction), found in zip(asked, json.loads(done.stdout), strict=True):
+        true = truth()[name]
+        if found["verdict"] != ("Sometimes" if true.stuck or true.broken or true.wrong_ends else "Never"):
+            wrong.append(f"{name} {reduction} verdict")
+        if reduction == "none":
+            told = (found["states"], found["edges"], found["deadlock_states"], found["final_states"], found["depth"])
+            wrong += [f"{name} counts"] * (told != (true.states, true.edges, true.stuck, true.ends, true.depth))
+        elif found["states"] > true.states or bool(found["deadlock_states"]) != bool(true.stuck):
+            wrong.append(f"{name} reduced")
+    return wrong
+
+
+@pytest.fixture
+def source(tmp_path: Path) -> Path:
+    shutil.copytree(ROOT / "engine", tmp_path / "engine", ignore=shutil.ignore_patterns("__pycache__"))
+    return tmp_path
+
+
+def test_the_explorer_as_it_is_counts_worlds_right_interpreted_too(source: Path) -> None:
+    assert disagreements(source) == []
+
+
+@pytest.mark.parametrize("fault", MUTANTS)
+def test_given_a_fault_in_the_explorer_of_worlds_then_the_counts_show_it(source: Path, fault: str) -> None:
+    file, sound, broken = MUTANTS[fault]
+    path = source / "engine" / file
+    text = path.read_text()
+    assert text.count(sound) == 1, "the fault has lost its place: the source has changed"
+    path.write_text(text.replace(sound, broken))
+    assert disagreements(source), f"nobody notices {fault}"
