@@ -102,6 +102,12 @@ def rules_of(scenario: Scenario, n_tasks: int, kernel: str) -> Rules:
     )
 
 
+def queues_of(scenario: Scenario, pages: int) -> int:
+    """Return how many queues the wait design has for so many pages: numbers that events may show."""
+    shared = 1 << scenario.wait.bits
+    return {"hashed": shared, "page_wait": pages, "page_waiter": shared + pages}[scenario.wait.design]
+
+
 def cut_batch(w: World) -> Batch:
     """Return the events in the world's trace as a Batch of its own, and empty the trace."""
     n, first = w.clock[EVENTS], w.clock[SEQ]
@@ -136,7 +142,7 @@ class TimedRun:
             page_count=workload.pages,
             files=[FileName(name="file", address=FIRST_FILE_ADDRESS)],
             cached_in=0 if workload.cached else -1,
-            queues=workload.pages if scenario.wait.design == "page_wait" else 1 << scenario.wait.bits,
+            queues=queues_of(scenario, workload.pages),
         )
 
     @staticmethod

@@ -49,7 +49,7 @@ class Part(BaseModel):
 class Wait(Part):
     """The wait axis: where waiters queue."""
 
-    design: Literal["hashed", "page_wait"] = "hashed"
+    design: Literal["hashed", "page_wait", "page_waiter"] = "hashed"
     bits: Annotated[int, Field(ge=1, le=20, description="hashed: 2^bits shared queues; the kernel has 8")] = 8
     encoding: Annotated[
         Literal["E1", "E2", "E3"],

@@ -131,12 +131,13 @@ class Lists(NamedTuple):
 
 
 class PageWaits(NamedTuple):
-    """The page_wait structures of the design of that name; one row each."""
+    """The page_wait structures of the design of that name, one row each; or the page_waiters, one row a task."""
 
     base: I64  # mapping word kept while swapped
     page: U32  # page it is attached to, or NONE
     length: I64  # waiters on all its lists
     readers: U32  # tasks on their way to its lock
+    locked: U8  # page_waiter: its own lock is held
     free_next: U32
 
 
