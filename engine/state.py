@@ -199,6 +199,7 @@ class Rules(NamedTuple):
     design: int
     bits: int  # hashed: 2^bits queues
     truncate: int
+    pins: int  # references on every page that nobody drops
     encoding: int  # page_wait: 1 for E1 ..
     tag: int  # bit of page->mapping that says that a structure is swapped in
     wait_bits: int  # page_wait: queues of a structure, 1 or 3

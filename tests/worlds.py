@@ -44,6 +44,8 @@ def _op(text: str) -> dict[str, Any]:
     name, _, number = text.partition(":")
     if name in ("think", "hold"):
         return {"op": name, "mean_ns": int(number or 1000)}
+    if name == "migrate_page":
+        return {"op": name, "to": int(number)}
     if name == "pick":
         return {"op": name, "zipf": 0.0, **({"first": int(number), "count": 1} if number else {})}
     return {"op": name}

@@ -14,7 +14,7 @@ Steps L1 to L9 and U1, U2 of the posted text, its slips of the pen put right. It
 
 from __future__ import annotations
 
-from engine.events import PG_LOCKED, PG_WAITERS, WQ_DONE, WQ_WOKEN, Kind
+from engine.events import NO_WAITERS_FLAG, PG_LOCKED, PG_WAITERS, WQ_DONE, WQ_WOKEN, Kind
 from engine.invariants import LOCK_HANDED_OVER, LOCK_STOLEN, USE_AFTER_FREE
 from engine.jit import inlined, jit
 from engine.mm.filemap import meets_truncation, trylock_page
@@ -54,7 +54,7 @@ WAITER_QUEUED, WAITER_WOKEN, WAITER_LEFT = int(Kind.waiter_queued), int(Kind.wai
 def _tell(w: World, kind: int, task: int, page: int) -> None:
     list = own_list(w, page)
     b = w.lists.length[list] | (PG_LOCKED << 32) | (w.entries.flags[task] << 40)
-    record(w, kind, task, page, list, b)
+    record(w, kind, task, page, list, b | NO_WAITERS_FLAG)
 
 
 @inlined

@@ -74,6 +74,11 @@ STEPS: tuple[tuple[str, str], ...] = (
     ("UNLOCK_CLEAR", "engine.mm.page_waiter.unlock_clear"),
     ("UNLOCK_LOOK", "engine.mm.page_waiter.unlock_look"),
     ("UNLOCK_AGAIN", "engine.mm.page_waiter.unlock_again"),
+    ("MIGRATE", "engine.mm.migrate.migrate_page"),
+    ("MIGRATE_WAIT", "engine.mm.migrate.migrate_wait"),
+    ("MIGRATE_NEW", "engine.mm.migrate.migrate_new"),
+    ("MIGRATE_MOVE", "engine.mm.migrate.migrate_move"),
+    ("MIGRATE_PUT", "engine.mm.migrate.migrate_put"),
     ("STOP", "engine.mm.program.stop"),
 )
 
@@ -148,6 +153,11 @@ STEPS: tuple[tuple[str, str], ...] = (
     UNLOCK_CLEAR,
     UNLOCK_LOOK,
     UNLOCK_AGAIN,
+    MIGRATE,
+    MIGRATE_WAIT,
+    MIGRATE_NEW,
+    MIGRATE_MOVE,
+    MIGRATE_PUT,
     STOP,
 ) = range(len(STEPS))
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from engine.events import PG_LOCKED
+from engine.events import PG_DIRTY, PG_LOCKED
 from engine.kernels import KERNELS
 from engine.state import NONE
 from tests.worlds import Stage, step_name
@@ -199,4 +199,51 @@ def test_given_one_queue_for_all_bits_then_a_walk_meets_those_who_wait_for_anoth
     for task in (2, 0, 1):
         stage.sleep(task)
     assert [stage.world.tasks.state[task] for task in range(3)] == [3, 3, 3]
+    assert not stage.broke()
+
+
+MOVER = "pick:1 lookup_locked delete unlock put pick:0 migrate_page:1"
+
+
+@both_writers
+@every_structure
+def test_gw4_migration_copies_a_tagged_word_where_a_waiter_holds_no_reference(design: str, writers: str) -> None:
+    stage = Stage(MOVER, "pick:0 lock unlock", design=design, wait={"writers": writers}, pages=2)
+    stage.until(0, "MIGRATE_MOVE")
+    stage.sleep(1)
+    stage.play("0")
+    assert stage.broke() == ({"shared_wait"} if writers == "plain" else set())
+    if writers == "helper":
+        stage.sleep(0)
+        stage.sleep(1)
+        assert [stage.world.tasks.state[task] for task in (0, 1)] == [3, 3]
+        mappings = [stage.folded().pages[page].mapping for page in (0, 1)]
+        assert mappings == [0, stage.world.files.address[0]]
+        assert [stage.world.pages.index[page] for page in (0, 1)] == [1, 0]
+
+
+@both_writers
+def test_gw4_where_every_waiter_holds_a_reference_migration_fails_instead(writers: str) -> None:
+    stage = Stage(
+        MOVER, "pick:0 lookup_locked unlock put", design="page_wait", wait={"writers": writers}, pages=2, pinned=False
+    )
+    stage.until(0, "MIGRATE_MOVE")
+    stage.sleep(1)
+    stage.sleep(0)
+    stage.sleep(1)
+    assert not stage.broke()
+    assert [stage.world.pages.file[page] for page in (0, 1)] == [0, NONE]
+    assert [stage.world.pages.refcount[page] for page in (0, 1)] == [1, 0]
+
+
+@every_kernel
+def test_given_a_dirty_mapped_page_when_it_is_migrated_then_all_of_that_goes_with_it(kernel: str) -> None:
+    stage = Stage("pick:0 write fault", MOVER, "pick:0 write", kernel=kernel, pages=2)
+    stage.sleep(0)
+    assert stage.sleep(1)[-1] == "1 task_finished"
+    assert "2 page_written" not in stage.sleep(2)
+    pages = stage.world.pages
+    assert [pages.mapped[page] for page in (0, 1)] == [0, 1]
+    assert [pages.flags[page] for page in (0, 1)] == [0, 1 << PG_DIRTY]
+    assert [pages.refcount[page] for page in (0, 1)] == [1, 2]
     assert not stage.broke()
