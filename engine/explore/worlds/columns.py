@@ -81,6 +81,7 @@ STATE: tuple[tuple[str, str, Callable[[World], Span]], ...] = (
     ("pages", "mapping", _word),
     ("pages", "refcount", _few),
     ("pages", "file", _files),
+    ("pages", "index", lambda w: (0, w.pages.flags.array.size - 1)),
     ("pages", "owner", _tasks),
     ("pages", "mapped", _bool),
     ("pages", "doomed", _tasks),
