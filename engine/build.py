@@ -86,7 +86,10 @@ def make_world(
     rules = rules._replace(n_pages=n_pages)
     n_tasks = rules.n_tasks
     pool = n_tasks + 1  # every structure has a task that waits in it, walks it, is on its way to it or made it
-    n_lists = (1 << rules.bits) if rules.design == DESIGNS["hashed"].number else pool * WAIT_BITS
+    own = rules.design == DESIGNS["page_wait"].number
+    n_lists = pool * WAIT_BITS if own else 1 << rules.bits
+    if rules.design == DESIGNS["page_waiter"].number:
+        n_lists += n_pages  # who wants the lock queues by page
     picks = picks or []
     n_cpus = max(rules.cpus, 1)
     buffer = Buffer()
@@ -129,7 +132,7 @@ def make_world(
             getattr(getattr(w, group), field).array[:] = NONE
     w.waits.free_next.array[:] = np.append(np.arange(1, pool, dtype=np.uint32), NONE)
     rows = np.arange(n_lists, dtype=np.uint32)
-    w.lists.lock_row.array[:] = rows if rules.design == DESIGNS["hashed"].number else rows // WAIT_BITS * WAIT_BITS
+    w.lists.lock_row.array[:] = rows // WAIT_BITS * WAIT_BITS if own else rows
     return w
 
 

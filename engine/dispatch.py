@@ -36,12 +36,12 @@ def verbs_source() -> str:
     for axis, table, verbs in AXES:
         *cards, last = sorted(table.values(), key=lambda card: card.number)
         for verb, parameters, meaning in verbs:
-            names = ", ".join(parameters)
-            lines += ["", "@inlined", f"def {verb}(w, {names}):", f'    """{meaning[0].upper()}{meaning[1:]}."""']
+            names = ", ".join(("w", *parameters))
+            lines += ["", "@inlined", f"def {verb}({names}):", f'    """{meaning[0].upper()}{meaning[1:]}."""']
             for card in cards:
                 lines += [f"    if w.rules.{axis} == {card.number}:  # {card.title}"]
-                lines += [f"        return {axis}_{card.number}.{verb}(w, {names})"]
-            lines += [f"    return {axis}_{last.number}.{verb}(w, {names})  # {last.title}", ""]
+                lines += [f"        return {axis}_{card.number}.{verb}({names})"]
+            lines += [f"    return {axis}_{last.number}.{verb}({names})  # {last.title}", ""]
     return "\n".join(lines)
 
 

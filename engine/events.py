@@ -127,7 +127,10 @@ LANES: dict[str, str] = {
 
 _FLAGS = "page->flags after"
 _QUEUE = "queue"
-_ENTRY = "queue length after (bits 0-31), page bit waited for (32-39), entry flags (40-47)"
+_ENTRY = (
+    "queue length after (bits 0-31), page bit waited for (32-39), entry flags (40-47), "
+    "1 if no PG_waiters is set for it (48)"
+)
 
 EVENTS: dict[Kind, Event] = {
     Kind.page_locked: Event(
@@ -233,6 +236,10 @@ class PageState(IntEnum):
 
 
 PAGE_STATE_COLOURS = ("#d9dde2", "#9fb8cc", "#c8a15a", "#0072b2", "#e69f00", "#d55e00", "#f0e442", "#8b2f8f")
+
+
+NO_WAITERS_FLAG = 1 << 48
+"""In word b of waiter_queued: the design finds its waiters without PG_waiters."""
 
 
 class Entry(NamedTuple):

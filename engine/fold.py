@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from engine.events import (
+    NO_WAITERS_FLAG,
     NONE,
     PG_DIRTY,
     PG_LOCKED,
@@ -121,7 +122,7 @@ class Folded:
             self.queues.setdefault(a, []).append(Waiter(task, row, entry(b).bit))
             self.waiting[task] = a
             page.waiters += 1
-            page.flags |= 1 << PG_WAITERS
+            page.flags |= 0 if b & NO_WAITERS_FLAG else 1 << PG_WAITERS
         elif kind in (Kind.waiter_woken, Kind.waiter_left):
             self._leave(task, a)
             page.waiters -= 1

@@ -19,7 +19,7 @@ from engine.mm import steps
 from engine.mm.mapping import TAGS
 from engine.recordings.moves import Recording
 from engine.rng import alias_table, seed_streams
-from engine.scenario import Hold, Pick, Recorded, Scenario, Tasks, Think, put_after
+from engine.scenario import Hold, Migrate, Pick, Recorded, Scenario, Tasks, Think, put_after
 from engine.state import EVENTS, NOW, SEQ, Rules, World
 from engine.timed import FULL, STUCK, run_batch, start
 from engine.truncation import TRUNCATIONS
@@ -45,6 +45,7 @@ OPS = {
     "write": steps.WRITE,
     "fault": steps.FAULT,
     "truncate": steps.TRUNCATE_RANGE,
+    "migrate_page": steps.MIGRATE,
     "think": steps.THINK,
     "pick": steps.PICK,
     "hold": steps.HOLD,
@@ -82,6 +83,7 @@ def rules_of(scenario: Scenario, n_tasks: int, kernel: str) -> Rules:
         free_early=scenario.wait.free == "early",
         plain_writers=scenario.wait.writers == "plain",
         corrected=scenario.wait.variant == "corrected",
+        pins=int(isinstance(scenario.workload, Tasks) and scenario.workload.pinned),
         truncate=TRUNCATIONS[scenario.truncate.design].number,
         n_tasks=n_tasks,
         n_pages=0,  # make_world knows
@@ -100,6 +102,12 @@ def rules_of(scenario: Scenario, n_tasks: int, kernel: str) -> Rules:
         switch_ns=ns["context_switch_ns"],
         visits=0,
     )
+
+
+def queues_of(scenario: Scenario, pages: int) -> int:
+    """Return how many queues the wait design has for so many pages: numbers that events may show."""
+    shared = 1 << scenario.wait.bits
+    return {"hashed": shared, "page_wait": pages, "page_waiter": shared + pages}[scenario.wait.design]
 
 
 def cut_batch(w: World) -> Batch:
@@ -136,7 +144,7 @@ class TimedRun:
             page_count=workload.pages,
             files=[FileName(name="file", address=FIRST_FILE_ADDRESS)],
             cached_in=0 if workload.cached else -1,
-            queues=workload.pages if scenario.wait.design == "page_wait" else 1 << scenario.wait.bits,
+            queues=queues_of(scenario, workload.pages),
         )
 
     @staticmethod
@@ -153,6 +161,8 @@ class TimedRun:
                 arg = 0
                 if isinstance(op, Think | Hold):
                     arg = op.mean_ns
+                elif isinstance(op, Migrate):
+                    arg = op.to
                 elif isinstance(op, Pick):
                     count = op.count or workload.pages - op.first
                     if (count, op.zipf) not in tables:

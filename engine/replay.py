@@ -22,7 +22,7 @@ from engine.cast import Cast, FileName, TaskName
 from engine.designs import DESIGNS
 from engine.errors import BadScenario
 from engine.events import BATCH, STOPS, Batch
-from engine.play import cut_batch, rules_of
+from engine.play import cut_batch, queues_of, rules_of
 from engine.recordings.kernels import UNKNOWN_BIT
 from engine.recordings.moves import Op, Recording
 from engine.replay_steps import DONE, PASSES, RUNNING, UNNAMED, Moves, Outcome, replay_batch
@@ -119,7 +119,7 @@ class ReplayRun:
             files=[FileName(name=name, address=address) for name, address in recording.files],
             page_files=_first_files(recording),
             marks=recording.marks,
-            queues=n_pages if scenario.wait.design == "page_wait" else 1 << scenario.wait.bits,
+            queues=queues_of(scenario, n_pages),
             clock="time since the first event of the recording",
         )
         plan = self._plan

@@ -18,12 +18,12 @@ from engine.events import (
     Kind,
 )
 from engine.jit import inlined, jit
-from engine.mm.steps import STOP, WAIT_FINISH, WAIT_PREPARE, WAKE_BEGIN, WAKE_RESUME
+from engine.mm.steps import STOP, WAIT_FINISH, WAIT_PREPARE, WAITER_SLEEP, WAKE_RESUME
 from engine.recordings.moves import Op
 from engine.state import CAPACITY, EVENTS, NONE, NOW, READY, SLACK, VISITS, WOKEN, World
 from engine.timed import step
 from engine.trace import record
-from engine.verbs import kept_mapping, queue_length, write_mapping
+from engine.verbs import kept_mapping, queue_length, recorded_wake, write_mapping
 
 DONE, RUNNING, MOVE_AT = 12, 13, 14
 """Places in World.clock: all moves played; row of the task whose steps were cut short by a full trace, plus one."""
@@ -213,6 +213,9 @@ def _begin(w: World, m: Moves, out: Outcome, i: int, n: int, strip: int) -> int:
             out.counts[3] += 1
             _start(w, task, WAIT_FINISH, w.entries.page[task], w.entries.bit[task], cpu)
             _run(w, task)
+        elif w.tasks.step[task] == WAITER_SLEEP:
+            w.tasks.state[task] = READY
+            _run(w, task)
         out.counts[1] += 1
         _observe(
             w, out.seen, NONE, cpu, page, (flags if flags != UNKNOWN else w.pages.flags[page]) | (1 << bit), mapping
@@ -228,7 +231,7 @@ def _begin(w: World, m: Moves, out: Outcome, i: int, n: int, strip: int) -> int:
                 out.counts[2] += 1
             _start(w, task, WAIT_FINISH, w.entries.page[task], w.entries.bit[task], cpu)
         w.tasks.state[task] = READY
-        if waits:
+        if waits or w.tasks.step[task] == WAITER_SLEEP:  # handed the lock: it still has to make way for the next
             return task
         _observe(w, out.seen, NONE, cpu, page, flags, mapping)
         return NONE
@@ -241,7 +244,7 @@ def _begin(w: World, m: Moves, out: Outcome, i: int, n: int, strip: int) -> int:
         shown = shown | (1 << bit) if m.arg[i] else shown & ~(1 << bit)
         _observe(w, out.seen, task, cpu, page, shown, mapping)
         if not going:
-            _start(w, row, WAKE_BEGIN, page, bit, cpu)
+            _start(w, row, recorded_wake(w, page, bit), page, bit, cpu)
             w.tasks.walked[row] = 0
             w.tasks.matched[row] = 0
             w.tasks.woken[row] = 0

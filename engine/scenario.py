@@ -49,7 +49,7 @@ class Part(BaseModel):
 class Wait(Part):
     """The wait axis: where waiters queue."""
 
-    design: Literal["hashed", "page_wait"] = "hashed"
+    design: Literal["hashed", "page_wait", "page_waiter"] = "hashed"
     bits: Annotated[int, Field(ge=1, le=20, description="hashed: 2^bits shared queues; the kernel has 8")] = 8
     encoding: Annotated[
         Literal["E1", "E2", "E3"],
@@ -98,6 +98,13 @@ class Hold(Part):
     mean_ns: Annotated[int, Field(ge=1, le=2**38)]
 
 
+class Migrate(Part):
+    """Migrate the page to another one that is in no file; the task then works on that."""
+
+    op: Literal["migrate_page"]
+    to: Annotated[int, Field(ge=0, lt=PAGES_MAX, description="the new page")]
+
+
 class Plain(Part):
     """A kernel path without parameters; see engine/mm."""
 
@@ -121,7 +128,7 @@ class Plain(Part):
     ]
 
 
-Op = Annotated[Think | Pick | Hold | Plain, Field(discriminator="op")]
+Op = Annotated[Think | Pick | Hold | Migrate | Plain, Field(discriminator="op")]
 
 
 class Group(Part):
@@ -136,11 +143,20 @@ class Group(Part):
 
 
 _UNDER_LOCK = {"unlock", "writeback_begin", "insert", "delete"}
-_TAKES_LOCK = {"lock", "truncate_page", "lookup_locked", "write", "fault", "truncate"}
+_TAKES_LOCK = {"lock", "truncate_page", "lookup_locked", "write", "fault", "truncate", "migrate_page"}
 _LOOKS_UP = {"lookup", "lookup_locked"}
-_LEAVES_PAGE = {"pick", "write", "fault", "truncate"} | _LOOKS_UP
+_LEAVES_PAGE = {"pick", "write", "fault", "truncate", "migrate_page"} | _LOOKS_UP
 """What may not be done while a page is looked up: it would be forgotten, or put twice."""
-_NEEDS_REFERENCE = {"lock", "unlock", "wait_locked", "wait_writeback", "writeback_begin", "dirty", "truncate_page"}
+_NEEDS_REFERENCE = {
+    "lock",
+    "unlock",
+    "wait_locked",
+    "wait_writeback",
+    "writeback_begin",
+    "dirty",
+    "delete",
+    "truncate_page",
+}
 
 
 def put_after(group: Group, place: int) -> int:
@@ -160,8 +176,10 @@ def _check_references(group: Group, *, pages: int, pinned: bool) -> None:
                 raise ValueError(f"group {group.name!r}: {op.op} without {after}: put them after it")
         if not pinned and op.op in _NEEDS_REFERENCE and not looked_up:
             raise ValueError(f"group {group.name!r}: {op.op} of a page that may be freed: look it up first")
-        if not pinned and op.op in ("insert", "delete"):
+        if not pinned and op.op == "insert":
             raise ValueError(f"group {group.name!r}: {op.op} needs pages that stay: leave pinned true")
+        if isinstance(op, Migrate) and op.to >= pages:
+            raise ValueError(f"group {group.name!r} migrates to page {op.to}, but there are {pages}: raise pages")
         chosen = op.op == "pick" or (chosen and op.op != "truncate")
         if pages > 1 and not chosen and op.op not in ("truncate", "think", "hold"):
             raise ValueError(f"group {group.name!r}: truncate works through all pages: pick one again after it")

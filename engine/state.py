@@ -131,12 +131,13 @@ class Lists(NamedTuple):
 
 
 class PageWaits(NamedTuple):
-    """The page_wait structures of the design of that name; one row each."""
+    """The page_wait structures of the design of that name, one row each; or the page_waiters, one row a task."""
 
     base: I64  # mapping word kept while swapped
     page: U32  # page it is attached to, or NONE
     length: I64  # waiters on all its lists
     readers: U32  # tasks on their way to its lock
+    locked: U8  # page_waiter: its own lock is held
     free_next: U32
 
 
@@ -198,6 +199,7 @@ class Rules(NamedTuple):
     design: int
     bits: int  # hashed: 2^bits queues
     truncate: int
+    pins: int  # references on every page that nobody drops
     encoding: int  # page_wait: 1 for E1 ..
     tag: int  # bit of page->mapping that says that a structure is swapped in
     wait_bits: int  # page_wait: queues of a structure, 1 or 3

@@ -10,7 +10,18 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from engine.events import BATCH, NONE, PG_DIRTY, PG_LOCKED, PG_WAITERS, PG_WRITEBACK, WQ_DONE, Kind, PageState
+from engine.events import (
+    BATCH,
+    NO_WAITERS_FLAG,
+    NONE,
+    PG_DIRTY,
+    PG_LOCKED,
+    PG_WAITERS,
+    PG_WRITEBACK,
+    WQ_DONE,
+    Kind,
+    PageState,
+)
 from engine.jit import inlined, jit
 from engine.nodes import (
     COUNTERS,
@@ -297,6 +308,14 @@ def _touch(s: State, page: int, stamp: int, cell_bin: int) -> int:
 
 
 @inlined
+def _store_mapping(s: State, page: int, word: int) -> None:
+    """Take over a word; a plain store over a word that was swapped in leaves nothing behind it."""
+    if s.pages[page, MAPPING] != word:
+        s.pages[page, MAPPING] = word
+        s.pages[page, MARKS] &= ~MARK_SWAPPED
+
+
+@inlined
 def _change_page(s: State, kind: int, page: int, a: int, b: int) -> None:
     """Fold one event into its page."""
     if s.flag_kinds[kind]:
@@ -304,7 +323,8 @@ def _change_page(s: State, kind: int, page: int, a: int, b: int) -> None:
     elif kind == K_QUEUED:
         s.pages[page, WAITERS] += 1
         s.pages[page, WAITS] += 1
-        s.pages[page, FLAGS] |= 1 << PG_WAITERS
+        if b & NO_WAITERS_FLAG == 0:
+            s.pages[page, FLAGS] |= 1 << PG_WAITERS
     elif kind in (K_WOKEN, K_LEFT):
         s.pages[page, WAITERS] -= 1
         if kind == K_WOKEN and b >> 40 & WQ_DONE and b >> 32 & 0xFF == PG_LOCKED:
@@ -319,12 +339,12 @@ def _change_page(s: State, kind: int, page: int, a: int, b: int) -> None:
         s.pages[page, MAPPING] = b
         s.pages[page, MARKS] &= ~MARK_SWAPPED
     elif kind == K_INSERTED:
-        s.pages[page, MAPPING] = a
+        _store_mapping(s, page, a)
         s.pages[page, MARKS] &= ~MARK_TRUNCATED
     elif kind == K_REMOVED:
-        s.pages[page, MAPPING] = b
+        _store_mapping(s, page, b)
     elif kind == K_TRUNCATED:
-        s.pages[page, MAPPING] = b
+        _store_mapping(s, page, b)
         s.pages[page, MARKS] |= MARK_TRUNCATED
     elif kind == K_SEEN:
         s.pages[page, MAPPING] = a
@@ -413,7 +433,11 @@ def observe(s: State, times: Any, kinds: Any, tasks: Any, pages: Any, a_words: A
             if page >= n_pages:
                 return 1
             cell = _touch(s, page, stamp, cell_bin)
+            swapped = K_INSERTED <= kind <= K_TRUNCATED and s.pages[page, MARKS] & MARK_SWAPPED != 0
             _change_page(s, kind, page, a, b)
+            if swapped and s.pages[page, MARKS] & MARK_SWAPPED == 0:
+                _gauge(s, 3, bin, s.now[SWAPPED], -1, time)
+                s.now[SWAPPED] -= 1
             s.pages[page, EVENTS] += 1
             state = _page_state(s, page)
             s.lane_cells[cell, HIGH] = max(s.lane_cells[cell, HIGH], state)

@@ -36,7 +36,7 @@ def scenario(*programs: str, design: str = "hashed", kernel: str = "4.16", **mor
     workload = {"kind": "tasks", "pages": more.pop("pages", 1), "groups": groups, "cached": more.pop("cached", True)}
     workload["pinned"] = more.pop("pinned", True)
     more["truncate"] = {"design": more.pop("truncate", "helper")}
-    wait = {"design": design, "bits": more.pop("bits", 8)}
+    wait = {"design": design, "bits": more.pop("bits", 8), **more.pop("wait", {})}
     return Scenario.model_validate({"name": "test", "kernel": kernel, "wait": wait, "workload": workload, **more})
 
 
@@ -44,6 +44,8 @@ def _op(text: str) -> dict[str, Any]:
     name, _, number = text.partition(":")
     if name in ("think", "hold"):
         return {"op": name, "mean_ns": int(number or 1000)}
+    if name == "migrate_page":
+        return {"op": name, "to": int(number)}
     if name == "pick":
         return {"op": name, "zipf": 0.0, **({"first": int(number), "count": 1} if number else {})}
     return {"op": name}

@@ -30,7 +30,7 @@ Key = Annotated[
         description="the same key and body start one run, however often they are sent; kept for at least a day",
     ),
 ]
-Design = Literal["hashed", "page_wait"]
+Design = Literal["hashed", "page_wait", "page_waiter"]
 Filter = Annotated[str | None, Query(min_length=1, max_length=200)]
 assert set(get_args(Design)) == set(DESIGNS), "the designs of the filter are those of the table"
 

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from app.windows.tree import Run
 from engine.cast import Cast
-from engine.events import PG_LOCKED, PG_WAITERS, WQ_DONE, Batch, Kind
+from engine.events import NO_WAITERS_FLAG, PG_LOCKED, PG_WAITERS, WQ_DONE, Batch, Kind
 from engine.fold import FLAGS_AFTER
 from engine.nodes import MARK_SWAPPED, MARK_TRUNCATED, page_states
 from engine.raster import stable_order
@@ -95,20 +95,23 @@ def _folded(batch: Batch, which: NDArray[np.intp], row: Words, pages: Pages) -> 
     whole = FLAGS_TOLD[kind] | seen | freed
     base = np.where(seen, b, np.where(freed, 0, a))
     handed = woken & (b >> 40 & WQ_DONE != 0) & (b >> 32 & 0xFF == PG_LOCKED)
+    flagged = queued & (b & NO_WAITERS_FLAG == 0)
     cleared = (kind == Kind.walk_ended) & (a >> 36 & 1 == 1)
     before = pages.flags[row]
     flags = rows.lasting(base, whole, before)
     locked = rows.lasting(np.where(handed, 1, base & 1), whole | handed, before & 1)
     waited = rows.lasting(
-        np.where(queued, 1, np.where(cleared, 0, base >> PG_WAITERS & 1)),
-        whole | queued | cleared,
+        np.where(flagged, 1, np.where(cleared, 0, base >> PG_WAITERS & 1)),
+        whole | flagged | cleared,
         before >> PG_WAITERS & 1,
     )
     lock, wait = 1 << PG_LOCKED, 1 << PG_WAITERS
     flags = flags & ~(lock | wait) | locked * lock | waited * wait
 
     marks = pages.marks[row]
-    is_swapped = rows.lasting(swapped * MARK_SWAPPED, swapped | restored, marks & MARK_SWAPPED)
+    stored = takes_b & ~swapped & ~restored | inserted
+    over = stored & (mapping != rows.previous(mapping, pages.mapping[row]))  # a plain store: nothing is behind it
+    is_swapped = rows.lasting(swapped * MARK_SWAPPED, swapped | restored | over, marks & MARK_SWAPPED)
     is_truncated = rows.lasting(truncated * MARK_TRUNCATED, truncated | inserted | seen | freed, marks & MARK_TRUNCATED)
     after = Pages(mapping, flags, waiters, is_swapped | is_truncated)
     own = row[rows.lasts]
@@ -124,6 +127,12 @@ class Rows:
         self.firsts = np.flatnonzero(np.diff(row, prepend=-1))
         self.lasts = np.append(self.firsts[1:], len(row)) - 1 if len(row) else self.firsts
         self.group = np.repeat(np.arange(len(self.firsts)), self.lasts - self.firsts + 1)
+
+    def previous(self, values: Words, before: Words) -> Words:
+        """Return what each event finds: the value of the one before it in its row, `before` for the first."""
+        found = np.roll(values, 1)
+        found[self.firsts] = before[self.firsts]
+        return found
 
     def lasting(self, values: Words, sets: NDArray[np.bool_], before: Words) -> Words:
         """Return what each event finds or sets: the newest value set in its row, `before` where there is none yet."""

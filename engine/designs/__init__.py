@@ -41,4 +41,13 @@ DESIGNS: dict[str, Card] = {
         tag_bits=0x1,
         needs="every reader of page->mapping goes through a helper (encoding E1)",
     ),
+    "page_waiter": Card(
+        number=2,
+        module="engine.designs.page_waiter",
+        title="the first waiter swapped into page->mapping",
+        stands="Glisse, RFC of April 2018: the structures lie on the waiters' stacks, the lock is handed over",
+        structures=(("page_waiter", 56), ("wait_queue_head", 24)),
+        tag_bits=0x1,
+        needs="every reader of page->mapping goes through a helper; only the page lock waits there",
+    ),
 }

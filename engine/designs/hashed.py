@@ -8,10 +8,26 @@ import numpy as np
 
 from engine.designs.ops import FOUND
 from engine.jit import inlined
+from engine.mm.steps import WAKE_BEGIN
 from engine.state import NONE, World
 
 GOLDEN_RATIO_64 = np.uint64(0x61C8864680B583EB)  # include/linux/hash.h
 _BITS = np.uint64(64)
+
+
+@inlined
+def lock_path(w: World, task: int) -> int:
+    return NONE
+
+
+@inlined
+def unlock_path(w: World) -> int:
+    return NONE
+
+
+@inlined
+def recorded_wake(w: World, page: int, bit: int) -> int:
+    return WAKE_BEGIN
 
 
 @inlined
@@ -61,6 +77,11 @@ def queue_shown(w: World, page: int, list: int) -> int:
 @inlined
 def queue_length(w: World, page: int) -> int:
     return w.lists.length[wait_list(w, 0, page, 0)]
+
+
+@inlined
+def line_length(w: World, page: int, list: int) -> int:
+    return w.lists.length[list]
 
 
 @inlined

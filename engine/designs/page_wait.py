@@ -18,6 +18,7 @@ from engine.events import PG_LOCKED, PG_WRITEBACK, Kind
 from engine.invariants import MAPPING_RESURRECTED, USE_AFTER_FREE
 from engine.jit import inlined, jit
 from engine.mm.mapping import E1, E2, page_wait_row, page_wait_word, tagged
+from engine.mm.steps import WAKE_BEGIN
 from engine.state import FREE_WAIT, NONE, WAIT_BITS, World
 from engine.trace import broken, record
 
@@ -74,6 +75,21 @@ def _free(w: World, row: int) -> None:
                 w.tasks.seen[task] = word | DANGLING
         w.waits.readers[row] = 0
     _to_pool(w, row)
+
+
+@inlined
+def lock_path(w: World, task: int) -> int:
+    return NONE
+
+
+@inlined
+def unlock_path(w: World) -> int:
+    return NONE
+
+
+@inlined
+def recorded_wake(w: World, page: int, bit: int) -> int:
+    return WAKE_BEGIN
 
 
 @jit
@@ -187,6 +203,11 @@ def queue_shown(w: World, page: int, list: int) -> int:
 def queue_length(w: World, page: int) -> int:
     word = w.pages.mapping[page]
     return w.waits.length[page_wait_row(word)] if tagged(w, word) else 0
+
+
+@inlined
+def line_length(w: World, page: int, list: int) -> int:
+    return w.waits.length[list // WAIT_BITS]
 
 
 @inlined

@@ -40,8 +40,11 @@ from engine.mm.wait_list import link_tail, lock_list, unlink, unlock_list
 from engine.state import ASLEEP, NONE, READY, World
 from engine.trace import record, witness
 from engine.verbs import (
+    line_length,
+    lock_path,
     queue_length,
     queue_shown,
+    unlock_path,
     wait_attach,
     wait_detach,
     wait_holds,
@@ -130,6 +133,10 @@ def unlock_page(w: World, task: int) -> int:
 
     mm/filemap.c: unlock_page(); from 6.7 on one XOR of the flags byte, with the same outcome.
     """
+    own = unlock_path(w)
+    if own != NONE:
+        w.tasks.step[task] = own
+        return 0
     page = w.tasks.page[task]
     flags = w.pages.flags[page] & ~(1 << PG_LOCKED)
     w.pages.flags[page] = flags
@@ -150,6 +157,10 @@ def wait_prepare(w: World, task: int) -> int:
     mm/filemap.c: wait_on_page_bit_common(). From 5.9 on each failed attempt uses up one of page_lock_unfairness; then
     the waiter asks for the lock to be handed over.
     """
+    own = lock_path(w, task)
+    if own != NONE:
+        w.tasks.step[task] = own
+        return 0
     flags = w.entries.flags[task] & WQ_EXCLUSIVE
     if w.rules.publish and flags:
         if w.tasks.unfairness[task] >= 0:  # below it counts no more
@@ -170,15 +181,21 @@ def wait_on(w: World, task: int) -> int:
 
 
 @inlined
+def meets_truncation(w: World, page: int) -> None:
+    """Note it if a locker queues while the owner of the page's lock sleeps for the end of its writeback."""
+    owner = w.pages.owner[page]
+    if owner != NONE and w.entries.list[owner] != NONE and w.entries.bit[owner] == PG_WRITEBACK:
+        witness(w, WAIT_HOLDING_LOCK)
+
+
+@inlined
 def _look_around(w: World, task: int, page: int, list: int) -> None:
     """Note whom a locker queues behind: others, once it lost the lock; truncation, asleep with the page locked."""
     if w.entries.flags[task] & WQ_EXCLUSIVE:
         first = w.rules.handoff_after - 1 if w.rules.publish else 0
         if w.tasks.unfairness[task] < first and w.lists.head[list] != NONE:
             witness(w, REQUEUED_AT_TAIL)
-        owner = w.pages.owner[page]
-        if owner != NONE and w.entries.list[owner] != NONE and w.entries.bit[owner] == PG_WRITEBACK:
-            witness(w, WAIT_HOLDING_LOCK)
+        meets_truncation(w, page)
 
 
 @inlined
@@ -190,7 +207,12 @@ def _append(w: World, task: int, page: int, list: int) -> None:
     w.pages.flags[page] |= 1 << PG_WAITERS
     bit, flags = w.tasks.bit[task], w.entries.flags[task]
     record(
-        w, WAITER_QUEUED, task, page, queue_shown(w, page, list), queue_length(w, page) | (bit << 32) | (flags << 40)
+        w,
+        WAITER_QUEUED,
+        task,
+        page,
+        queue_shown(w, page, list),
+        line_length(w, page, list) | (bit << 32) | (flags << 40),
     )
 
 
@@ -300,7 +322,7 @@ def wait_finish(w: World, task: int) -> int:
         wait_linked(w, list, -1)
         shown = queue_shown(w, page, list)
         bit, flags = w.entries.bit[task], w.entries.flags[task]
-        record(w, WAITER_LEFT, task, page, shown, queue_length(w, page) | (bit << 32) | (flags << 40))
+        record(w, WAITER_LEFT, task, page, shown, line_length(w, page, list) | (bit << 32) | (flags << 40))
         wait_detach(w, task, list)
         unlock_list(w, list)
     w.tasks.state[task] = READY

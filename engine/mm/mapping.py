@@ -23,6 +23,10 @@ PAGE_WAIT_BASE = -0x77FFC0000000
 """Where the slab of page_wait structures begins: 0xffff880040000000 as a signed word (direct map of 4.16)."""
 
 
+STACK_BASE, STACK_BYTES = -0x36FFFFFFC300, 0x4000
+"""A waiter on the first task's stack: 0xffffc90000003d00 as a signed word; and from one stack to the next (4.16)."""
+
+
 def word_shown(word: int, files: list[int]) -> str:
     """Return a mapping word for a reader: NULL, file 0, page_wait 2 | 1, else its hexadecimal digits."""
     if word == 0:
@@ -33,6 +37,8 @@ def word_shown(word: int, files: list[int]) -> str:
         return f"file {files.index(pointer)}{suffix}"
     if PAGE_WAIT_BASE <= pointer < PAGE_WAIT_BASE + (PAGE_WAIT_BYTES << 20):
         return f"page_wait {(pointer - PAGE_WAIT_BASE) // PAGE_WAIT_BYTES}{suffix}"
+    if STACK_BASE <= pointer < STACK_BASE + (STACK_BYTES << 20):
+        return f"page_waiter of task {(pointer - STACK_BASE) // STACK_BYTES}{suffix}"
     return f"{word & (1 << 64) - 1:#018x}"
 
 
@@ -52,3 +58,15 @@ def page_wait_word(w: World, row: int) -> int:
 def page_wait_row(word: int) -> Any:
     """Return the row of the page_wait that a tagged word points to."""
     return (word - PAGE_WAIT_BASE) // PAGE_WAIT_BYTES
+
+
+@inlined
+def waiter_word(w: World, task: int) -> int:
+    """Return the word that stands in page->mapping while the task's page_waiter is swapped in."""
+    return (STACK_BASE + STACK_BYTES * task) | w.rules.tag
+
+
+@inlined
+def waiter_row(word: int) -> Any:
+    """Return the task whose page_waiter a tagged word points to."""
+    return (word - STACK_BASE) // STACK_BYTES

@@ -18,7 +18,7 @@ from engine.state import NONE, VISITS, World
 from engine.trace import record, witness
 from engine.verbs import (
     flag_stale,
-    queue_length,
+    line_length,
     queue_shown,
     wait_detach,
     wait_holds,
@@ -82,7 +82,7 @@ def _wake(w: World, task: int, entry: int, page: int, list: int, flags: int) -> 
         entry,
         page,
         shown,
-        queue_length(w, page) | (w.entries.bit[entry] << 32) | (flags << 40),
+        line_length(w, page, list) | (w.entries.bit[entry] << 32) | (flags << 40),
     )
 
 

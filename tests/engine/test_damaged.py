@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from engine import play, timed
+from engine.designs import DESIGNS
 from engine.errors import AskedWrongly, BadScenario
 from engine.events import NONE, PG_PRIVATE_2, WQ_CUSTOM, WQ_DONE, WQ_EXCLUSIVE, WQ_WOKEN, Kind, entry
 from engine.play import TimedRun, seal
@@ -25,7 +26,7 @@ from engine.state import EVENTS
 from tests.engine.test_fold import check_page, check_queues
 from tests.worlds import fold, scenario, start_of
 
-every_design = pytest.mark.parametrize("design", ["hashed", "page_wait"])
+every_design = pytest.mark.parametrize("design", DESIGNS)
 
 
 def recording(moves: list[dict[str, int]], tasks: int = 4, pages: int = 4) -> Recording:
@@ -75,7 +76,7 @@ MOVES = st.fixed_dictionaries(
 @settings(max_examples=150, deadline=None)
 @given(
     moves=st.lists(MOVES, min_size=1, max_size=60),
-    design=st.sampled_from(["hashed", "page_wait"]),
+    design=st.sampled_from([*DESIGNS]),
     kernel=st.sampled_from(["4.13", "4.16", "5.9", "6.1", "6.7+"]),
     bits=st.sampled_from([1, 8]),
 )

@@ -9,10 +9,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from engine.designs import DESIGNS
 from engine.events import NONE, PG_LOCKED, PG_WRITEBACK
 from engine.fold import Folded
 from engine.kernels import KERNELS
-from engine.mm.mapping import page_wait_row, tagged
+from engine.mm.mapping import page_wait_row, tagged, waiter_row
 from engine.play import TimedRun, cut_batch
 from engine.recordings.demo import DEMO_TRACE
 from engine.recordings.reading import read_file
@@ -60,8 +61,9 @@ def check_page(w: World, state: Folded, row: int, design: str) -> None:
     """The page of the log is the engine's: flags, mapping word and what is kept behind it."""
     page = state.page(row)
     assert (page.flags, page.mapping) == (w.pages.flags[row], w.pages.mapping[row])
-    swapped = design == "page_wait" and tagged(w, page.mapping)
-    assert page.saved_mapping == (w.waits.base[page_wait_row(page.mapping)] if swapped else None)
+    swapped = design != "hashed" and tagged(w, page.mapping)
+    row = page_wait_row if design == "page_wait" else waiter_row
+    assert page.saved_mapping == (w.waits.base[row(page.mapping)] if swapped else None)
 
 
 def queue_of(w: World, row: int) -> list[int]:
@@ -79,7 +81,7 @@ def engine_queues(w: World) -> dict[int, list[list[int]]]:
     queues: dict[int, list[list[int]]] = {}
     for row in range(w.lists.head.array.size):
         if tasks := queue_of(w, row):
-            shown = row if w.rules.design == 0 else w.waits.page[row // 3]
+            shown = w.waits.page[row // 3] if w.rules.design == 1 else row
             queues.setdefault(shown, []).append(tasks)
     return queues
 
@@ -88,7 +90,7 @@ def engine_queues(w: World) -> dict[int, list[list[int]]]:
 @given(
     programs=st.lists(PROGRAMS, min_size=2, max_size=5),
     kernel=st.sampled_from([*KERNELS]),
-    design=st.sampled_from(["hashed", "page_wait"]),
+    design=st.sampled_from([*DESIGNS]),
     bits=st.sampled_from([1, 8]),
     costs=st.sampled_from(["ideal", "estimate"]),
     cpus=st.sampled_from([0, 2]),
@@ -122,7 +124,7 @@ def test_given_any_run_when_its_log_is_folded_then_that_is_the_engines_state(
 SAMPLES = [DEMO_TRACE, *sorted((Path(__file__).parent / "recordings" / "data").glob("*.trace.txt.gz"))]
 
 
-@pytest.mark.parametrize("design", ["hashed", "page_wait"])
+@pytest.mark.parametrize("design", DESIGNS)
 @pytest.mark.parametrize("trace", SAMPLES, ids=lambda path: path.name)
 def test_given_a_recording_when_its_log_is_folded_then_that_is_the_engines_state(trace: Path, design: str) -> None:
     asked = {"name": "x", "wait": {"design": design}, "workload": {"kind": "recording", "recording": "demo"}}

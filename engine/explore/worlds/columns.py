@@ -81,6 +81,7 @@ STATE: tuple[tuple[str, str, Callable[[World], Span]], ...] = (
     ("pages", "mapping", _word),
     ("pages", "refcount", _few),
     ("pages", "file", _files),
+    ("pages", "index", lambda w: (0, w.pages.flags.array.size - 1)),
     ("pages", "owner", _tasks),
     ("pages", "mapped", _bool),
     ("pages", "doomed", _tasks),
@@ -116,6 +117,7 @@ STATE: tuple[tuple[str, str, Callable[[World], Span]], ...] = (
     ("waits", "page", _pages),
     ("waits", "length", _tasks),
     ("waits", "readers", _tasks),
+    ("waits", "locked", _bool),
     ("waits", "free_next", _waits),
     ("files", "size", _pages),
 )
@@ -174,8 +176,9 @@ def state_columns(w: World) -> list[StateColumn]:
 
 def _rows(w: World, group: str) -> Iterator[int]:
     """Yield the rows of a table that can differ between two states."""
-    if group == "lists" and w.rules.design == DESIGNS["hashed"].number:
+    if group == "lists" and w.rules.design != DESIGNS["page_wait"].number:
         yield from sorted({hashed_list(w, page) for page in range(w.pages.flags.array.size)})
+        yield from range(1 << w.rules.bits, w.lists.head.array.size)
     elif group == "waits" and w.rules.design == DESIGNS["hashed"].number:
         return
     elif group == "entries":  # bookmarks are left after 65 entries: no small world has so many

@@ -1,0 +1,124 @@
+"""page_waiter swapped into page->mapping (Glisse, RFC of April 2018): the structure of who first waits for the lock.
+
+Only exclusive waits for PG_locked go this way (engine.mm.page_waiter has the steps). All others queue as ever, in the
+shared queues; while the lock is handed from waiter to waiter, PG_locked is never seen clear there.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from engine.designs import hashed
+from engine.designs.ops import FOUND
+from engine.events import PG_LOCKED, WQ_EXCLUSIVE, Kind
+from engine.jit import inlined, jit
+from engine.mm.mapping import E1, E2, tagged, waiter_row
+from engine.mm.steps import RECORDED_GRANT, UNLOCK_READ, WAITER_TRY, WAKE_BEGIN
+from engine.mm.waiters import abandon, own_list, retire, step_down
+from engine.state import NONE, World
+from engine.trace import record
+
+SAVED_MAPPING_CLEARED = int(Kind.saved_mapping_cleared)
+
+
+@inlined
+def lock_path(w: World, task: int) -> int:
+    """A wait for the lock has a path of its own."""
+    return WAITER_TRY if w.entries.flags[task] & WQ_EXCLUSIVE and w.tasks.bit[task] == PG_LOCKED else NONE
+
+
+@inlined
+def unlock_path(w: World) -> int:
+    return UNLOCK_READ
+
+
+@inlined
+def recorded_wake(w: World, page: int, bit: int) -> int:
+    """A recorded unlock hands the lock to the head, if there is one."""
+    return RECORDED_GRANT if bit == PG_LOCKED and tagged(w, w.pages.mapping[page]) else WAKE_BEGIN
+
+
+@inlined
+def wait_attach(w: World, task: int) -> bool:
+    """The shared queues are always there."""
+    return True
+
+
+@inlined
+def wake_look(w: World, task: int, page: int) -> int:
+    return FOUND
+
+
+@inlined
+def wait_list(w: World, task: int, page: int, bit: int) -> Any:
+    """The shared queue: those who want the lock never ask."""
+    return hashed.wait_list(w, task, page, bit)
+
+
+@inlined
+def wait_holds(w: World, task: int, page: int, list: int) -> bool:
+    return True
+
+
+@inlined
+def wait_linked(w: World, list: int, by: int) -> None:
+    """Nothing to do: the list's own length is the queue's."""
+
+
+@jit
+def wait_detach(w: World, task: int, list: int) -> None:
+    """A recording tells that a waiter for the lock gave up: it makes way for the next."""
+    if list >= 1 << w.rules.bits:
+        step_down(w, task, list - (1 << w.rules.bits))
+        retire(w, task)
+        abandon(w, task)
+
+
+@inlined
+def flag_stale(w: World, page: int, list: int, met: int) -> bool:
+    return hashed.flag_stale(w, page, list, met)
+
+
+@inlined
+def queue_shown(w: World, page: int, list: int) -> int:
+    return list
+
+
+@inlined
+def queue_length(w: World, page: int) -> int:
+    """Of those who wait for the lock."""
+    return w.lists.length[own_list(w, page)]
+
+
+@inlined
+def line_length(w: World, page: int, list: int) -> int:
+    return w.lists.length[list]
+
+
+@inlined
+def read_mapping(w: World, page: int) -> int:
+    """The helper looks into the head (E1); E2 and E3 as with a page_wait."""
+    word = w.pages.mapping[page]
+    if not tagged(w, word):
+        return word
+    if w.rules.encoding == E1:
+        return w.waits.base[waiter_row(word)]
+    return 0 if w.rules.encoding == E2 else word
+
+
+@inlined
+def kept_mapping(w: World, page: int) -> int:
+    word = w.pages.mapping[page]
+    return w.waits.base[waiter_row(word)] if tagged(w, word) else word
+
+
+@jit
+def write_mapping(w: World, task: int, page: int, word: int) -> None:
+    """While a waiter is swapped in, the copy that changes is the head's."""
+    now = w.pages.mapping[page]
+    if tagged(w, now):
+        row = waiter_row(now)
+        record(w, SAVED_MAPPING_CLEARED, task, page, w.waits.base[row], word)
+        w.waits.base[row] = word
+    else:
+        w.pages.mapping[page] = word

@@ -1,0 +1,133 @@
+"""Migration of one page of a file to another page (mm/migrate.c): lock both, copy page->mapping, change the slot.
+
+Whoever waits for the page and holds a reference makes migration fail, because the count is not what it should be. With
+`pinned` worlds the references that a scenario's tasks keep together stand for none of them, so there a waiter is one
+that holds none, as put_and_wait_on_page_locked() and, later, migration entries wait.
+"""
+
+from __future__ import annotations
+
+from engine.events import PG_DIRTY, PG_WRITEBACK, Kind
+from engine.invariants import SHARED_WAIT
+from engine.jit import inlined, jit
+from engine.mm.cache import drop_reference, take_reference
+from engine.mm.filemap import begin_wait, trylock_page
+from engine.mm.mapping import PAGE_MAPPING_KSM, POINTER_BITS
+from engine.mm.program import back
+from engine.mm.steps import (
+    FOUND_PUT,
+    LOCK_PAGE,
+    MIGRATE_MOVE,
+    MIGRATE_NEW,
+    MIGRATE_PUT,
+    MIGRATE_WAIT,
+    UNLOCK_PAGE,
+)
+from engine.state import NONE, World
+from engine.trace import broken, record
+from engine.verbs import kept_mapping, write_mapping
+
+PAGE_INSERTED, PAGE_REMOVED = int(Kind.page_inserted), int(Kind.page_removed)
+PAGE_MAPPED, PAGE_UNMAPPED = int(Kind.page_mapped), int(Kind.page_unmapped)
+PAGE_DIRTIED, PAGE_CLEANED = int(Kind.page_dirtied), int(Kind.page_cleaned)
+NULL = 0
+
+
+@jit
+def migrate_page(w: World, task: int) -> int:
+    """Isolate the page: a reference, if it is in its file. Next: lock_page, then migrate_wait.
+
+    mm/migrate.c: unmap_and_move(), __unmap_and_move().
+    """
+    page = w.tasks.page[task]
+    if w.pages.file[page] == NONE:
+        back(w, task)
+        return 0
+    take_reference(w, task, page)
+    w.tasks.holds[task] += 1
+    w.tasks.outer[task] = w.tasks.then[task]
+    w.tasks.then[task] = MIGRATE_WAIT
+    w.tasks.step[task] = LOCK_PAGE
+    return w.rules.atomic_ns
+
+
+@jit
+def migrate_wait(w: World, task: int) -> int:
+    """Wait for a writeback under way, with the page locked. Next: migrate_new."""
+    if w.pages.flags[w.tasks.page[task]] & (1 << PG_WRITEBACK):
+        w.tasks.then[task] = MIGRATE_WAIT if w.rules.writeback_loops else MIGRATE_NEW
+        begin_wait(w, task, PG_WRITEBACK, 0)
+    else:
+        w.tasks.step[task] = MIGRATE_NEW
+    return 0
+
+
+@jit
+def migrate_new(w: World, task: int) -> int:
+    """Take the new page, locked and with a reference. Next: migrate_move; unlock_page and found_put if it is in use."""
+    new = w.program.arg[w.tasks.at[task]]
+    if w.pages.file[new] == NONE and trylock_page(w, task, new):
+        take_reference(w, task, new)
+        w.tasks.holds[task] += 1
+        w.tasks.step[task] = MIGRATE_MOVE
+    else:
+        w.tasks.then[task] = FOUND_PUT
+        w.tasks.step[task] = UNLOCK_PAGE
+    return w.rules.atomic_ns
+
+
+@jit
+def migrate_move(w: World, task: int) -> int:
+    """Unless somebody else has a reference: mapping, index, slot, entry and PG_dirty go over to the new page. Next:
+    unlock_page, then migrate_put.
+
+    mm/migrate.c: migrate_page_move_mapping(), migrate_page_copy(), under the tree lock with the count frozen.
+    """
+    page, new = w.tasks.page[task], w.program.arg[w.tasks.at[task]]
+    if w.pages.file[page] != NONE and w.pages.refcount[page] == 2 + w.rules.pins:
+        _move(w, task, page, new)
+    w.tasks.then[task] = MIGRATE_PUT
+    w.tasks.step[task] = UNLOCK_PAGE
+    return w.rules.atomic_ns
+
+
+@inlined
+def _move(w: World, task: int, page: int, new: int) -> None:
+    p, before = w.pages, w.pages.mapping[page]
+    # the old page gets the place that the new one had: whoever looks there finds the slot empty
+    p.index[page], p.index[new] = p.index[new], p.index[page]
+    p.file[new], p.file[page] = p.file[page], NONE
+    p.doomed[new], p.doomed[page] = p.doomed[page], NONE
+    take_reference(w, task, new)
+    if w.rules.plain_writers:
+        if before & POINTER_BITS:
+            broken(w, task, new, SHARED_WAIT)
+        p.mapping[new] = before
+        if before & PAGE_MAPPING_KSM == 0:  # move_to_new_page(): only a word without a tag is wiped off
+            p.mapping[page] = NULL
+    else:
+        write_mapping(w, task, new, kept_mapping(w, page))
+        write_mapping(w, task, page, NULL)
+    record(w, PAGE_INSERTED, task, new, p.mapping[new], p.index[new])
+    record(w, PAGE_REMOVED, task, page, before, p.mapping[page])
+    drop_reference(w, task, page)
+    if p.mapped[page]:
+        p.mapped[page], p.mapped[new] = 0, 1
+        record(w, PAGE_UNMAPPED, task, page, p.mapping[page], p.index[page])
+        record(w, PAGE_MAPPED, task, new, p.mapping[new], p.index[new])
+    if p.flags[page] & (1 << PG_DIRTY):
+        p.flags[page] &= ~(1 << PG_DIRTY)
+        p.flags[new] |= 1 << PG_DIRTY
+        record(w, PAGE_CLEANED, task, page, p.flags[page], 0)
+        record(w, PAGE_DIRTIED, task, new, p.flags[new], 0)
+
+
+@jit
+def migrate_put(w: World, task: int) -> int:
+    """Put the old page; from here on the task works on the new one. Next: unlock_page, then found_put."""
+    w.tasks.holds[task] -= 1
+    drop_reference(w, task, w.tasks.page[task])
+    w.tasks.page[task] = w.program.arg[w.tasks.at[task]]
+    w.tasks.then[task] = FOUND_PUT
+    w.tasks.step[task] = UNLOCK_PAGE
+    return w.rules.atomic_ns

@@ -1,0 +1,293 @@
+"""The page lock as posted with the proposal (RFC, April 2018): the first waiter's structure is swapped into
+page->mapping, those who come later queue behind it, and unlock_page() hands the lock to the first without clearing it.
+
+Steps L1 to L9 and U1, U2 of the posted text, its slips of the pen put right. Its holes are kept as posted:
+
+* unlock_page() reads page->mapping and then clears the bit; a waiter published in between, whose last try came too
+  early, sleeps for ever. Corrected: after clearing, read again; if somebody has published, take the lock back and hand
+  it over. Either the waiter's last try comes after the clearing, and gets the lock; or it came before, then so did the
+  publishing, and the second reading sees it. Who takes the lock back owns it, so the head cannot leave meanwhile.
+* each waiter keeps a copy of the mapping; truncation changes the head's alone. Corrected: the head hands its own on.
+* who has read a word that points to a head may come there when the head has left. Corrected: he compares the word again
+  under the head's lock; and with `free: grace` no head returns while somebody is on the way to it.
+"""
+
+from __future__ import annotations
+
+from engine.events import NO_WAITERS_FLAG, PG_LOCKED, PG_WAITERS, WQ_DONE, WQ_WOKEN, Kind
+from engine.invariants import LOCK_HANDED_OVER, LOCK_STOLEN, USE_AFTER_FREE
+from engine.jit import inlined, jit
+from engine.mm.filemap import meets_truncation, trylock_page
+from engine.mm.lock_owner import disown_lock, own_lock
+from engine.mm.mapping import tagged, waiter_row, waiter_word
+from engine.mm.program import back
+from engine.mm.steps import (
+    BLOCKED,
+    UNLOCK_AGAIN,
+    UNLOCK_CLEAR,
+    UNLOCK_GRANT,
+    UNLOCK_LOOK,
+    UNLOCK_READ,
+    WAITER_GONE,
+    WAITER_JOIN,
+    WAITER_LAST_TRY,
+    WAITER_LEAVE,
+    WAITER_PUBLISH,
+    WAITER_READ,
+    WAITER_SLEEP,
+    WAKE_BEGIN,
+)
+from engine.mm.wait_list import link_tail, try_to_wake_up, unlink
+from engine.mm.waiters import DANGLING, abandon, follow, let_go, own_list, retire, step_down
+from engine.state import ASLEEP, NONE, READY, World
+from engine.trace import broken, record, witness
+
+PAGE_UNLOCKED, MAPPING_SWAPPED, MAPPING_RESTORED = (
+    int(Kind.page_unlocked),
+    int(Kind.mapping_swapped),
+    int(Kind.mapping_restored),
+)
+WAITER_QUEUED, WAITER_WOKEN, WAITER_LEFT = int(Kind.waiter_queued), int(Kind.waiter_woken), int(Kind.waiter_left)
+
+
+@inlined
+def _tell(w: World, kind: int, task: int, page: int) -> None:
+    list = own_list(w, page)
+    b = w.lists.length[list] | (PG_LOCKED << 32) | (w.entries.flags[task] << 40)
+    record(w, kind, task, page, list, b | NO_WAITERS_FLAG)
+
+
+@inlined
+def _queue(w: World, task: int, page: int) -> None:
+    link_tail(w, own_list(w, page), task)
+    _tell(w, WAITER_QUEUED, task, page)
+    meets_truncation(w, page)
+
+
+@inlined
+def _through(w: World, task: int) -> None:
+    """The task owns the lock. Next: waiter_gone, then back."""
+    retire(w, task)
+    w.tasks.step[task] = WAITER_GONE
+
+
+@jit
+def waiter_try(w: World, task: int) -> int:
+    """L1, L2: make a waiter, take its lock, try the page's. Next: waiter_gone, or waiter_read."""
+    page = w.tasks.page[task]
+    w.waits.page[task] = page
+    w.waits.locked[task] = 1
+    w.entries.page[task] = page
+    w.entries.bit[task] = PG_LOCKED
+    if trylock_page(w, task, page):
+        _through(w, task)
+    else:
+        w.tasks.step[task] = WAITER_READ
+    return w.rules.atomic_ns
+
+
+@jit
+def waiter_read(w: World, task: int) -> int:
+    """L3: read the mapping once. Next: waiter_join if a waiter is swapped in, else waiter_publish."""
+    word = w.pages.mapping[w.tasks.page[task]]
+    if tagged(w, word):
+        follow(w, task, word)
+        w.tasks.step[task] = WAITER_JOIN
+    else:
+        w.waits.base[task] = word
+        w.tasks.step[task] = WAITER_PUBLISH
+    return 0
+
+
+@jit
+def waiter_join(w: World, task: int) -> int:
+    """L4: try the head's lock; with it, queue behind the head and copy its mapping. Next: waiter_sleep, or waiter_read.
+
+    As posted, nobody asks whether it is the head still: who is behind one that has left is woken by nobody.
+    """
+    page, word = w.tasks.page[task], w.tasks.seen[task]
+    head = waiter_row(word)
+    if word & DANGLING:
+        broken(w, task, page, USE_AFTER_FREE)
+    holds = w.pages.mapping[page] == word
+    busy = w.waits.locked[head] != 0
+    let_go(w, task)
+    if busy or word & DANGLING or (w.rules.corrected and not holds):
+        w.tasks.step[task] = WAITER_READ
+        return max(1, w.rules.queue_lock_ns)
+    w.waits.base[task] = w.waits.base[head]
+    if holds:
+        _queue(w, task, page)
+    w.tasks.step[task] = WAITER_SLEEP
+    return w.rules.queue_lock_ns
+
+
+@jit
+def waiter_publish(w: World, task: int) -> int:
+    """L5: swap the waiter in, unless the mapping has changed. Next: waiter_last_try, or waiter_read."""
+    page, base = w.tasks.page[task], w.waits.base[task]
+    if w.pages.mapping[page] != base:
+        w.tasks.step[task] = WAITER_READ
+        return w.rules.atomic_ns
+    w.pages.mapping[page] = waiter_word(w, task)
+    record(w, MAPPING_SWAPPED, task, page, base, w.pages.mapping[page])
+    _queue(w, task, page)
+    w.tasks.step[task] = WAITER_LAST_TRY
+    return w.rules.atomic_ns
+
+
+@jit
+def waiter_last_try(w: World, task: int) -> int:
+    """L6: an unlock that read the mapping before may have cleared the bit: try it again. Next: waiter_sleep; with the
+    lock, and the waiter still the head, the mapping is restored, and waiter_gone is next.
+
+    If another is the head (a plain store has thrown this one out), the lock is his.
+    """
+    page, word = w.tasks.page[task], waiter_word(w, task)
+    if not trylock_page(w, task, page):
+        w.tasks.step[task] = WAITER_SLEEP
+        return w.rules.atomic_ns
+    now = w.pages.mapping[page]
+    if now != word and tagged(w, now):
+        disown_lock(w, task, page)
+        _grant(w, task, page, waiter_row(now))
+        w.tasks.step[task] = WAITER_SLEEP
+        return w.rules.atomic_ns
+    unlink(w, task)
+    _tell(w, WAITER_LEFT, task, page)
+    step_down(w, task, page)
+    _through(w, task)
+    return w.rules.atomic_ns
+
+
+@jit
+def waiter_sleep(w: World, task: int) -> int:
+    """L7: let the waiter's lock go and sleep until the page's is handed over. Next: waiter_leave."""
+    w.waits.locked[task] = 0
+    if w.entries.flags[task] & WQ_DONE:
+        w.tasks.step[task] = WAITER_LEAVE
+        return 0
+    w.tasks.state[task] = ASLEEP
+    return BLOCKED
+
+
+@jit
+def waiter_leave(w: World, task: int) -> int:
+    """L8: make way for the next waiter, or restore the mapping. Next: waiter_gone."""
+    step_down(w, task, w.tasks.page[task])
+    _through(w, task)
+    return w.rules.atomic_ns
+
+
+@jit
+def waiter_gone(w: World, task: int) -> int:
+    """L9: return. With grace periods not before all have left who were on the way to the waiter. Next: back."""
+    if w.waits.readers[task] and not w.rules.free_early:
+        w.tasks.state[task] = ASLEEP
+        return BLOCKED
+    abandon(w, task)
+    w.entries.flags[task] = 0
+    w.tasks.state[task] = READY
+    back(w, task)
+    return 0
+
+
+@jit
+def unlock_read(w: World, task: int) -> int:
+    """U1: read the mapping once. Next: unlock_grant if a waiter is swapped in, else unlock_clear."""
+    word = w.pages.mapping[w.tasks.page[task]]
+    if tagged(w, word):
+        follow(w, task, word)
+        w.tasks.step[task] = UNLOCK_GRANT
+    else:
+        w.tasks.step[task] = UNLOCK_CLEAR
+    return 0
+
+
+@inlined
+def _grant(w: World, task: int, page: int, head: int) -> None:
+    """Hand the page's lock, which stays set, to the head, and wake it."""
+    own_lock(w, task, head, page)
+    witness(w, LOCK_HANDED_OVER)
+    w.pages.flags[page] |= 1 << PG_LOCKED
+    w.entries.flags[head] |= WQ_WOKEN | WQ_DONE
+    if w.entries.list[head] != NONE:
+        unlink(w, head)
+        _tell(w, WAITER_WOKEN, head, page)
+    try_to_wake_up(w, head)
+
+
+@jit
+def unlock_grant(w: World, task: int) -> int:
+    """U2, tagged: PG_locked stays set, and is the head's. Next: back."""
+    page, word = w.tasks.page[task], w.tasks.seen[task]
+    if word & DANGLING:
+        broken(w, task, page, USE_AFTER_FREE)
+    let_go(w, task)
+    disown_lock(w, task, page)
+    _grant(w, task, page, waiter_row(word))
+    back(w, task)
+    return w.rules.atomic_ns + w.rules.wake_ns
+
+
+@jit
+def recorded_grant(w: World, task: int) -> int:
+    """What a recorded wake comes to: it tells that the lock was let go, and the design hands it over. Next: back."""
+    page, t = w.tasks.page[task], w.tasks
+    head = waiter_row(w.pages.mapping[page])
+    w.pages.owner[page] = NONE
+    _grant(w, task, page, head)
+    t.walked[task], t.matched[task], t.woken[task], t.other_bit[task] = 1, 1, 1, 0
+    back(w, task)
+    return 0
+
+
+@jit
+def unlock_clear(w: World, task: int) -> int:
+    """U2, untagged: clear PG_locked. Next: wake_begin for those who wait in the shared queue, or back; corrected,
+    unlock_look before that.
+    """
+    page = w.tasks.page[task]
+    flags = w.pages.flags[page] & ~(1 << PG_LOCKED)
+    w.pages.flags[page] = flags
+    disown_lock(w, task, page)
+    record(w, PAGE_UNLOCKED, task, page, flags, w.lists.length[own_list(w, page)])
+    if w.rules.corrected:
+        w.tasks.step[task] = UNLOCK_LOOK
+    else:
+        _wake_shared(w, task, page)
+    return w.rules.atomic_ns
+
+
+@inlined
+def _wake_shared(w: World, task: int, page: int) -> None:
+    """Next: wake_begin, or back."""
+    if w.pages.flags[page] & (1 << PG_WAITERS):
+        w.tasks.bit[task] = PG_LOCKED
+        w.tasks.step[task] = WAKE_BEGIN
+    else:
+        back(w, task)
+
+
+@jit
+def unlock_look(w: World, task: int) -> int:
+    """Corrected: has somebody published since the mapping was read? Next: unlock_again, wake_begin or back."""
+    page = w.tasks.page[task]
+    if tagged(w, w.pages.mapping[page]):
+        w.tasks.step[task] = UNLOCK_AGAIN
+    else:
+        _wake_shared(w, task, page)
+    return 0
+
+
+@jit
+def unlock_again(w: World, task: int) -> int:
+    """Corrected: take the lock back, to hand it over. Next: unlock_read; if another has it, he will find the waiter."""
+    page = w.tasks.page[task]
+    if trylock_page(w, task, page):
+        w.tasks.step[task] = UNLOCK_READ
+    else:
+        if tagged(w, w.pages.mapping[page]) and w.pages.owner[page] != waiter_row(w.pages.mapping[page]):
+            witness(w, LOCK_STOLEN)
+        _wake_shared(w, task, page)
+    return w.rules.atomic_ns
