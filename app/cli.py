@@ -174,6 +174,10 @@ def explore(
     states: Annotated[int, typer.Option(min=1, max=2**31, help="Stop at so many states.")] = 100_000_000,
     memory: Annotated[int, typer.Option(min=1, max=1 << 20, help="Stop at so many MB.")] = 4_096,
     seconds: Annotated[float, typer.Option(min=0.1, max=1e6, help="Stop after this time.")] = 3_600,
+    compact: Annotated[bool, typer.Option("--compact", help="bfs: know states by a hash of 64 bits.")] = False,
+    checkpoint: Annotated[
+        Path | None, typer.Option(help="Go on from this file if it is there; write it each 30 s and at a limit.")
+    ] = None,
     export: Annotated[
         str | None, typer.Option(help="Explore nothing; print it as promela, or all states of a table as dot.")
     ] = None,
@@ -197,9 +201,11 @@ def explore(
         longest,
         depth,
         seed,
+        compact,
     )
     progress = None if as_json or not sys.stderr.isatty() else lambda text: typer.echo(text, err=True)
-    found, text = explore_subject(asked, plan, Limits(states, memory << 20, seconds), progress, screen_width())
+    limits = Limits(states, memory << 20, seconds)
+    found, text = explore_subject(asked, plan, limits, progress, screen_width(), checkpoint)
     if as_json:
         tell(found)
         return
@@ -213,9 +219,15 @@ def explore(
     within = ", ".join(f"{key.replace('_', ' ')} {bounds[key]}" for key in ("search", "reduction", "processes"))
     cut = f", cut by the limit of {bounds['stopped_by']}" if bounds["stopped_by"] else ""
     bound = "" if bounds["preemptions"] is None else f", at most {bounds['preemptions']} preemptions"
+    if bounds["miss_probability"] is not None:
+        known, chance = bounds["states_known_by"], bounds["miss_probability"]
+        bound += f", states known by {known}: one missed with a chance of {chance:.0e}"
     say(f"  {'bounds':18} {within}{bound}{cut}; {bounds['seconds']} s, {bounds['memory_bytes'] / 1e6:.1f} MB")
     if text:
-        say(f"\n{text}\n\nschedule: {found['schedule']}")
+        live, word = found["liveness"], found["schedule"]
+        if word is None and live is not None:
+            word = f"{live['stem'] or '(the start)'}" + (f", then for ever {live['loop']}" if live["loop"] else "")
+        say(f"\n{text}\n\nschedule: {word}")
 
 
 @app.command("list")

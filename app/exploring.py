@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 TOLD_S = 1.0
 """Pause between two lines of progress."""
+SAVED_S = 30.0
+"""Pause between two checkpoints."""
 
 
 def load_table(path: Path) -> Table:
@@ -81,26 +83,46 @@ def story_of(subject: Subject, schedule: Sequence[Any], loop: Sequence[Any] = ()
 
 
 def explore_subject(
-    asked: Table | Scenario, plan: Plan, limits: Limits, say: Callable[[str], None] | None, wide: int
+    asked: Table | Scenario,
+    plan: Plan,
+    limits: Limits,
+    say: Callable[[str], None] | None,
+    wide: int,
+    checkpoint: Path | None = None,
 ) -> tuple[dict[str, Any], str]:
     """Return the answer of a search, and its schedule as columns that are `wide` in all ("" if nothing broke).
 
-    say hears of progress.
+    say hears of progress. checkpoint: a file that the search goes on from if it is there, with the time of `limits` to
+    itself; it is written now and then and at a limit, and goes away when the search is done.
     """
     from engine.explore.answers import answer
     from engine.explore.explorer import Explorer
+    from engine.explore.saving import resume, save
 
-    explorer = Explorer(subject_of(asked), plan)
-    at = time.monotonic()
+    subject = subject_of(asked)
+    if checkpoint is not None and checkpoint.exists():
+        explorer = resume(checkpoint, subject, plan)
+        limits = limits._replace(seconds=limits.seconds + explorer.seconds)
+    else:
+        explorer = Explorer(subject, plan)
+    at = saved = time.monotonic()
 
     def told(now: Progress) -> None:
-        nonlocal at
+        nonlocal at, saved
+        if checkpoint is not None and time.monotonic() - saved >= SAVED_S:
+            save(explorer, checkpoint)
+            saved = time.monotonic()
         if say is not None and time.monotonic() - at >= TOLD_S:
             at = time.monotonic()
             rate = f"{now.states / now.seconds / 1e6:.1f} M states/s, {now.memory >> 20} MB"
             say(f"{now.states:,} states, {now.frontier:,} to look at, depth {now.depth}, {rate}")
 
     stopped_by = explorer.run(limits, told=told)
+    if checkpoint is not None:
+        if stopped_by:
+            save(explorer, checkpoint)
+        else:
+            checkpoint.unlink(missing_ok=True)
     found = answer(explorer, stopped_by, limits)
     return found, answer_columns(explorer.subject, found, wide)
 

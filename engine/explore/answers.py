@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from engine.explore.calmer import calmest
 from engine.explore.compact import HASH_BITS, miss_probability
 from engine.explore.counting import counted
 from engine.explore.explorer import Explorer, Found, Limits, Seen
@@ -26,6 +27,7 @@ def answer(explorer: Explorer, stopped_by: str, limits: Limits) -> dict[str, Any
             live = promise(explorer, stopped_by, limits)
         except Unknown as why:
             unlooked = str(why)
+    schedule = found.schedule if found.schedule is None else calmest(explorer) or found.schedule
     starves = live is not None and not live["holds"]
     return {
         "name": subject.name,
@@ -44,8 +46,8 @@ def answer(explorer: Explorer, stopped_by: str, limits: Limits) -> dict[str, Any
         "outcomes": [{"values": list(values), "final_states": n} for values, n in sorted(found.outcomes.items())],
         "schedules": told and told.schedules,
         "traces": told and told.traces,
-        "shortest_error": None if found.schedule is None else len(found.schedule),
-        "schedule": None if found.schedule is None else subject.written(found.schedule),
+        "shortest_error": None if schedule is None else len(schedule),
+        "schedule": None if schedule is None else subject.written(schedule),
         "broken": _seen(subject, found.broken),
         "witnessed": _seen(subject, found.witnessed),
         "liveness": live,

@@ -167,6 +167,37 @@ def test_given_a_table_when_explored_then_the_answer_is_never_or_a_schedule_that
         assert folio("replay", race, "--schedule", broken["schedule"], "--export", form).out.startswith(begins)
 
 
+def test_given_a_search_cut_by_a_limit_when_asked_again_then_it_goes_on_from_its_checkpoint(
+    folio: Folio, tmp_path: Path
+) -> None:
+    asked = ("explore", TABLES / "naive_attach_two.toml", "--checkpoint", tmp_path / "search", "--json")
+    cut = folio(*asked, "--states", "50000").json
+    assert (cut["bounds"]["stopped_by"], cut["bounds"]["complete"]) == ("states", False)
+    assert (tmp_path / "search").exists()
+    whole = folio(*asked).json
+    straight = folio(*asked).json
+    assert whole["states"] == 168_700
+    for found in (whole, straight):
+        found["bounds"] |= {"seconds": 0, "memory_bytes": 0}
+    assert whole == straight
+    assert not (tmp_path / "search").exists()
+    (tmp_path / "search").write_text("something else")
+    assert folio(*asked).code == 2
+    assert (tmp_path / "search").read_text() == "something else"
+
+
+def test_given_states_known_by_their_hash_then_the_bounds_say_so(folio: Folio) -> None:
+    said = folio("explore", PETERSON, "--compact").out
+    assert "states known by 64-bit hash: one missed with a chance of 2e-17" in said
+    assert folio("explore", PETERSON, "--compact", "--search", "dfs").code == 2
+
+
+def test_given_a_promise_that_is_broken_then_the_lasso_is_told(folio: Folio) -> None:
+    said = folio("explore", TABLES / "after_you.toml").out
+    assert "after_you: Sometimes (starvation)" in said
+    assert "schedule: a, then for ever b.a/" in said
+
+
 @pytest.mark.parametrize(
     ("words", "code", "told"),
     [
