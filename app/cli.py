@@ -177,6 +177,7 @@ def explore(
     export: Annotated[
         str | None, typer.Option(help="Explore nothing; print it as promela, or all states of a table as dot.")
     ] = None,
+    shrink: Annotated[bool, typer.Option("--shrink", help="Leave out what the failure does not need.")] = False,
     as_json: Json = False,
 ) -> None:
     """Try every interleaving of a protocol table or of a small scenario: Never, with its bounds, or the shortest
@@ -200,6 +201,12 @@ def explore(
     )
     progress = None if as_json or not sys.stderr.isatty() else lambda text: typer.echo(text, err=True)
     found, text = explore_subject(asked, plan, Limits(states, memory << 20, seconds), progress, screen_width())
+    smaller = None
+    if shrink:
+        from app.shrinking import shrunk
+
+        smaller = shrunk(asked, found, screen_width())
+        found["shrunk"] = smaller and smaller[0]
     if as_json:
         tell(found)
         return
@@ -215,7 +222,11 @@ def explore(
     bound = "" if bounds["preemptions"] is None else f", at most {bounds['preemptions']} preemptions"
     say(f"  {'bounds':18} {within}{bound}{cut}; {bounds['seconds']} s, {bounds['memory_bytes'] / 1e6:.1f} MB")
     if text:
-        say(f"\n{text}\n\nschedule: {found['schedule']}")
+        live = found["liveness"] or {}
+        say(f"\n{text}\n\nschedule: {found['schedule'] or '.'.join(filter(None, (live['stem'], live['loop'])))}")
+    if smaller:
+        told, text = smaller
+        say(f"\nwithout {', '.join(told['dropped']) or 'anything left out'}:\n\n{text}\n\nschedule: {told['schedule']}")
 
 
 @app.command("list")

@@ -167,6 +167,18 @@ def test_given_a_table_when_explored_then_the_answer_is_never_or_a_schedule_that
         assert folio("replay", race, "--schedule", broken["schedule"], "--export", form).out.startswith(begins)
 
 
+def test_given_a_finding_when_shrunk_then_what_it_does_not_need_is_left_out(folio: Folio, tmp_path: Path) -> None:
+    race = tmp_path / "race.toml"
+    away = '[[procs]]\nname = "away"\nstart = "s"\nsteps = [{ at = "s", to = "-" }]\n'
+    race.write_text((TABLES / "w1_wait_once.toml").read_text() + away)
+    small = folio("explore", race, "--shrink", "--json").json["shrunk"]
+    assert "process away" in small["dropped"]
+    assert "away" not in [process["name"] for process in small["subject"]["procs"]]
+    assert "assert(wb == 0) does not hold" in folio("replay", race, "--schedule", small["schedule"]).out
+    assert f"schedule: {small['schedule']}" in folio("explore", race, "--shrink").out
+    assert folio("explore", PETERSON, "--shrink", "--json").json["shrunk"] is None
+
+
 @pytest.mark.parametrize(
     ("words", "code", "told"),
     [
