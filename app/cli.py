@@ -164,20 +164,20 @@ def replay(
 @app.command()
 def explore(
     table: Annotated[Path, typer.Argument(help="A protocol table or a scenario, .json or .toml, or a preset.")],
-    search: Annotated[str, typer.Option(help="bfs (shortest first), dfs, random or pct.")] = "bfs",
-    reduction: Annotated[str, typer.Option(help="none, por, symmetry or all.")] = "none",
+    search: Annotated[str, typer.Option(help="bfs (finds the shortest), dfs; samples: random, pct.")] = "bfs",
+    reduction: Annotated[str, typer.Option(help="none, por (partial orders), symmetry (equal tasks), all.")] = "none",
     preemptions: Annotated[int | None, typer.Option(help="Only schedules with at most so many preemptions.")] = None,
-    walks: Annotated[int, typer.Option(help="random, pct: how many.")] = 1_000,
-    longest: Annotated[int, typer.Option(help="random, pct: steps of a walk at most.")] = 10_000,
-    depth: Annotated[int, typer.Option(help="pct: bug depth.")] = 3,
-    seed: Annotated[int, typer.Option(min=0, max=2**63 - 1, help="random, pct: draws.")] = 1,
+    walks: Annotated[int, typer.Option(help="With random, pct: schedules to try.")] = 1_000,
+    longest: Annotated[int, typer.Option(help="With random, pct: steps of a schedule at most.")] = 10_000,
+    depth: Annotated[int, typer.Option(help="With pct: orderings that the bug needs (bug depth).")] = 3,
+    seed: Annotated[int, typer.Option(min=0, max=2**63 - 1, help="With random, pct: what is drawn from.")] = 1,
     states: Annotated[int, typer.Option(min=1, max=2**31, help="Stop at so many states.")] = 100_000_000,
     memory: Annotated[int, typer.Option(min=1, max=1 << 20, help="Stop at so many MB.")] = 4_096,
     seconds: Annotated[float, typer.Option(min=0.1, max=1e6, help="Stop after this time.")] = 3_600,
     export: Annotated[
         str | None, typer.Option(help="Explore nothing; print it as promela, or all states of a table as dot.")
     ] = None,
-    shrink: Annotated[bool, typer.Option("--shrink", help="Leave out what the failure does not need.")] = False,
+    shrink: Annotated[bool, typer.Option("--shrink", help="Then leave out what the failure does not need.")] = False,
     as_json: Json = False,
 ) -> None:
     """Try every interleaving of a protocol table or of a small scenario: Never, with its bounds, or the shortest
