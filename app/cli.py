@@ -164,13 +164,13 @@ def replay(
 @app.command()
 def explore(
     table: Annotated[Path, typer.Argument(help="A protocol table or a scenario, .json or .toml, or a preset.")],
-    search: Annotated[str, typer.Option(help="bfs (shortest first), dfs, random or pct.")] = "bfs",
-    reduction: Annotated[str, typer.Option(help="none, por, symmetry or all.")] = "none",
+    search: Annotated[str, typer.Option(help="bfs (finds the shortest), dfs; samples: random, pct.")] = "bfs",
+    reduction: Annotated[str, typer.Option(help="none, por (partial orders), symmetry (equal tasks), all.")] = "none",
     preemptions: Annotated[int | None, typer.Option(help="Only schedules with at most so many preemptions.")] = None,
-    walks: Annotated[int, typer.Option(help="random, pct: how many.")] = 1_000,
-    longest: Annotated[int, typer.Option(help="random, pct: steps of a walk at most.")] = 10_000,
-    depth: Annotated[int, typer.Option(help="pct: bug depth.")] = 3,
-    seed: Annotated[int, typer.Option(min=0, max=2**63 - 1, help="random, pct: draws.")] = 1,
+    walks: Annotated[int, typer.Option(help="With random, pct: schedules to try.")] = 1_000,
+    longest: Annotated[int, typer.Option(help="With random, pct: steps of a schedule at most.")] = 10_000,
+    depth: Annotated[int, typer.Option(help="With pct: orderings that the bug needs (bug depth).")] = 3,
+    seed: Annotated[int, typer.Option(min=0, max=2**63 - 1, help="With random, pct: what is drawn from.")] = 1,
     states: Annotated[int, typer.Option(min=1, max=2**31, help="Stop at so many states.")] = 100_000_000,
     memory: Annotated[int, typer.Option(min=1, max=1 << 20, help="Stop at so many MB.")] = 4_096,
     seconds: Annotated[float, typer.Option(min=0.1, max=1e6, help="Stop after this time.")] = 3_600,
@@ -181,6 +181,7 @@ def explore(
     export: Annotated[
         str | None, typer.Option(help="Explore nothing; print it as promela, or all states of a table as dot.")
     ] = None,
+    shrink: Annotated[bool, typer.Option("--shrink", help="Then leave out what the failure does not need.")] = False,
     as_json: Json = False,
 ) -> None:
     """Try every interleaving of a protocol table or of a small scenario: Never, with its bounds, or the shortest
@@ -206,6 +207,12 @@ def explore(
     progress = None if as_json or not sys.stderr.isatty() else lambda text: typer.echo(text, err=True)
     limits = Limits(states, memory << 20, seconds)
     found, text = explore_subject(asked, plan, limits, progress, screen_width(), checkpoint)
+    smaller = None
+    if shrink:
+        from app.shrinking import shrunk
+
+        smaller = shrunk(asked, found, screen_width())
+        found["shrunk"] = smaller and smaller[0]
     if as_json:
         tell(found)
         return
@@ -228,6 +235,9 @@ def explore(
         if word is None and live is not None:
             word = f"{live['stem'] or '(the start)'}" + (f", then for ever {live['loop']}" if live["loop"] else "")
         say(f"\n{text}\n\nschedule: {word}")
+    if smaller:
+        told, text = smaller
+        say(f"\nwithout {', '.join(told['dropped']) or 'anything left out'}:\n\n{text}\n\nschedule: {told['schedule']}")
 
 
 @app.command("list")

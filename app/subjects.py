@@ -15,6 +15,7 @@ from app.problems import Refusal, shown
 from app.strict import parse_json
 from app.wording import refusal_of_model
 from engine.explore import table as tables
+from engine.explore.lines import line_of
 from engine.explore.small import check_small
 from engine.explore.table import AskedTable, Table, checked
 from engine.scenario import FORMAT as SCENARIO
@@ -114,11 +115,7 @@ def _at_line(error: ValidationError, model: type[BaseModel], source: str) -> Ref
     refusal.field = UNION.sub("", refusal.field)
     refusal.detail = UNION.sub("", str(refusal.detail))
     fault = min(error.errors(), key=lambda one: one["type"] != "extra_forbidden")
-    keys = [str(part) for part in reversed(fault["loc"]) if isinstance(part, str)]
-    given = str(fault["input"]) if isinstance(fault["input"], str | int | float) else ""
-    lines = list(enumerate(source.splitlines(), 1))
-    both = (n for key in keys for n, line in lines if given and key in line and given in line)
-    if at := next(both, None) or next((n for key in keys for n, line in lines if key in line), None):
+    if source and (at := line_of(source, fault["loc"])):
         refusal.detail = f"line {at}, {refusal.detail}"
     return refusal
 

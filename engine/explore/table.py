@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
+import re
 import tomllib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Annotated, Any, Literal, NamedTuple
 
 from pydantic import BaseModel, ConfigDict, Field, Strict, ValidationError
@@ -13,6 +14,8 @@ from engine.errors import AskedWrongly
 from engine.explore.expressions import Fault, Tree, names, parse, parts, value_of
 from engine.explore.expressions import constant as constant
 from engine.explore.symmetry import Group, Unfit, named_groups
+from engine.explore.wording import BadTable as BadTable
+from engine.explore.wording import bad, parts_of, refusal
 
 FORMAT = "protocol-table/1"
 BYTES_MAX = 1 << 20
@@ -24,10 +27,6 @@ Name = Annotated[str, Field(pattern=r"^[A-Za-z_]\w{0,62}$")]
 Label = Annotated[str, Field(min_length=1, max_length=64)]
 Word = Annotated[int, Field(ge=-(1 << 63), lt=1 << 63)]
 Text = Annotated[str, Field(min_length=1, max_length=2_000)]
-
-
-class BadTable(AskedWrongly):
-    """The table cannot be explored; the text names the line where it is known."""
 
 
 class _Asked(BaseModel):
@@ -140,16 +139,21 @@ def read_table(data: bytes | str, kind: str = "") -> Table:
     Raises BadTable, in one line that names the place, the reason and where it can the line.
     """
     if len(data) > BYTES_MAX:
-        raise BadTable(f"a table of {len(data)} bytes: at most {BYTES_MAX}", code="too_large", status=413)
+        raise BadTable(f"a table of more than {BYTES_MAX} bytes: take a smaller one", code="too_large", status=413)
     try:
-        text = data.decode() if isinstance(data, bytes) else data
+        text = data.decode("utf-8-sig") if isinstance(data, bytes) else data
     except UnicodeDecodeError as error:
         raise BadTable(f"a table is UTF-8 text; byte {error.start} is not") from None
     is_json = kind == "json" or (not kind and text.lstrip()[:1] == "{")
     try:
         told = json.loads(text, object_pairs_hook=_once) if is_json else tomllib.loads(text)
     except (ValueError, RecursionError) as error:
-        raise BadTable(f"this is no {'JSON' if is_json else 'TOML'}: {error}", code="unreadable") from None
+        why = f"{error}".partition(" (char")[0]
+        if isinstance(error, RecursionError):
+            why = "brackets within brackets, deeper than any table has them"
+        elif "integer string conversion" in why:
+            why = "a number of thousands of digits"
+        raise BadTable(f"this is no {'JSON' if is_json else 'TOML'}: {why}", code="unreadable") from None
     return checked(told, text)
 
 
@@ -158,10 +162,15 @@ def checked(told: Any, source: str = "") -> Table:
     try:
         asked = AskedTable.model_validate(told)
     except ValidationError as error:
-        first = error.errors()[0]
-        where = _path(first["loc"])
-        raise BadTable(f"{where or 'the table'}: {first['msg']}", field=where) from None
+        raise refusal(error, source, _known) from None
     return _Checker(asked, source).table()
+
+
+def _known(location: Sequence[int | str]) -> type[BaseModel]:
+    """Return whose keys may stand at a place."""
+    if location[0] != "procs":
+        return AskedTable
+    return AskedStep if "steps" in location else AskedProcess
 
 
 class _Checker:
@@ -171,43 +180,43 @@ class _Checker:
         self.asked, self.source = asked, source
         unknown = set(asked.ranges) - set(asked.vars)
         if unknown:
-            raise self.bad(f"ranges.{min(unknown)}", "there is no such variable", min(unknown))
+            raise self.bad(f"ranges.{min(unknown)}", "there is no such variable")
         self.variables = tuple(self._variable(name, value) for name, value in asked.vars.items())
         self.sizes = {one.name: len(one.initial) if one.array else 0 for one in self.variables}
         if sum(len(one.initial) for one in self.variables) > CELLS_MAX:
             raise self.bad("vars", f"more than {CELLS_MAX} values in all: shorten the arrays")
 
-    def bad(self, where: str, reason: str, text: str = "") -> BadTable:
-        at = next((n for n, line in enumerate(self.source.splitlines(), 1) if text and text in line), None)
-        line = f"line {at}, " if at else ""
-        return BadTable(f"{line}{where}: {reason}", field=where)
+    def bad(self, where: str, reason: str) -> BadTable:
+        return bad(parts_of(where), reason, self.source)
 
     def _variable(self, name: str, value: int | list[int]) -> Variable:
         initial = (value,) if isinstance(value, int) else tuple(value)
         low, high = self.asked.ranges.get(name, (None, None))
-        if low is not None and high is not None and (low > high or not all(low <= v <= high for v in initial)):
-            raise self.bad(f"ranges.{name}", "the initial value lies outside: widen the range", name)
+        if low is not None and high is not None and low > high:
+            raise self.bad(f"ranges.{name}", f"{low} is more than {high}: give the least first")
+        if low is not None and high is not None and not all(low <= v <= high for v in initial):
+            raise self.bad(f"ranges.{name}", "the initial value lies outside: widen the range")
         return Variable(name, initial, not isinstance(value, int), low, high)
 
     def tree(self, text: str, where: str) -> Tree:
         try:
             tree = parse(text)
         except AskedWrongly as error:
-            raise self.bad(where, str(error), text) from None
+            raise self.bad(where, str(error)) from None
         for kind, name, *index in names(tree):
             if name not in self.sizes:
-                raise self.bad(where, f"there is no variable {name!r}: name it in vars", text)
+                raise self.bad(where, f"there is no variable {name!r}: name it in vars")
             if (kind == "elem") != bool(self.sizes[name]):
                 what = f"an array: write {name}[i]" if self.sizes[name] else "no array: write it without [ ]"
-                raise self.bad(where, f"{name} is {what}", text)
+                raise self.bad(where, f"{name} is {what}")
             if index and constant(index[0]) and not 0 <= value_of(index[0]) < self.sizes[name]:
-                raise self.bad(where, f"{name} has elements 0 to {self.sizes[name] - 1}", text)
+                raise self.bad(where, f"{name} has elements 0 to {self.sizes[name] - 1}")
         for part in parts(tree):
             if part[0] == "bin" and constant(part[3]):
                 try:
                     value_of(("bin", part[1], ("num", 1), part[3]))
                 except Fault as fault:
-                    raise self.bad(where, f"{fault} in {text!r}", text) from None
+                    raise self.bad(where, f"{fault} in {text!r}") from None
         return tree
 
     def effect(self, text: str, where: str) -> Effect:
@@ -215,11 +224,14 @@ class _Checker:
         if inner.startswith("assert") and inner[6:].lstrip()[:1] == "(":
             return Effect(-1, None, self.tree(inner[6:], where), text)
         at = next((i for i in range(len(inner)) if inner[i] == "=" and _assigns(inner, i)), -1)
+        shorthand = re.search(r"\+\+|--|(?:[-+*/%&|^]|<<|>>)=", inner)
+        if shorthand and (at < 0 or inner[at - 1] in "+-*/%&|^"):
+            raise self.bad(where, f"{shorthand[0]!r} is not known in {text!r}: write x = x + 1")
         if at < 0:
-            raise self.bad(where, f"{text!r} is neither an assignment nor assert(...)", text)
+            raise self.bad(where, f"{text!r} is neither an assignment nor assert(...)")
         kind, name, *index = self.tree(inner[:at], where)
         if kind not in {"var", "elem"}:
-            raise self.bad(where, f"{inner[:at].strip()!r} cannot be assigned to", text)
+            raise self.bad(where, f"{inner[:at].strip()!r} cannot be assigned to")
         number = next(i for i, one in enumerate(self.variables) if one.name == name)
         return Effect(number, index[0] if index else None, self.tree(inner[at + 1 :], where), text)
 
@@ -227,15 +239,15 @@ class _Checker:
         asked, where = self.asked.procs[number], f"procs[{number}]"
         labels = tuple(dict.fromkeys(step.at for step in asked.steps))
         if END in labels:
-            raise self.bad(where, f"no step can start at {END!r}, the end of a process", asked.name)
+            raise self.bad(where, f"no step can start at {END!r}, the end of a process")
         labels += (END,)
         if asked.start not in labels:
-            raise self.bad(f"{where}.start", f"no step starts at {asked.start!r}", asked.start)
+            raise self.bad(f"{where}.start", f"no step starts at {asked.start!r}: name a label, or {END!r} for none")
         steps = []
         for i, step in enumerate(asked.steps):
             here = f"{where}.steps[{i}]"
             if step.to not in labels:
-                raise self.bad(f"{here}.to", f"no step starts at {step.to!r}: name a label, or {END!r} to end", step.to)
+                raise self.bad(f"{here}.to", f"no step starts at {step.to!r}: name a label, or {END!r} to end")
             effects = tuple(self.effect(text, f"{here}.do[{n}]") for n, text in enumerate(step.do))
             guard = self.tree(step.guard, f"{here}.guard")
             places = labels.index(step.at), labels.index(step.to)
@@ -255,15 +267,16 @@ class _Checker:
         asked = self.asked
         twice = _twice([process.name for process in asked.procs])
         if twice:
-            raise self.bad("procs", f"two processes are called {twice!r}", twice)
+            second = max(i for i, process in enumerate(asked.procs) if process.name == twice)
+            raise self.bad(f"procs[{second}].name", f"two processes are called {twice!r}")
         processes = tuple(self.processes())
-        for name in asked.outcomes:
+        for i, name in enumerate(asked.outcomes):
             if name not in self.sizes:
-                raise self.bad("outcomes", f"there is no variable {name!r}", name)
+                raise self.bad(f"outcomes[{i}]", f"there is no variable {name!r}")
         final = self.tree(asked.final, "final") if asked.final is not None else None
         eventually = self.tree(asked.eventually, "eventually") if asked.eventually is not None else None
         if eventually is not None and asked.fair is None:
-            raise self.bad("eventually", 'is checked on fair paths: add fair = "weak"', asked.eventually or "")
+            raise self.bad("eventually", 'is checked on fair paths: add fair = "weak"')
         table = Table(asked, self.variables, processes, final, eventually, ())
         return table._replace(symmetric=self._groups(table))
 
@@ -274,14 +287,14 @@ class _Checker:
         for i, group in enumerate(asked):
             for name in group:
                 if name not in numbers:
-                    raise self.bad(f"symmetric[{i}]", f"there is no process {name!r}", name)
+                    raise self.bad(f"symmetric[{i}]", f"there is no process {name!r}")
         if twice := _twice([name for group in asked for name in group]):
-            raise self.bad("symmetric", f"{twice!r} stands there twice", twice)
+            raise self.bad("symmetric", f"{twice!r} stands there twice")
         found = named_groups(table, [[numbers[name] for name in group] for group in asked])
         if isinstance(found, Unfit):
             told = ", ".join(asked[found.place])
             text = f"{told} are not equal but for what is their own: {found.why}"
-            raise self.bad(f"symmetric[{found.place}]", text, asked[found.place][0])
+            raise self.bad(f"symmetric[{found.place}]", text)
         return found
 
 
@@ -299,7 +312,3 @@ def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     if twice:
         raise ValueError(f"the key {twice!r} stands twice")
     return dict(pairs)
-
-
-def _path(location: tuple[int | str, ...]) -> str:
-    return "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in location).lstrip(".")

@@ -198,6 +198,18 @@ def test_given_a_promise_that_is_broken_then_the_lasso_is_told(folio: Folio) -> 
     assert "schedule: a, then for ever b.a/" in said
 
 
+def test_given_a_finding_when_shrunk_then_what_it_does_not_need_is_left_out(folio: Folio, tmp_path: Path) -> None:
+    race = tmp_path / "race.toml"
+    away = '[[procs]]\nname = "away"\nstart = "s"\nsteps = [{ at = "s", to = "-" }]\n'
+    race.write_text((TABLES / "w1_wait_once.toml").read_text() + away)
+    small = folio("explore", race, "--shrink", "--json").json["shrunk"]
+    assert "process away" in small["dropped"]
+    assert "away" not in [process["name"] for process in small["subject"]["procs"]]
+    assert "assert(wb == 0) does not hold" in folio("replay", race, "--schedule", small["schedule"]).out
+    assert f"schedule: {small['schedule']}" in folio("explore", race, "--shrink").out
+    assert folio("explore", PETERSON, "--shrink", "--json").json["shrunk"] is None
+
+
 @pytest.mark.parametrize(
     ("words", "code", "told"),
     [

@@ -121,7 +121,7 @@ REFUSED: list[tuple[str, Change, str, str]] = [
     ("half a character", lambda t: t.update(name="\ud800"), "name", "surrogate"),
     ("a control character", lambda t: step(t, at="a\x00"), "procs[0].steps[0].at", "U+0000"),
     ("brackets without end", lambda t: step(t, guard="(" * 900 + "1" + ")" * 900), "procs[0].steps[0].guard", ""),
-    ("two equal names", lambda t: t["procs"][1].update(name="p0"), "procs", "p0"),
+    ("two equal names", lambda t: t["procs"][1].update(name="p0"), "procs[1].name", "p0"),
 ]
 
 

@@ -1,0 +1,68 @@
+"""`folioscope explore --shrink`: what was found, without what it does not need, in an order with few switches."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from engine.explore.calm import calm
+from engine.explore.columns import columns
+from engine.explore.shrink_table import fails, failure, shrink_table
+from engine.explore.story import story_of_table
+from engine.explore.table import Step, Table
+from engine.scenario import Scenario
+
+SECONDS = 60.0
+
+
+def shrunk(asked: Table | Scenario, found: dict[str, Any], wide: int) -> tuple[dict[str, Any], str] | None:
+    """Return what is left of an answer's finding, and its schedule as columns; None if it has no schedule to its end.
+
+    subject: the smaller table or scenario. schedule: its word; a scenario carries it, of a table it is a word of the
+    whole table, too: what was left out makes no step. stopped_by: null if nothing more can be left out.
+    """
+    if found["schedule"] is None:
+        return None
+    made = _table(asked, found) if isinstance(asked, Table) else _scenario(asked, found)
+    told, story = made
+    return told, columns(story, wide)
+
+
+def _table(table: Table, found: dict[str, Any]) -> tuple[dict[str, Any], Any]:
+    from engine.explore import schedules
+    from engine.explore.explorer import Explorer, Limits
+
+    def searched(smaller: Table) -> Sequence[Step] | None:
+        explorer = Explorer(smaller)
+        return explorer.found(explorer.run(Limits(seconds=SECONDS / 4))).schedule
+
+    steps = schedules.read(table, found["schedule"])
+    same = failure(table, steps)
+    small = shrink_table(table, steps, searched, seconds=SECONDS)
+    order = calm(small.schedule, lambda one: fails(table, one, same), lambda step: step.process)
+    told = _told(small, small.subject, schedules.written(table, order), len(order))
+    return told, story_of_table(table, order)
+
+
+def _scenario(scenario: Scenario, found: dict[str, Any]) -> tuple[dict[str, Any], Any]:
+    from engine.explore.worlds.smaller import shrink_world
+    from engine.explore.worlds.subject import WorldSubject
+    from engine.explore.worlds.telling import story_of_world
+
+    moves = WorldSubject(scenario).read(found["schedule"])
+    small = shrink_world(scenario, found["error"], moves, seconds=SECONDS)
+    subject = WorldSubject(Scenario.model_validate(small.subject))
+    word = subject.written(small.schedule)
+    told = _told(small, small.subject | {"schedule": word}, word, len(small.schedule))
+    return told, story_of_world(subject, small.schedule)
+
+
+def _told(small: Any, subject: dict[str, Any], word: str, steps: int) -> dict[str, Any]:
+    return {
+        "dropped": list(small.dropped),
+        "subject": subject,
+        "schedule": word,
+        "steps": steps,
+        "tries": small.tries,
+        "stopped_by": small.stopped_by or None,
+    }
