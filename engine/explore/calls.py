@@ -41,6 +41,20 @@ def call_judge(typing_context: Any, address: Any, state: Any) -> Any:
     return signature, code
 
 
+@intrinsic
+def prefetch(typing_context: Any, address: Any) -> Any:
+    """Begin to load the cache line at an address."""
+
+    def code(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        pointer, number = ir.IntType(8).as_pointer(), ir.IntType(32)
+        kind = ir.FunctionType(ir.VoidType(), [pointer, number, number, number])
+        function = builder.module.declare_intrinsic("llvm.prefetch", [pointer], kind)
+        builder.call(function, [builder.inttoptr(arguments[0], pointer), number(0), number(3), number(1)])
+        return context.get_dummy_value()
+
+    return types.none(types.int64), code
+
+
 if INTERPRETED:  # numba.extending has no plain form of these
 
     def call_expand(address: int, state: int, out: int, only: int) -> int:
@@ -50,3 +64,6 @@ if INTERPRETED:  # numba.extending has no plain form of these
     def call_judge(address: int, state: int) -> int:
         """Call judge() at an address."""
         return int(_JUDGE(int(address))(int(state)))
+
+    def prefetch(address: int) -> None:
+        """Nothing to gain here."""

@@ -168,6 +168,7 @@ def begun(start: Any, moves: int) -> tuple[Memory, Layers]:
         slots=np.zeros(8 * most, np.uint64),
         stack=np.zeros(1, np.uint32),
         out=np.zeros(most * (width + 1), np.uint64),
+        fan=np.zeros(1, np.int64),
         counters=np.zeros(COUNTERS, np.int64),
         last=np.zeros(1, np.int64),
         seen=np.zeros((SEEN, 4), np.int64),

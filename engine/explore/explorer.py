@@ -31,6 +31,8 @@ STATES_MAX = 100_000_000
 MEMORY_MAX = 4 << 30
 CAPACITY = 1 << 12
 PREEMPTIONS_MAX = 200
+ROWS_AHEAD = 2_048
+"""Room for successors of states that are expanded together; a subject with more moves gets room for one state's."""
 LEFT_SHIFT = 8
 TURN_STATES = 1 << 16
 """States expanded between two looks at the clock."""
@@ -444,7 +446,8 @@ _COUNTS = {
 
 
 def _room(layout: Layout, capacity: int, steps: int) -> Memory:
-    capacity = max(capacity, 2 * steps)
+    together = max(1, min(s.AHEAD, ROWS_AHEAD // (steps + 1)))
+    capacity = max(capacity, 2 * together * steps)
     return Memory(
         states=np.zeros((capacity, layout.width), np.uint64),
         parent=np.zeros(capacity, np.uint32),
@@ -452,7 +455,8 @@ def _room(layout: Layout, capacity: int, steps: int) -> Memory:
         marks=np.zeros(capacity, np.uint8),
         slots=np.zeros(1 << (2 * capacity - 1).bit_length(), np.uint32),
         stack=np.zeros(capacity, np.uint32),
-        out=np.zeros((steps + 1) * (layout.width + 1), np.uint64),
+        out=np.zeros((together * steps + 1) * (layout.width + 1), np.uint64),
+        fan=np.zeros(together, np.int64),
         counters=np.zeros(s.COUNTERS, np.int64),
         last=np.zeros(1, np.int64),
         seen=np.zeros((s.SEEN, 4), np.int64),

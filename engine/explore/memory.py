@@ -10,9 +10,10 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from engine.explore.calls import prefetch
 from engine.explore.native import ENDED, FAILED, FAULT, FINAL, OUTSIDE, STOPPED
 from engine.invariants import INVARIANTS, WITNESSES
-from engine.jit import jit
+from engine.jit import inlined, jit
 
 (FOUND, NEXT, EDGES, DEADLOCKS, ASSERTS, OUTSIDES, FAULTS, FINALS, FINALS_BROKEN) = range(9)
 (LAYER_END, DEPTH, ERROR_LENGTH, ERROR_STATE, ERROR_STEP, ERROR_KIND, STACK, MISFIT, REDUCED) = range(9, 18)
@@ -25,14 +26,17 @@ TOLD_INVARIANTS = len(INVARIANTS)
 SEEN = TOLD_INVARIANTS + len(WITNESSES)
 assert TOLD_SHIFT + SEEN < 64, "what is told of a step has no more bits"
 STEP_MASK = (1 << 32) - 1
+AHEAD = 16
+"""States that are expanded, or placed, together where it can be: memory then loads for all of them at once."""
 
 
 class Memory(NamedTuple):
     """What was found. states: (capacity, width) words; parent, via: (capacity,) the state and step that found each;
     marks: (capacity,) what each is; slots: (2^k,) hash table of numbers of states, 0 for none, counted from 1;
-    stack: (capacity,) states still to expand, depth first; out: room for the successors of one state; last: (1,) the
-    state that a step led to last, -1 if it had none; seen: (SEEN, 4) for each invariant and witness of a world (bits of
-    what is told of a step, above TOLD_SHIFT) how often it was met, and length, state and step of the shortest way."""
+    stack: (capacity,) states still to expand, depth first; out: room for the successors of len(fan) states; fan: how
+    many each of these has; last: (1,) the state that a step led to last, -1 if it had none; seen: (SEEN, 4) for each
+    invariant and witness of a world (bits of what is told of a step, above TOLD_SHIFT) how often it was met, and
+    length, state and step of the shortest way."""
 
     states: NDArray[np.uint64]
     parent: NDArray[np.uint32]
@@ -41,6 +45,7 @@ class Memory(NamedTuple):
     slots: NDArray[np.uint32]
     stack: NDArray[np.uint32]
     out: NDArray[np.uint64]
+    fan: NDArray[np.int64]
     counters: NDArray[np.int64]
     last: NDArray[np.int64]
     seen: NDArray[np.int64]
@@ -49,7 +54,7 @@ class Memory(NamedTuple):
 MARK_ENDED, MARK_DEADLOCK, MARK_BROKEN = 1, 2, 4
 
 
-@jit
+@inlined
 def hashed(words: Any, at: Any, width: Any) -> Any:
     """Return the hash of `width` words from `at` on, of a flat array."""
     h = np.uint64(0x9E3779B97F4A7C15)
@@ -60,7 +65,7 @@ def hashed(words: Any, at: Any, width: Any) -> Any:
     return h ^ (h >> np.uint64(29))
 
 
-@jit
+@inlined
 def place(memory: Memory, flat: Any, words: Any, at: Any) -> Any:
     """Put a state into the table if it is new. Returns its number, and whether it is new; flat: all states as words."""
     width = memory.states.shape[1]
@@ -84,12 +89,40 @@ def place(memory: Memory, flat: Any, words: Any, at: Any) -> Any:
     return number, True
 
 
+@inlined
+def _near(memory: Memory, words: Any, at: Any) -> Any:
+    """Return the slot at which the search for a state begins."""
+    return np.int64(hashed(words, at, memory.states.shape[1]) & np.uint64(len(memory.slots) - 1))
+
+
+@inlined
+def fetch_slots(memory: Memory, words: Any, first: Any, end: Any, step: Any) -> None:
+    """Begin to load the slots of states; they stand at words first, first + step .. before end. The table is larger
+    than any cache, and one load would else wait for the other."""
+    base = memory.slots.ctypes.data
+    for at in range(first, end, step):
+        prefetch(base + _near(memory, words, at) * 4)
+
+
+@inlined
+def fetch_states(memory: Memory, words: Any, first: Any, end: Any, step: Any, base: Any) -> None:
+    """Begin to load the states that stand in those slots; base: the address of all states."""
+    width = memory.states.shape[1]
+    for at in range(first, end, step):
+        number = np.int64(memory.slots[_near(memory, words, at)])
+        if number != 0:
+            prefetch(base + (number - 1) * width * 8)
+
+
 @jit
 def rehash(memory: Memory, flat: Any) -> None:
     """Fill an empty table with all states that were found."""
     width = memory.states.shape[1]
     mask = np.uint64(len(memory.slots) - 1)
-    for number in range(memory.counters[FOUND]):
+    found = memory.counters[FOUND]
+    for number in range(found):
+        if number % AHEAD == 0:
+            fetch_slots(memory, flat, number * width, min(number + AHEAD, found) * width, width)
         slot = hashed(flat, number * width, width) & mask
         while memory.slots[slot] != 0:
             slot = (slot + np.uint64(1)) & mask
@@ -117,7 +150,7 @@ def note(memory: Memory, told: Any, length: Any, state: Any, step: Any) -> None:
                 error(memory, length, state, step, BROKEN_INVARIANT + number)
 
 
-@jit
+@inlined
 def tell(memory: Memory, told: Any, depth: Any, state: Any) -> Any:
     """Count a step out of a state, and what went wrong in it. Returns whether it leads on."""
     c = memory.counters
@@ -139,13 +172,13 @@ def tell(memory: Memory, told: Any, depth: Any, state: Any) -> Any:
     return True
 
 
-@jit
-def take(memory: Memory, flat: Any, state: Any, n: Any, depth: Any, deep: Any) -> Any:
-    """Count and place the n successors of a state. Returns how many of them are new."""
+@inlined
+def take(memory: Memory, flat: Any, state: Any, row: Any, n: Any, depth: Any, deep: Any) -> Any:
+    """Count and place the n successors of a state, in `out` from a row on. Returns how many of them are new."""
     c, out = memory.counters, memory.out
     width = memory.states.shape[1]
     fresh = 0
-    for i in range(n):
+    for i in range(row, row + n):
         at = i * (width + 1)
         told = np.int64(out[at + width])
         memory.last[0] = -1

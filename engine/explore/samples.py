@@ -106,7 +106,7 @@ def sample(
             for word in range(width + 1):
                 memory.out[word] = memory.out[chosen * (width + 1) + word]
             step = np.int64(memory.out[width])
-            take(memory, flat, state, 1, s[STEP], False)
+            take(memory, flat, state, 0, 1, s[STEP], False)
             s[STATE] = memory.last[0]
             s[STEP] += 1
             s[LONGEST] = max(s[LONGEST], s[STEP])

@@ -22,11 +22,13 @@ from engine.explore.memory import (
     STACK,
     STEP_MASK,
     Memory,
+    fetch_slots,
+    fetch_states,
     hashed,
     judge_end,
     take,
 )
-from engine.jit import jit
+from engine.jit import inlined, jit
 
 DONE, MORE, FULL, WIDER = range(4)
 """Why the search stopped: nothing is left; so many states were expanded; no room; a value does not fit its field."""
@@ -111,7 +113,7 @@ def _successors(memory: Memory, flat: Any, reduction: Reduction, expand: Any, st
     return call_expand(expand, base + state * width * 8, out, -1)
 
 
-@jit
+@inlined
 def _within(memory: Memory, flat: Any, bound: Bound, state: Any, n: Any) -> Any:
     """Keep the successors that the bound of preemptions allows, and note in each who ran and how many are left.
 
@@ -138,6 +140,25 @@ def _within(memory: Memory, flat: Any, bound: Bound, state: Any, n: Any) -> Any:
     return kept
 
 
+@inlined
+def _together(memory: Memory, flat: Any, expand: Any, base: Any, out: Any, most: Any) -> Any:
+    """Expand the next states, at most so many, one after the other into `out`, and begin to load what their successors
+    will be compared with. Returns how many were expanded; the last may not fit (see expand)."""
+    c, width = memory.counters, memory.states.shape[1]
+    n_states = min(len(memory.fan), most, c[FOUND] - c[NEXT])
+    end = 0
+    for i in range(n_states):
+        n = call_expand(expand, base + (c[NEXT] + i) * width * 8, out + end * 8, -1)
+        memory.fan[i] = n
+        if n < 0:
+            n_states = i + 1
+            break
+        fetch_slots(memory, memory.out, end, end + n * (width + 1), width + 1)
+        end += n * (width + 1)
+    fetch_states(memory, memory.out, 0, end, width + 1, base)
+    return n_states
+
+
 @jit
 def search(
     memory: Memory,
@@ -158,7 +179,9 @@ def search(
     c = memory.counters
     width = memory.states.shape[1]
     most = len(memory.out) // (width + 1)
-    for _ in range(budget):
+    plain = not deep and not bound.enabled and len(reduction.place) == 0
+    ready = used = row = 0  # of states expanded together: how many, how many of them are done, their next row
+    for i in range(budget):
         if (c[STACK] == 0) if deep else (c[NEXT] == c[FOUND]):
             return DONE
         if c[FOUND] + most > len(memory.states) or (c[FOUND] + most) * 2 > len(memory.slots):
@@ -167,7 +190,13 @@ def search(
         if not deep and state == c[LAYER_END]:
             c[DEPTH] += 1
             c[LAYER_END] = c[FOUND]
-        n = _successors(memory, flat, reduction, expand, state, base, out)
+        if plain:
+            if used == ready:
+                ready, used, row = _together(memory, flat, expand, base, out, budget - i), 0, 0
+            n = memory.fan[used]
+            used += 1
+        else:
+            n = _successors(memory, flat, reduction, expand, state, base, out)
         if n < 0:
             c[MISFIT] = -1 - n
             return WIDER
@@ -180,5 +209,7 @@ def search(
             memory.marks[state] = judge_end(memory, call_judge(judge, base + state * width * 8), state, depth)
         elif bound.enabled:
             n = _within(memory, flat, bound, state, n)
-        take(memory, flat, state, n, depth, deep)
+        take(memory, flat, state, row, n, depth, deep)
+        if plain:
+            row += n
     return MORE
