@@ -78,6 +78,7 @@ def _explore(store: Store, row: ExplorationRow, keeper: Keeper) -> None:
         reason="user" if halt == "cancel" else None,
         verdict=found["verdict"],
         answer_json=json.dumps(found),
+        progress_json=json.dumps(explorer.progress()._asdict()),
         story_json=story_json(explorer, found),
     )
 
