@@ -241,9 +241,11 @@ class Explorations:
         return folder / exploration_id
 
     def drop_checkpoint(self, exploration_id: str) -> None:
-        """Remove an exploration's checkpoint, if it has one."""
-        with contextlib.suppress(OSError):
-            (self.db.path.parent / CHECKPOINTS / exploration_id).unlink()
+        """Remove an exploration's checkpoint, and drafts of it that a killed worker left."""
+        folder = self.db.path.parent / CHECKPOINTS
+        for path in (folder / exploration_id, *folder.glob(f".{exploration_id}.*")):
+            with contextlib.suppress(OSError):
+                path.unlink()
 
 
 def _held(exploration_id: str, attempt: int) -> tuple[Any, ...]:

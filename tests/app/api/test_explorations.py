@@ -189,6 +189,7 @@ def test_given_a_counter_without_end_when_sent_then_it_is_refused_before_any_wor
         ({"preemptions": 3, "reduction": "por"}, "bad_plan", "preemptions"),
         ({"preemptions": 3, "search": "pct"}, "bad_plan", "preemptions"),
         ({"search": "random", "reduction": "all"}, "bad_plan", "reduction"),
+        ({"compact": True, "search": "dfs"}, "bad_plan", "compact"),
         ({"preemptions": 201}, "too_large", "preemptions"),
         ({"walks": 0}, "too_small", "walks"),
         ({"walks": 1e9}, "wrong_type", "walks"),
@@ -235,10 +236,16 @@ def refused_by(check: Callable[[Any], None], plan: Any) -> str:
 
 
 def test_given_the_engines_plan_when_compared_then_the_api_takes_the_same_and_refuses_the_same() -> None:
-    assert AskedPlan().model_dump() == Plan()._asdict()
+    told = AskedPlan().model_dump()
+    assert {name: told[name] for name in Plan._fields} == Plan()._asdict()
     searches, reductions = ("bfs", "dfs", "random", "pct"), ("none", "por", "symmetry", "all")
-    for search, reduction, preemptions in itertools.product(searches, reductions, (None, 0, 5)):
-        asked: dict[str, Any] = {"search": search, "reduction": reduction, "preemptions": preemptions}
+    for search, reduction, preemptions, compact in itertools.product(searches, reductions, (None, 0, 5), (False, True)):
+        asked: dict[str, Any] = {
+            "search": search,
+            "reduction": reduction,
+            "preemptions": preemptions,
+            "compact": compact,
+        }
         assert refused_by(check_plan, AskedPlan(**asked)) == refused_by(engine_check, Plan(**asked)), asked
 
 
