@@ -1,4 +1,4 @@
-"""The command `folioscope`: serve, run, import, replay, explore, list, verify, version, warm.
+"""The command `folioscope`: serve, run, import, replay, explore, matrix, list, verify, version, warm.
 
 Every subcommand takes --json. Exit code 0: done; 1: it could not be done; 2: asked wrongly. An error is one line on
 standard error. Importing this module loads neither the engine nor the web server: each command loads what it needs.
@@ -238,6 +238,34 @@ def explore(
     if smaller:
         told, text = smaller
         say(f"\nwithout {', '.join(told['dropped']) or 'anything left out'}:\n\n{text}\n\nschedule: {told['schedule']}")
+
+
+@app.command()
+def matrix(
+    kernel: Annotated[str, typer.Option(help="Kernel profile; the usual one if absent.")] = "",
+    as_json: Json = False,
+) -> None:
+    """Explore what the matrix "breaks under" still needs, here, and print it. Its explorations are stored."""
+    import contextlib
+
+    from app import cells
+    from app.deciding import decide
+    from app.settings import load_settings
+    from app.store import open_store
+
+    name = cells.known_kernel(kernel)
+    with contextlib.closing(open_store(load_settings(), busy_s=60)) as store:
+        decide(store, cells.missing(store, name), None if as_json else say)
+        told = cells.told(store, name)
+    if as_json:
+        tell(told)
+        return
+    for row in told["rows"]:
+        say(f"{row['title']}, kernel {name}")
+        for cell in [cell for cell in told["cells"] if cell["row"] == row["name"]]:
+            title = next(column["title"] for column in told["columns"] if column["name"] == cell["column"])
+            against = f" (expected {cell['expected']})" if cell["against"] else ""
+            say(f"  {cell['word']:12}  {title}{against}: {cell['schedule'] or cell['why']}")
 
 
 @app.command("list")

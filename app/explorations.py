@@ -180,6 +180,7 @@ def _plan(given: dict[str, str]) -> AskedPlan:
     """Return the plan that a form asks for: what was left empty is as it is by default. Raises Refusal."""
     told: dict[str, Any] = {name: given[name] for name in ("search", "reduction") if given.get(name)}
     told |= {n: _whole(n, given[n]) for n in ("preemptions", "walks", "longest", "depth", "seed") if given.get(n)}
+    told |= {"compact": True} if given.get("compact") else {}
     try:
         return AskedPlan.model_validate(told)
     except ValidationError as error:

@@ -8,9 +8,10 @@ from collections.abc import AsyncIterator
 from fastapi import Depends, FastAPI
 from fastapi.middleware.gzip import GZipMiddleware
 
-from app import docs, explorations, forms, pages, problems
+from app import docs, explorations, forms, matrix, pages, problems
 from app.api import catalogue, reading, recordings, runs, service, shares
 from app.api import explorations as explorations_api
+from app.api import matrix as matrix_api
 from app.api.deps import open_share
 from app.api.description import describe, operation_id
 from app.files import Files
@@ -59,6 +60,7 @@ def create_app(settings: Settings, store: Store, limits: Limits | None = None) -
     app.include_router(shares.router, prefix=V1)
     app.include_router(recordings.router, prefix=V1)
     app.include_router(explorations_api.router, prefix=V1)
+    app.include_router(matrix_api.router, prefix=V1)
     app.include_router(catalogue.router, prefix=V1)
     app.include_router(service.router, prefix=V1)
     app.include_router(service.router, include_in_schema=False)
@@ -72,6 +74,7 @@ def create_app(settings: Settings, store: Store, limits: Limits | None = None) -
     app.include_router(pages.router)
     app.include_router(forms.router)
     app.include_router(explorations.router)
+    app.include_router(matrix.router)
     app.mount("/static", Files(), name="static")
 
     problems.install(app, page=lambda request, told: error_page(request, told) if wants_html(request) else None)

@@ -42,6 +42,11 @@ class AskedPlan(_Asked):
     longest: Annotated[int, Field(ge=1, le=1_000_000, description="random, pct: steps of one at most")] = 10_000
     depth: Annotated[int, Field(ge=1, le=16, description="pct: bug depth")] = 3
     seed: Annotated[int, Field(ge=0, lt=2**53, description="random, pct: draws")] = 1
+    compact: bool = Field(
+        False,
+        description="know states by their hash: less memory, and a state may be missed (the answer says how likely)",
+    )
+    promises: bool = Field(True, description="look for ways that keep a process from going on for ever, too")
 
 
 def check_plan(plan: AskedPlan) -> None:
@@ -53,6 +58,9 @@ def check_plan(plan: AskedPlan) -> None:
     if sampled and plan.reduction != "none":
         text = "a sample takes schedules as they are: take reduction none"
         raise AskedWrongly(text, code="bad_plan", field="reduction")
+    if plan.compact and (plan.search != "bfs" or plan.preemptions is not None):
+        text = "compact goes with search bfs and no bound of preemptions: it keeps two layers of states"
+        raise AskedWrongly(text, code="bad_plan", field="compact")
 
 
 def within(asked: AskedLimits, settings: Settings) -> dict[str, float]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import secrets
+import shutil
 import threading
 import time
 from typing import Any
@@ -15,6 +16,7 @@ from app.store import ExplorationRow, Fenced, Store
 from engine.errors import AskedWrongly, FolioscopeError
 from engine.explore.answers import answer
 from engine.explore.explorer import Explorer, Limits, Plan, Progress
+from engine.explore.saving import resume, save
 from engine.explore.table import Table, checked
 from engine.scenario import Scenario
 
@@ -22,6 +24,10 @@ log = logging.getLogger("folioscope.runner")
 
 TOLD_S = 0.5
 """Pause between two words on progress."""
+CHECKPOINT_S = 15.0
+"""Shortest pause between two checkpoints."""
+QUICK_BYTES = 64 << 20
+"""A worker that is asked to stop writes a checkpoint of so much; a larger one would take longer than it is given."""
 OUTCOMES_MAX = 1_000
 """Outcomes that are kept of one exploration."""
 STORY_MAX = 2_000
@@ -51,8 +57,8 @@ def explore_one(store: Store, row: ExplorationRow, *, stop: threading.Event | No
 
 def _explore(store: Store, row: ExplorationRow, keeper: Keeper) -> None:
     limits = limits_of(row)
-    explorer = Explorer(subject_of(_what(row.kind, json.loads(row.subject_json))), Plan(**json.loads(row.plan_json)))
-    said = 0.0
+    explorer = _taken_up(store, row)
+    said, kept = 0.0, _Checkpoints(store, row)
 
     def told(now: Progress) -> None:
         nonlocal said
@@ -62,12 +68,15 @@ def _explore(store: Store, row: ExplorationRow, keeper: Keeper) -> None:
                 store.note_exploration(row.id, row.attempt, progress_json=json.dumps(now._asdict()))
             except AskedWrongly as error:  # a busy or full disk: the next word may get through
                 log.warning("exploration %s: its progress could not be told: %s", row.id, error)
+            kept.look(explorer)
 
     stopped_by = explorer.run(limits, told=told, stop=lambda: keeper.halt != "")
     halt = keeper.halt if stopped_by == "cancel" else ""
     if halt == "lost":
         raise Fenced(f"exploration {row.id} is not attempt {row.attempt}'s any more")
     if halt == "stop":
+        if explorer.progress().memory <= QUICK_BYTES:
+            kept.save(explorer)
         store.release_exploration(row.id, row.attempt)
         return
     found = shortened(answer(explorer, "memory" if halt == "limit_memory" else stopped_by, limits))
@@ -78,8 +87,52 @@ def _explore(store: Store, row: ExplorationRow, keeper: Keeper) -> None:
         reason="user" if halt == "cancel" else None,
         verdict=found["verdict"],
         answer_json=json.dumps(found),
+        progress_json=json.dumps(explorer.progress()._asdict()),
         story_json=story_json(explorer, found),
     )
+
+
+class _Checkpoints:
+    """When to write a checkpoint, so that no more than a twentieth of the time goes into them."""
+
+    def __init__(self, store: Store, row: ExplorationRow) -> None:
+        self._store, self._row = store, row
+        self._next = time.monotonic() + CHECKPOINT_S
+
+    def look(self, explorer: Explorer) -> None:
+        """Write one if it is time. Raises Fenced."""
+        if time.monotonic() < self._next:
+            return
+        began = time.monotonic()
+        self.save(explorer)
+        now = time.monotonic()
+        self._next = now + max(CHECKPOINT_S, 20 * (now - began))
+
+    def save(self, explorer: Explorer) -> None:
+        """Write one; a disk without room leaves the one before. Raises Fenced."""
+        path, size = self._store.checkpoint_path(self._row.id), explorer.progress().memory
+        if shutil.disk_usage(path.parent).free < 2 * size + self._store.settings.free_bytes_min:
+            log.warning("exploration %s: no room for a checkpoint of %d MB", self._row.id, size >> 20)
+            return
+        try:
+            save(explorer, path)
+            self._store.note_exploration(self._row.id, self._row.attempt, checkpoint=path.name)
+        except AskedWrongly as error:
+            log.warning("exploration %s: %s", self._row.id, error)
+
+
+def _taken_up(store: Store, row: ExplorationRow) -> Explorer:
+    """Return the search where its last checkpoint left it, or at its start where there is none that fits."""
+    subject = subject_of(_what(row.kind, json.loads(row.subject_json)))
+    asked = json.loads(row.plan_json)
+    plan = Plan(**{name: asked[name] for name in Plan._fields if name in asked})
+    if row.checkpoint is not None:
+        try:
+            return resume(store.checkpoint_path(row.id), subject, plan)
+        except AskedWrongly as error:  # another version of the program, or a damaged disk
+            log.warning("exploration %s begins anew: %s", row.id, error)
+    store.drop_checkpoint(row.id)
+    return Explorer(subject, plan)
 
 
 def _what(kind: str, told: dict[str, Any]) -> Table | Scenario:

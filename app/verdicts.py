@@ -84,7 +84,9 @@ def bounds_words(answer: dict[str, Any]) -> str:
     if b["preemptions"] is not None:
         parts.append(f"at most {b['preemptions']} preemption{'s' * (b['preemptions'] != 1)} in a schedule")
     if b["states_known_by"] != "all their values":
-        parts.append(f"states known by {b['states_known_by']}")
+        odds = b["miss_probability"]
+        miss = f"; that one was missed has a probability of {odds:.1g} at most" if odds is not None else ""
+        parts.append(f"states known by a {b['states_known_by']}{miss}")
     if b["stopped_by"]:
         parts.append(f"stopped because {STOPPED.get(b['stopped_by'], b['stopped_by'])}")
     if b.get("liveness_stopped_by"):
@@ -123,7 +125,9 @@ def counts(answer: dict[str, Any]) -> list[tuple[str, str, str]]:
         ("schedules", "schedules", "ways from the start to an end"),
         ("traces", "traces", "the same, less those that differ in the order of independent steps only"),
     )
-    return [(words, whole(answer[key]), means) for key, words, means in rows if answer.get(key) is not None]
+    seldom = {"assert_failures", "range_failures", "faults", "final_violations"}
+    told = [row for row in rows if answer.get(row[0]) or (answer.get(row[0]) == 0 and row[0] not in seldom)]
+    return [(words, whole(answer[key]), means) for key, words, means in told]
 
 
 def as_text(row: Any, answer: dict[str, Any] | None, link: str) -> str:

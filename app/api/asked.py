@@ -114,3 +114,10 @@ class StartExploration(AskedPlan):
     def plan(self) -> AskedPlan:
         """How to search, apart from what."""
         return AskedPlan(**{name: getattr(self, name) for name in AskedPlan.model_fields})
+
+
+class ExploreMissing(Asked):
+    """The cells of the matrix that have no verdict."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"kernel": "5.9"}]})
+    kernel: Annotated[str, Field(max_length=20, description="kernel profile; the usual one if absent")] = ""

@@ -174,6 +174,57 @@ class ExplorationList(BaseModel):
     next: str | None = Field(description="token for _next of the following page; null on the last")
 
 
+class MatrixRow(BaseModel):
+    """A design, or a choice of several: its axes and what it picks on each."""
+
+    name: str
+    title: str
+    axes: dict[str, Any]
+
+
+class MatrixColumn(BaseModel):
+    """An invariant or a litmus test."""
+
+    name: str
+    title: str
+    source: str
+    asks: str = Field(description="the invariant or witness that is looked for")
+    question: str = Field(description="the same in words")
+
+
+class MatrixCell(BaseModel):
+    """A design under a question. Cells that do not apply are left out."""
+
+    row: str
+    column: str
+    word: Literal["Never", "Sometimes", "not explored"]
+    expected: str | None = Field(description="what the source says; null where it says nothing")
+    against: bool = Field(description="the verdict is not what was expected")
+    why: str
+    bounds: str = Field(description="what the verdict rests on")
+    state: State | None = Field(description="of its exploration; null where none was asked for")
+    exploration: str | None = Field(description="id of its exploration")
+    schedule: str | None = Field(description="the shortest schedule to what was asked for")
+
+
+class Matrix(BaseModel):
+    """What breaks under what, for one kernel profile."""
+
+    kernel: str
+    kernels: list[str]
+    rows: list[MatrixRow]
+    columns: list[MatrixColumn]
+    cells: list[MatrixCell]
+
+
+class MatrixQueued(BaseModel):
+    """How many explorations were queued, and how many are still to be asked for when some have ended."""
+
+    kernel: str
+    queued: int
+    left: int
+
+
 class Event(BaseModel):
     """One event. What a and b mean depends on the kind: see /events."""
 

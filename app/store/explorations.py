@@ -62,17 +62,17 @@ class Explorations:
             exploration_id = _insert(connection, asked, key, body_sha256)
             return _rows(connection, Exploration.id == exploration_id)[0], True
 
-    def explore_all(self, asked: Sequence[AskedExploration]) -> int:
-        """Queue as many of these as may wait, but none that is under way already; return how many were queued."""
+    def explore_all(self, asked: Sequence[AskedExploration]) -> list[AskedExploration]:
+        """Queue as many of these as may wait, but none that is under way already; return what did not fit."""
         with self.db.write() as connection:
             refuse_full_disk(self.db, self.settings)
-            room = self.settings.queue_max - self._waiting(connection)
+            room = max(0, self.settings.queue_max - self._waiting(connection))
             live = select(Exploration.asked_sha256).where(Exploration.state.in_(("queued", "running")))
             there = set(connection.scalars(live))
-            fresh = [one for one in asked if one.asked_sha256 not in there][: max(room, 0)]
-            for one in fresh:
+            fresh = [one for one in asked if one.asked_sha256 not in there]
+            for one in fresh[:room]:
                 _insert(connection, one, None, None)
-            return len(fresh)
+            return fresh[room:]
 
     def _waiting(self, connection: Connection) -> int:
         return connection.scalar(select(func.count()).where(Exploration.state == "queued")) or 0
@@ -188,10 +188,12 @@ class Explorations:
         verdict: str | None = None,
         answer_json: str | None = None,
         story_json: str | None = None,
+        progress_json: str | None = None,
     ) -> None:
         """End it. Raises Fenced if it is not this attempt's any more."""
         values: dict[str, Any] = {"state": state, "reason": reason, "detail": detail, "verdict": verdict}
         values |= {"answer_json": answer_json, "story_json": story_json, "checkpoint": None}
+        values |= {"progress_json": progress_json} if progress_json else {}
         self._change(exploration_id, attempt, values | {"ended_ns": time.time_ns(), "lease_until": None})
         self.drop_checkpoint(exploration_id)
 
@@ -239,9 +241,11 @@ class Explorations:
         return folder / exploration_id
 
     def drop_checkpoint(self, exploration_id: str) -> None:
-        """Remove an exploration's checkpoint, if it has one."""
-        with contextlib.suppress(OSError):
-            (self.db.path.parent / CHECKPOINTS / exploration_id).unlink()
+        """Remove an exploration's checkpoint, and drafts of it that a killed worker left."""
+        folder = self.db.path.parent / CHECKPOINTS
+        for path in (folder / exploration_id, *folder.glob(f".{exploration_id}.*")):
+            with contextlib.suppress(OSError):
+                path.unlink()
 
 
 def _held(exploration_id: str, attempt: int) -> tuple[Any, ...]:

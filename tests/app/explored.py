@@ -36,3 +36,11 @@ def counters(processes: int, most: int) -> dict[str, Any]:
         "procs": [{"name": f"p{i}", "start": "n", "steps": steps[i]} for i in range(processes)],
         "ranges": {"c": [0, most]},
     }
+
+
+def lockers(**more: Any) -> dict[str, Any]:
+    """Two tasks that take one page's lock, one after the other."""
+    program = [{"op": name} for name in ("lock", "unlock")]
+    group = {"name": "locker", "tasks": 2, "repeat": 1, "program": program}
+    workload = {"kind": "tasks", "pages": 1, "groups": [group]}
+    return {"format": "scenario/1", "name": "Two lockers", "kernel": "6.1", "workload": workload, **more}

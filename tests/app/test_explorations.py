@@ -17,6 +17,7 @@ from typing import Any
 import pytest
 from sqlalchemy import update
 
+from app import searching
 from app.children import environment
 from app.searching import OUTCOMES_MAX, explore_one, shortened
 from app.settings import Settings, load_settings
@@ -158,8 +159,8 @@ def test_given_a_key_when_asked_again_then_it_is_the_same_exploration(store: Sto
 
 def test_given_a_full_queue_when_one_more_is_asked_for_then_it_is_refused(tmp_path: Path) -> None:
     store = open_store(settings_in(tmp_path, queue_max=2))
-    assert store.explore_all([asked("peterson"), asked("abba"), asked("ticket_lock")]) == 2
-    assert store.explore_all([asked("peterson")]) == 0
+    assert store.explore_all([asked("peterson"), asked("abba"), asked("ticket_lock")]) == [asked("ticket_lock")]
+    assert store.explore_all([asked("peterson")]) == []
     with pytest.raises(AskedWrongly, match="wait for a worker") as refused:
         store.explore(asked("abba"))
     assert refused.value.status == 503
@@ -269,20 +270,30 @@ def _limits(row: ExplorationRow) -> dict[str, Any]:
     return {"states": told["states"], "memory": told["memory_bytes"], "seconds": told["seconds"]}
 
 
-def worker(settings: Settings) -> subprocess.Popen[bytes]:
-    return subprocess.Popen([sys.executable, "-m", "app.runner"], cwd=ROOT, env=environment(settings))
+HASTY = "import app.searching as s, app.runner as r, sys; s.CHECKPOINT_S = s.TOLD_S = 0.2; sys.exit(r.main())"
 
 
-def test_given_workers_killed_in_mid_search_then_the_answer_is_that_of_an_undisturbed_one(tmp_path: Path) -> None:
+def worker(settings: Settings, *, hasty: bool = False) -> subprocess.Popen[bytes]:
+    """Start a worker; a hasty one writes five checkpoints a second."""
+    words = ["-c", HASTY] if hasty else ["-m", "app.runner"]
+    return subprocess.Popen([sys.executable, *words], cwd=ROOT, env=environment(settings))
+
+
+@pytest.mark.parametrize("hasty", [False, True])
+def test_given_workers_killed_in_mid_search_then_the_answer_is_that_of_an_undisturbed_one(
+    tmp_path: Path, hasty: bool
+) -> None:
     settings = settings_in(tmp_path)
     store = open_store(settings, busy_s=30)
     told = counters(5, 20)
     row, _ = store.explore(asked_of(told, settings))
     for kill in range(2):
-        process = worker(settings)
-        until(lambda: get(store, row.id).state == "running" and get(store, row.id).progress_json, "its progress")
+        process = worker(settings, hasty=hasty)
+        sign = "checkpoint" if hasty else "progress_json"
+        until(lambda: (now := get(store, row.id)).state == "running" and getattr(now, sign), sign)  # noqa: B023
         process.send_signal(signal.SIGKILL)
         process.wait()
+        assert get(store, row.id).state == "running", "it was killed in time"
         if kill == 0:  # the first death is found out by the clock, the second one at once
             began = time.monotonic()
             until(lambda: store.recover_explorations() == 1, "the lease to run out")
@@ -299,7 +310,64 @@ def test_given_workers_killed_in_mid_search_then_the_answer_is_that_of_an_undist
     undisturbed, limits = Explorer(checked(told), Plan()), Limits(**_limits(done))
     found = answer(undisturbed, undisturbed.run(limits), limits)
     assert answered(done) == answered(replace(done, answer_json=json.dumps(shortened(found))))
+    assert not hasty or list((settings.data / "checkpoints").iterdir()) == []
     store.close()
+
+
+def stopped_with_checkpoint(store: Store, monkeypatch: pytest.MonkeyPatch) -> ExplorationRow:
+    """Let a worker be stopped in mid-search, and claim what it left."""
+    monkeypatch.setattr(searching, "TOLD_S", 0.0)
+    row, _ = store.explore(asked_of(counters(4, 25), store.settings))
+    first = store.claim_exploration("test")
+    assert first is not None
+    stop = threading.Event()
+    thread = explored_in_a_thread(store, first, stop)
+    until(lambda: get(store, row.id).progress_json, "its first progress")
+    stop.set()
+    thread.join(PATIENCE_S)
+    left = store.claim_exploration("test")
+    assert left is not None
+    assert (left.checkpoint, left.attempt) == (row.id, 2)
+    return left
+
+
+def test_given_a_checkpoint_when_taken_up_then_the_search_goes_on_from_there(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    left = stopped_with_checkpoint(store, monkeypatch)
+
+    def never(*_: Any) -> None:
+        raise AssertionError("it began anew")
+
+    monkeypatch.setattr(searching, "Explorer", never)
+    explore_one(store, left)
+    done = get(store, left.id)
+    assert (done.state, done.verdict, done.checkpoint) == ("done", "Never", None)
+    assert answered(done)["states"] == 27**4, "each counts from 0 to 25, and ends"
+    assert not store.checkpoint_path(left.id).exists()
+
+
+def test_given_a_damaged_checkpoint_when_taken_up_then_the_search_begins_anew(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    left = stopped_with_checkpoint(store, monkeypatch)
+    path = store.checkpoint_path(left.id)
+    data = bytearray(path.read_bytes())
+    data[len(data) // 2] ^= 1
+    path.write_bytes(data)
+    explore_one(store, left)
+    done = get(store, left.id)
+    assert (done.state, done.verdict) == ("done", "Never")
+
+
+def test_given_a_checkpoint_when_its_exploration_is_deleted_then_it_goes_too(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    left = stopped_with_checkpoint(store, monkeypatch)
+    draft = store.checkpoint_path(left.id).with_name(f".{left.id}.77")
+    draft.write_bytes(b"a draft that a killed worker left")
+    store.delete_exploration(left.id)
+    assert list(draft.parent.iterdir()) == []
 
 
 def test_given_runs_and_explorations_when_both_wait_then_they_take_turns(tmp_path: Path) -> None:

@@ -40,6 +40,17 @@ class Site:
         assert state == "done", self.run(run_id)
         return run_id
 
+    def explored(self, asked: dict[str, Any], seconds: float = 90) -> str:
+        """Ask for an exploration, wait for its end and return its id."""
+        answer = self.client.post("/api/v1/explorations", json=asked)
+        assert answer.status_code == 201, answer.text
+        path, deadline = answer.json()["links"]["self"], time.monotonic() + seconds
+        while (state := self.client.get(path).json()["state"]) in {"queued", "running"}:
+            assert time.monotonic() < deadline, f"the exploration is still {state}"
+            time.sleep(0.1)
+        assert state == "done", self.client.get(path).json()
+        return str(answer.json()["id"])
+
     def open(self, page: Page, path: str) -> None:
         """Open a page with charts and wait until they are drawn."""
         answer = page.goto(self.address + path)

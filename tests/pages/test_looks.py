@@ -5,12 +5,27 @@ from __future__ import annotations
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
+from tests.explore.shelf import table
 from tests.pages.conftest import watched
 from tests.pages.looking import Site, faults
 from tests.pages.workloads import storm
 
 NASTY = '<b>bold</b><img src=x onerror=alert(1)> "quoted" & <a href="javascript:alert(2)">link</a>'
-PATHS = ("/", "/new", "/recordings", "/designs", "/r/{a}", "/r/{b}", "/c/{a},{b}", "/r/000000000000")
+PATHS = (
+    "/",
+    "/new",
+    "/recordings",
+    "/designs",
+    "/r/{a}",
+    "/r/{b}",
+    "/c/{a},{b}",
+    "/r/000000000000",
+    "/x",
+    "/x/new",
+    "/x/{x}",
+    "/x/{x}/at/",
+    "/matrix",
+)
 
 
 @pytest.fixture(scope="session")
@@ -21,15 +36,22 @@ def pair(site: Site) -> tuple[str, str]:
     return site.played({"scenario": nasty}), site.played({"scenario": storm("Plain", "page_wait")})
 
 
+@pytest.fixture(scope="session")
+def explored(site: Site) -> str:
+    told = table("peterson_broken_order") | {"name": NASTY[:110], "why": NASTY}
+    told["procs"][0]["name"] = NASTY[:60]
+    return site.explored({"subject": told})
+
+
 @pytest.mark.parametrize("path", PATHS)
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_axe_finds_nothing_and_nothing_sticks_out(
-    site: Site, browser: Browser, pair: tuple[str, str], path: str, scheme: str
+    site: Site, browser: Browser, pair: tuple[str, str], explored: str, path: str, scheme: str
 ) -> None:
     with browser.new_context(viewport={"width": 360, "height": 740}, color_scheme=scheme) as profile:  # type: ignore[arg-type]
         page = profile.new_page()
         wrong = watched(page)
-        page.goto(site.address + path.format(a=pair[0], b=pair[1]))
+        page.goto(site.address + path.format(a=pair[0], b=pair[1], x=explored))
         if page.locator("#run").count():
             page.wait_for_selector("#run[data-drawn]")
         for width in (360, 2560):
@@ -53,6 +75,14 @@ def test_names_that_look_like_html_are_text(site: Site, page: Page, pair: tuple[
     page.goto(site.address)
     expect(page.locator(f"a[href='/r/{pair[0]}']")).to_have_text(NASTY)
     assert page.locator("#list b, #list img").count() == 0
+
+
+def test_names_of_a_table_that_look_like_html_are_text(site: Site, page: Page, explored: str) -> None:
+    page.on("dialog", lambda dialog: pytest.fail(f"a name was run as a script: {dialog.message}"))
+    for path in (f"/x/{explored}", f"/x/{explored}/at/", "/x"):
+        page.goto(site.address + path)
+        assert page.locator("main b:has-text('bold'), main img, main a[href^='javascript']").count() == 0
+        assert NASTY[:40] in page.locator("main").inner_text()
 
 
 def test_charts_are_drawn_anew_when_the_system_turns_dark(site: Site, page: Page, pair: tuple[str, str]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -12,9 +13,13 @@ from fastapi.testclient import TestClient
 
 from app.limits import Limits
 from app.main import create_app
+from app.plans import AskedPlan, check_plan
 from app.searching import explore_one
 from app.settings import Settings
 from app.store import Store, open_store
+from engine.errors import AskedWrongly
+from engine.explore.explorer import Plan
+from engine.explore.explorer import check_plan as engine_check
 from tests.app.explored import counters
 from tests.explore.shelf import HERE, table
 
@@ -184,6 +189,7 @@ def test_given_a_counter_without_end_when_sent_then_it_is_refused_before_any_wor
         ({"preemptions": 3, "reduction": "por"}, "bad_plan", "preemptions"),
         ({"preemptions": 3, "search": "pct"}, "bad_plan", "preemptions"),
         ({"search": "random", "reduction": "all"}, "bad_plan", "reduction"),
+        ({"compact": True, "search": "dfs"}, "bad_plan", "compact"),
         ({"preemptions": 201}, "too_large", "preemptions"),
         ({"walks": 0}, "too_small", "walks"),
         ({"walks": 1e9}, "wrong_type", "walks"),
@@ -220,26 +226,27 @@ def test_given_a_million_processes_when_sent_then_the_body_is_too_large(client: 
     assert (answer.status_code, answer.json()["code"]) == (413, "body_too_large")
 
 
+def refused_by(check: Callable[[Any], None], plan: Any) -> str:
+    """Return the field for which a check refuses a plan, "" where it does not."""
+    try:
+        check(plan)
+    except AskedWrongly as error:
+        return error.field
+    return ""
+
+
 def test_given_the_engines_plan_when_compared_then_the_api_takes_the_same_and_refuses_the_same() -> None:
-    import itertools
-
-    from app.plans import AskedPlan, check_plan
-    from engine.errors import AskedWrongly
-    from engine.explore.explorer import Plan
-    from engine.explore.explorer import check_plan as engine_check
-
-    assert AskedPlan().model_dump() == Plan()._asdict()
+    told = AskedPlan().model_dump()
+    assert {name: told[name] for name in Plan._fields} == Plan()._asdict()
     searches, reductions = ("bfs", "dfs", "random", "pct"), ("none", "por", "symmetry", "all")
-    for search, reduction, preemptions in itertools.product(searches, reductions, (None, 0, 5)):
-        asked: dict[str, Any] = {"search": search, "reduction": reduction, "preemptions": preemptions}
-        refused = []
-        for check in (lambda: check_plan(AskedPlan(**asked)), lambda: engine_check(Plan(**asked))):  # noqa: B023
-            try:
-                check()
-                refused.append("")
-            except AskedWrongly as error:
-                refused.append(error.field)
-        assert refused[0] == refused[1], asked
+    for search, reduction, preemptions, compact in itertools.product(searches, reductions, (None, 0, 5), (False, True)):
+        asked: dict[str, Any] = {
+            "search": search,
+            "reduction": reduction,
+            "preemptions": preemptions,
+            "compact": compact,
+        }
+        assert refused_by(check_plan, AskedPlan(**asked)) == refused_by(engine_check, Plan(**asked)), asked
 
 
 def test_given_a_full_queue_when_one_more_is_sent_then_it_is_503_with_a_time_to_wait(

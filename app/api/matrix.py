@@ -1,0 +1,32 @@
+"""The matrix over REST: what breaks under what, and what is still to be explored."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import APIRouter, Query, Request
+
+from app import cells
+from app.api.asked import ExploreMissing
+from app.api.deps import problems, store_of
+from app.api.models import Matrix, MatrixQueued
+from app.strict import StrictRoute
+
+router = APIRouter(tags=["explorations"], route_class=StrictRoute)
+
+Kernel = Annotated[str, Query(max_length=20, description="kernel profile; the usual one if absent")]
+
+
+@router.get("/matrix", responses=problems(422))
+def read_matrix(request: Request, kernel: Kernel = "") -> Matrix:
+    """Return rows (designs), columns (invariants and litmus tests) and cells with their verdicts."""
+    return Matrix(**cells.told(store_of(request), cells.known_kernel(kernel)))
+
+
+@router.post("/matrix", status_code=202, responses=problems(400, 403, 408, 413, 415, 422, 507))
+def explore_missing(request: Request, body: ExploreMissing) -> MatrixQueued:
+    """Queue what the cells of a kernel profile still need; as much at once as may wait for a worker."""
+    name = cells.known_kernel(body.kernel)
+    needed = cells.missing(store_of(request), name)
+    left = store_of(request).explore_all(needed)
+    return MatrixQueued(kernel=name, queued=len(needed) - len(left), left=len(left))

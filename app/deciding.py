@@ -1,0 +1,61 @@
+"""`folioscope matrix`: explore what is missing here, and in a second process as well where there is much of it."""
+
+from __future__ import annotations
+
+import contextlib
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterator, Sequence
+
+from app.children import environment
+from app.searching import explore_one
+from app.store import Store
+from app.store.explorations import AskedExploration
+from engine.errors import AskedWrongly
+
+MANY = 8
+"""Explorations from which on a second process is worth its start of some seconds."""
+LOOK_S = 0.2
+
+
+def decide(store: Store, asked: Sequence[AskedExploration], say: Callable[[str], None] | None) -> None:
+    """Explore all of these; what waits before them is explored first. Ctrl-C cancels what is left.
+
+    Raises AskedWrongly where it was cancelled.
+    """
+    stop, pause = threading.Event(), threading.Event()
+    signal.signal(signal.SIGINT, lambda *_: stop.set())
+    names, left = [one.asked_sha256 for one in asked], list(asked)
+    with _second(store) if len(left) >= MANY else contextlib.nullcontext():
+        told = -1
+        while not stop.is_set():
+            if left:
+                left = store.explore_all(left)
+            open_ = len(left) + sum(row.live for row in store.explored(names).values())
+            if say and open_ != told:
+                say(f"{open_} of {len(names)} explorations to go")
+            told = open_
+            if not open_:
+                return
+            if (row := store.claim_exploration("folioscope matrix")) is not None:
+                explore_one(store, row, stop=stop)
+            else:
+                store.recover_explorations()
+                pause.wait(LOOK_S)
+    for row in store.explored(names).values():
+        if row.live:
+            store.cancel_exploration(row.id)
+    raise AskedWrongly("cancelled; what had been explored is kept", code="cancelled")
+
+
+@contextlib.contextmanager
+def _second(store: Store) -> Iterator[None]:
+    """A worker beside this process, as long as it is needed."""
+    worker = subprocess.Popen([sys.executable, "-m", "app.runner"], env=environment(store.settings))
+    try:
+        yield
+    finally:
+        worker.terminate()
+        worker.wait()

@@ -1,0 +1,48 @@
+"""HTML of the matrix "breaks under": designs against questions, each cell an exploration. Sums are made in cells.py."""
+
+from __future__ import annotations
+
+from typing import Annotated
+from urllib.parse import urlencode
+
+from fastapi import APIRouter, Form, Query, Request
+from fastapi.responses import HTMLResponse, RedirectResponse, Response
+
+from app import cells
+from app.pages import store_of
+from app.rendering import PageRoute, render
+from engine.explore import cases
+
+router = APIRouter(include_in_schema=False, route_class=PageRoute, default_response_class=HTMLResponse)
+
+
+@router.get("/matrix")
+def breaks_under(
+    request: Request,
+    kernel: Annotated[str, Query(max_length=20)] = "",
+    left: Annotated[int, Query(ge=0, le=10**6)] = 0,
+) -> Response:
+    """Return the matrix of designs and questions for a kernel profile; left: what did not fit into the queue."""
+    name = cells.known_kernel(kernel)
+    found = cells.shown(store_of(request), name)
+    context = {
+        "here": "/matrix",
+        "kernel": name,
+        "kernels": list(cases.KERNELS),
+        "rows": cases.ROWS,
+        "columns": cases.COLUMNS,
+        "cells": found,
+        "live": any(cell.state in ("queued", "running") for cell in found.values()),
+        "missing": len(cells.missing(store_of(request), name)),
+        "left": left,
+    }
+    return render(request, "matrix.html", context)
+
+
+@router.post("/matrix")
+def explore_missing(request: Request, kernel: Annotated[str, Form(max_length=20)]) -> Response:
+    """Queue what the matrix still needs."""
+    name = cells.known_kernel(kernel)
+    needed = cells.missing(store_of(request), name)
+    left = len(store_of(request).explore_all(needed))
+    return RedirectResponse(f"/matrix?{urlencode({'kernel': name} | ({'left': left} if left else {}))}", 303)
