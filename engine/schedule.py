@@ -13,9 +13,9 @@ from engine.events import Batch
 from engine.invariants import COUNTS, DEADLOCK, LEAK, LOST_WAKEUP, MAPPING_LOST, QUEUE_LENGTH
 from engine.jit import jit
 from engine.mm.program import back
-from engine.mm.steps import NEXT_OP, PICK, SPIN, STEPS
+from engine.mm.steps import NEXT_OP, PICK, SPIN, STEPS, WAIT_FINISH, WAIT_PUBLISH, WAKE_END
 from engine.play import cut_batch
-from engine.state import ASLEEP, CAPACITY, EVENTS, FINISHED, NONE, NOW, READY, SEEN, SLACK, WOKEN, World
+from engine.state import ASLEEP, CAPACITY, EVENTS, FINISHED, FREE_WAIT, NONE, NOW, READY, SEEN, SLACK, WOKEN, World
 from engine.timed import step
 from engine.trace import broken
 
@@ -38,36 +38,59 @@ def choices(w: World, task: int) -> Any:
 
 
 @jit
-def tidy(w: World, task: int) -> None:
-    """Between two operations: forget what the last one left in the task's row and in its wait entry."""
+def tidy(w: World, task: int, was: int, between: bool) -> None:
+    """Forget what no later step looks at: what a walk or a wait left behind, and all of it between two operations.
+
+    was: the step that was made.
+    """
     t, e = w.tasks, w.entries
-    t.bit[task] = 0
-    t.cursor[task] = NONE
-    t.walk_list[task] = NONE
-    t.matched[task] = 0
-    t.other_bit[task] = 0
-    t.unfairness[task] = 0
-    if e.list[task] == NONE:
-        e.page[task] = NONE
-        e.bit[task] = 0
-        e.flags[task] = 0
-        e.next[task] = NONE
-        e.prev[task] = NONE
+    if between or was in (WAKE_END, WAIT_FINISH):
+        t.bit[task] = 0
+        t.walk_list[task] = NONE
+        t.cursor[task] = NONE
+        t.matched[task] = 0
+        t.other_bit[task] = 0
+    elif was == WAIT_PUBLISH:
+        t.walk_list[task] = NONE
+    if between or was == WAIT_FINISH:
+        t.unfairness[task] = 0
+        if e.list[task] == NONE:
+            e.page[task] = NONE
+            e.bit[task] = 0
+            e.flags[task] = 0
+            e.next[task] = NONE
+            e.prev[task] = NONE
+
+
+@jit
+def order_pool(w: World, before: int) -> None:
+    """Keep the pool of structures in rising order, as it was: which of them comes next makes no difference."""
+    first = w.clock[FREE_WAIT]
+    if first in (before, NONE):
+        return
+    behind, next = first, w.waits.free_next[first]
+    if next == NONE or first < next:
+        return
+    w.clock[FREE_WAIT] = next
+    while next != NONE and next < first:
+        behind, next = next, w.waits.free_next[next]
+    w.waits.free_next[behind] = first
+    w.waits.free_next[first] = next
 
 
 @jit
 def make_move(w: World, task: int, choice: int) -> bool:
     """Make one move of a task that is READY; False: it finds a queue lock taken, and the world is to be restored."""
-    at = w.tasks.at[task]
+    at, was, pool = w.tasks.at[task], w.tasks.step[task], w.clock[FREE_WAIT]
     w.clock[SEEN] = 0
-    if w.tasks.step[task] == PICK:
+    if was == PICK:
         w.tasks.page[task] = w.picks.first[w.program.arg[at]] + choice
         back(w, task)
         w.clock[NOW] += 1
     elif step_once(w, task) == SPIN:
         return False
-    if w.tasks.at[task] != at or w.tasks.step[task] == NEXT_OP:
-        tidy(w, task)
+    tidy(w, task, was, w.tasks.at[task] != at or w.tasks.step[task] == NEXT_OP)
+    order_pool(w, pool)
     check(w, task)
     return True
 

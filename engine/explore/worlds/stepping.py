@@ -18,7 +18,7 @@ from engine.explore.worlds.equals import arrange
 from engine.invariants import DEADLOCK, LOST_WAKEUP
 from engine.jit import INTERPRETED, OPTIONS
 from engine.schedule import at_end, choices, make_move
-from engine.state import BROKEN, EVENTS, READY, SEEN, World
+from engine.state import BROKEN, EVENTS, FINISHED, READY, SEEN, World
 from engine.world_type import WorldType
 
 _WORLD = WorldType()
@@ -95,7 +95,10 @@ def _judge(header: Any, unpack: Any, pages: Any, waits: Any, references: Any, st
         return STOPPED
     told = at_end(w, pages, waits, references)
     ended = told & ((1 << LOST_WAKEUP) | (1 << DEADLOCK)) == 0
-    bits = (ENDED | EVENTUALLY if ended else 0) | (0 if ended and told else FINAL)
+    kept = True
+    for task in range(w.rules.n_tasks):  # those who go round for ever have promised nothing
+        kept &= w.tasks.rounds[task] < 0 or w.tasks.state[task] == FINISHED
+    bits = (ENDED if ended else 0) | (EVENTUALLY if kept else 0) | (0 if ended and told else FINAL)
     return bits | (told << TOLD_SHIFT)
 
 

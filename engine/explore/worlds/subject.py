@@ -49,7 +49,7 @@ class WorldSubject:
             text = f"a state of this scenario has {values} values; the limit is {VALUES_MAX}: use fewer pages or queues"
             raise AskedWrongly(text, code="too_large", field="scenario.workload")
         assert isinstance(scenario.workload, Tasks)
-        self.promises = all(group.repeat is not None for group in scenario.workload.groups)
+        self.promises = any(group.repeat is not None for group in scenario.workload.groups)
         self.symmetric = groups(w)
         n = len(self.processes)
         self.choices = max([1, *(count for count in w.picks.count.array.tolist())])
