@@ -23,6 +23,10 @@ DEFAULT_KERNEL = "6.1"
 PLAN = {"search": "bfs", "reduction": "all"}
 
 
+_AT_END = {one.name for one in INVARIANTS if one.at_end}
+"""Seen where a way has ended: they cut nothing off."""
+
+
 class Row(NamedTuple):
     """A design with its options, as parts of a scenario."""
 
@@ -405,8 +409,12 @@ def judged(asked: Cell, answer: dict[str, Any]) -> Verdict:
         return Verdict(SOMETIMES, asked.expected, f"in {seen['steps']} steps; {within}", seen["schedule"])
     if not bounds["complete"]:
         return Verdict(NOT_EXPLORED, asked.expected, f"cut by the limit of {bounds['stopped_by']}; {within}", None)
-    if broken or asked.question == "starvation":
-        first = min(broken, key=lambda name: broken[name]["steps"], default="")
-        why = f"no way is followed past another failure ({first.replace('_', ' ')})" if first else "not looked for"
-        return Verdict(NOT_EXPLORED, asked.expected, f"{why}; {within}", None)
+    cuts = [name for name in broken if name not in _AT_END] or list(broken) * (asked.question == "starvation")
+    if cuts:
+        first = min(cuts, key=lambda name: int(broken[name]["steps"])).replace("_", " ")
+        return Verdict(
+            NOT_EXPLORED, asked.expected, f"no way is followed past another failure ({first}); {within}", None
+        )
+    if asked.question == "starvation":
+        return Verdict(NOT_EXPLORED, asked.expected, f"not looked for; {within}", None)
     return Verdict(NEVER, asked.expected, within, None)

@@ -1,0 +1,155 @@
+"""The matrix: what is known of litmus tests and designs is what the explorer finds, and what decides the debate."""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import Any
+
+import pytest
+
+from engine.explore.answers import answer
+from engine.explore.cases import (
+    COLUMNS,
+    KERNELS,
+    NEVER,
+    NOT_EXPLORED,
+    OLD,
+    ROWS,
+    SOMETIMES,
+    Cell,
+    Verdict,
+    cell,
+    judged,
+)
+from engine.explore.explorer import Explorer, Limits, Plan
+from engine.explore.worlds.subject import WorldSubject
+from engine.explore.worlds.telling import story_of_world
+from engine.invariants import INVARIANTS, WITNESSES
+from engine.scenario import Scenario
+
+LIMITS = Limits(states=5_000_000, seconds=120)
+ANSWERS: dict[str, dict[str, Any]] = {}
+
+
+def verdict(row: str, column: str, kernel: str) -> tuple[Cell, Verdict] | None:
+    asked = cell(row, column, kernel)
+    if asked is None:
+        return None
+    key = repr((asked.subject, asked.plan))
+    if key not in ANSWERS:
+        explorer = Explorer(subject(asked), Plan(**asked.plan))
+        ANSWERS[key] = answer(explorer, explorer.run(LIMITS), LIMITS)
+    return asked, judged(asked, ANSWERS[key])
+
+
+def subject(asked: Cell) -> WorldSubject:
+    return WorldSubject(Scenario.model_validate(asked.subject))
+
+
+def word(row: str, column: str, kernel: str = "6.1") -> str:
+    told = verdict(row, column, kernel)
+    assert told is not None, f"{column} does not apply to {row}"
+    return told[1].word
+
+
+def test_given_the_tables_when_read_then_every_question_is_an_invariant_or_a_witness() -> None:
+    known = {one.name for one in INVARIANTS} | {name for name, _ in WITNESSES}
+    assert {column.asks for column in COLUMNS.values()} <= known
+    assert all(column.question and column.title and column.source for column in COLUMNS.values())
+    litmus = {name.split()[0] for name, column in COLUMNS.items() if column.source.startswith("litmus")}
+    wanted = {*(f"L-{n}" for n in range(1, 8)), "W-1", "W-2", *(f"GW-{n}" for n in range(1, 7)), "T-1", "T-2", "T-3"}
+    assert litmus == wanted
+
+
+@pytest.mark.parametrize("row", ROWS)
+def test_given_a_design_when_every_question_is_asked_under_6_1_then_none_is_answered_otherwise_than_known(
+    row: str,
+) -> None:
+    surprises = {}
+    for column in COLUMNS:
+        told = verdict(row, column, "6.1")
+        if told is not None and told[1].surprising:
+            surprises[column] = told[1]
+    assert surprises == {}
+
+
+@pytest.mark.parametrize("kernel", KERNELS)
+def test_given_a_kernel_when_its_own_design_is_asked_then_each_litmus_test_comes_out_as_known(kernel: str) -> None:
+    litmus = [name for name, column in COLUMNS.items() if column.source.startswith("litmus")]
+    told = {name: verdict("hashed", name, kernel) for name in litmus}
+    found = {name: (one[1].word, one[1].expected) for name, one in told.items() if one is not None}
+    assert all(word in {NEVER, SOMETIMES} for word, _ in found.values()), found
+    assert {name: pair for name, pair in found.items() if pair[1] not in {None, pair[0]}} == {}
+
+
+@pytest.mark.parametrize("kernel", KERNELS)
+def test_w1_shows_in_the_kernels_that_wait_once_and_in_no_other(kernel: str) -> None:
+    assert word("hashed", "W-1", kernel) == (SOMETIMES if kernel in ("5.9-rc", "5.9", "5.10") else NEVER)
+
+
+def test_claims_9_to_11_the_raw_check_breaks_under_page_wait_and_the_helper_does_not() -> None:
+    assert word("hashed-raw_null", "T-1") == NEVER
+    assert word("page_wait-raw_null", "T-1") == SOMETIMES
+    assert word("page_wait", "T-1") == NEVER
+
+
+def test_claim_3_holds_for_page_wait_at_its_best_and_breaks_with_early_freeing_or_plain_stores() -> None:
+    asked = ("lost_wakeup", "use_after_free", "mapping_lost", "leak", *(f"GW-{n}" for n in range(1, 7)))
+    assert {word("page_wait", column) for column in asked} == {NEVER}
+    assert word("page_wait-early", "GW-6") == SOMETIMES
+    assert word("page_wait-plain", "GW-2") == SOMETIMES
+    assert word("page_wait-plain", "GW-4") == SOMETIMES
+
+
+def test_claim_33_today_s_tags_make_truncation_restart_and_pointers_wild() -> None:
+    assert word("page_wait", "T-3 restart") == NEVER
+    found = {
+        row: {column: word(row, column) for column in ("T-3 restart", "T-1")}
+        for row in ("page_wait-E2", "page_wait-E3")
+    }
+    assert any(SOMETIMES in one.values() for one in found.values()), found
+
+
+def test_claim_34_the_posted_text_loses_a_wake_up_and_the_corrected_one_does_not() -> None:
+    assert word("page_waiter-posted", "GW-1") == SOMETIMES
+    assert word("page_waiter", "GW-1") == NEVER
+
+
+@pytest.mark.parametrize(
+    ("row", "column", "kernel"),
+    [
+        ("page_wait-raw_null", "T-1", "6.1"),
+        ("hashed", "W-1", "5.9"),
+        ("page_waiter-posted", "GW-1", "6.1"),
+        ("page_wait-early", "GW-6", "6.1"),
+        ("hashed", "L-4", "6.1"),
+    ],
+)
+def test_given_a_sometimes_when_its_schedule_is_played_then_it_shows_what_was_asked(
+    row: str, column: str, kernel: str
+) -> None:
+    told = verdict(row, column, kernel)
+    assert told is not None
+    asked, found = told
+    assert found.schedule is not None
+    world = subject(asked)
+    story = story_of_world(world, world.read(found.schedule))
+    says = {one.name: one.says for one in INVARIANTS}
+    if asked.question in says:
+        assert says[asked.question] in (story.steps[-1].broken or story.ending)
+
+
+def test_given_ways_that_were_cut_when_another_question_is_asked_then_the_answer_is_not_never() -> None:
+    told = verdict("page_wait-early", "mapping_lost", "6.1")
+    assert told is not None
+    assert told[1].word == NOT_EXPLORED
+    assert "use after free" in told[1].why
+
+
+@cache
+def old_words() -> dict[str, str]:
+    return {kernel: word("hashed", "L-2 often", kernel) for kernel in KERNELS}
+
+
+def test_l2_steals_are_without_bound_before_5_9_and_at_most_five_after() -> None:
+    assert {kernel for kernel, told in old_words().items() if told == SOMETIMES} == set(OLD)
