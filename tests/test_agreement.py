@@ -15,7 +15,9 @@ from engine.designs import DESIGNS, Card
 from engine.designs.ops import VERBS
 from engine.events import COLUMNS, EVENTS, FLAG_LETTERS, LANES, PAGE_STATE_COLOURS, RECORD, Kind, PageState
 from engine.kernels import KERNELS
-from engine.scenario import Kernel, Wait
+from engine.scenario import Kernel, Truncate, Wait
+from engine.truncation import TRUNCATIONS
+from engine.truncation.ops import VERBS as TRUNCATION_VERBS
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text()
@@ -89,6 +91,22 @@ def test_given_the_designs_when_listed_then_cards_modules_numbers_and_scenario_a
     assert [card.number for card in DESIGNS.values()] == list(range(len(DESIGNS)))
     assert set(get_args(Wait.model_fields["design"].annotation)) == set(DESIGNS)
     assert get_args(Kernel) == tuple(KERNELS)
+
+
+@pytest.mark.parametrize("name", TRUNCATIONS)
+def test_given_a_design_of_the_truncate_axis_when_its_module_is_read_then_it_answers_every_verb(name: str) -> None:
+    card = TRUNCATIONS[name]
+    assert card.module == f"engine.truncation.{name}"
+    assert all((card.title, card.stands))
+    defined = functions(card.module)
+    for verb, parameters, _ in TRUNCATION_VERBS:
+        assert defined[verb] == ["w", *parameters]
+
+
+def test_given_the_truncate_axis_when_listed_then_cards_modules_numbers_and_scenario_agree() -> None:
+    modules = {path.stem for path in (ROOT / "engine" / "truncation").glob("*.py")} - {"__init__", "ops"}
+    assert set(TRUNCATIONS) == modules == set(get_args(Truncate.model_fields["design"].annotation))
+    assert [card.number for card in TRUNCATIONS.values()] == list(range(len(TRUNCATIONS)))
 
 
 @pytest.mark.parametrize("name", DESIGNS)

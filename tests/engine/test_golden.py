@@ -71,7 +71,10 @@ def test_given_each_profile_and_design_then_the_seal_is_the_golden_one() -> None
     seals = {f"{kernel} {design}": seal(played(made_up(kernel, design))) for kernel in KERNELS for design in DESIGNS}
     recording = demo()
     seals |= {f"demo {design}": seal(open_run(recorded(design), recording).batches()) for design in DESIGNS}
-    assert len(set(seals.values())) == len(seals), "two of these runs are the same: one axis has no effect"
+    # page_waiter hands the lock over in every kernel: what 5.9 changed there since its first form makes no difference
+    alike = {"5.9-rc page_waiter": "5.9 page_waiter"}
+    assert all(seals[one] == seals[other] for one, other in alike.items())
+    assert len(set(seals.values())) == len(seals) - len(alike), "two of these runs are the same: one axis has no effect"
     check("seals.json", json.dumps(seals, indent=1) + "\n")
 
 
