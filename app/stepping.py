@@ -29,7 +29,8 @@ log = logging.getLogger("folioscope")
 
 ANSWER_S = 8.0
 """How long a question may take; a child that has just been started loads the engine first."""
-CHECK_S = 4.0
+CHECK_S, LATE_S = 4.0, 0.2
+"""How long a check may take, and how long where the child still works on what was given up."""
 STUCK_S = 60.0
 """A child that has answered nothing for so long is ended."""
 ANSWER_BYTES_MAX = 64 << 20
@@ -56,7 +57,7 @@ class Stepper:
         """Raise Refusal for a subject whose states have no end. One that cannot be told in time passes: its worker
         finds the same."""
         with contextlib.suppress(Late):
-            self._ask("check", subject, CHECK_S)
+            self._ask("check", subject, LATE_S if self._late else CHECK_S)
 
     def state_at(self, subject: Subject, word: str) -> dict[str, Any]:
         """Return the state behind a schedule (engine.explore.byhand). Raises AskedWrongly for a word that is none."""

@@ -32,7 +32,7 @@ from tests.app.explored import asked, asked_of, counters
 from tests.explore.shelf import KNOWN
 
 ROOT = Path(__file__).parents[2]
-PATIENCE_S = 90.0
+PATIENCE_S = 240.0
 
 
 def settings_in(folder: Path, **more: Any) -> Settings:
@@ -285,7 +285,7 @@ def test_given_workers_killed_in_mid_search_then_the_answer_is_that_of_an_undist
 ) -> None:
     settings = settings_in(tmp_path)
     store = open_store(settings, busy_s=30)
-    told = counters(5, 20)
+    told = counters(5, 20 if hasty else 14)
     row, _ = store.explore(asked_of(told, settings))
     for kill in range(2):
         process = worker(settings, hasty=hasty)
