@@ -22,7 +22,7 @@ def answer(explorer: Explorer, stopped_by: str, limits: Limits) -> dict[str, Any
     whole = found.complete and not sampled and plan.preemptions is None
     told = counted(subject, explorer.shape, found.states) if whole and plan.reduction == "none" else None
     live, unlooked = None, ""
-    if plan.promises and subject.promises and not found.broken:
+    if plan.promises and subject.promises:
         try:
             live = promise(explorer, stopped_by, limits)
         except Unknown as why:

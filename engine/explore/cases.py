@@ -150,13 +150,15 @@ def _invariant(name: str, programs: tuple[str, ...] = _MIXED) -> Column:
 
 
 def _raw_null_fails(row: Row, kernel: str) -> str | None:
-    """A raw word that is not NULL is no proof where a structure is swapped in."""
+    """A raw word that is not NULL is no proof where a structure is swapped in, nor a mapping that came back."""
+    if row.axes["wait"].get("variant") == "posted":
+        return SOMETIMES
     return SOMETIMES if row.wait != "hashed" and row.axes["truncate"]["design"] == "raw_null" else NEVER
 
 
 def _restarts(row: Row, kernel: str) -> str | None:
     """A tagged word differs from the file's address as long as anybody waits. Before 5.9 the lock alone can starve."""
-    if kernel in OLD:
+    if kernel in OLD or row.wait == "page_waiter":
         return None
     reads = row.axes["truncate"]["design"] == "compare" or row.axes["wait"].get("encoding", "E1") != "E1"
     return SOMETIMES if row.wait != "hashed" and reads else NEVER
@@ -172,6 +174,10 @@ def _only(**option: str) -> Callable[[Row, str], str | None]:
         return NEVER if not set(row.axes["wait"]) - {"design", "bits", "variant"} else None
 
     return expected
+
+
+def _posted_loses(row: Row, kernel: str) -> str | None:
+    return SOMETIMES if row.axes["wait"].get("variant") == "posted" else NEVER
 
 
 def _unreachable(row: Row, kernel: str) -> str | None:
@@ -214,7 +220,7 @@ COLUMNS: dict[str, Column] = {
         "requeued_at_tail",
         ("2/lock unlock", "2*lock unlock"),
         {},
-        _always,
+        _of("hashed", "page_wait"),
         _in(*OLD, "5.9", "5.10", "6.1", "6.7+"),
     ),
     "L-4": Column(
@@ -233,7 +239,7 @@ COLUMNS: dict[str, Column] = {
         ("lock unlock", "2*wait_locked", "lock unlock"),
         {},
         _always,
-        _is(NEVER),
+        _posted_loses,
     ),
     "L-6": Column(
         "L-6 strangers in the queue",
@@ -401,9 +407,9 @@ def judged(asked: Cell, answer: dict[str, Any]) -> Verdict:
     )
     if asked.question == "starvation":
         live = answer["liveness"]
-        if live is not None and not live["holds"]:
+        if live is not None and live["loop"]:
             return Verdict(SOMETIMES, asked.expected, within, live["stem"], live["loop"])
-        if live is not None:
+        if live is not None and live["holds"] and not broken:
             return Verdict(NEVER, asked.expected, within, None)
     elif seen := {**broken, **answer["witnessed"]}.get(asked.question):
         return Verdict(SOMETIMES, asked.expected, f"in {seen['steps']} steps; {within}", seen["schedule"])

@@ -92,7 +92,7 @@ def _judge(header: Any, unpack: Any, pages: Any, waits: Any, references: Any, st
     w = world_at(header)
     call_judge(unpack, state)
     if w.clock[BROKEN]:
-        return STOPPED
+        return STOPPED | EVENTUALLY  # what a way that was cut off would have come to is not asked
     told = at_end(w, pages, waits, references)
     ended = told & ((1 << LOST_WAKEUP) | (1 << DEADLOCK)) == 0
     kept = True
