@@ -232,12 +232,17 @@ def unlock_grant(w: World, task: int) -> int:
 
 @jit
 def recorded_grant(w: World, task: int) -> int:
-    """What a recorded wake comes to: it tells that the lock was let go, and the design hands it over. Next: back."""
+    """What a recorded wake comes to: it tells that the lock was let go, and the design hands it over. Next: back.
+
+    To nobody, if the head has been handed it before, and the recording does not show that it has gone on since.
+    """
     page, t = w.tasks.page[task], w.tasks
     head = waiter_row(w.pages.mapping[page])
-    w.pages.owner[page] = NONE
-    _grant(w, task, page, head)
-    t.walked[task], t.matched[task], t.woken[task], t.other_bit[task] = 1, 1, 1, 0
+    met = w.entries.list[head] != NONE
+    if met:
+        w.pages.owner[page] = NONE
+        _grant(w, task, page, head)
+    t.walked[task], t.matched[task], t.woken[task], t.other_bit[task] = met, met, met, 0
     back(w, task)
     return 0
 

@@ -82,7 +82,7 @@ def test_every_choice_of_a_scenario_exists_in_the_engine() -> None:
     assert get_args(Kernel) == tuple(KERNELS)
     assert set(get_args(Wait.model_fields["design"].annotation)) == set(DESIGNS)
     assert set(Costs.model_fields) - {"preset"} == set(COSTS)
-    assert set(get_args(Plain.model_fields["op"].annotation)) | {"think", "pick", "hold"} == set(OPS)
+    assert set(get_args(Plain.model_fields["op"].annotation)) | {"think", "pick", "hold", "migrate_page"} == set(OPS)
 
 
 def test_every_kind_of_event_is_told_and_drawn() -> None:
