@@ -246,15 +246,11 @@ def matrix(
     as_json: Json = False,
 ) -> None:
     """Explore what the matrix "breaks under" still needs, here, and print it. Its explorations are stored."""
-    import contextlib
-
     from app import cells
-    from app.deciding import decide
-    from app.settings import load_settings
-    from app.store import open_store
+    from app.deciding import decide, stored
 
     name = cells.known_kernel(kernel)
-    with contextlib.closing(open_store(load_settings(), busy_s=60)) as store:
+    with stored() as store:
         decide(store, cells.missing(store, name), None if as_json else say)
         told = cells.told(store, name)
     if as_json:

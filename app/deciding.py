@@ -11,13 +11,21 @@ from collections.abc import Callable, Iterator, Sequence
 
 from app.children import environment
 from app.searching import explore_one
-from app.store import Store
+from app.settings import load_settings
+from app.store import Store, open_store
 from app.store.explorations import AskedExploration
 from engine.errors import AskedWrongly
 
 MANY = 8
 """Explorations from which on a second process is worth its start of some seconds."""
 LOOK_S = 0.2
+
+
+@contextlib.contextmanager
+def stored() -> Iterator[Store]:
+    """The store that the settings name."""
+    with contextlib.closing(open_store(load_settings(), busy_s=60)) as store:
+        yield store
 
 
 def decide(store: Store, asked: Sequence[AskedExploration], say: Callable[[str], None] | None) -> None:
