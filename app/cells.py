@@ -8,12 +8,12 @@ from functools import cache
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from app.plans import AskedLimits, AskedPlan, exploration_of
-from app.problems import Refusal
 from app.settings import Settings
 from app.store.explorations import AskedExploration
 from app.subjects import Subject, read_subject
 from app.verdicts import bounds_words
 from app.wording import nearest
+from engine.errors import AskedWrongly
 from engine.explore import cases
 
 if TYPE_CHECKING:
@@ -46,12 +46,12 @@ class Shown(NamedTuple):
 
 
 def known_kernel(name: str) -> str:
-    """Return the name of a kernel profile of the matrix; "" is the usual one. Raises Refusal for another."""
+    """Return the name of a kernel profile of the matrix; "" is the usual one. Raises AskedWrongly for another."""
     if not name:
         return cases.DEFAULT_KERNEL
     if name not in cases.KERNELS:
         detail = f"there is no kernel profile of that name{nearest(name, cases.KERNELS)}"
-        raise Refusal(422, "unknown_value", detail, field="kernel")
+        raise AskedWrongly(detail, code="unknown_value", field="kernel")
     return name
 
 

@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 
 from app import cells
-from app.problems import Refusal
 from app.searching import explore_one
 from app.settings import load_settings
 from app.store import Store, open_store
+from engine.errors import AskedWrongly
 from engine.explore import cases
 
 
@@ -35,10 +35,10 @@ def test_given_a_kernel_when_its_cells_are_listed_then_each_can_be_asked_for(sto
 
 def test_given_a_kernel_that_is_none_when_asked_for_then_the_known_ones_are_told() -> None:
     assert cells.known_kernel("") == cases.DEFAULT_KERNEL
-    with pytest.raises(Refusal) as refused:
+    with pytest.raises(AskedWrongly) as refused:
         cells.known_kernel("2.4")
-    assert (refused.value.field, refused.value.status_code) == ("kernel", 422)
-    assert cases.DEFAULT_KERNEL in str(refused.value.detail)
+    assert (refused.value.field, refused.value.status) == ("kernel", 422)
+    assert cases.DEFAULT_KERNEL in str(refused.value)
 
 
 def test_given_what_is_missing_when_queued_then_it_is_missing_no_more_and_a_cell_says_what_was_found(
