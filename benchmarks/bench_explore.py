@@ -59,7 +59,7 @@ WORLD: dict[str, Any] = {
                 "repeat": 2,
                 "program": ["lock", "writeback_begin", "unlock", "writeback_end"],
             },
-            {"name": "wait", "tasks": 2, "repeat": 1, "program": ["wait_locked"]},
+            {"name": "wait", "tasks": 1, "repeat": 1, "program": ["wait_locked"]},
         ],
     },
 }
@@ -173,7 +173,7 @@ def make_pan(model: Model, folder: Path) -> None:
     text = promela_of(model.subject)
     folder.mkdir()
     (folder / "model.pml").write_text(text)
-    flags = ["-O2", "-w", "-DNOREDUCE", "-DSAFETY", "-DMEMLIM=8000", *re.findall(r"-DVECTORSZ=\d+", text)]
+    flags = ["-O2", "-w", "-DNOREDUCE", "-DSAFETY", "-DMEMLIM=4000", *re.findall(r"-DVECTORSZ=\d+", text)]
     _, spin_s = cpu_of_child(["spin", "-a", "model.pml"], folder)
     _, gcc_s = cpu_of_child(["gcc", *flags, "-o", "pan", "pan.c"], folder)
     model.their_making_s = spin_s + gcc_s

@@ -120,13 +120,15 @@ def search(table: Mapping[str, Any], folder: Path, optimize: str = "-O2") -> Spi
     )
 
 
-def model_counts(model: str, folder: Path, *options: str, run: tuple[str, ...] = ()) -> tuple[int, int, int]:
+def model_counts(
+    model: str, folder: Path, *options: str, run: tuple[str, ...] = (), optimize: str = "-O2"
+) -> tuple[int, int, int]:
     """Return SPIN's states, transitions and errors of a model, searched whole in an empty folder."""
     (folder / "model.pml").write_text(model)
     asked = re.findall(r"-DVECTORSZ=\d+", model)  # a model tells how long its states are
     for command in (
         ("spin", *options, "-a", "model.pml"),
-        ("gcc", "-O2", "-w", "-DNOREDUCE", "-DSAFETY", "-DMEMLIM=2048", *asked, "-o", "pan", "pan.c"),
+        ("gcc", optimize, "-w", "-DNOREDUCE", "-DSAFETY", "-DMEMLIM=2048", *asked, "-o", "pan", "pan.c"),
     ):
         done = subprocess.run(command, cwd=folder, check=False, capture_output=True, text=True)
         assert done.returncode == 0, done.stdout + done.stderr
