@@ -18,6 +18,7 @@ FUNCTIONS = 225
 TOLD_EVERY = FUNCTIONS // 10
 
 
+_LOCKERS = {"name": "t", "tasks": 2, "repeat": 1, "program": [{"op": "lock"}, {"op": "unlock"}]}
 _STEPS = [{"at": "a", "to": "b"}, {"at": "b", "to": "-"}]
 
 
@@ -38,13 +39,31 @@ class _Progress(event.Listener):  # type: ignore[misc]
             print(f"compiling the engine: {min(99, 100 * self.done // FUNCTIONS)} %", flush=True)
 
 
+def _explored() -> None:
+    """Explore a table and a world in the ways that are compiled apart, and play a schedule."""
+    from engine.explore.answers import answer
+    from engine.explore.explorer import LIMITS, Explorer, Plan
+    from engine.explore.table import checked
+    from engine.explore.worlds.subject import WorldSubject
+    from engine.play import open_run
+    from engine.scenario import Scenario
+
+    procs = [{"name": "p", "start": "a", "steps": _STEPS}]
+    table = checked({"format": "protocol-table/1", "name": "warm", "procs": procs, "fair": "weak", "eventually": "1"})
+    world = {"name": "warm", "workload": {"kind": "tasks", "pages": 1, "groups": [_LOCKERS]}, "schedule": "a2"}
+    scenario = Scenario.model_validate(world)
+    for subject in (table, WorldSubject(scenario)):
+        for plan in (Plan(), Plan(search="random", walks=2), Plan(reduction="all"), Plan(compact=True)):
+            explorer = Explorer(subject, plan)
+            answer(explorer, explorer.run(), LIMITS)
+    list(open_run(scenario).batches())
+
+
 def warm() -> None:
     """Compile (or load) everything that a run calls, by playing two short ones."""
     begin = time.monotonic()
     progress = _Progress()
     with event.install_listener("numba:compile", progress):
-        from engine.explore.explorer import Explorer, Plan
-        from engine.explore.table import checked
         from engine.merge import Merger
         from engine.planes import CompiledPlanes
         from engine.play import TimedRun
@@ -73,11 +92,7 @@ def warm() -> None:
             Merger(pages, max(cast.queues, 1)).merge(leaves)
             summary.keyframe()
             summary.figures()
-        table = checked(
-            {"format": "protocol-table/1", "name": "warm", "procs": [{"name": "p", "start": "a", "steps": _STEPS}]}
-        )
-        for plan in (Plan(), Plan(search="random", walks=2), Plan(reduction="por")):
-            Explorer(table, plan).run()
+        _explored()
     took = time.monotonic() - begin
     print(f"engine ready in {took:.1f} s: {progress.done} functions compiled, cache in {CACHE}", flush=True)
 
