@@ -192,7 +192,7 @@ def explore(
     if export is not None:
         say(export_subject(asked, export))
         return
-    from engine.explore.explorer import REDUCTIONS, SEARCHES, Limits, Plan
+    from engine.explore.plan import REDUCTIONS, SEARCHES, Limits, Plan
 
     plan = Plan(
         one_of("search", search, SEARCHES),

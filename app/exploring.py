@@ -15,7 +15,7 @@ from engine.scenario import Scenario
 from engine.scenarios import shipped
 
 if TYPE_CHECKING:
-    from engine.explore.explorer import Limits, Plan, Progress
+    from engine.explore.plan import Limits, Plan, Progress
     from engine.explore.story import Story
     from engine.explore.subject import Subject
 

@@ -15,7 +15,8 @@ from app.keeping import Held, Keeper
 from app.store import ExplorationRow, Fenced, Store
 from engine.errors import AskedWrongly, FolioscopeError
 from engine.explore.answers import answer
-from engine.explore.explorer import Explorer, Limits, Plan, Progress
+from engine.explore.explorer import Explorer
+from engine.explore.plan import Limits, Plan, Progress
 from engine.explore.saving import resume, save
 from engine.explore.table import Table, checked
 from engine.scenario import Scenario

@@ -30,7 +30,8 @@ def shrunk(asked: Table | Scenario, found: dict[str, Any], wide: int) -> tuple[d
 
 def _table(table: Table, found: dict[str, Any]) -> tuple[dict[str, Any], Any]:
     from engine.explore import schedules
-    from engine.explore.explorer import Explorer, Limits
+    from engine.explore.explorer import Explorer
+    from engine.explore.plan import Limits
 
     def searched(smaller: Table) -> Sequence[Step] | None:
         explorer = Explorer(smaller)

@@ -29,7 +29,8 @@ from typing import Any
 
 from app.exploring import promela_of, subject_of
 from benchmarks.m1 import m1
-from engine.explore.explorer import Explorer, Plan
+from engine.explore.explorer import Explorer
+from engine.explore.plan import Plan
 from engine.explore.table import Table, checked
 from engine.scenario import Scenario
 

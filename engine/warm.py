@@ -42,7 +42,8 @@ class _Progress(event.Listener):  # type: ignore[misc]
 def _explored() -> None:
     """Explore a table and a world in the ways that are compiled apart, and play a schedule."""
     from engine.explore.answers import answer
-    from engine.explore.explorer import LIMITS, Explorer, Plan
+    from engine.explore.explorer import Explorer
+    from engine.explore.plan import LIMITS, Plan
     from engine.explore.table import checked
     from engine.explore.worlds.subject import WorldSubject
     from engine.play import open_run

@@ -7,8 +7,10 @@ from typing import Any
 from engine.explore.calmer import calmest
 from engine.explore.compact import HASH_BITS, miss_probability
 from engine.explore.counting import counted
-from engine.explore.explorer import Explorer, Found, Limits, Seen
+from engine.explore.explorer import Explorer
+from engine.explore.found import Found, Seen
 from engine.explore.liveness import Unknown, promise
+from engine.explore.plan import Limits
 from engine.explore.subject import Subject
 
 NEVER, SOMETIMES, NOT_EXPLORED = "Never", "Sometimes", "not explored"

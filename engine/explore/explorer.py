@@ -1,94 +1,36 @@
-"""explore(): a table, searched as asked, to an answer with its bounds."""
+"""Explorer: a search of a subject under way, as asked, within limits; what it found is read by found.py."""
 
 from __future__ import annotations
 
 import time
 from collections import Counter
 from collections.abc import Callable
-from typing import Any, Literal, NamedTuple, get_args
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.errors import AskedWrongly
 from engine.explore import compact
 from engine.explore import memory as s
 from engine.explore.footprints import no_reduction
+from engine.explore.found import Found, Searched, outcomes
 from engine.explore.layout import Layout, Spans, Values, pack, repack, unpack, widened
 from engine.explore.memory import Memory
+from engine.explore.plan import LIMITS, PLAN, Limits, Plan, Progress, check_plan
 from engine.explore.samples import STATE, Samples, sample
 from engine.explore.search import DONE, FULL, MORE, WIDER, Bound, Reduction, search
 from engine.explore.subject import Subject, TableSubject
 from engine.explore.table import Table
 from engine.explore.walks import unbounded
-from engine.invariants import INVARIANTS, WITNESSES
 
-ReductionName = Literal["none", "por", "symmetry", "all"]
-SearchName = Literal["bfs", "dfs", "random", "pct"]
-REDUCTIONS, SEARCHES = get_args(ReductionName), get_args(SearchName)
-
-STATES_MAX = 100_000_000
-MEMORY_MAX = 4 << 30
 CAPACITY = 1 << 12
-PREEMPTIONS_MAX = 200
 ROWS_AHEAD = 2_048
 """Room for successors of states that are expanded together; a subject with more moves gets room for one state's."""
 LEFT_SHIFT = 8
 TURN_STATES = 1 << 16
 """States expanded between two looks at the clock."""
-ERRORS = ("", "deadlock", "assertion", "range", "no value", "final", *(one.name for one in INVARIANTS))
 GIVE_UP_BITS = 20
 """A variable without a range that needs a wider field than this is taken to be unbounded."""
-
-
-class Limits(NamedTuple):
-    """After these the answer says what was covered."""
-
-    states: int = STATES_MAX
-    memory: int = MEMORY_MAX
-    seconds: float = 3_600.0
-
-
-class Progress(NamedTuple):
-    """How far a search is."""
-
-    states: int
-    edges: int
-    frontier: int
-    depth: int
-    seconds: float
-    memory: int
-
-
-class Seen(NamedTuple):
-    """An invariant that broke, or a witness that was met: how often (edges, or end states), and the shortest way."""
-
-    times: int
-    schedule: list[Any]
-
-
-class Found(NamedTuple):
-    """What a search found: see the table's format for the counts. schedule: steps of the shortest error; broken,
-    witnessed: by name, what a world's steps and end states told."""
-
-    states: int
-    edges: int
-    deadlock_states: int
-    assert_failures: int
-    range_failures: int
-    faults: int
-    final_states: int
-    final_violations: int
-    depth: int | None
-    outcomes: Counter[tuple[Any, ...]]
-    error: str
-    schedule: list[Any] | None
-    broken: dict[str, Seen]
-    witnessed: dict[str, Seen]
-    complete: bool
-    stopped_by: str
-    seconds: float
-    memory: int
 
 
 class Kept(NamedTuple):
@@ -96,46 +38,6 @@ class Kept(NamedTuple):
 
     plain: dict[str, Any]
     arrays: dict[str, NDArray[Any]]
-
-
-class Plan(NamedTuple):
-    """How to search. preemptions: at most so many in a schedule; walks, longest, depth, seed: of random and pct;
-    compact: know states by their hash (compact.py); promises: look at the fair paths too (liveness.py)."""
-
-    search: SearchName = "bfs"
-    reduction: ReductionName = "none"
-    preemptions: int | None = None
-    walks: int = 1_000
-    longest: int = 10_000
-    depth: int = 3
-    seed: int = 1
-    promises: bool = True
-    compact: bool = False
-
-
-PLAN, LIMITS = Plan(), Limits()
-
-
-def check_plan(plan: Plan) -> None:
-    """Raise AskedWrongly for what cannot be had together, or is out of bounds."""
-
-    def refuse(field: str, text: str) -> None:
-        raise AskedWrongly(text, code="bad_plan", field=field)
-
-    if plan.preemptions is not None and not 0 <= plan.preemptions <= PREEMPTIONS_MAX:
-        refuse("preemptions", f"a bound of 0 to {PREEMPTIONS_MAX} preemptions, not {plan.preemptions}")
-    if plan.preemptions is not None and (plan.reduction != "none" or plan.search not in {"bfs", "dfs"}):
-        refuse(
-            "preemptions",
-            "a bound of preemptions goes with --reduction none and --search bfs or dfs: who ran last counts",
-        )
-    if plan.search in {"random", "pct"} and plan.reduction != "none":
-        refuse("reduction", "a sample takes schedules as they are: --reduction none")
-    if plan.compact and (plan.search != "bfs" or plan.preemptions is not None):
-        refuse("compact", "--compact goes with --search bfs and no bound of preemptions: it keeps two layers of states")
-    for name, most in (("walks", 10_000_000), ("longest", 1_000_000), ("depth", 16)):
-        if not 1 <= getattr(plan, name) <= most:
-            refuse(name, f"{name} is 1 to {most}, not {getattr(plan, name)}")
 
 
 class Explorer:
@@ -245,7 +147,7 @@ class Explorer:
         memory, ahead = self.memory, self.layers.ahead.reshape(-1)
         flat = memory.states.reshape(-1)
         ended = int(compact.search_compact(memory, flat, self.layers, ahead, self._reduction, *code, budget))
-        self.ends += self._outcomes(self.layers.ends[: self.layers.counters[1]])
+        self.ends += outcomes(self.subject, self.layout, self.layers.ends[: self.layers.counters[1]])
         self.layers.counters[1] = 0
         if ended == compact.LAYER:
             self.memory, self.layers = compact.turned(self.memory, self.layers)
@@ -358,91 +260,17 @@ class Explorer:
             for name in _SAMPLED:
                 getattr(self._samples, name)[:] = arrays[f"samples.{name}"]
 
-    # --- what was found ----------------------------------------------------------------------------------------------
-
     def found(self, stopped_by: str) -> Found:
-        """Return the counts, the outcomes, and the steps of the shortest error."""
-        memory, c = self.memory, self.memory.counters
-        n = int(c[s.FOUND])
-        counts = {name: int(c[place]) for name, place in _COUNTS.items()}
-        ends = np.flatnonzero(memory.marks[:n] & s.MARK_ENDED)
-        if self.layout.bounded:  # a state may have been met with more and with fewer preemptions left
-            rows = {
-                mark: np.flatnonzero(memory.marks[:n] & mark) for mark in (s.MARK_ENDED, s.MARK_DEADLOCK, s.MARK_BROKEN)
-            }
-            ends = self._distinct(rows[s.MARK_ENDED])
-            counts |= {
-                "states": len(self._distinct(np.arange(n))),
-                "deadlock_states": len(self._distinct(rows[s.MARK_DEADLOCK])),
-                "final_states": len(ends),
-                "final_violations": len(self._distinct(rows[s.MARK_BROKEN])),
-            }
-        kind = int(c[s.ERROR_KIND])
-        return Found(
-            **counts,
-            depth=None if self.deep else int(c[s.DEPTH]),
-            outcomes=self._outcomes(memory.states[ends]) if self.layers is None else self.ends,
-            error=ERRORS[kind],
-            schedule=self._schedule(int(c[s.ERROR_STATE]), int(c[s.ERROR_STEP])) if kind else None,
-            broken=self._seen(0, [one.name for one in INVARIANTS]),
-            witnessed=self._seen(len(INVARIANTS), [name for name, _ in WITNESSES]),
-            complete=not stopped_by,
-            stopped_by=stopped_by,
-            seconds=self.seconds,
-            memory=self._bytes(),
-        )
+        """Return what was found so far; stopped_by: as run() says."""
+        ends = self.ends if self.layers is not None else None
+        searched = Searched(self.subject, self.layout, self.memory, self.symmetry, self.deep, ends)
+        return searched.found(stopped_by, self.seconds, self._bytes())
 
     def _bytes(self) -> int:
         return _bytes(self.memory) + (_bytes(self.layers) if self.layers is not None else 0)
 
-    def _distinct(self, rows: Any) -> Any:
-        """Return one of each of these states, whoever ran last in it."""
-        _, first = np.unique(self.memory.states[rows, :-1], axis=0, return_index=True)
-        return rows[first]
-
-    def _outcomes(self, states: Any) -> Counter[tuple[Any, ...]]:
-        names = self.subject.outcomes
-        if not names:
-            return Counter()
-        outcomes: Counter[tuple[Any, ...]] = Counter()
-        for state in states:
-            values = unpack(self.layout, state)
-            outcomes[
-                tuple(values.variables[name] if array else values.variables[name][0] for name, array in names)
-            ] += 1
-        return outcomes
-
-    def _seen(self, first: int, names: list[str]) -> dict[str, Seen]:
-        rows = self.memory.seen[first : first + len(names)].tolist()
-        return {
-            name: Seen(times, self._schedule(state, step))
-            for name, (times, _, state, step) in zip(names, rows, strict=True)
-            if times
-        }
-
-    def _schedule(self, state: int, step: int) -> list[Any]:
-        """Return the steps from the start to an error: as the processes themselves make them, not their stand-ins.
-
-        step: the step that goes wrong, -1 where the state itself does.
-        """
-        steps = [step] if step >= 0 else []
-        while state:
-            steps.append(int(self.memory.via[state]))
-            state = int(self.memory.parent[state])
-        return self.subject.schedule(steps[::-1], symmetry=self.symmetry)
-
 
 _SAMPLED = ("priority", "falls", "seed", "counters")
-_COUNTS = {
-    "states": s.FOUND,
-    "edges": s.EDGES,
-    "deadlock_states": s.DEADLOCKS,
-    "assert_failures": s.ASSERTS,
-    "range_failures": s.OUTSIDES,
-    "faults": s.FAULTS,
-    "final_states": s.FINALS,
-    "final_violations": s.FINALS_BROKEN,
-}
 
 
 def _room(layout: Layout, capacity: int, steps: int) -> Memory:

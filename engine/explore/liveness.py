@@ -16,9 +16,10 @@ from numpy.typing import NDArray
 
 from engine.explore import components as g
 from engine.explore import memory as s
-from engine.explore.explorer import Explorer, Limits
+from engine.explore.explorer import Explorer
 from engine.explore.memory import Memory
 from engine.explore.native import Native
+from engine.explore.plan import Limits
 from engine.explore.search import DONE
 
 TURN = 1 << 16

@@ -18,7 +18,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine.errors import AskedWrongly
-from engine.explore.explorer import Explorer, Kept, Plan
+from engine.explore.explorer import Explorer, Kept
+from engine.explore.plan import Plan
 from engine.explore.subject import Subject
 from engine.jit import CACHE
 

@@ -25,7 +25,8 @@ from app.store import ExplorationRow, Fenced, Store, open_store
 from app.store.tables import Exploration
 from engine.errors import AskedWrongly
 from engine.explore.answers import answer
-from engine.explore.explorer import Explorer, Limits, Plan
+from engine.explore.explorer import Explorer
+from engine.explore.plan import Limits, Plan
 from engine.explore.table import checked
 from engine.w1 import scenario
 from tests.app.explored import asked, asked_of, counters

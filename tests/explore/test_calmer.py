@@ -9,8 +9,9 @@ import pytest
 
 from engine.explore.answers import answer
 from engine.explore.calmer import calmest
-from engine.explore.explorer import Explorer, Limits, Plan
+from engine.explore.explorer import Explorer
 from engine.explore.layout import Values, start_of
+from engine.explore.plan import Limits, Plan
 from engine.explore.playing import enabled, ending, move, play
 from engine.explore.schedules import read
 from engine.explore.table import Step, Table, checked

@@ -21,7 +21,8 @@ from engine.explore.cases import (
     cell,
     judged,
 )
-from engine.explore.explorer import Explorer, Limits, Plan
+from engine.explore.explorer import Explorer
+from engine.explore.plan import Limits, Plan
 from engine.explore.worlds.subject import WorldSubject
 from engine.explore.worlds.telling import story_of_world
 from engine.invariants import INVARIANTS, WITNESSES

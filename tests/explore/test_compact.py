@@ -10,7 +10,8 @@ import pytest
 from benchmarks.m1 import m1
 from engine.errors import AskedWrongly
 from engine.explore.answers import answer
-from engine.explore.explorer import Explorer, Limits, Plan
+from engine.explore.explorer import Explorer
+from engine.explore.plan import Limits, Plan
 from engine.explore.playing import play
 from engine.explore.schedules import read
 from engine.explore.table import checked

@@ -11,8 +11,9 @@ import pytest
 
 from engine.errors import AskedWrongly
 from engine.explore.answers import answer
-from engine.explore.explorer import Explorer, Limits, Plan
+from engine.explore.explorer import Explorer
 from engine.explore.layout import start_of
+from engine.explore.plan import Limits, Plan
 from engine.explore.playing import ending, play
 from engine.explore.schedules import read
 from engine.explore.table import checked

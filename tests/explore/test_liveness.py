@@ -13,9 +13,10 @@ import pytest
 
 from engine.explore import promela
 from engine.explore.answers import answer
-from engine.explore.explorer import Explorer, Limits, Plan
+from engine.explore.explorer import Explorer
 from engine.explore.expressions import evaluate
 from engine.explore.layout import Values, start_of
+from engine.explore.plan import Limits, Plan
 from engine.explore.playing import enabled, move, reader
 from engine.explore.schedules import read
 from engine.explore.table import Table, checked

@@ -80,7 +80,8 @@ import itertools, json, sys
 from pathlib import Path
 from engine.explore import explorer as e
 from engine.explore.answers import answer
-from engine.explore.explorer import Explorer, Limits, Plan
+from engine.explore.explorer import Explorer
+from engine.explore.plan import Limits, Plan
 from engine.explore.saving import resume, save
 from engine.explore.table import checked
 found, turn = [], e.TURN_STATES

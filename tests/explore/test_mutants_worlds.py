@@ -80,7 +80,8 @@ MUTANTS = {
 RUN = """
 import json, sys
 from engine.explore.answers import answer
-from engine.explore.explorer import Explorer, Limits, Plan
+from engine.explore.explorer import Explorer
+from engine.explore.plan import Limits, Plan
 from engine.explore.worlds.subject import WorldSubject
 from engine.scenario import Scenario
 found = []

@@ -10,7 +10,8 @@ import pytest
 
 from engine.explore import promela
 from engine.explore.answers import answer
-from engine.explore.explorer import Explorer, Limits
+from engine.explore.explorer import Explorer
+from engine.explore.plan import Limits
 from engine.explore.table import BadTable, checked
 from tests.explore.shelf import table
 from tests.explore.spin import model_counts

@@ -17,7 +17,8 @@ from benchmarks.m1 import m1
 from engine.errors import AskedWrongly
 from engine.explore import explorer as explorer_
 from engine.explore.answers import answer
-from engine.explore.explorer import Explorer, Limits, Plan
+from engine.explore.explorer import Explorer
+from engine.explore.plan import Limits, Plan
 from engine.explore.saving import resume, save
 from engine.explore.subject import TableSubject
 from engine.explore.table import checked

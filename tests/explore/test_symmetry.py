@@ -7,8 +7,9 @@ from typing import Any
 import pytest
 
 from benchmarks.m1 import m1
-from engine.explore.explorer import Explorer, Plan
+from engine.explore.explorer import Explorer
 from engine.explore.layout import unpack
+from engine.explore.plan import Plan
 from engine.explore.subject import TableSubject
 from engine.explore.symmetry import canonical
 from engine.explore.table import BadTable, checked

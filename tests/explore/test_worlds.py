@@ -11,7 +11,9 @@ import pytest
 from engine.errors import AskedWrongly, BadScenario
 from engine.events import Kind
 from engine.explore.answers import answer
-from engine.explore.explorer import LIMITS, Explorer, Found, Limits, Plan
+from engine.explore.explorer import Explorer
+from engine.explore.found import Found
+from engine.explore.plan import LIMITS, Limits, Plan
 from engine.explore.worlds.columns import STATE, read
 from engine.explore.worlds.equals import arrange, renamed
 from engine.explore.worlds.subject import WorldSubject

@@ -6,7 +6,8 @@ from collections.abc import Sequence
 
 from engine.errors import AskedWrongly
 from engine.explore.calm import calm
-from engine.explore.explorer import Explorer, Limits, Plan
+from engine.explore.explorer import Explorer
+from engine.explore.plan import Limits, Plan
 from engine.explore.shrink import SECONDS_MAX, TRIES_MAX, Shrunk, Told, shrink
 from engine.explore.shrink_scenario import scenario_candidates
 from engine.explore.worlds.subject import WorldSubject

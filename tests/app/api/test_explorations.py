@@ -19,8 +19,8 @@ from app.searching import explore_one
 from app.settings import Settings
 from app.store import Store, open_store
 from engine.errors import AskedWrongly
-from engine.explore.explorer import Plan
 from engine.explore.explorer import check_plan as engine_check
+from engine.explore.plan import Plan
 from tests.app.explored import counters
 from tests.explore.shelf import HERE, table
 

@@ -1,0 +1,74 @@
+"""Plan and limits: how to search, how far, and how far a search is."""
+
+from __future__ import annotations
+
+from typing import Literal, NamedTuple, get_args
+
+from engine.errors import AskedWrongly
+
+ReductionName = Literal["none", "por", "symmetry", "all"]
+SearchName = Literal["bfs", "dfs", "random", "pct"]
+REDUCTIONS, SEARCHES = get_args(ReductionName), get_args(SearchName)
+
+STATES_MAX = 100_000_000
+MEMORY_MAX = 4 << 30
+PREEMPTIONS_MAX = 200
+
+
+class Limits(NamedTuple):
+    """After these the answer says what was covered."""
+
+    states: int = STATES_MAX
+    memory: int = MEMORY_MAX
+    seconds: float = 3_600.0
+
+
+class Progress(NamedTuple):
+    """How far a search is."""
+
+    states: int
+    edges: int
+    frontier: int
+    depth: int
+    seconds: float
+    memory: int
+
+
+class Plan(NamedTuple):
+    """How to search. preemptions: at most so many in a schedule; walks, longest, depth, seed: of random and pct;
+    compact: know states by their hash (compact.py); promises: look at the fair paths too (liveness.py)."""
+
+    search: SearchName = "bfs"
+    reduction: ReductionName = "none"
+    preemptions: int | None = None
+    walks: int = 1_000
+    longest: int = 10_000
+    depth: int = 3
+    seed: int = 1
+    promises: bool = True
+    compact: bool = False
+
+
+PLAN, LIMITS = Plan(), Limits()
+
+
+def check_plan(plan: Plan) -> None:
+    """Raise AskedWrongly for what cannot be had together, or is out of bounds."""
+
+    def refuse(field: str, text: str) -> None:
+        raise AskedWrongly(text, code="bad_plan", field=field)
+
+    if plan.preemptions is not None and not 0 <= plan.preemptions <= PREEMPTIONS_MAX:
+        refuse("preemptions", f"a bound of 0 to {PREEMPTIONS_MAX} preemptions, not {plan.preemptions}")
+    if plan.preemptions is not None and (plan.reduction != "none" or plan.search not in {"bfs", "dfs"}):
+        refuse(
+            "preemptions",
+            "a bound of preemptions goes with --reduction none and --search bfs or dfs: who ran last counts",
+        )
+    if plan.search in {"random", "pct"} and plan.reduction != "none":
+        refuse("reduction", "a sample takes schedules as they are: --reduction none")
+    if plan.compact and (plan.search != "bfs" or plan.preemptions is not None):
+        refuse("compact", "--compact goes with --search bfs and no bound of preemptions: it keeps two layers of states")
+    for name, most in (("walks", 10_000_000), ("longest", 1_000_000), ("depth", 16)):
+        if not 1 <= getattr(plan, name) <= most:
+            refuse(name, f"{name} is 1 to {most}, not {getattr(plan, name)}")
