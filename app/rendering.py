@@ -36,7 +36,8 @@ HEADINGS = {
     503: "Not now",
     507: "The disk is full",
 }
-REMEDIES = {
+REMEDIES: dict[int | str, str] = {
+    "stepper_busy": "What steps through worlds is busy, or has just been started: it loads the engine first.",
     404: "The run may have been deleted, or the link to it withdrawn or mistyped.",
     429: "Close some tabs of this server, or wait a little.",
     503: "Runs are waiting for a worker already: try again when some have ended.",
@@ -65,7 +66,7 @@ def error_page(request: Request, problem: Problem) -> HTMLResponse:
     context = {
         "problem": problem,
         "heading": HEADINGS.get(problem.status, problem.title),
-        "remedy": REMEDIES.get(problem.status, ""),
+        "remedy": REMEDIES.get(problem.code) or REMEDIES.get(problem.status, ""),
         "shared": request.url.path.startswith("/s/"),
     }
     return render(request, "error.html", context, problem.status)
