@@ -21,7 +21,7 @@ from engine.events import (
 )
 from engine.invariants import LOCK_STOLEN, REQUEUED_AT_TAIL, RETURNED_BIT_SET, STOLEN_OFTEN, WAIT_HOLDING_LOCK
 from engine.jit import inlined, jit
-from engine.mm.lock_owner import disown_lock, own_lock
+from engine.mm.lock_owner import disown_lock
 from engine.mm.program import back
 from engine.mm.steps import (
     BLOCKED,
@@ -79,7 +79,7 @@ def trylock_page(w: World, task: int, page: int) -> bool:
     if flags & (1 << PG_LOCKED):
         return False
     w.pages.flags[page] = flags | (1 << PG_LOCKED)
-    own_lock(w, task, task, page)
+    w.pages.owner[page] = task  # whoever had it said so when he let it go
     record(w, PAGE_LOCKED, task, page, flags | (1 << PG_LOCKED), queue_length(w, page))
     return True
 

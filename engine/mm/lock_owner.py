@@ -10,7 +10,7 @@ from engine.trace import broken
 
 @inlined
 def own_lock(w: World, task: int, owner: int, page: int) -> None:
-    """The task took the page's lock for `owner`: itself, or the waiter it hands the lock to."""
+    """The task hands the page's lock to a waiter."""
     if w.pages.owner[page] != NONE:
         broken(w, task, page, TWO_OWNERS)
     w.pages.owner[page] = owner
