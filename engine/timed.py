@@ -161,9 +161,9 @@ def run_batch(w: World, room: int, until: int) -> int:
         if w.rules.cpus > 0 and not _get_cpu(w, task):
             _drop_root(w)
             continue
-        cost = step(w, task)
-        free = 0
-        while cost == 0:
+        cost = 0
+        free = -1
+        while cost == 0:  # the one place with the ladder in it: a second copy doubles what there is to compile
             cost = step(w, task)
             free += 1
             if free > FREE_STEPS_MAX:

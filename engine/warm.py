@@ -13,7 +13,7 @@ from numba.core import event
 
 from engine.jit import CACHE
 
-FUNCTIONS = 225
+FUNCTIONS = 465
 """Functions compiled on an empty cache, roughly: the scale of the progress lines."""
 TOLD_EVERY = FUNCTIONS // 10
 
@@ -34,7 +34,7 @@ class _Progress(event.Listener):  # type: ignore[misc]
     def on_end(self, event: Any) -> None:
         self.done += 1
         if self.done == 1:
-            print("compiling the engine for this machine, once: about a minute", flush=True)
+            print("compiling the engine for this machine, once: about two minutes", flush=True)
         if self.done % TOLD_EVERY == 0:
             print(f"compiling the engine: {min(99, 100 * self.done // FUNCTIONS)} %", flush=True)
 
