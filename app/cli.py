@@ -202,7 +202,7 @@ def explore(
         longest,
         depth,
         seed,
-        compact,
+        compact=compact,
     )
     progress = None if as_json or not sys.stderr.isatty() else lambda text: typer.echo(text, err=True)
     limits = Limits(states, memory << 20, seconds)

@@ -102,9 +102,9 @@ def explore_subject(
     subject = subject_of(asked)
     if checkpoint is not None and checkpoint.exists():
         explorer = resume(checkpoint, subject, plan)
-        limits = limits._replace(seconds=limits.seconds + explorer.seconds)
+        before = explorer.seconds
     else:
-        explorer = Explorer(subject, plan)
+        explorer, before = Explorer(subject, plan), 0.0
     at = saved = time.monotonic()
 
     def told(now: Progress) -> None:
@@ -117,7 +117,7 @@ def explore_subject(
             rate = f"{now.states / now.seconds / 1e6:.1f} M states/s, {now.memory >> 20} MB"
             say(f"{now.states:,} states, {now.frontier:,} to look at, depth {now.depth}, {rate}")
 
-    stopped_by = explorer.run(limits, told=told)
+    stopped_by = explorer.run(limits._replace(seconds=limits.seconds + before), told=told)
     if checkpoint is not None:
         if stopped_by:
             save(explorer, checkpoint)
