@@ -1,10 +1,14 @@
-"""Every interleaving of a small protocol: tables, their native code, the search, and what it found.
+"""Every interleaving of a small protocol or of a small scenario: the search, and what it found.
 
-table.py, expressions.py   what was asked, checked          promela.py   the same, for SPIN
-wording.py, lines.py       what is wrong with it, where
-native.py                  its steps as machine code        layout.py    a state as few 64-bit words
-search.py                  breadth-first, depth-first       walks.py     samples: random walks and PCT
-explorer.py                all of it in order, to an answer  counting.py  schedules and traces of acyclic graphs
-story.py, columns.py       a schedule told                  clocks.py    what of it had to come before what
-exports.py, dot.py         the same for others' tools       shrink*.py   a smaller case      calm.py   fewer switches
+subject.py                 what the search asks of either      worlds/      scenarios: the engine's own steps
+table.py, expressions.py   a table as asked, checked           promela.py   the same, for SPIN
+wording.py, lines.py       what is wrong with it, where        cases.py     the matrix: designs, litmus tests
+native.py                  its steps as machine code           layout.py    a state as few 64-bit words
+search.py, memory.py       breadth-first, depth-first          samples.py   random walks and PCT
+compact.py                 states known by their hash          symmetry.py  which processes are equal
+explorer.py                all of it in order                  plan.py      how to search, how far
+found.py, answers.py       what was found                      counting.py  schedules and traces of acyclic graphs
+liveness.py, components.py promises on fair paths              saving.py    a search kept, to go on
+story.py, columns.py       a schedule told                     clocks.py    what of it had to come before what
+exports.py, dot.py         the same for others' tools          shrink*.py   a smaller case    calm*.py   fewer switches
 """
