@@ -11,7 +11,7 @@ from app.problems import Refusal
 from app.settings import MIB, Settings
 from app.store.explorations import AskedExploration
 from app.subjects import Subject, digest
-from engine.errors import AskedWrongly
+from engine.explore.plan import Plan, check_plan
 
 
 class _Asked(BaseModel):
@@ -49,20 +49,6 @@ class AskedPlan(_Asked):
     promises: bool = Field(True, description="look for ways that keep a process from going on for ever, too")
 
 
-def check_plan(plan: AskedPlan) -> None:
-    """Raise AskedWrongly for what cannot be had together; the same as the engine refuses."""
-    sampled = plan.search in ("random", "pct")
-    if plan.preemptions is not None and (plan.reduction != "none" or sampled):
-        text = "a bound of preemptions goes with reduction none and search bfs or dfs: who ran last counts"
-        raise AskedWrongly(text, code="bad_plan", field="preemptions")
-    if sampled and plan.reduction != "none":
-        text = "a sample takes schedules as they are: take reduction none"
-        raise AskedWrongly(text, code="bad_plan", field="reduction")
-    if plan.compact and (plan.search != "bfs" or plan.preemptions is not None):
-        text = "compact goes with search bfs and no bound of preemptions: it keeps two layers of states"
-        raise AskedWrongly(text, code="bad_plan", field="compact")
-
-
 def within(asked: AskedLimits, settings: Settings) -> dict[str, float]:
     """Return the limits that hold: those asked for, none beyond the server's own. Raises Refusal for more."""
     most = {
@@ -79,8 +65,8 @@ def within(asked: AskedLimits, settings: Settings) -> dict[str, float]:
 
 def exploration_of(subject: Subject, plan: AskedPlan, limits: AskedLimits, settings: Settings) -> AskedExploration:
     """Return what the store takes. Raises Refusal or AskedWrongly for a plan or limits that cannot be."""
-    check_plan(plan)
     told = plan.model_dump()
+    check_plan(Plan(**told))
     return AskedExploration(
         kind=subject.kind,
         name=subject.name,

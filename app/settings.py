@@ -48,7 +48,7 @@ class Settings(BaseSettings):
     workers: int = Field(1, ge=0, le=64, description="processes that play runs; 0 if they are started elsewhere")
     log_level: Literal["debug", "info", "warning", "error"] = "info"
 
-    queue_max: int = Field(100, ge=1, le=100_000, description="runs that may wait for a worker")
+    queue_max: int = Field(500, ge=1, le=100_000, description="runs, and explorations, that may wait for a worker")
     streams_per_address: int = Field(20, ge=1, description="streams that one address may hold open")
     streams_max: int = Field(500, ge=1, description="streams in all")
     body_bytes_max: int = Field(MIB, ge=1024, description="bytes of a request's body, uploads apart")

@@ -63,12 +63,12 @@ def check_plan(plan: Plan) -> None:
     if plan.preemptions is not None and (plan.reduction != "none" or plan.search not in {"bfs", "dfs"}):
         refuse(
             "preemptions",
-            "a bound of preemptions goes with --reduction none and --search bfs or dfs: who ran last counts",
+            "a bound of preemptions goes with reduction none and search bfs or dfs: who ran last counts",
         )
     if plan.search in {"random", "pct"} and plan.reduction != "none":
-        refuse("reduction", "a sample takes schedules as they are: --reduction none")
+        refuse("reduction", "a sample takes schedules as they are: take reduction none")
     if plan.compact and (plan.search != "bfs" or plan.preemptions is not None):
-        refuse("compact", "--compact goes with --search bfs and no bound of preemptions: it keeps two layers of states")
+        refuse("compact", "compact goes with search bfs and no bound of preemptions: it keeps two layers of states")
     for name, most in (("walks", 10_000_000), ("longest", 1_000_000), ("depth", 16)):
         if not 1 <= getattr(plan, name) <= most:
             refuse(name, f"{name} is 1 to {most}, not {getattr(plan, name)}")

@@ -62,8 +62,8 @@ def check_page(w: World, state: Folded, row: int, design: str) -> None:
     page = state.page(row)
     assert (page.flags, page.mapping) == (w.pages.flags[row], w.pages.mapping[row])
     swapped = design != "hashed" and tagged(w, page.mapping)
-    row = page_wait_row if design == "page_wait" else waiter_row
-    assert page.saved_mapping == (w.waits.base[row(page.mapping)] if swapped else None)
+    row_of = page_wait_row if design == "page_wait" else waiter_row
+    assert page.saved_mapping == (w.waits.base[row_of(page.mapping)] if swapped else None)
 
 
 def queue_of(w: World, row: int) -> list[int]:
