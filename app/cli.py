@@ -48,10 +48,13 @@ def screen_width() -> int:
 
 def to_explore(given: Path) -> Table | Scenario:
     """Return the table of a file, or the scenario of a preset or a file."""
-    from app.asking import read_scenario
     from app.exploring import is_scenario, load_table
 
-    return read_scenario(str(given)) if is_scenario(given) else load_table(given)
+    if not is_scenario(given):
+        return load_table(given)
+    from app.asking import read_scenario  # loads the web server's half, which a table has no use for
+
+    return read_scenario(str(given))
 
 
 @app.command()

@@ -43,9 +43,6 @@ WORLDS: dict[str, Scenario] = {
     "truncation and insertion, page_wait": scenario(
         "truncate_page lock insert unlock", "lookup dirty lock unlock put", design="page_wait", kernel="5.9"
     ),
-    "writers and truncation, raw null": scenario(
-        "write", "truncate", "wait_locked", design="page_wait", kernel="4.16", truncate="raw_null"
-    ),
     "locked lookup and truncation": scenario("lookup_locked unlock put", "truncate", kernel="6.1", truncate="compare"),
     "fault and truncation, page_wait": scenario(
         "fault", "truncate", design="page_wait", kernel="6.7+", truncate="helper"
@@ -53,6 +50,13 @@ WORLDS: dict[str, Scenario] = {
     "a lock never let go": scenario("lock", "lock unlock", "wait_locked", kernel="4.16"),
     "a lock never let go, page_wait": scenario("lock", "lock", design="page_wait", kernel="6.7+"),
 }
+LARGER: dict[str, Scenario] = {
+    "writers and truncation, raw null": scenario(
+        "write", "truncate", "wait_locked", design="page_wait", kernel="4.16", truncate="raw_null"
+    ),
+    "four tasks, bookmarks": scenario("2*lock unlock", "2*wait_locked", kernel="4.16"),
+}
+"""Too large for an interpreted search."""
 
 
 @cache
@@ -69,6 +73,17 @@ def test_given_an_exported_world_when_spin_searches_it_then_it_counts_what_a_pla
     ours = plain()[name]
     errors = ours.stuck + ours.broken + ours.wrong_ends
     assert model_counts(model, tmp_path, optimize="-O0") == (ours.states, ours.edges + 1, errors)
+
+
+@spin
+@pytest.mark.parametrize("name", LARGER)
+def test_given_a_larger_world_when_spin_searches_it_then_it_counts_what_the_explorer_counts(
+    name: str, tmp_path: Path
+) -> None:
+    explorer = Explorer(WorldSubject(LARGER[name]))
+    found, model = explorer.found(explorer.run()), written(name, TimedRun(LARGER[name]).world)
+    breaks = max((seen.times for seen in found.broken.values()), default=0)
+    assert model_counts(model, tmp_path) == (found.states, found.edges + 1, found.deadlock_states + breaks)
 
 
 @pytest.mark.parametrize("name", WORLDS)
