@@ -356,6 +356,14 @@ COLUMNS: dict[str, Column] = {
 }
 
 
+def _place(name: str) -> int:
+    """What decides the debate stands first; the invariants, each asked of one mixed scenario, last."""
+    return next((at for at, kind in enumerate(("T-", "GW-", "W-", "L-")) if name.startswith(kind)), 4)
+
+
+COLUMNS = {name: COLUMNS[name] for name in sorted(COLUMNS, key=_place)}
+
+
 # --- cells -----------------------------------------------------------------------------------------------------------
 
 
