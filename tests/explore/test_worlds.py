@@ -16,6 +16,7 @@ from engine.explore.found import Found
 from engine.explore.plan import LIMITS, Limits, Plan
 from engine.explore.worlds.columns import STATE, read
 from engine.explore.worlds.equals import arrange, renamed
+from engine.explore.worlds.facts import TOLD, UNTOLD, facts
 from engine.explore.worlds.subject import WorldSubject
 from engine.explore.worlds.telling import ending, possible, story_of_world
 from engine.invariants import INVARIANTS
@@ -138,7 +139,7 @@ def test_given_rubbish_in_all_other_columns_when_a_move_is_made_then_it_leads_to
             make_move(w, move % n, move // n)
             told = subject.here()
             for array in others:
-                array[:] = np.frombuffer(draw.randbytes(array.nbytes), array.dtype)
+                array[:] = [draw.randrange(100) for _ in array]
             subject.restore(here)
             w.clock[EVENTS] = 0
             make_move(w, move % n, move // n)
@@ -252,3 +253,22 @@ def test_given_arrange_when_tasks_stand_as_they_began_then_nobody_moves() -> Non
     arrange(subject.world)
     assert subject.world.machine.woken.array[:3].tolist() == [0, 1, 2]
     assert read(subject.world, subject.columns[0]) == (0,)
+
+
+def test_given_the_columns_of_a_state_when_told_then_each_is_shown_or_known_not_to_be() -> None:
+    columns = {column.title for one in WORLDS.values() for column in WorldSubject(one).columns}
+    assert columns <= TOLD | UNTOLD
+    assert not TOLD & UNTOLD
+
+
+@pytest.mark.parametrize("name", WORLDS)
+def test_given_a_world_when_it_moves_then_the_same_names_are_told_of_every_state(name: str) -> None:
+    subject = WorldSubject(WORLDS[name])
+    draw, n = random.Random(name), len(subject.processes)
+    subject.begin()
+    names = facts(subject).keys()
+    while moves := possible(subject):
+        move = draw.choice(moves)
+        subject.world.clock[EVENTS] = 0
+        make_move(subject.world, move % n, move // n)
+        assert facts(subject).keys() == names

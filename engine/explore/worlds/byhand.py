@@ -6,8 +6,9 @@ from typing import Any
 
 from engine.errors import AskedWrongly
 from engine.explore.byhand import STEPS_MAX
+from engine.explore.worlds.facts import STATES, at_rest, facts
 from engine.explore.worlds.subject import WorldSubject
-from engine.explore.worlds.telling import STATES, ending, facts, function_of, play, possible
+from engine.explore.worlds.telling import ending, function_of, play, possible
 from engine.invariants import INVARIANTS
 from engine.schedule import step_name
 from engine.schedule_word import letters
@@ -22,6 +23,7 @@ def at(subject: WorldSubject, word: str) -> dict[str, Any]:
         raise AskedWrongly(text, code="bad_schedule", field="schedule")
     subject.begin()
     n, last, before = len(subject.processes), None, facts(subject)
+    start = before
     for number, move in enumerate(moves, 1):
         if number == len(moves):
             before = facts(subject)
@@ -33,7 +35,11 @@ def at(subject: WorldSubject, word: str) -> dict[str, Any]:
         "word": subject.written(moves),
         "steps": len(moves),
         "back": subject.written(moves[:-1]) if moves else None,
-        "values": [{"name": name, "value": value, "changed": before.get(name) != value} for name, value in now.items()],
+        "values": [
+            {"name": name, "value": value, "changed": before[name] != value}
+            for name, value in now.items()
+            if value not in (before[name], start[name]) or before[name] != value or not at_rest(name)
+        ],
         "places": [_place(subject, task, moves[-1] % n if moves else -1) for task in range(n)],
         "enabled": [_told(subject, moves, move) for move in open_],
         "ending": "" if open_ or broken else ending(subject) or "ended",

@@ -1,0 +1,108 @@
+"""What there is to see in a World, in the kernel's words: name -> value, the same names in every state."""
+
+from __future__ import annotations
+
+from engine.designs import DESIGNS
+from engine.events import FLAG_NAMES, NONE, WQ_NAMES
+from engine.explore.story import State
+from engine.explore.worlds.subject import WorldSubject
+from engine.mm.mapping import word_shown
+from engine.schedule_word import letters
+from engine.state import READY, World
+
+STATES = ("ready", "asleep", "spinning", "finished")
+TOLD = frozenset(
+    {
+        *(f"pages.{name}" for name in ("flags", "mapping", "refcount", "file", "index", "owner", "mapped", "doomed")),
+        *(f"tasks.{name}" for name in ("state", "drowsy", "holds", "phase", "seen", "made")),
+        *("entries.next", "entries.prev", "entries.list", "entries.flags", "lists.head", "lists.tail", "lists.length"),
+        *("lists.lock", "waits.base", "waits.page", "waits.length", "waits.readers", "waits.locked", "files.size"),
+    }
+)
+"""Columns that are told here. The others say where a task stands in its program, its walk or its wait."""
+UNTOLD = frozenset(
+    {
+        *(f"tasks.{name}" for name in ("step", "then", "outer", "at", "rounds", "page", "bit", "unfairness")),
+        *(f"tasks.{name}" for name in ("cursor", "walk_list", "matched", "other_bit")),
+        *("entries.page", "entries.bit", "waits.free_next", "clock.free_wait", "clock.broken"),
+    }
+)
+_NOUNS = ("queue ", "page_wait ", "page_waiter ")
+
+
+def facts(subject: WorldSubject) -> State:
+    """Return what there is to see in the subject's world as it stands."""
+    w, told = subject.world, State()
+    files = w.files.address.array.tolist()
+    for page in range(w.rules.n_pages):
+        flags = w.pages.flags[page]
+        told[f"page {page}: flags"] = " ".join(name for bit, name in FLAG_NAMES.items() if flags >> bit & 1) or "0"
+        told[f"page {page}: mapping"] = word_shown(w.pages.mapping[page], files)
+        told[f"page {page}: slot"] = "empty" if w.pages.file[page] == NONE else f"in the file at {w.pages.index[page]}"
+        told[f"page {page}: references"] = w.pages.refcount[page]
+        told[f"page {page}: lock"] = _who(w.pages.owner[page], "free")
+        told[f"page {page}: pte"] = "mapped" if w.pages.mapped[page] else "none"
+        told[f"page {page}: to be cut by"] = _who(w.pages.doomed[page], "nobody")
+    for file in range(w.files.size.array.size):
+        told[f"file {file}: i_size"] = w.files.size[file]
+    for task in range(w.rules.n_tasks):
+        told |= _task(w, task, files)
+    rows = next((column.rows for column in subject.columns if column.title == "lists.head"), ())
+    for row in rows:
+        told[f"queue {row}"] = _queue(w, row)
+        told[f"queue {row}: lock"] = _who(w.lists.lock[row], "free")
+    for row in next((column.rows for column in subject.columns if column.title == "waits.base"), ()):
+        name, value = _structure(w, row, files)
+        told[name] = value
+    return told
+
+
+def at_rest(name: str) -> bool:
+    """Whether a name is of something that only counts where it is used: queues and wait structures."""
+    return name.startswith(_NOUNS)
+
+
+def _task(w: World, task: int, files: list[int]) -> State:
+    who, flags, state = letters(task), w.entries.flags[task], w.tasks.state[task]
+    drowsy = w.tasks.drowsy[task] and state == READY
+    made = w.tasks.made[task]
+    told: State = {
+        f"{who} is": "about to sleep" if drowsy else STATES[state],
+        f"{who} has looked up": w.tasks.holds[task],
+        f"{who}'s entry": " ".join(name for bit, name in WQ_NAMES.items() if flags & bit) or "plain",
+        f"{who} truncates in pass": w.tasks.phase[task],
+    }
+    if w.rules.design != DESIGNS["hashed"].number:
+        told[f"{who} follows"] = word_shown(w.tasks.seen[task] & ~2, files) if w.tasks.seen[task] else "nothing"
+        told[f"{who} has made"] = "nothing" if made == NONE else f"page_wait {made}"
+    return told
+
+
+def _structure(w: World, row: int, files: list[int]) -> tuple[str, str]:
+    """Return a wait structure's name, and all that there is to say of it."""
+    waiter = w.rules.design == DESIGNS["page_waiter"].number
+    name = f"page_waiter {letters(row)}" if waiter else f"page_wait {row}"
+    page, parts = w.waits.page[row], list[str]()
+    if page != NONE:
+        parts = [f"page {page}", f"base {word_shown(w.waits.base[row], files)}"]
+    elif w.waits.base[row]:
+        parts = [f"base {word_shown(w.waits.base[row], files)}"]
+    if w.waits.length[row]:
+        parts.append(f"{w.waits.length[row]} waiting")
+    if w.waits.readers[row]:
+        parts.append(f"{w.waits.readers[row]} on the way")
+    if w.waits.locked[row]:
+        parts.append("locked")
+    return name, ", ".join(parts) or "free"
+
+
+def _who(task: int, nobody: str) -> str:
+    return nobody if task == NONE else letters(task)
+
+
+def _queue(w: World, row: int) -> str:
+    found, entry = list[str](), w.lists.head[row]
+    while entry != NONE and len(found) <= w.rules.n_tasks:
+        found.append(letters(entry) if entry < w.rules.n_tasks else "bookmark")
+        entry = w.entries.next[entry]
+    return " ".join(found) or "empty"
