@@ -191,7 +191,7 @@ EVENTS: dict[Kind, Event] = {
     Kind.invariant_broken: Event(
         "the invariant's number (engine/invariants.py)",
         "0",
-        "at this step of {task} an invariant breaks",
+        "here {task} breaks an invariant: {invariant}",
         "run",
         "#d55e00",
     ),

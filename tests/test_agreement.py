@@ -46,7 +46,7 @@ def test_given_the_events_when_grouped_then_every_lane_is_known_and_none_is_empt
 def test_given_an_event_when_read_then_its_words_sentence_and_colour_are_there(kind: Kind) -> None:
     event = EVENTS[kind]
     fields = {field for _, field, _, _ in Formatter().parse(event.says) if field is not None}
-    assert fields <= {"task", "page", "bit", "mark"}
+    assert fields <= {"task", "page", "bit", "mark", "invariant"}
     assert event.a
     assert event.b
     assert re.fullmatch(r"#[0-9a-f]{6}", event.colour)

@@ -16,6 +16,7 @@ from app.windows.tree import Piece, Run
 from engine.cast import Cast
 from engine.errors import AskedWrongly
 from engine.events import EVENTS, NONE, PAGE_BITS, Batch, Kind, entry
+from engine.invariants import INVARIANTS
 
 SCAN_MAX = 256
 """Chunks that one question reads in vain at most: a rare kind is found page by page."""
@@ -165,6 +166,7 @@ def told(batch: Batch, at: int, cast: Cast) -> dict[str, Any]:
             task=task_name or "the kernel",
             page="a page" if pfn is None else f"page {pfn}",
             bit=PAGE_BITS.get(entry(b).bit, f"bit {entry(b).bit}"),
+            invariant=INVARIANTS[a].says if kind is Kind.invariant_broken and 0 <= a < len(INVARIANTS) else "",
             mark=cast.marks[a] if kind is Kind.mark and 0 <= a < len(cast.marks) else "a mark",
         ),
     }

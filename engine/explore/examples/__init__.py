@@ -1,1 +1,1 @@
-"""Protocol tables that ship with the project, to begin with."""
+"""Protocol tables and small scenarios that ship with the project, to begin with."""
