@@ -58,6 +58,11 @@ class Column(NamedTuple):
         """The question in words."""
         return says(self.asks)
 
+    @property
+    def error(self) -> bool:
+        """Whether what is asked for is an error; a litmus test may ask for what is allowed."""
+        return any(one.name == self.asks for one in INVARIANTS)
+
 
 class Cell(NamedTuple):
     """One exploration and what is asked of it. subject: a scenario; question: an invariant or a witness."""
@@ -176,6 +181,13 @@ def _only(**option: str) -> Callable[[Row, str], str | None]:
     return expected
 
 
+def _stolen(row: Row, kernel: str) -> str | None:
+    """5.9-rc hands the lock over always, and so do the posted structures but for one window."""
+    if row.wait == "page_waiter":
+        return None
+    return NEVER if kernel == "5.9-rc" else SOMETIMES
+
+
 def _posted_loses(row: Row, kernel: str) -> str | None:
     return SOMETIMES if row.axes["wait"].get("variant") == "posted" else NEVER
 
@@ -202,9 +214,7 @@ COLUMNS: dict[str, Column] = {
         )
     },
     "L-1": Column("L-1 lost wake-up at the lock", "litmus", "lost_wakeup", ("3*lock unlock",), {}, _always, _is(NEVER)),
-    "L-2": Column(
-        "L-2 stealing", "litmus", "lock_stolen", ("2/lock unlock", "2*lock unlock"), {}, _always, _in(*KERNELS)
-    ),
+    "L-2": Column("L-2 stealing", "litmus", "lock_stolen", ("2/lock unlock", "2*lock unlock"), {}, _always, _stolen),
     "L-2 often": Column(
         "L-2 more than five steals",
         "litmus",
