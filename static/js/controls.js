@@ -9,6 +9,13 @@ import { showFigures } from "./told.js";
 const trackBoxes = () => [...document.querySelectorAll("#track-choice input")];
 
 export function listenToControls(scene, events, panel) {
+  let steps = 0; // a wish that has not begun is forgotten for a newer one: key presses are counted, so that none is lost
+  const step = (by) => {
+    steps += by;
+    scene.asker.want("step", async () => {
+      for (const way = Math.sign(steps); steps !== 0 && Math.sign(steps) === way; steps -= way) await events.step(way);
+    });
+  };
   const { view } = scene;
   const quarter = (sign) => () => scene.pan((sign * (scene.axis.t1 - scene.axis.t0)) / 4);
   const presses = {
@@ -33,8 +40,8 @@ export function listenToControls(scene, events, panel) {
     all: presses["zoom-all"],
     help: presses["help-open"],
     find: () => events.find.focus(),
-    next: () => scene.asker.want("step", () => events.step(1)),
-    previous: () => scene.asker.want("step", () => events.step(-1)),
+    next: () => step(1),
+    previous: () => step(-1),
     pause: presses.follow,
     escape() {
       const menu = document.querySelector("details.menu[open]");

@@ -89,7 +89,18 @@ def test_given_the_command_when_imported_then_neither_engine_nor_server_is_loade
 
 def test_given_any_subcommand_when_its_options_are_read_then_json_is_one_of_them() -> None:
     commands = get_command(cli.app).commands  # type: ignore[attr-defined]
-    assert set(commands) == {"serve", "run", "import", "replay", "explore", "list", "verify", "version", "warm"}
+    assert set(commands) == {
+        "serve",
+        "run",
+        "import",
+        "replay",
+        "explore",
+        "matrix",
+        "list",
+        "verify",
+        "version",
+        "warm",
+    }
     for name, command in commands.items():
         assert "--json" in [option for parameter in command.params for option in parameter.opts], name
 

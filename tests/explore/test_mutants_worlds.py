@@ -61,22 +61,24 @@ MUTANTS = {
         '        "lists.lock",\n',
         "",
     ),
-    "tasks of two programs taken for equal": (
-        "explore/worlds/equals.py",
-        "            if w.program.first[w.tasks.at[before]] != group or key[before] <= mine:\n",
-        "            if key[before] <= mine:\n",
+    "tasks renamed, but not at the head of a queue": (
+        "explore/worlds/columns.py",
+        '        "lists.head",\n',
+        "",
     ),
     "ways followed past what broke": (
         "explore/worlds/stepping.py",
         "    if w.clock[BROKEN]:\n        return 0\n",
         "    w.clock[BROKEN] = 0\n",
     ),
-    "a deadlock only where everybody sleeps": (
+    "a deadlock only where the first task waits": (
         "schedule.py",
-        "        ended = False\n",
-        "        ended = w.tasks.state[0] == FINISHED\n",
+        "        told |= 1 << (LOST_WAKEUP if lost else DEADLOCK)\n",
+        "        told |= (1 << (LOST_WAKEUP if lost else DEADLOCK)) * (task == 0)\n",
     ),
 }
+KEPT = ("deadlock_states", "final_states")
+"""What no reduction may lose altogether."""
 RUN = """
 import json, sys
 from engine.explore.answers import answer
@@ -124,7 +126,7 @@ def disagreements(source: Path) -> list[str]:
         if reduction == "none":
             told = (found["states"], found["edges"], found["deadlock_states"], found["final_states"], found["depth"])
             wrong += [f"{name} counts"] * (told != (true.states, true.edges, true.stuck, true.ends, true.depth))
-        elif found["states"] > true.states or bool(found["deadlock_states"]) != bool(true.stuck):
+        elif found["states"] > true.states or [bool(found[key]) for key in KEPT] != [bool(true.stuck), bool(true.ends)]:
             wrong.append(f"{name} reduced")
     return wrong
 

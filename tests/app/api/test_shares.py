@@ -50,7 +50,14 @@ def test_given_a_token_when_used_anywhere_else_then_it_opens_and_changes_nothing
     before = [store.run(run_id) for run_id in (mine, other)]
     described = client.get("/openapi.json").json()["paths"]
     tails = {path.removeprefix(V1) for path in described if "{token}" not in path}
-    names = {"run_id": mine, "share_id": "0" * 12, "recording_id": "0" * 12, "page": 0, "name": "demo"}
+    names = {
+        "run_id": mine,
+        "exploration_id": "0" * 12,
+        "share_id": "0" * 12,
+        "recording_id": "0" * 12,
+        "page": 0,
+        "name": "demo",
+    }
     opened = []
     for tail in sorted(tails):
         for method in ("GET", "POST", "PUT", "PATCH", "DELETE"):
