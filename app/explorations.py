@@ -324,20 +324,25 @@ def open_as_run(
     request: Request,
     exploration_id: EXPLORATION_ID,
     schedule: Annotated[str, Form(max_length=1 << 16, pattern=r"^[a-z0-9./]+$")],
+    smaller: Annotated[bool, Form()] = False,
 ) -> Response:
-    """Play a schedule of a scenario as a run: stored, sealed and shared as any other. The same one gives one run."""
+    """Play a schedule of a scenario as a run: stored, sealed and shared as any other. The same one gives one run.
+
+    smaller: a schedule of the scenario that its finding was shrunk to.
+    """
     row = find(request, exploration_id)
     scenario = subject_of(row).what
     if not isinstance(scenario, Scenario):
         raise Refusal(
             422, "no_scenario", "a table has no kernel to be played: step through it by hand", field="schedule"
         )
-    told = scenario.model_dump(exclude_unset=True) | {"schedule": schedule}
+    small = json.loads(row.answer_json or "{}").get("shrunk") if smaller else None
+    told = (small["subject"] if small else scenario.model_dump(exclude_unset=True)) | {"schedule": schedule}
     try:
         played = Scenario.model_validate(told)
     except ValidationError as error:
         raise refusal_of_model(error, Scenario) from None
-    digest = hashlib.sha256(schedule.encode()).hexdigest()
+    digest = hashlib.sha256(f"{schedule}{' smaller' if small else ''}".encode()).hexdigest()
     run, _ = store_of(request).start_run(played, tags=["explored"], key=f"x-{row.id}-{digest[:32]}", body_sha256=digest)
     return to_run(run.id)
 

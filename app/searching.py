@@ -12,6 +12,7 @@ from typing import Any
 
 from app.exploring import story_of, subject_of
 from app.keeping import Held, Keeper
+from app.shrinking import shrunk
 from app.store import ExplorationRow, Fenced, Store
 from engine.errors import AskedWrongly, FolioscopeError
 from engine.explore.answers import answer
@@ -23,6 +24,8 @@ from engine.scenario import Scenario
 
 log = logging.getLogger("folioscope.runner")
 
+SHRINK_S = 4.0
+"""Time for making a finding smaller: what is there by then is shown."""
 TOLD_S = 0.5
 """Pause between two words on progress."""
 CHECKPOINT_S = 15.0
@@ -81,6 +84,7 @@ def _explore(store: Store, row: ExplorationRow, keeper: Keeper) -> None:
         store.release_exploration(row.id, row.attempt)
         return
     found = shortened(answer(explorer, "memory" if halt == "limit_memory" else stopped_by, limits))
+    found["shrunk"] = None if halt else smaller(_what(row.kind, json.loads(row.subject_json)), found)
     store.finish_exploration(
         row.id,
         row.attempt,
@@ -166,6 +170,12 @@ def story_json(explorer: Explorer, found: dict[str, Any]) -> str | None:
     ]
     told = {"processes": story.processes, "steps": steps, "ending": story.ending, "loop_from": story.loop_from}
     return json.dumps(told)
+
+
+def smaller(asked: Table | Scenario, found: dict[str, Any]) -> dict[str, Any] | None:
+    """Return what is left of a finding without what it does not need, None if nothing broke or all of it is needed."""
+    made = shrunk(asked, found, 120, SHRINK_S) if found["error"] else None
+    return made[0] if made and made[0]["dropped"] else None
 
 
 def limits_of(row: ExplorationRow) -> Limits:

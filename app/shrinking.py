@@ -15,7 +15,9 @@ from engine.scenario import Scenario
 SECONDS = 60.0
 
 
-def shrunk(asked: Table | Scenario, found: dict[str, Any], wide: int) -> tuple[dict[str, Any], str] | None:
+def shrunk(
+    asked: Table | Scenario, found: dict[str, Any], wide: int, seconds: float = SECONDS
+) -> tuple[dict[str, Any], str] | None:
     """Return what is left of an answer's finding, and its schedule as columns; None if it has no schedule to its end.
 
     subject: the smaller table or scenario. schedule: its word; a scenario carries it, of a table it is a word of the
@@ -23,35 +25,35 @@ def shrunk(asked: Table | Scenario, found: dict[str, Any], wide: int) -> tuple[d
     """
     if found["schedule"] is None:
         return None
-    made = _table(asked, found) if isinstance(asked, Table) else _scenario(asked, found)
+    made = _table(asked, found, seconds) if isinstance(asked, Table) else _scenario(asked, found, seconds)
     told, story = made
     return told, columns(story, wide)
 
 
-def _table(table: Table, found: dict[str, Any]) -> tuple[dict[str, Any], Any]:
+def _table(table: Table, found: dict[str, Any], seconds: float) -> tuple[dict[str, Any], Any]:
     from engine.explore import schedules
     from engine.explore.explorer import Explorer
     from engine.explore.plan import Limits
 
     def searched(smaller: Table) -> Sequence[Step] | None:
         explorer = Explorer(smaller)
-        return explorer.found(explorer.run(Limits(seconds=SECONDS / 4))).schedule
+        return explorer.found(explorer.run(Limits(seconds=seconds / 4))).schedule
 
     steps = schedules.read(table, found["schedule"])
     same = failure(table, steps)
-    small = shrink_table(table, steps, searched, seconds=SECONDS)
+    small = shrink_table(table, steps, searched, seconds=seconds)
     order = calm(small.schedule, lambda one: fails(table, one, same), lambda step: step.process)
     told = _told(small, small.subject, schedules.written(table, order), len(order))
     return told, story_of_table(table, order)
 
 
-def _scenario(scenario: Scenario, found: dict[str, Any]) -> tuple[dict[str, Any], Any]:
+def _scenario(scenario: Scenario, found: dict[str, Any], seconds: float) -> tuple[dict[str, Any], Any]:
     from engine.explore.worlds.smaller import shrink_world
     from engine.explore.worlds.subject import WorldSubject
     from engine.explore.worlds.telling import story_of_world
 
     moves = WorldSubject(scenario).read(found["schedule"])
-    small = shrink_world(scenario, found["error"], moves, seconds=SECONDS)
+    small = shrink_world(scenario, found["error"], moves, seconds=seconds)
     subject = WorldSubject(Scenario.model_validate(small.subject))
     word = subject.written(small.schedule)
     told = _told(small, small.subject | {"schedule": word}, word, len(small.schedule))

@@ -28,9 +28,13 @@ from engine.explore.answers import answer
 from engine.explore.explorer import Explorer
 from engine.explore.plan import Limits, Plan
 from engine.explore.table import checked
+from engine.explore.worlds.subject import WorldSubject
+from engine.explore.worlds.telling import story_of_world
+from engine.scenario import Scenario
 from engine.w1 import scenario
 from tests.app.explored import asked, asked_of, counters
 from tests.explore.shelf import KNOWN
+from tests.worlds import scenario as scenario_of
 
 ROOT = Path(__file__).parents[2]
 PATIENCE_S = 240.0
@@ -388,3 +392,20 @@ def test_given_runs_and_explorations_when_both_wait_then_they_take_turns(tmp_pat
         began.append((run.started_ns, "r"))
     assert "".join(kind for _, kind in sorted(began)) == "rxrxrx"
     store.close()
+
+
+def test_given_a_finding_when_explored_then_what_it_does_not_need_is_left_out_and_fails_still(store: Store) -> None:
+    told = scenario_of("lock", "2*lock hold unlock", "lookup put", kernel="4.16", bits=1).model_dump()
+    store.explore(asked_of(told, None))
+    row = store.claim_exploration("test")
+    assert row is not None
+    explore_one(store, row)
+    found = json.loads(get(store, row.id).answer_json or "")
+    small = found["shrunk"]
+    assert found["error"] == "deadlock"
+    assert small["dropped"]
+    assert small["steps"] <= found["shortest_error"]
+    tasks = sum(group["tasks"] for group in small["subject"]["workload"]["groups"])
+    assert tasks == 2, "one who keeps the lock, and one who waits"
+    world = WorldSubject(Scenario.model_validate(small["subject"]))
+    assert "wait for each other" in story_of_world(world, world.read(small["schedule"])).ending
