@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from functools import cache
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -14,6 +15,7 @@ from engine.explore.answers import answer
 from engine.explore.explorer import Explorer
 from engine.explore.found import Found
 from engine.explore.plan import LIMITS, Limits, Plan
+from engine.explore.saving import resume, save
 from engine.explore.worlds.columns import STATE, read
 from engine.explore.worlds.equals import arrange, renamed
 from engine.explore.worlds.facts import TOLD, UNTOLD, facts
@@ -272,3 +274,33 @@ def test_given_a_world_when_it_moves_then_the_same_names_are_told_of_every_state
         subject.world.clock[EVENTS] = 0
         make_move(subject.world, move % n, move // n)
         assert facts(subject).keys() == names
+
+
+@pytest.mark.parametrize(
+    "plan",
+    [
+        Plan(search="random", walks=3_000),
+        Plan(search="pct", walks=3_000, depth=3),
+        Plan(preemptions=3),
+        Plan(compact=True),
+    ],
+    ids=["random", "pct", "preemptions", "compact"],
+)
+def test_given_a_broken_world_when_sampled_bounded_or_compacted_then_it_is_found_broken_too(plan: Plan) -> None:
+    subject, found = explored("raw NULL check", plan)
+    whole = explored("raw NULL check", PLANS[0])[1]
+    assert found.error == "wrong_identity"
+    assert found.schedule is not None
+    assert len(found.schedule) >= len(whole.schedule or [])
+    assert next(one.says for one in INVARIANTS if one.name == "wrong_identity") in ends_in(subject, found.schedule)
+    assert found.states == whole.states if plan.compact else found.states <= whole.states
+
+
+def test_given_a_search_of_a_world_when_saved_and_resumed_then_it_ends_as_if_undisturbed(tmp_path: Path) -> None:
+    subject, whole = explored("three lock, page_wait", PLANS[0])
+    first = Explorer(subject, PLANS[0])
+    assert first.run(Limits(states=1_000)) == "states"
+    save(first, tmp_path / "kept")
+    again = resume(tmp_path / "kept", WorldSubject(WORLDS["three lock, page_wait"]), PLANS[0])
+    found = again.found(again.run())
+    assert (found.states, found.edges, found.depth) == (whole.states, whole.edges, whole.depth)
