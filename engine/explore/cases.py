@@ -213,7 +213,9 @@ COLUMNS: dict[str, Column] = {
             "wrong_identity",
         )
     },
-    "L-1": Column("L-1 lost wake-up at the lock", "litmus", "lost_wakeup", ("3*lock unlock",), {}, _always, _is(NEVER)),
+    "L-1": Column(
+        "L-1 lost wake-up at the lock", "litmus", "lost_wakeup", ("3*lock unlock",), {}, _always, _posted_loses
+    ),
     "L-2": Column("L-2 stealing", "litmus", "lock_stolen", ("2/lock unlock", "2*lock unlock"), {}, _always, _stolen),
     "L-2 often": Column(
         "L-2 more than five steals",
