@@ -20,7 +20,7 @@ from engine.explore.plan import Limits, Plan
 from engine.explore.playing import enabled, move, reader
 from engine.explore.schedules import read
 from engine.explore.table import Table, checked
-from tests.explore import plain
+from tests.explore import plain, plain_fair
 from tests.explore.shelf import KNOWN, NAMES, table
 
 FAIR = [name for name in NAMES if "eventually" in table(name)]
@@ -54,7 +54,7 @@ def test_the_shelf_has_promises_that_are_kept_and_such_that_are_not() -> None:
 @pytest.mark.parametrize("name", FAIR)
 @pytest.mark.parametrize("plan", PLANS, ids=lambda plan: f"{plan.search}-{plan.reduction}")
 def test_given_a_promise_when_explored_then_the_verdict_is_that_of_the_plain_search(name: str, plan: Plan) -> None:
-    found, broken = explored(name, plan), plain.avoids_eventually(table(name))
+    found, broken = explored(name, plan), plain_fair.avoids_eventually(table(name))
     assert found["liveness"]["holds"] is not broken
     assert (found["verdict"] == "Sometimes") is (broken or plain.explore(table(name)).shortest_error is not None)
     if broken and found["shortest_error"] is None:

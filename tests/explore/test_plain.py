@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from tests.explore.plain import Model, avoids_eventually, explore
+from tests.explore.plain import Model, explore
+from tests.explore.plain_fair import avoids_eventually
 from tests.explore.shelf import KNOWN, NAMES, table
 
 KEYS = {"format", "name", "why", "vars", "procs", "final", "outcomes", "ranges", "symmetric", "fair", "eventually"}

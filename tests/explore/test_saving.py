@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 from typing import Any
@@ -86,9 +87,11 @@ def test_given_a_search_that_is_killed_when_another_process_goes_on_then_the_end
     victim = subprocess.Popen(
         [sys.executable, "-c", VICTIM, str(path)], cwd=ROOT, env={**os.environ, "PYTHONPATH": "."}
     )
-    ends = time.monotonic() + 200
-    while not path.exists() and victim.poll() is None and time.monotonic() < ends:
-        time.sleep(0.001)
+    ends, pause = time.monotonic() + 200, threading.Event()
+    while not path.exists():
+        assert victim.poll() is None, "it ended before it had saved anything"
+        assert time.monotonic() < ends, "it never saved"
+        pause.wait(0.001)
     os.kill(victim.pid, signal.SIGKILL)
     victim.wait()
     subject = TableSubject(checked(m1(1, 1, 2, 2)))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from dataclasses import dataclass
 from typing import Any
@@ -33,23 +34,23 @@ class Site:
     def played(self, asked: dict[str, Any], seconds: float = 90) -> str:
         """Start a run, wait for its end and return its id."""
         run_id = self.start(asked)
-        deadline = time.monotonic() + seconds
-        while (state := self.run(run_id)["state"]) in {"queued", "running"}:
-            assert time.monotonic() < deadline, f"the run is still {state}"
-            time.sleep(0.1)
-        assert state == "done", self.run(run_id)
+        self._ended(f"/api/v1/runs/{run_id}", seconds)
         return run_id
 
     def explored(self, asked: dict[str, Any], seconds: float = 90) -> str:
         """Ask for an exploration, wait for its end and return its id."""
         answer = self.client.post("/api/v1/explorations", json=asked)
         assert answer.status_code == 201, answer.text
-        path, deadline = answer.json()["links"]["self"], time.monotonic() + seconds
-        while (state := self.client.get(path).json()["state"]) in {"queued", "running"}:
-            assert time.monotonic() < deadline, f"the exploration is still {state}"
-            time.sleep(0.1)
-        assert state == "done", self.client.get(path).json()
+        self._ended(answer.json()["links"]["self"], seconds)
         return str(answer.json()["id"])
+
+    def _ended(self, path: str, seconds: float) -> None:
+        """Ask again and again until what lies there is done; fail where it ends otherwise, or not in time."""
+        deadline, pause = time.monotonic() + seconds, threading.Event()
+        while (found := self.client.get(path).json())["state"] in {"queued", "running"}:
+            assert time.monotonic() < deadline, f"{path} is still {found['state']}"
+            pause.wait(0.1)
+        assert found["state"] == "done", found
 
     def open(self, page: Page, path: str) -> None:
         """Open a page with charts and wait until they are drawn."""
