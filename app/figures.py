@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 from app.formats import DASH, figure, percent, signed, span, whole
 from engine.designs import DESIGNS
+from engine.invariants import INVARIANTS
 
 Figures = Mapping[str, float | None]
 
@@ -79,9 +80,20 @@ def split(figures: Figures) -> list[Part]:
     return parts
 
 
+def broken(figures: Figures) -> str | None:
+    """Return which invariant the run broke first and in which event; None if it broke none."""
+    count, first = int(figures.get("broken") or 0), int(figures.get("broken_first") or 0)
+    if not count or not 0 <= first < len(INVARIANTS):
+        return None
+    more = f", and {whole(count - 1)} more after it" if count > 1 else ""
+    return f"Broken in event {whole(figures.get('broken_at'))}: {INVARIANTS[first].says}{more}."
+
+
 def verdict(figures: Figures) -> str:
     """Return the sentence that a reviewer reads first."""
-    wakes, walked = figures.get("wakes"), figures.get("walked")
+    wakes, walked, broke = figures.get("wakes"), figures.get("walked"), broken(figures)
+    if broke:
+        return broke
     if not wakes:
         return "No task has been woken in this run so far."
     strangers, other = figures.get("strangers") or 0, figures.get("other_bit") or 0
@@ -137,6 +149,7 @@ _ROWS = (
     ("mappings swapped in", "swaps_in", "count", False),
     ("most pages swapped", "pages_swapped_max", "count", False),
     ("pages truncated", "truncated", "count", False),
+    ("invariants broken", "broken", "count", True),
     ("events", "events", "count", False),
 )
 

@@ -13,7 +13,7 @@ from urllib.parse import urlencode
 from fastapi import APIRouter, Path, Query, Request
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
 
-from app.figures import comparison, differences, split, tiles, verdict
+from app.figures import broken, comparison, differences, split, tiles, verdict
 from app.files import STATIC
 from app.problems import Refusal
 from app.rendering import PageRoute, fragment, new_key, render
@@ -156,6 +156,7 @@ def figures_context(run: Shown, figures_url: str) -> dict[str, Any]:
     return {
         "figures_url": figures_url,
         "verdict": verdict(run.figures),
+        "broken": broken(run.figures) is not None,
         "split": split(run.figures),
         "tiles": tiles(run.figures, run.row.design),
     }

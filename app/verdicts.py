@@ -96,16 +96,16 @@ def bounds_words(answer: dict[str, Any]) -> str:
 
 def findings(answer: dict[str, Any]) -> list[Finding]:
     """Return all that has a schedule: the shortest error first, then what else broke, then witnesses."""
-    found = []
+    found, first = [], str(answer["error"])
     if answer["schedule"] is not None:
-        name = str(answer["error"])
-        found.append(Finding(name, error_words(name), True, None, answer["shortest_error"], answer["schedule"]))
+        times = (answer.get("broken") or {}).get(first, {}).get("times")
+        found.append(Finding(first, error_words(first), True, times, answer["shortest_error"], answer["schedule"]))
     witnesses = dict(WITNESSES)
     for key, bad in (("broken", True), ("witnessed", False)):
         for name, seen in sorted((answer.get(key) or {}).items()):
             says = error_words(name) if bad else witnesses.get(name, name)
             one = Finding(name, says, bad, seen["times"], seen["steps"], seen["schedule"])
-            if not (bad and found and found[0].schedule == one.schedule):
+            if not (bad and found and name == first):  # of equally short schedules the calmest stands there already
                 found.append(one)
     return found
 

@@ -72,11 +72,15 @@ FIGURES = (
     "truncated",
     "lost",
     "lost_unknown",
+    "broken",
+    "broken_first",
+    "broken_at",
 )
-"""What State.figures counts, in its order."""
+"""What State.figures counts, in its order; broken_first, broken_at: invariant and event number of the first of them."""
 F_EVENTS, F_WAKES, F_WALKED, F_MATCHED, F_WOKEN, F_OTHER, F_LONGEST_WALK, F_LONGEST_QUEUE = range(8)
 F_WAITERS_MAX, F_SWAPPED_MAX, F_SWAPS_IN, F_SWAPS_OUT, F_WAITS, F_GAVE_UP, F_ENDED, F_WAIT_NS = range(8, 16)
 F_WAIT_MAX, F_TRUNCATED, F_LOST, F_LOST_UNKNOWN = range(16, 20)
+F_BROKEN, F_BROKEN_FIRST, F_BROKEN_AT = range(20, 23)
 
 WAIT_BITS = 6
 """The histogram of waits cuts each octave into 2^6 equal steps: a percentile is at most 1/128 off (half a step)."""
@@ -90,6 +94,7 @@ K_QUEUED, K_WOKEN, K_LEFT, K_WALK_ENDED = (
 K_SWAPPED, K_RESTORED = int(Kind.mapping_swapped), int(Kind.mapping_restored)
 K_INSERTED, K_REMOVED, K_TRUNCATED = int(Kind.page_inserted), int(Kind.page_removed), int(Kind.page_truncated)
 K_FREED, K_SEEN, K_LOST = int(Kind.page_freed), int(Kind.page_seen), int(Kind.events_lost)
+K_BROKEN = int(Kind.invariant_broken)
 FLAG_KINDS = np.zeros(256, np.bool_)
 """Kinds whose word a is page->flags after."""
 for _kind in (
@@ -461,6 +466,10 @@ def observe(s: State, times: Any, kinds: Any, tasks: Any, pages: Any, a_words: A
                 s.figures[F_LOST_UNKNOWN] += 1
             else:
                 s.figures[F_LOST] += a
+        elif kind == K_BROKEN:
+            if s.figures[F_BROKEN] == 0:
+                s.figures[F_BROKEN_FIRST], s.figures[F_BROKEN_AT] = a, s.figures[F_EVENTS] + i
+            s.figures[F_BROKEN] += 1
     s.bins[bin, B_SUM + 7] = len(times) - begun
     while bin + 1 < bins:
         bin += 1

@@ -5,8 +5,9 @@ from __future__ import annotations
 import pytest
 from hypothesis import given, strategies
 
-from app.figures import comparison, differences, per_wake, split, strangers_share, tiles, verdict
+from app.figures import broken, comparison, differences, per_wake, split, strangers_share, tiles, verdict
 from engine.designs import DESIGNS
+from engine.invariants import INVARIANTS, WRONG_IDENTITY
 
 STORM = {
     "events": 40_000,
@@ -39,6 +40,13 @@ def test_the_verdict_says_how_much_was_visited_in_vain_and_why() -> None:
         "2,000 wake-ups walked over 10,000 queue entries, 5 each; 50 % were visited in vain: "
         "1,000 waited for other pages, 4,000 for another bit of the same page."
     )
+
+
+@pytest.mark.parametrize(("times", "more"), [(1, ""), (3, ", and 2 more after it")])
+def test_given_a_broken_invariant_then_it_is_what_is_read_first(times: int, more: str) -> None:
+    broke: dict[str, float] = {"broken": times, "broken_first": WRONG_IDENTITY, "broken_at": 1_808}
+    assert verdict(STORM | broke) == f"Broken in event 1,808: {INVARIANTS[WRONG_IDENTITY].says}{more}."
+    assert broken(STORM) is None
 
 
 def test_given_no_entry_walked_in_vain_the_verdict_says_so() -> None:

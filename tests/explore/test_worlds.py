@@ -21,7 +21,7 @@ from engine.explore.worlds.equals import arrange, renamed
 from engine.explore.worlds.facts import TOLD, UNTOLD, facts
 from engine.explore.worlds.subject import WorldSubject
 from engine.explore.worlds.telling import ending, possible, story_of_world
-from engine.invariants import INVARIANTS
+from engine.invariants import BUG_ON, INVARIANTS
 from engine.mm.steps import PICK, SPIN
 from engine.play import open_run
 from engine.scenario import Scenario
@@ -29,6 +29,7 @@ from engine.schedule import make_move, step_once
 from engine.scheduled import STEP_NS
 from engine.state import BROKEN as CLOCK_BROKEN
 from engine.state import EVENTS, GROUPS, element_types
+from engine.summary import Summariser
 from tests.worlds import scenario
 
 WRITER = "lock writeback_begin unlock writeback_end"
@@ -216,6 +217,10 @@ def test_given_a_found_schedule_when_made_a_run_then_its_events_show_what_breaks
     (at,) = np.flatnonzero(batch.kind == Kind.invariant_broken)
     assert INVARIANTS[int(batch.a[at])].name == "bug_on"
     assert batch.time[at] == batch.time[-1] == (len(found.schedule) - 1) * STEP_NS
+    summary = Summariser(open_run(Scenario.model_validate(asked.model_dump())).cast)
+    summary.leaf(batch)
+    figures = summary.figures()
+    assert [figures[name] for name in ("broken", "broken_first", "broken_at")] == [1, BUG_ON, at]
 
 
 def test_given_a_schedule_that_cannot_be_made_when_played_then_the_step_is_named() -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+import tomllib
+from importlib import resources
 from pathlib import Path
 from typing import Any
 
@@ -157,6 +159,24 @@ def test_a_scenario_is_explored_stepped_and_opened_as_a_run(site: Site, page: Pa
     assert site.run(run_id)["scenario"]["schedule"] == word
     again = site.client.post(f"/x/{found}/run", data={"schedule": word}, follow_redirects=False)
     assert again.headers["location"] == f"/r/{run_id}"
+
+
+def test_a_broken_scenario_leads_to_a_run_that_says_first_what_broke(site: Site, page: Page) -> None:
+    examples = resources.files("engine.explore.examples")
+    found = site.explored({"subject": tomllib.loads(examples.joinpath("raw_null_check.toml").read_text())})
+    answer = site.client.get(f"/api/v1/explorations/{found}").json()["answer"]
+    page.goto(f"{site.address}/x/{found}")
+    names = page.locator(".found .badge").all_inner_texts()
+    assert names[0] == "wrong identity"
+    assert len(set(names)) == len(names), "each finding is told once, by its shortest schedule"
+    last = page.locator(".story-table tbody tr").last
+    expect(last.locator(".number")).to_have_text(str(answer["shortest_error"]))
+    expect(last).to_contain_text("a lookup returned a locked page that is not the one asked for")
+    page.get_by_role("button", name="Open as a run").first.click()
+    page.wait_for_selector("#run")
+    expect(page.locator(".verdict.broken")).to_contain_text(
+        "Broken in event 8: a lookup returned a locked page that is not the one asked for.", timeout=WAIT_MS
+    )
 
 
 def test_an_exploration_is_deleted_by_its_button(site: Site, page: Page, console: list[str]) -> None:
