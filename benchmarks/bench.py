@@ -151,7 +151,7 @@ def report(rates: dict[str, dict[str, list[float]]]) -> tuple[dict[str, dict[str
 def main() -> int:
     options = argparse.ArgumentParser(prog="benchmarks.bench", description=__doc__.splitlines()[0])
     options.add_argument("--peers", default=sys.executable, help="the Python that has SimPy and Cimba")
-    options.add_argument("--rounds", type=int, default=5)
+    options.add_argument("--rounds", type=int, default=9)
     options.add_argument("--without", action="append", default=[], choices=sorted(PEERS), help="leave a peer out")
     options.add_argument("--quick", action="store_true", help="a tenth of the records, nothing written: a look only")
     chosen = options.parse_args()
