@@ -11,7 +11,7 @@ from typing import Annotated, Any, Literal, NamedTuple
 from pydantic import BaseModel, ConfigDict, Field, Strict, ValidationError
 
 from engine.errors import AskedWrongly
-from engine.explore.expressions import Fault, Tree, names, parse, parts, value_of
+from engine.explore.expressions import Fault, Tree, evaluate, names, parse, parts, value_of
 from engine.explore.expressions import constant as constant
 from engine.explore.symmetry import Group, Unfit, named_groups
 from engine.explore.wording import BadTable as BadTable
@@ -219,6 +219,13 @@ class _Checker:
                     raise self.bad(where, f"{fault} in {text!r}") from None
         return tree
 
+    def _at_first(self, name: str, index: int) -> int:
+        """Return what a variable begins with. Raises Fault for an element that is not there."""
+        initial = next(one.initial for one in self.variables if one.name == name)
+        if not 0 <= index < len(initial):
+            raise Fault(f"{name}[{index}] does not exist")
+        return initial[index]
+
     def effect(self, text: str, where: str) -> Effect:
         inner = text.strip()
         if inner.startswith("assert") and inner[6:].lstrip()[:1] == "(":
@@ -250,6 +257,11 @@ class _Checker:
                 raise self.bad(f"{here}.to", f"no step starts at {step.to!r}: name a label, or {END!r} to end")
             effects = tuple(self.effect(text, f"{here}.do[{n}]") for n, text in enumerate(step.do))
             guard = self.tree(step.guard, f"{here}.guard")
+            if step.at == asked.start:  # tested in the first state: no value there is a mistake, not a finding
+                try:
+                    evaluate(guard, self._at_first)
+                except Fault as fault:
+                    raise self.bad(f"{here}.guard", f"{fault} in {step.guard!r}, with what vars begins with") from None
             places = labels.index(step.at), labels.index(step.to)
             steps.append(Step(first_step + i, number, *places, guard, effects, step))
         return Process(asked.name, labels, labels.index(asked.start), tuple(steps))

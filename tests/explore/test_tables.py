@@ -27,6 +27,8 @@ def told(*steps: dict[str, Any], **more: Any) -> dict[str, Any]:
         (told({"guard": "y == 1"}), "line 19, procs[0].steps[0].guard: there is no variable 'y'"),
         (told({"guard": "x / 0 == 1"}), "a division by zero in 'x / 0 == 1'"),
         (told({"guard": "x % (2 - 2)"}), "a division by zero"),
+        (told({"guard": "1 / x"}), "a division by zero in '1 / x', with what vars begins with"),
+        (told({"guard": "a[x - 1]"}), "a[-1] does not exist in 'a[x - 1]'"),
         (told({"guard": "x << 64"}), "a shift by 64 bits"),
         (told({"guard": "a[2] == 0"}), "a has elements 0 to 1"),
         (told({"guard": "a == 0"}), "a is an array: write a[i]"),
