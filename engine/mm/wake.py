@@ -185,8 +185,9 @@ def wake_resume(w: World, task: int) -> int:
 
 
 @inlined
-def _waits_behind(w: World, entry: int, page: int) -> bool:
-    """True if a waiter of the page is linked from this entry on."""
+def _waits_here(w: World, list: int, page: int) -> bool:
+    """True if a waiter of the page is linked."""
+    entry = w.lists.head[list]
     while entry != NONE:
         if entry < w.rules.n_tasks and w.entries.page[entry] == page:
             return True
@@ -207,7 +208,7 @@ def wake_end(w: World, task: int) -> int:
     if flag_stale(w, page, list, t.matched[task] + t.other_bit[task]):
         w.pages.flags[page] &= ~(1 << PG_WAITERS)
         cleared = 1
-    elif t.matched[task] == t.woken[task] and t.other_bit[task] == 0 and not _waits_behind(w, t.cursor[task], page):
+    elif t.other_bit[task] == 0 and not _waits_here(w, list, page):
         witness(w, STALE_WAITERS_FLAG)
     shown = queue_shown(w, page, list)
     record(

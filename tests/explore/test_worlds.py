@@ -28,7 +28,7 @@ from engine.scenario import Scenario
 from engine.schedule import make_move, step_once
 from engine.scheduled import STEP_NS
 from engine.state import BROKEN as CLOCK_BROKEN
-from engine.state import EVENTS, GROUPS, element_types
+from engine.state import EVENTS, GROUPS, SEEN, element_types
 from engine.summary import Summariser
 from tests.worlds import scenario
 
@@ -201,6 +201,39 @@ def test_given_equal_tasks_when_renamed_then_what_follows_is_the_same_but_for_th
             make_move(w, names[move % n], move // n)
             assert subject.here() == wanted
             subject.restore(here)
+
+
+@pytest.mark.parametrize("name", [*WORLDS, "page_waiter"])
+def test_given_what_is_no_part_of_a_state_when_it_is_anything_then_every_step_does_the_same(name: str) -> None:
+    """A search leaves there what other ways left; a step that looked at it would do now this, now that."""
+    told = scenario("2*lock unlock", "lock unlock", design="page_waiter") if name == "page_waiter" else WORLDS[name]
+    subject, draw = WorldSubject(told), random.Random(name)
+    w, n = subject.world, len(subject.processes)
+    kept = {column for group, column, _ in STATE if group == "tasks"} | {"cpu", "in_pass", "spins_on"}
+    left_out = [getattr(w.tasks, column).array for column in element_types(GROUPS["tasks"]) if column not in kept]
+    assert len(left_out) == 6
+
+    def made(move: int, most: int) -> tuple[object, ...]:
+        for array in left_out:
+            array[:] = draw.randint(0, most)
+        w.clock[EVENTS] = 0
+        told = make_move(w, move % n, move // n)
+        return (told, subject.here(), w.clock[SEEN], w.clock[CLOCK_BROKEN]) if told else (told,)
+
+    subject.begin()
+    for _ in range(400):
+        here, moves = subject.here(), possible(subject)
+        for move in moves:
+            subject.restore(here)
+            clean = made(move, 0)
+            for _ in range(3):
+                subject.restore(here)
+                assert made(move, 3) == clean
+        subject.restore(here)
+        if moves and not w.clock[CLOCK_BROKEN]:
+            made(draw.choice(moves), 0)
+        else:
+            subject.begin()
 
 
 def test_given_three_equal_tasks_when_arranged_then_most_states_that_differ_by_names_are_one() -> None:
