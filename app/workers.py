@@ -20,7 +20,7 @@ AGAIN_S, AGAIN_MOST_S = 0.5, 30.0
 
 
 class Workers:
-    """So many workers, once the engine is compiled (which is done once, by one of them, with its progress told)."""
+    """The workers, started once what a first run needs is compiled; the rest of the engine is compiled beside them."""
 
     def __init__(self, settings: Settings, say: Callable[[str], None] | None) -> None:
         self.settings, self.say = settings, say
@@ -33,8 +33,9 @@ class Workers:
             self._keepers.append(asyncio.create_task(self._begin()))
 
     async def _begin(self) -> None:
-        await self._run_once("engine.warm", told=True)
+        await self._run_once("engine.warm", "--first", told=True)
         self._keepers += [asyncio.create_task(self._keep()) for _ in range(self.settings.workers)]
+        await self._run_once("engine.warm", "--background", told=False)
 
     async def _keep(self) -> None:
         clock, pause = asyncio.get_running_loop().time, AGAIN_S
@@ -45,10 +46,10 @@ class Workers:
             log.warning("a worker ended with %s: the next one starts in %.1f s", code, pause)
             await asyncio.sleep(pause)
 
-    async def _run_once(self, module: str, *, told: bool) -> int | None:
+    async def _run_once(self, module: str, *arguments: str, told: bool) -> int | None:
         """Run a module as a child to its end, telling its lines; return its exit code."""
         child = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-m", module),
+            *(sys.executable, "-m", module, *arguments),
             stdin=asyncio.subprocess.DEVNULL,
             stdout=asyncio.subprocess.PIPE if told else None,
             env=environment(self.settings),

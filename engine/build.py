@@ -7,13 +7,16 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from engine.axes import VERBS
 from engine.cast import STRUCT_PAGE_BYTES, VMEMMAP_BASE
 from engine.designs import DESIGNS
+from engine.mm.steps import STEPS
 from engine.rng import exponential_table
 from engine.state import (
     DTYPES,
     NONE,
     WAIT_BITS,
+    Code,
     Column,
     Entries,
     Files,
@@ -32,6 +35,7 @@ from engine.state import (
 
 _ALIGN = 64
 CLOCK_PLACES = 16
+GOLDEN_RATIO_64 = np.uint64(0x61C8864680B583EB)  # include/linux/hash.h
 _NULL_AT_START: dict[str, tuple[str, ...]] = {
     "pages": ("file", "owner", "doomed"),
     "tasks": ("spins_on", "spin_next", "run_next", "cursor", "walk_list", "made"),
@@ -126,6 +130,7 @@ def make_world(
         ),
         picks=_pick_tables(picks),
         trace=make_trace(rules.visits),
+        code=Code(Column(np.zeros(len(STEPS), np.int64)), Column(np.zeros(len(VERBS), np.int64))),
     )
     for group, fields in _NULL_AT_START.items():
         for field in fields:
@@ -158,6 +163,16 @@ def _pick_tables(picks: list[tuple[int, int, NDArray[np.uint32], NDArray[np.uint
         np.concatenate(aliases) if aliases else np.zeros(0, np.uint32),
     )
     return Picks(*(Column(column) for column in columns))
+
+
+def hash_pages(w: World, addresses: NDArray[np.uint64]) -> None:
+    """Place the struct pages at these addresses, shape (pages,), and find the shared queue of each.
+
+    mm/filemap.c: page_waitqueue(); include/linux/hash.h: hash_64().
+    """
+    w.pages.address.array[:] = addresses
+    with np.errstate(over="ignore"):
+        w.pages.queue.array[:] = (addresses * GOLDEN_RATIO_64) >> np.uint64(64 - w.rules.bits)
 
 
 def page_addresses(pfns: NDArray[np.int64], base: int = VMEMMAP_BASE) -> NDArray[np.uint64]:

@@ -8,19 +8,20 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from engine.build import make_world, page_addresses
+from engine.build import hash_pages, make_world, page_addresses
 from engine.cast import Cast, FileName, TaskName
 from engine.costs import costs
 from engine.designs import DESIGNS
 from engine.errors import BadScenario
 from engine.events import BATCH, Batch
 from engine.kernels import KERNELS
+from engine.linking import NUMBERS, link
 from engine.mm import steps
 from engine.mm.mapping import TAGS
 from engine.recordings.moves import Recording
 from engine.rng import alias_table, seed_streams
 from engine.scenario import Hold, Migrate, Pick, Recorded, Scenario, Tasks, Think, put_after
-from engine.state import EVENTS, NOW, SEQ, Rules, World
+from engine.state import EVENTS, NONE, NOW, SEQ, UNLINKED, WAIT_BITS, Rules, World
 from engine.timed import FULL, STUCK, run_batch, start
 from engine.truncation import TRUNCATIONS
 
@@ -69,6 +70,12 @@ class Player(Protocol):
         """Yield the run's events in order, 1..BATCH at a time."""
 
 
+def own_step(design: str, which: str) -> int:
+    """Return the number of the step by which a design replaces the way into a path of its own; NONE if it does not."""
+    name = getattr(DESIGNS[design], which)
+    return NONE if name is None else NUMBERS[name]
+
+
 def rules_of(scenario: Scenario, n_tasks: int, kernel: str) -> Rules:
     """Return the plain numbers that a scenario's axes and costs come to."""
     profile = KERNELS[kernel]
@@ -85,6 +92,13 @@ def rules_of(scenario: Scenario, n_tasks: int, kernel: str) -> Rules:
         corrected=scenario.wait.variant == "corrected",
         pins=int(isinstance(scenario.workload, Tasks) and scenario.workload.pinned),
         truncate=TRUNCATIONS[scenario.truncate.design].number,
+        queue_lists=WAIT_BITS if scenario.wait.design == "page_wait" else 1,
+        queue_per_page=scenario.wait.design == "page_wait",
+        fixed_queues=scenario.wait.design == "hashed",
+        tag_shows_queue=scenario.wait.design == "page_wait",
+        lock_step=own_step(scenario.wait.design, "lock_step"),
+        unlock_step=own_step(scenario.wait.design, "unlock_step"),
+        grant_step=own_step(scenario.wait.design, "grant_step"),
         n_tasks=n_tasks,
         n_pages=0,  # make_world knows
         cpus=scenario.machine.cpus,
@@ -112,6 +126,7 @@ def queues_of(scenario: Scenario, pages: int) -> int:
 
 def cut_batch(w: World) -> Batch:
     """Return the events in the world's trace as a Batch of its own, and empty the trace."""
+    assert not w.clock[UNLINKED], f"step {w.clock[UNLINKED] - 1} was not linked"
     n, first = w.clock[EVENTS], w.clock[SEQ]
     columns = (column.array[:n].copy() for column in w.trace[:-1])
     batch = Batch(first, *columns)
@@ -183,7 +198,7 @@ class TimedRun:
             picks=picks,
         )
         pages, tasks = w.pages, w.tasks
-        pages.address.array[:] = page_addresses(np.arange(workload.pages) + workload.first_pfn)
+        hash_pages(w, page_addresses(np.arange(workload.pages) + workload.first_pfn))
         pages.index.array[:] = np.arange(workload.pages)
         pages.refcount.array[:] = int(workload.cached) + int(workload.pinned)
         w.files.size[0] = workload.pages
@@ -203,6 +218,7 @@ class TimedRun:
             at += group.tasks
         if scenario.machine.cpus:
             tasks.cpu.array[:] = np.arange(n_tasks) % scenario.machine.cpus
+        link(w, {"wait": scenario.wait.design, "truncate": scenario.truncate.design}, {steps.NEXT_OP, *program[0]})
         start(w)
         return w
 

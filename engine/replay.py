@@ -17,11 +17,12 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.build import make_world, page_addresses
+from engine.build import hash_pages, make_world, page_addresses
 from engine.cast import Cast, FileName, TaskName
 from engine.designs import DESIGNS
 from engine.errors import BadScenario
 from engine.events import BATCH, STOPS, Batch
+from engine.linking import link
 from engine.play import cut_batch, queues_of, rules_of
 from engine.recordings.kernels import UNKNOWN_BIT
 from engine.recordings.moves import Op, Recording
@@ -107,7 +108,8 @@ class ReplayRun:
         rules = rules_of(scenario, n_rows, kernel)
         rules = rules._replace(cpus=0, latency_ns=0, visits=max(1 << 18, 4 * n_rows))
         self.world = w = make_world(rules, n_pages=n_pages, n_files=len(recording.files))
-        w.pages.address.array[:] = page_addresses(recording.pfns, recording.vmemmap_base)
+        link(w, {"wait": scenario.wait.design, "truncate": scenario.truncate.design}, roots=[replay_batch])
+        hash_pages(w, page_addresses(recording.pfns, recording.vmemmap_base))
         w.pages.refcount.array[:] = 1
         w.pages.home.array[:] = NONE
         for row, (_, address) in enumerate(recording.files):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
+from engine.dispatch import step
 from engine.events import (
     PG_DIRTY,
     PG_ERROR,
@@ -18,12 +19,12 @@ from engine.events import (
     Kind,
 )
 from engine.jit import inlined, jit
-from engine.mm.steps import STOP, WAIT_FINISH, WAIT_PREPARE, WAITER_SLEEP, WAKE_RESUME
+from engine.mm.steps import STOP, WAIT_FINISH, WAIT_PREPARE, WAITER_SLEEP, WAKE_BEGIN, WAKE_RESUME
+from engine.mm.wait_list import queue_length
 from engine.recordings.moves import Op
 from engine.state import CAPACITY, EVENTS, NONE, NOW, READY, SLACK, VISITS, WOKEN, World
-from engine.timed import step
 from engine.trace import record
-from engine.verbs import kept_mapping, queue_length, recorded_wake, write_mapping
+from engine.verbs import grants_recorded, kept_mapping, write_mapping
 
 DONE, RUNNING, MOVE_AT = 12, 13, 14
 """Places in World.clock: all moves played; row of the task whose steps were cut short by a full trace, plus one."""
@@ -244,7 +245,8 @@ def _begin(w: World, m: Moves, out: Outcome, i: int, n: int, strip: int) -> int:
         shown = shown | (1 << bit) if m.arg[i] else shown & ~(1 << bit)
         _observe(w, out.seen, task, cpu, page, shown, mapping)
         if not going:
-            _start(w, row, recorded_wake(w, page, bit), page, bit, cpu)
+            first = w.rules.grant_step if grants_recorded(w, page, bit) else WAKE_BEGIN
+            _start(w, row, first, page, bit, cpu)
             w.tasks.walked[row] = 0
             w.tasks.matched[row] = 0
             w.tasks.woken[row] = 0

@@ -66,6 +66,7 @@ class Pages(NamedTuple):
     flags: I64  # bit order of engine.events
     mapping: I64  # page->mapping as a tagged word
     address: U64  # where its struct page stands, what the kernel hashes
+    queue: U32  # shared queue that the address hashes to
     refcount: I64
     file: U32  # file it is cached in, or NONE
     index: I64  # type: ignore[assignment]  # place in that file; the kernel's name for it
@@ -135,7 +136,6 @@ class PageWaits(NamedTuple):
 
     base: I64  # mapping word kept while swapped
     page: U32  # page it is attached to, or NONE
-    length: I64  # waiters on all its lists
     readers: U32  # tasks on their way to its lock
     locked: U8  # page_waiter: its own lock is held
     free_next: U32
@@ -180,6 +180,13 @@ class Machine(NamedTuple):
     exponential: U64  # table of engine.rng
 
 
+class Code(NamedTuple):
+    """Addresses of compiled code, filled by engine.linking: a row a step, a row a verb."""
+
+    steps: I64
+    verbs: I64
+
+
 class Trace(NamedTuple):
     """The events of the batch under way, as columns (engine.events.COLUMNS)."""
 
@@ -206,6 +213,13 @@ class Rules(NamedTuple):
     free_early: bool  # a structure is freed though a task may be on its way to it
     plain_writers: bool  # page->mapping is stored to whatever it holds
     corrected: bool  # page_waiter: without the holes of the posted text
+    queue_lists: int  # lists that one queue of the design is made of, one lock for all
+    queue_per_page: bool  # events show a queue by the page that it belongs to, not by its list
+    fixed_queues: bool  # a page's waiters always sit in its shared queue
+    tag_shows_queue: bool  # a page whose mapping is not tagged has no queue
+    lock_step: int  # first step of a wait for the page lock, where the design has a path of its own; else NONE
+    unlock_step: int  # first step of unlocking likewise
+    grant_step: int  # what a recorded wake comes to where the design hands the lock over
     n_tasks: int
     n_pages: int
     cpus: int
@@ -227,6 +241,8 @@ class Rules(NamedTuple):
 # Places in World.clock.
 NOW, EVENTS, PENDING, WOKEN, FREE_WAIT, VISITS, SEQ, BROKEN, SEEN = range(9)
 """BROKEN, SEEN: bits of engine.invariants, by number."""
+UNLINKED = 15
+"""Place of the clock that names, plus one, a step that a task came to though nothing led there (engine.linking)."""
 
 
 GROUPS: dict[str, Any] = {
@@ -240,6 +256,7 @@ GROUPS: dict[str, Any] = {
     "picks": Picks,
     "machine": Machine,
     "trace": Trace,
+    "code": Code,
 }
 """The World's tables by attribute, in the order of its header."""
 
@@ -262,7 +279,11 @@ class World:
     picks: Picks
     machine: Machine
     trace: Trace
+    code: Code
     rules: Rules
+    step_functions: list[Any]
+    """Interpreted runs only: the functions that the rows of `code` stand for."""
+    verb_functions: list[Any]
 
     def __init__(self, rules: Rules, memory: NDArray[np.uint8], clock: NDArray[np.int64], **tables: Any) -> None:
         self.rules, self.memory, self.clock = rules, memory, Column(clock)

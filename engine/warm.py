@@ -1,46 +1,166 @@
-"""Compile the engine ahead, telling its progress: `python -m engine.warm`. Later starts load it from the cache.
+"""Compile the engine ahead, on all cores: `python -m engine.warm`. Later starts load it from the cache.
 
-A line for every tenth of the functions that numba finishes, then how long all took; a warm cache prints that alone.
+--first stops after what a replay needs, which is what a new installation shows first. --background compiles everything
+on one core, at low priority and silently, beside running workers. Progress is a line for every tenth of the work; with
+a warm cache the last line is the only one.
 """
 
 from __future__ import annotations
 
+import contextlib
+import os
+import signal
 import sys
 import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from multiprocessing import get_context
+from types import FrameType
 from typing import Any
 
+import numpy as np
 from numba.core import event
 
+from engine.axes import AXES, VERBS
 from engine.jit import CACHE
+from engine.mm.steps import STEPS
 
-FUNCTIONS = 465
-"""Functions compiled on an empty cache, roughly: the scale of the progress lines."""
-TOLD_EVERY = FUNCTIONS // 10
-
+Job = tuple[str, ...]
 
 _LOCKERS = {"name": "t", "tasks": 2, "repeat": 1, "program": [{"op": "lock"}, {"op": "unlock"}]}
-_STEPS = [{"at": "a", "to": "b"}, {"at": "b", "to": "-"}]
+_TABLE_STEPS = [{"at": "a", "to": "b"}, {"at": "b", "to": "-"}]
+_PLANS: dict[str, dict[str, Any]] = {
+    "plain": {},
+    "random": {"search": "random", "walks": 2},
+    "reduced": {"reduction": "all"},
+    "compact": {"compact": True},
+}
 
 
-class _Progress(event.Listener):  # type: ignore[misc]
+class _Counter(event.Listener):  # type: ignore[misc]
     """Counts functions as they are compiled."""
 
     def __init__(self) -> None:
         self.done = 0
 
     def on_start(self, event: Any) -> None:
-        """Nothing to tell yet."""
+        """Nothing to count yet."""
 
     def on_end(self, event: Any) -> None:
         self.done += 1
-        if self.done == 1:
-            print("compiling the engine for this machine, once: about two minutes", flush=True)
-        if self.done % TOLD_EVERY == 0:
-            print(f"compiling the engine: {min(99, 100 * self.done // FUNCTIONS)} %", flush=True)
 
 
-def _explored() -> None:
-    """Explore a table and a world in the ways that are compiled apart, and play a schedule."""
+def stages(*, first: bool) -> Iterator[list[Job]]:
+    """Yield groups of jobs, long ones first; a job needs at most what the groups before its own have compiled."""
+    from engine.linking import reachable
+    from engine.replay_steps import replay_batch
+
+    helper = ("truncate", "helper")
+    needed = {
+        number
+        for design in AXES["wait"]
+        for number in reachable((replay_batch,), frozenset(), (helper, ("wait", design)))[0]
+    }
+    steps = needed if first else range(len(STEPS))
+    small: list[Job] = [("step", str(number)) for number in sorted(steps)]
+    small += [("verb", str(number), design) for number, design in _answers()]
+    if first:
+        yield [("record", "summary"), *small, ("record", "planes")]
+        yield [("replay",), ("record", "merge")]
+        return
+    yield [("explore", "table", "plain"), ("record", "summary"), *small]
+    yield [("replay",), ("explore", "world", "plain"), ("explore", "table", "compact"), ("record", "planes")]
+    yield [("timed",), ("record", "merge"), ("explore", "table", "random")]
+    yield [("explore", subject, plan) for subject in ("table", "world") for plan in ("random", "reduced", "compact")]
+
+
+def _answers() -> Iterator[tuple[int, str]]:
+    from engine.linking import verb_function
+
+    for number, verb in enumerate(VERBS):
+        for design in AXES[verb.axis]:
+            if verb_function(number, design) is not None:
+                yield number, design
+
+
+def compile_job(job: Job) -> int:
+    """Compile, or load, what a job names; return how many functions had to be compiled."""
+    counter = _Counter()
+    with event.install_listener("numba:compile", counter):
+        kind, *rest = job
+        _JOBS[kind](*rest)
+    return counter.done
+
+
+def _step(number: str) -> None:
+    from engine.dispatch import STEP
+    from engine.linking import compiled, step_function
+
+    compiled(step_function(int(number)), STEP)
+
+
+def _verb(number: str, design: str) -> None:
+    from engine.dispatch import verb_signature
+    from engine.linking import compiled, verb_function
+
+    compiled(verb_function(int(number), design), verb_signature(int(number)))
+
+
+def _replay() -> None:
+    from engine.recordings.demo import demo
+    from engine.replay import ReplayRun
+
+    list(ReplayRun(_recorded(), demo()).batches())
+
+
+def _recorded() -> Any:
+    from engine.scenario import Scenario
+
+    workload = {"kind": "recording", "recording": "demo"}
+    return Scenario.model_validate({"name": "warm", "workload": workload, "limits": {"events": 2_000}})
+
+
+def _record(part: str) -> None:
+    """A part of what lies between a batch of events and the store."""
+    from engine.cast import Cast, TaskName
+    from engine.events import COLUMNS, Batch, Kind
+    from engine.merge import Merger
+    from engine.planes import CompiledPlanes
+    from engine.summary import Summariser
+
+    columns: list[Any] = [np.zeros(64, dtype) for _, dtype in COLUMNS]
+    batch = Batch(0, *columns)
+    batch.time[:] = np.arange(64)
+    batch.kind[:] = int(Kind.page_dirtied)
+    if part == "planes":
+        planes = CompiledPlanes(1)
+        by_kind, by_task = planes.orders(batch)
+        planes.add(batch.a, by_kind)
+        planes.add_rising(batch.time)
+        planes.add_followed(batch.page, by_task)
+        planes.add_followed(batch.cpu, by_task)
+        planes.records(batch)
+        planes.taken()
+        return
+    summary = Summariser(Cast(tasks=[TaskName(name="t", pid=1)], page_count=1, files=[], queues=1))
+    leaf = summary.leaf(batch)
+    if part == "merge":
+        Merger(1, 1).merge([leaf])
+        return
+    summary.touched(leaf)
+    summary.keyframe()
+    summary.figures()
+
+
+def _timed() -> None:
+    from engine.play import TimedRun
+    from engine.w1 import scenario
+
+    list(TimedRun(scenario(events=2_000)).batches())
+
+
+def _explore(kind: str, plan: str) -> None:
+    """Explore a table or a world in one of the ways that are compiled apart; play a schedule of the world."""
     from engine.explore.answers import answer
     from engine.explore.explorer import Explorer
     from engine.explore.plan import LIMITS, Plan
@@ -49,57 +169,74 @@ def _explored() -> None:
     from engine.play import open_run
     from engine.scenario import Scenario
 
-    procs = [{"name": "p", "start": "a", "steps": _STEPS}]
-    table = checked({"format": "protocol-table/1", "name": "warm", "procs": procs, "fair": "weak", "eventually": "1"})
-    world = {"name": "warm", "workload": {"kind": "tasks", "pages": 1, "groups": [_LOCKERS]}, "schedule": "a2"}
-    scenario = Scenario.model_validate(world)
-    for subject in (table, WorldSubject(scenario)):
-        for plan in (Plan(), Plan(search="random", walks=2), Plan(reduction="all"), Plan(compact=True)):
-            explorer = Explorer(subject, plan)
-            answer(explorer, explorer.run(), LIMITS)
-    list(open_run(scenario).batches())
+    subject: Any
+    if kind == "table":
+        procs = [{"name": "p", "start": "a", "steps": _TABLE_STEPS}]
+        asked = {"format": "protocol-table/1", "name": "warm", "procs": procs, "fair": "weak", "eventually": "1"}
+        subject = checked(asked)
+    else:
+        world = {"name": "warm", "workload": {"kind": "tasks", "pages": 1, "groups": [_LOCKERS]}, "schedule": "a2"}
+        scenario = Scenario.model_validate(world)
+        subject = WorldSubject(scenario)
+        if plan == "plain":
+            list(open_run(scenario).batches())
+    explorer = Explorer(subject, Plan(**_PLANS[plan]))
+    answer(explorer, explorer.run(), LIMITS)
 
 
-def warm() -> None:
-    """Compile (or load) everything that a run calls, by playing two short ones."""
+_JOBS: dict[str, Any] = {
+    "step": _step,
+    "verb": _verb,
+    "replay": _replay,
+    "record": _record,
+    "timed": _timed,
+    "explore": _explore,
+}
+
+
+def warm(*, first: bool, processes: int, say: Callable[[str], None]) -> None:
+    """Compile what is not in the cache yet; say: gets lines of progress."""
     begin = time.monotonic()
-    progress = _Progress()
-    with event.install_listener("numba:compile", progress):
-        from engine.merge import Merger
-        from engine.planes import CompiledPlanes
-        from engine.play import TimedRun
-        from engine.recordings.demo import demo
-        from engine.replay import ReplayRun
-        from engine.scenario import Scenario
-        from engine.summary import Summariser
-        from engine.w1 import scenario
-
-        recorded = {"name": "warm", "workload": {"kind": "recording", "recording": "demo"}, "limits": {"events": 2_000}}
-        timed, replayed = TimedRun(scenario(events=2_000)), ReplayRun(Scenario.model_validate(recorded), demo())
-        for cast, batches in ((timed.cast, timed.batches()), (replayed.cast, replayed.batches())):
-            summary, planes = Summariser(cast), CompiledPlanes(len(cast.tasks))
-            pages = cast.page_count if cast.pfns is None else len(cast.pfns)
-            leaves = []
-            for batch in batches:
-                leaves.append(summary.leaf(batch))
-                summary.touched(leaves[-1])
-                by_kind, by_task = planes.orders(batch)
-                planes.add(batch.a, by_kind)
-                planes.add_rising(batch.time)
-                planes.add_followed(batch.page, by_task)
-                planes.add_followed(batch.cpu, by_task)
-                planes.records(batch)
-                planes.taken()
-            Merger(pages, max(cast.queues, 1)).merge(leaves)
-            summary.keyframe()
-            summary.figures()
-        _explored()
+    groups = list(stages(first=first))
+    total, done, compiled, tenth = sum(map(len, groups)), 0, 0, 1
+    with ProcessPoolExecutor(processes, mp_context=get_context("spawn")) as pool:
+        _die_with_children(pool)
+        for group in groups:
+            for future in as_completed([pool.submit(compile_job, job) for job in group]):
+                if not compiled and future.result():
+                    say("compiling the engine for this machine, once: less than a minute")
+                compiled += future.result()
+                done += 1
+                if compiled and 10 * done >= tenth * total:
+                    tenth = 10 * done // total + 1
+                    say(f"compiling the engine: {min(99, 100 * done // total)} %")
     took = time.monotonic() - begin
-    print(f"engine ready in {took:.1f} s: {progress.done} functions compiled, cache in {CACHE}", flush=True)
+    say(f"engine ready in {took:.1f} s: {compiled} functions compiled, cache in {CACHE}")
+
+
+def _die_with_children(pool: ProcessPoolExecutor) -> None:
+    """On SIGTERM end the compiling processes too."""
+
+    def end(number: int, frame: FrameType | None) -> None:
+        for child in list((pool._processes or {}).values()):
+            child.kill()
+        os._exit(128 + number)
+
+    signal.signal(signal.SIGTERM, end)
+
+
+def main(options: list[str]) -> None:
+    """Compile as the options ask."""
+    if "--background" in options:
+        with contextlib.suppress(OSError):
+            os.nice(10)
+        warm(first=False, processes=1, say=lambda line: None)
+    else:
+        warm(first="--first" in options, processes=os.cpu_count() or 1, say=lambda line: print(line, flush=True))
 
 
 if __name__ == "__main__":
     try:
-        warm()
+        main(sys.argv[1:])
     except KeyboardInterrupt:  # Ctrl-C reaches the server and this child of it alike
         sys.exit(130)

@@ -45,6 +45,11 @@ def _slots() -> dict[tuple[str, str], tuple[int, str]]:
 SLOTS = _slots()
 
 
+def places(attribute: str) -> tuple[tuple[str, int, str], ...]:
+    """Return what an attribute of this name may mean in the World: table, place in the header, element type."""
+    return tuple((group, *place) for (group, field), place in SLOTS.items() if field == attribute)
+
+
 class WorldType(types.Type):
     def __init__(self) -> None:
         super().__init__(name="World")
@@ -85,7 +90,8 @@ def _unbox_world(kind: Any, value: Any, c: Any) -> Any:
     return NativeValue(c.builder.inttoptr(address, ir.IntType(64).as_pointer()))
 
 
-def _load(builder: Any, header: Any, slot: int) -> Any:
+def load_invariant(builder: Any, header: Any, slot: int) -> Any:
+    """Write the load of a word of the header."""
     word = builder.load(builder.gep(header, [ir.Constant(ir.IntType(64), slot)]))
     # headers never change while compiled code runs: LLVM may keep what it loaded
     word.set_metadata("invariant.load", builder.module.add_metadata([]))
@@ -120,7 +126,7 @@ def _lower_world(context: Any, builder: Any, kind: Any, header: Any, attribute: 
 @lower_getattr_generic(GroupType)
 def _lower_group(context: Any, builder: Any, kind: Any, header: Any, attribute: str) -> Any:
     if kind.group == "rules":
-        return _load(builder, header, SLOTS["rules", attribute][0])
+        return load_invariant(builder, header, SLOTS["rules", attribute][0])
     return header
 
 
@@ -150,7 +156,7 @@ def _place(context: Any, builder: Any, column: Any, header: Any, row: Any, row_k
     """Return the address of an element. Rows are never negative: there is no counting from the end."""
     stored = _ELEMENTS[column.element][0]
     element = context.get_data_type(stored)
-    begin = builder.inttoptr(_load(builder, header, column.slot), element.as_pointer())
+    begin = builder.inttoptr(load_invariant(builder, header, column.slot), element.as_pointer())
     return builder.gep(begin, [context.cast(builder, row, row_kind, types.int64)])
 
 

@@ -20,6 +20,12 @@ class Card:
     tag_bits: int
     """Bits of page->mapping that it claims while somebody waits."""
     needs: str
+    lock_step: str | None = None
+    """First step of a wait for the page lock, where the design has a path of its own."""
+    unlock_step: str | None = None
+    """First step of unlocking likewise."""
+    grant_step: str | None = None
+    """Step that a recorded wake comes to where the design hands the lock over."""
 
 
 DESIGNS: dict[str, Card] = {
@@ -49,5 +55,8 @@ DESIGNS: dict[str, Card] = {
         structures=(("page_waiter", 56), ("wait_queue_head", 24)),
         tag_bits=0x1,
         needs="every reader of page->mapping goes through a helper; only the page lock waits there",
+        lock_step="WAITER_TRY",
+        unlock_step="UNLOCK_READ",
+        grant_step="RECORDED_GRANT",
     ),
 }

@@ -4,63 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
-
-from engine.designs.ops import FOUND
 from engine.jit import inlined
-from engine.mm.steps import WAKE_BEGIN
 from engine.state import NONE, World
-
-GOLDEN_RATIO_64 = np.uint64(0x61C8864680B583EB)  # include/linux/hash.h
-_BITS = np.uint64(64)
-
-
-@inlined
-def lock_path(w: World, task: int) -> int:
-    return NONE
-
-
-@inlined
-def unlock_path(w: World) -> int:
-    return NONE
-
-
-@inlined
-def recorded_wake(w: World, page: int, bit: int) -> int:
-    return WAKE_BEGIN
-
-
-@inlined
-def wait_attach(w: World, task: int) -> bool:
-    """The queues are always there."""
-    return True
-
-
-@inlined
-def wake_look(w: World, task: int, page: int) -> int:
-    return FOUND
 
 
 @inlined
 def wait_list(w: World, task: int, page: int, bit: int) -> Any:
-    """Hash the address of the struct page; the bit plays no part. include/linux/hash.h: hash_64()."""
-    address: Any = w.pages.address[page]
-    return np.int64((address * GOLDEN_RATIO_64) >> (_BITS - np.uint64(w.rules.bits)))
-
-
-@inlined
-def wait_holds(w: World, task: int, page: int, list: int) -> bool:
-    return True
-
-
-@inlined
-def wait_linked(w: World, list: int, by: int) -> None:
-    """Nothing to do: the list's own length is the queue's."""
-
-
-@inlined
-def wait_detach(w: World, task: int, list: int) -> None:
-    """Nothing to do."""
+    """Return the queue that the page's address hashes to; the bit plays no part."""
+    return w.pages.queue[page]
 
 
 @inlined
@@ -70,18 +21,8 @@ def flag_stale(w: World, page: int, list: int, met: int) -> bool:
 
 
 @inlined
-def queue_shown(w: World, page: int, list: int) -> int:
-    return list
-
-
-@inlined
 def queue_length(w: World, page: int) -> int:
-    return w.lists.length[wait_list(w, 0, page, 0)]
-
-
-@inlined
-def line_length(w: World, page: int, list: int) -> int:
-    return w.lists.length[list]
+    return w.lists.length[w.pages.queue[page]]
 
 
 @inlined

@@ -1,6 +1,6 @@
-"""VERBS: what every design of the wait axis must answer, like the kernel's *_operations. Paths call verbs, not designs.
+"""VERBS: what a design of the wait axis answers, like the kernel's *_operations. Paths call verbs, not designs.
 
-Each row: name, parameters after the World, what it answers. A design's module defines a function of each name.
+A design's module defines a function of each name; one that leaves out a verb with a default gets the default.
 """
 
 from __future__ import annotations
@@ -8,25 +8,23 @@ from __future__ import annotations
 FOUND, LOOK_AGAIN, NOBODY = range(3)
 """What wake_look may answer."""
 
-VERBS: tuple[tuple[str, tuple[str, ...], str], ...] = (
-    ("lock_path", ("task",), "first step of the wait, if it has a path of its own; else NONE"),
-    ("unlock_path", (), "first step of unlocking, if it has a path of its own; else NONE"),
-    ("recorded_wake", ("page", "bit"), "first step of what a recorded wake for this bit of the page comes to"),
-    ("wait_attach", ("task",), "one step towards a place where the task can queue for its page; True: it knows one"),
-    ("wake_look", ("task", "page"), "one step towards the page's waiters: FOUND, LOOK_AGAIN or NOBODY"),
-    ("wait_list", ("task", "page", "bit"), "row of the list that the task found for this bit of the page"),
-    ("wait_holds", ("task", "page", "list"), "the list is locked: is it the page's still"),
-    ("wait_linked", ("list", "by"), "count waiters of the page that were linked (+1) or unlinked (-1)"),
-    ("wait_detach", ("task", "list"), "put the page back as it was if nobody waits any more; under the list's lock"),
+VERBS: tuple[tuple[str, tuple[str, ...], bool, int | None, str], ...] = (
+    # name, parameters after the World, returns a word, default (None: required), what it answers
+    ("grants_recorded", ("page", "bit"), True, 0, "does a recorded wake for this bit hand the lock over (grant_step)"),
+    ("wait_attach", ("task",), True, 1, "take one step towards a place to queue for the page; 1 once it is known"),
+    ("wake_look", ("task", "page"), True, FOUND, "take one step towards the page's waiters: FOUND, LOOK_AGAIN, NOBODY"),
+    ("wait_list", ("task", "page", "bit"), True, None, "row of the list for this bit of the page"),
+    ("wait_holds", ("task", "page", "list"), True, 1, "with the list locked: is it still the page's"),
+    ("wait_detach", ("task", "list"), False, 0, "under the list's lock: if nobody waits any more, undo wait_attach"),
     (
         "flag_stale",
         ("page", "list", "met"),
-        "after a walk that met so many entries of the page: may PG_waiters be cleared",
+        True,
+        None,
+        "may PG_waiters be cleared after a walk that met `met` entries",
     ),
-    ("queue_shown", ("page", "list"), "number of the queue, as events show it"),
-    ("queue_length", ("page",), "length of the queue that waiters of the page sit in, as events show it"),
-    ("line_length", ("page", "list"), "length of the queue that this list is part of, as events show it"),
-    ("read_mapping", ("page",), "the page's mapping, as far as the helper sees it: page_mapping()"),
-    ("kept_mapping", ("page",), "the page's mapping, whatever is swapped in and whoever can see it"),
-    ("write_mapping", ("task", "page", "word"), "set or clear the page's mapping, behind a structure swapped in"),
+    ("queue_length", ("page",), True, None, "length of the queue where the page's waiters sit, as events show it"),
+    ("read_mapping", ("page",), True, None, "the page's mapping as the helper sees it: page_mapping()"),
+    ("kept_mapping", ("page",), True, None, "the page's mapping behind whatever is swapped in"),
+    ("write_mapping", ("task", "page", "word"), False, None, "set or clear the mapping, behind whatever is swapped in"),
 )

@@ -18,7 +18,7 @@ from engine.events import PG_LOCKED, PG_WRITEBACK, Kind
 from engine.invariants import MAPPING_RESURRECTED, USE_AFTER_FREE
 from engine.jit import inlined, jit
 from engine.mm.mapping import E1, E2, page_wait_row, page_wait_word, tagged
-from engine.mm.steps import WAKE_BEGIN
+from engine.mm.wait_list import line_length
 from engine.state import FREE_WAIT, NONE, WAIT_BITS, World
 from engine.trace import broken, record
 
@@ -77,21 +77,6 @@ def _free(w: World, row: int) -> None:
     _to_pool(w, row)
 
 
-@inlined
-def lock_path(w: World, task: int) -> int:
-    return NONE
-
-
-@inlined
-def unlock_path(w: World) -> int:
-    return NONE
-
-
-@inlined
-def recorded_wake(w: World, page: int, bit: int) -> int:
-    return WAKE_BEGIN
-
-
 @jit
 def wait_attach(w: World, task: int) -> bool:
     """A1 to A3, or B1: read the word; make a structure with it as base; swap that in unless the word has changed.
@@ -116,7 +101,6 @@ def wait_attach(w: World, task: int) -> bool:
     elif w.waits.base[made] == word:  # cmpxchg
         w.tasks.made[task] = NONE
         w.waits.page[made] = page
-        w.waits.length[made] = 0
         w.pages.mapping[page] = page_wait_word(w, made)
         record(w, MAPPING_SWAPPED, task, page, word, w.pages.mapping[page])
         _enter(w, task, w.pages.mapping[page])
@@ -160,15 +144,8 @@ def wait_holds(w: World, task: int, page: int, list: int) -> bool:
 
 
 @inlined
-def wait_linked(w: World, list: int, by: int) -> None:
-    w.waits.length[list // WAIT_BITS] += by
-
-
-@inlined
 def _empty(w: World, row: int) -> bool:
     """Nobody waits on any bit, and no walker left a bookmark here."""
-    if w.waits.length[row] != 0:
-        return False
     heads, first = w.lists.head, row * WAIT_BITS
     return heads[first] == NONE and heads[first + 1] == NONE and heads[first + 2] == NONE
 
@@ -191,23 +168,13 @@ def wait_detach(w: World, task: int, list: int) -> None:
 @inlined
 def flag_stale(w: World, page: int, list: int, met: int) -> bool:
     """Nobody waits on any bit: the list walked may be empty while another bit's is not."""
-    return w.waits.length[list // WAIT_BITS] == 0
-
-
-@inlined
-def queue_shown(w: World, page: int, list: int) -> int:
-    return page
+    return line_length(w, list) == 0
 
 
 @inlined
 def queue_length(w: World, page: int) -> int:
     word = w.pages.mapping[page]
-    return w.waits.length[page_wait_row(word)] if tagged(w, word) else 0
-
-
-@inlined
-def line_length(w: World, page: int, list: int) -> int:
-    return w.waits.length[list // WAIT_BITS]
+    return line_length(w, page_wait_row(word) * WAIT_BITS) if tagged(w, word) else 0
 
 
 @inlined

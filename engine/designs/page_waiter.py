@@ -8,12 +8,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from engine.designs import hashed
-from engine.designs.ops import FOUND
-from engine.events import PG_LOCKED, WQ_EXCLUSIVE, Kind
+from engine.events import PG_LOCKED, Kind
 from engine.jit import inlined, jit
 from engine.mm.mapping import E1, E2, tagged, waiter_row
-from engine.mm.steps import RECORDED_GRANT, UNLOCK_READ, WAITER_TRY, WAKE_BEGIN
 from engine.mm.waiters import abandon, own_list, retire, step_down
 from engine.state import NONE, World
 from engine.trace import record
@@ -22,47 +19,15 @@ SAVED_MAPPING_CLEARED = int(Kind.saved_mapping_cleared)
 
 
 @inlined
-def lock_path(w: World, task: int) -> int:
-    """A wait for the lock has a path of its own."""
-    return WAITER_TRY if w.entries.flags[task] & WQ_EXCLUSIVE and w.tasks.bit[task] == PG_LOCKED else NONE
-
-
-@inlined
-def unlock_path(w: World) -> int:
-    return UNLOCK_READ
-
-
-@inlined
-def recorded_wake(w: World, page: int, bit: int) -> int:
+def grants_recorded(w: World, page: int, bit: int) -> bool:
     """A recorded unlock hands the lock to the head, if there is one."""
-    return RECORDED_GRANT if bit == PG_LOCKED and tagged(w, w.pages.mapping[page]) else WAKE_BEGIN
-
-
-@inlined
-def wait_attach(w: World, task: int) -> bool:
-    """The shared queues are always there."""
-    return True
-
-
-@inlined
-def wake_look(w: World, task: int, page: int) -> int:
-    return FOUND
+    return bit == PG_LOCKED and tagged(w, w.pages.mapping[page])
 
 
 @inlined
 def wait_list(w: World, task: int, page: int, bit: int) -> Any:
     """The shared queue: those who want the lock never ask."""
-    return hashed.wait_list(w, task, page, bit)
-
-
-@inlined
-def wait_holds(w: World, task: int, page: int, list: int) -> bool:
-    return True
-
-
-@inlined
-def wait_linked(w: World, list: int, by: int) -> None:
-    """Nothing to do: the list's own length is the queue's."""
+    return w.pages.queue[page]
 
 
 @jit
@@ -76,23 +41,13 @@ def wait_detach(w: World, task: int, list: int) -> None:
 
 @inlined
 def flag_stale(w: World, page: int, list: int, met: int) -> bool:
-    return hashed.flag_stale(w, page, list, met)
-
-
-@inlined
-def queue_shown(w: World, page: int, list: int) -> int:
-    return list
+    return w.lists.head[list] == NONE or met == 0
 
 
 @inlined
 def queue_length(w: World, page: int) -> int:
     """Of those who wait for the lock."""
     return w.lists.length[own_list(w, page)]
-
-
-@inlined
-def line_length(w: World, page: int, list: int) -> int:
-    return w.lists.length[list]
 
 
 @inlined

@@ -21,7 +21,7 @@ from engine.errors import AskedWrongly
 from engine.explore.explorer import Explorer, Kept
 from engine.explore.plan import Plan
 from engine.explore.subject import Subject
-from engine.jit import CACHE
+from engine.sources import sources_digest
 
 MAGIC = b"folioscope exploration 1\n"
 HEAD_MAX = 1 << 24
@@ -72,7 +72,7 @@ def resume(path: Path, subject: Subject, plan: Plan) -> Explorer:
 
 def _identity(subject: Subject, plan: Plan) -> dict[str, Any]:
     asked = hashlib.sha256(subject.asked_json().encode()).hexdigest()
-    return {"subject": asked, "plan": list(plan), "version of the program": CACHE.name}
+    return {"subject": asked, "plan": list(plan), "version of the program": sources_digest()}
 
 
 def _read(path: Path) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:

@@ -36,19 +36,21 @@ from engine.mm.steps import (
     WAIT_SLEEP,
     WAKE_BEGIN,
 )
-from engine.mm.wait_list import link_tail, lock_list, unlink, unlock_list
+from engine.mm.wait_list import (
+    line_length,
+    link_tail,
+    lock_list,
+    queue_length,
+    queue_shown,
+    unlink,
+    unlock_list,
+)
 from engine.state import ASLEEP, NONE, READY, World
 from engine.trace import record, witness
 from engine.verbs import (
-    line_length,
-    lock_path,
-    queue_length,
-    queue_shown,
-    unlock_path,
     wait_attach,
     wait_detach,
     wait_holds,
-    wait_linked,
     wait_list,
 )
 
@@ -133,9 +135,8 @@ def unlock_page(w: World, task: int) -> int:
 
     mm/filemap.c: unlock_page(); from 6.7 on one XOR of the flags byte, with the same outcome.
     """
-    own = unlock_path(w)
-    if own != NONE:
-        w.tasks.step[task] = own
+    if w.rules.unlock_step != NONE:
+        w.tasks.step[task] = w.rules.unlock_step
         return 0
     page = w.tasks.page[task]
     flags = w.pages.flags[page] & ~(1 << PG_LOCKED)
@@ -157,9 +158,8 @@ def wait_prepare(w: World, task: int) -> int:
     mm/filemap.c: wait_on_page_bit_common(). From 5.9 on each failed attempt uses up one of page_lock_unfairness; then
     the waiter asks for the lock to be handed over.
     """
-    own = lock_path(w, task)
-    if own != NONE:
-        w.tasks.step[task] = own
+    if w.rules.lock_step != NONE and w.entries.flags[task] & WQ_EXCLUSIVE and w.tasks.bit[task] == PG_LOCKED:
+        w.tasks.step[task] = w.rules.lock_step
         return 0
     flags = w.entries.flags[task] & WQ_EXCLUSIVE
     if w.rules.publish and flags:
@@ -203,7 +203,6 @@ def _append(w: World, task: int, page: int, list: int) -> None:
     """Link the entry at the tail and say so. Under the queue lock."""
     _look_around(w, task, page, list)
     link_tail(w, list, task)
-    wait_linked(w, list, 1)
     w.pages.flags[page] |= 1 << PG_WAITERS
     bit, flags = w.tasks.bit[task], w.entries.flags[task]
     record(
@@ -212,7 +211,7 @@ def _append(w: World, task: int, page: int, list: int) -> None:
         task,
         page,
         queue_shown(w, page, list),
-        line_length(w, page, list) | (bit << 32) | (flags << 40),
+        line_length(w, list) | (bit << 32) | (flags << 40),
     )
 
 
@@ -319,10 +318,9 @@ def wait_finish(w: World, task: int) -> int:
             return SPIN
         page = w.entries.page[task]
         unlink(w, task)
-        wait_linked(w, list, -1)
         shown = queue_shown(w, page, list)
         bit, flags = w.entries.bit[task], w.entries.flags[task]
-        record(w, WAITER_LEFT, task, page, shown, line_length(w, page, list) | (bit << 32) | (flags << 40))
+        record(w, WAITER_LEFT, task, page, shown, line_length(w, list) | (bit << 32) | (flags << 40))
         wait_detach(w, task, list)
         unlock_list(w, list)
     w.tasks.state[task] = READY

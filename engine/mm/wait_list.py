@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from engine.jit import inlined, jit
 from engine.state import ASLEEP, NONE, READY, WOKEN, World
+from engine.verbs import page_queue_length
 
 
 @inlined
@@ -20,6 +21,33 @@ def link_tail(w: World, list: int, entry: int) -> None:
     w.entries.list[entry] = list
     if entry < w.rules.n_tasks:
         w.lists.length[list] += 1
+
+
+@inlined
+def line_length(w: World, list: int) -> int:
+    """Return how many tasks wait in the queue that the list is part of."""
+    first = w.lists.lock_row[list]
+    length = w.lists.length[first]
+    for other in range(1, w.rules.queue_lists):
+        length += w.lists.length[first + other]
+    return length
+
+
+@inlined
+def queue_shown(w: World, page: int, list: int) -> int:
+    """Return the number of the queue, as events show it."""
+    return page if w.rules.queue_per_page else list
+
+
+@inlined
+def queue_length(w: World, page: int) -> int:
+    """Return how many tasks sit in the queue where the page's waiters sit, as events show it."""
+    if w.rules.fixed_queues:
+        return w.lists.length[w.pages.queue[page]]
+    if w.rules.tag_shows_queue and w.pages.mapping[page] & w.rules.tag == 0:
+        return 0
+    length: int = page_queue_length(w, page)
+    return length
 
 
 @jit

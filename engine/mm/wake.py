@@ -13,16 +13,21 @@ from engine.jit import inlined, jit
 from engine.mm.lock_owner import own_lock
 from engine.mm.program import back
 from engine.mm.steps import SPIN, WAKE_END, WAKE_ENTRY, WAKE_PAUSE, WAKE_RESUME
-from engine.mm.wait_list import link_before, lock_list, try_to_wake_up, unlink, unlock_list
+from engine.mm.wait_list import (
+    line_length,
+    link_before,
+    lock_list,
+    queue_shown,
+    try_to_wake_up,
+    unlink,
+    unlock_list,
+)
 from engine.state import NONE, VISITS, World
 from engine.trace import record, witness
 from engine.verbs import (
     flag_stale,
-    line_length,
-    queue_shown,
     wait_detach,
     wait_holds,
-    wait_linked,
     wait_list,
     wake_look,
 )
@@ -73,7 +78,6 @@ def _wake(w: World, task: int, entry: int, page: int, list: int, flags: int) -> 
     """Unlink the woken waiter's entry and say so."""
     unlink(w, entry)
     w.entries.flags[entry] = flags
-    wait_linked(w, list, -1)
     w.tasks.woken[task] += 1
     shown = queue_shown(w, page, list)
     record(
@@ -82,7 +86,7 @@ def _wake(w: World, task: int, entry: int, page: int, list: int, flags: int) -> 
         entry,
         page,
         shown,
-        line_length(w, page, list) | (w.entries.bit[entry] << 32) | (flags << 40),
+        line_length(w, list) | (w.entries.bit[entry] << 32) | (flags << 40),
     )
 
 

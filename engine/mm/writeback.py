@@ -16,9 +16,9 @@ from engine.mm.steps import (
     WRITEBACK_SET,
     WRITEBACK_WAKE,
 )
+from engine.mm.wait_list import queue_length
 from engine.state import World
 from engine.trace import broken, record
-from engine.verbs import queue_length
 
 WRITEBACK_STARTED, WRITEBACK_ENDED = int(Kind.writeback_started), int(Kind.writeback_ended)
 PAGE_DIRTIED, PAGE_CLEANED = int(Kind.page_dirtied), int(Kind.page_cleaned)

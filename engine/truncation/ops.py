@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-VERBS: tuple[tuple[str, tuple[str, ...], str], ...] = (
+VERBS: tuple[tuple[str, tuple[str, ...], bool, int | None, str], ...] = (
     (
         "mapping_holds",
         ("raw", "seen", "wanted"),
+        True,
+        None,
         "page locked: is it this file's still; raw is the word page->mapping, seen what the helper makes of it",
     ),
 )

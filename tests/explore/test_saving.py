@@ -127,7 +127,7 @@ def test_given_another_table_or_plan_when_resumed_then_it_is_refused(saved: Path
 def test_given_another_version_of_the_program_when_resumed_then_it_is_refused(
     saved: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("engine.explore.saving.CACHE", Path("another"))
+    monkeypatch.setattr("engine.explore.saving.sources_digest", lambda: "another")
     assert "another version of the program" in refused(saved)
 
 

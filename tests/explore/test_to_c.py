@@ -68,13 +68,17 @@ def hashed(a: int, b: int) -> int:
     return int(np.int64((word * WORD) >> np.uint64(60)) ^ b)
 
 
+def verb(name: str) -> int:
+    raise AssertionError(f"no function here calls a verb: {name}")
+
+
 def outside(group: str, column: str, row: str, stored: bool) -> str:
     raise AssertionError("no World here")
 
 
 @pytest.fixture(scope="module")
 def library(tmp_path_factory: pytest.TempPathFactory) -> Any:
-    to_c = ToC({}, outside, {})
+    to_c = ToC({}, outside, {}, verb)
     for function in (divided, decided, looped, swapped, called, hashed):
         to_c.call(function)
     folder = tmp_path_factory.mktemp("c")
@@ -107,7 +111,7 @@ def ruled(w: Any, a: int) -> int:
 
 
 def test_given_a_rule_when_it_rules_a_call_out_then_the_function_is_not_told() -> None:
-    without, with_it = ToC({"publish": 0}, outside, {}), ToC({"publish": 1}, outside, {})
+    without, with_it = ToC({"publish": 0}, outside, {}, verb), ToC({"publish": 1}, outside, {}, verb)
     without.call(ruled)
     with_it.call(ruled)
     assert set(without.heads) == {"test_to_c_ruled"}
@@ -134,4 +138,4 @@ def test_given_python_that_has_no_place_in_a_step_then_it_is_refused_with_its_li
     function: Callable[[int], int], told: str
 ) -> None:
     with pytest.raises(NotInC, match=rf"test_to_c\.{function.__name__}, line \d+: .*({told})"):
-        ToC({}, outside, {}).call(function)
+        ToC({}, outside, {}, verb).call(function)

@@ -10,7 +10,6 @@ from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 from engine.designs import DESIGNS
-from engine.designs.hashed import GOLDEN_RATIO_64
 from engine.events import NONE
 from engine.state import BROKEN, FREE_WAIT, World, element_types
 from engine.state import GROUPS as TABLES
@@ -115,7 +114,6 @@ STATE: tuple[tuple[str, str, Callable[[World], Span]], ...] = (
     ("lists", "lock", _tasks),
     ("waits", "base", _word),
     ("waits", "page", _pages),
-    ("waits", "length", _tasks),
     ("waits", "readers", _tasks),
     ("waits", "locked", _bool),
     ("waits", "free_next", _waits),
@@ -177,7 +175,7 @@ def state_columns(w: World) -> list[StateColumn]:
 def _rows(w: World, group: str) -> Iterator[int]:
     """Yield the rows of a table that can differ between two states."""
     if group == "lists" and w.rules.design != DESIGNS["page_wait"].number:
-        yield from sorted({hashed_list(w, page) for page in range(w.pages.flags.array.size)})
+        yield from sorted(set(w.pages.queue.array.tolist()))
         yield from range(1 << w.rules.bits, w.lists.head.array.size)
     elif group == "waits" and w.rules.design == DESIGNS["hashed"].number:
         return
@@ -185,12 +183,6 @@ def _rows(w: World, group: str) -> Iterator[int]:
         yield from range(w.rules.n_tasks)
     else:
         yield from range(getattr(w, group)[0].array.size)
-
-
-def hashed_list(w: World, page: int) -> int:
-    """Return the shared queue of a page (engine.designs.hashed.wait_list, in plain numbers)."""
-    address = int(w.pages.address.array[page])
-    return (address * int(GOLDEN_RATIO_64) & (1 << 64) - 1) >> (64 - w.rules.bits)
 
 
 def read(w: World, column: StateColumn) -> tuple[int, ...]:

@@ -7,8 +7,9 @@ from engine.events import FLAG_NAMES, NONE, WQ_NAMES
 from engine.explore.story import State
 from engine.explore.worlds.subject import WorldSubject
 from engine.mm.mapping import word_shown
+from engine.mm.wait_list import line_length
 from engine.schedule_word import letters
-from engine.state import READY, World
+from engine.state import READY, WAIT_BITS, World
 
 STATES = ("ready", "asleep", "spinning", "finished")
 TOLD = frozenset(
@@ -16,7 +17,7 @@ TOLD = frozenset(
         *(f"pages.{name}" for name in ("flags", "mapping", "refcount", "file", "index", "owner", "mapped", "doomed")),
         *(f"tasks.{name}" for name in ("state", "drowsy", "holds", "phase", "seen", "made")),
         *("entries.next", "entries.prev", "entries.list", "entries.flags", "lists.head", "lists.tail", "lists.length"),
-        *("lists.lock", "waits.base", "waits.page", "waits.length", "waits.readers", "waits.locked", "files.size"),
+        *("lists.lock", "waits.base", "waits.page", "waits.readers", "waits.locked", "files.size"),
     }
 )
 """Columns that are told here. The others say where a task stands in its program, its walk or its wait."""
@@ -87,8 +88,8 @@ def _structure(w: World, row: int, files: list[int]) -> tuple[str, str]:
         parts = [f"page {page}", f"base {word_shown(w.waits.base[row], files)}"]
     elif w.waits.base[row]:
         parts = [f"base {word_shown(w.waits.base[row], files)}"]
-    if w.waits.length[row]:
-        parts.append(f"{w.waits.length[row]} waiting")
+    if not waiter and (waiting := line_length(w, row * WAIT_BITS)):
+        parts.append(f"{waiting} waiting")
     if w.waits.readers[row]:
         parts.append(f"{w.waits.readers[row]} on the way")
     if w.waits.locked[row]:

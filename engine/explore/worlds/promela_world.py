@@ -12,22 +12,25 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from importlib import import_module
+from typing import Any
 
 import numpy as np
 
+from engine.axes import VERBS
 from engine.errors import AskedWrongly
 from engine.explore.worlds.columns import state_columns
 from engine.explore.worlds.to_c import ToC
+from engine.linking import NUMBER_OF_VERB
 from engine.mm.steps import NEXT_OP, PICK, STEPS
 from engine.schedule import at_end, choices, make_move
 from engine.scheduled import references
-from engine.state import BROKEN, DTYPES, FINISHED, GROUPS, READY, World, element_types
+from engine.state import BROKEN, DTYPES, FINISHED, GROUPS, NONE, READY, World, element_types
 
 REPLACED = {
     "trace.record": "",
     "trace.witness": "",
     "rng.exponential": "0LL",
-    "steps.step": "ladder({})",
+    "dispatch.step": "ladder({})",
 }
 """What leaves no mark on a state: events, witnesses, times. The ladder is written here, of the steps in reach."""
 STATE_BYTES_MAX = 1 << 15
@@ -83,18 +86,25 @@ class _Model:
 
     def _translated(self) -> tuple[ToC, dict[int, str]]:
         """Return all functions, and the steps that can be reached: their number and function."""
-        to_c = ToC(self._w.rules._asdict(), self._element, REPLACED)
+        to_c = ToC(self._w.rules._asdict(), self._element, REPLACED, self._verb)
         numbers = {name: number for number, (name, _) in enumerate(STEPS)}
         for root in (make_move, choices, at_end):
             to_c.call(root)
         reached: dict[int, str] = {}
+        rules = self._w.rules
         found = {NEXT_OP, *self._w.program.step.array.tolist(), *self._w.tasks.step.array.tolist()}
+        found |= {rules.lock_step, rules.unlock_step} - {NONE}
         while left := found - set(reached) - {PICK}:  # make_move does that one itself
             number = min(left)
             module, _, function = STEPS[number][1].rpartition(".")
             reached[number] = to_c.call(getattr(import_module(module), function))[0]
             found |= {value for name, value in to_c.globals if numbers.get(name) == value}
         return to_c, dict(sorted(reached.items()))
+
+    def _verb(self, name: str) -> Any:
+        number = NUMBER_OF_VERB[name]
+        function = self._w.verb_functions[number]
+        return VERBS[number].default if function is None else function
 
     # --- columns ----------------------------------------------------------------------------------------------------
 

@@ -8,7 +8,7 @@ from typing import Any
 from weakref import WeakValueDictionary
 
 from llvmlite import ir
-from numba import cfunc, types
+from numba import types
 from numba.extending import intrinsic
 
 from engine.explore.calls import call_judge
@@ -16,7 +16,7 @@ from engine.explore.memory import TOLD_INVARIANTS, TOLD_SHIFT
 from engine.explore.native import ENDED, EVENTUALLY, FINAL, STOPPED
 from engine.explore.worlds.equals import arrange
 from engine.invariants import DEADLOCK, LOST_WAKEUP
-from engine.jit import INTERPRETED, OPTIONS
+from engine.jit import INTERPRETED, callback
 from engine.schedule import at_end, choices, make_move
 from engine.state import BROKEN, EVENTS, FINISHED, READY, SEEN, World
 from engine.world_type import WorldType
@@ -105,9 +105,9 @@ def _judge(header: Any, unpack: Any, pages: Any, waits: Any, references: Any, st
 def _address(function: Callable[..., Any], arguments: int) -> tuple[int, Any]:
     """Return the address of a compiled function of so many words, and what keeps it alive."""
     if INTERPRETED:
-        callback = ctypes.CFUNCTYPE(*[ctypes.c_int64] * (arguments + 1))(function)
-        return ctypes.cast(callback, ctypes.c_void_p).value or 0, callback
-    compiled = cfunc(types.int64(*[types.int64] * arguments), **OPTIONS)(function)
+        plain = ctypes.CFUNCTYPE(*[ctypes.c_int64] * (arguments + 1))(function)
+        return ctypes.cast(plain, ctypes.c_void_p).value or 0, plain
+    compiled = callback(function, types.int64(*[types.int64] * arguments))
     return compiled.address, compiled
 
 

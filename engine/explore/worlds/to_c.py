@@ -56,9 +56,18 @@ Element = Callable[[str, str, str, bool], str]
 class ToC:
     """Functions translated so far, by their name in C, and the names of their globals that they use."""
 
-    def __init__(self, rules: Mapping[str, int], element: Element, replaced: Mapping[str, str]) -> None:
-        """replaced: "file.function" -> what stands for a call of it, {} for an argument ("" for nothing)."""
-        self.rules, self.element, self.replaced = rules, element, replaced
+    def __init__(
+        self,
+        rules: Mapping[str, int],
+        element: Element,
+        replaced: Mapping[str, str],
+        verb: Callable[[str], Any],
+    ) -> None:
+        """replaced: "file.function" -> what stands for a call of it, {} for an argument ("" for nothing).
+
+        verb: name of a verb -> the function that the world's design has for it, or the number that stands for it.
+        """
+        self.rules, self.element, self.replaced, self.verb = rules, element, replaced, verb
         self.heads: dict[str, str] = {}
         self.bodies: dict[str, str] = {}
         self.globals: set[tuple[str, int]] = set()
@@ -85,9 +94,8 @@ class ToC:
 
 
 def qualified(python: FunctionType) -> str:
-    """Return "file.function"; of a generated ladder, whose file's name ends with a hash, "steps.step"."""
-    module = python.__module__.rpartition(".")[2]
-    return f"{module.split('_')[1] if module.startswith('folioscope_') else module}.{python.__name__}"
+    """Return "file.function"."""
+    return f"{python.__module__.rpartition('.')[2]}.{python.__name__}"
 
 
 class _Function:
@@ -132,7 +140,7 @@ class _Function:
                 return [], False
             case ast.Expr(value=ast.Call() as call):
                 told = self._call(call)
-                return [f"{pad}{told.text};"] if told.text else [], False
+                return [f"{pad}{told.text};"] if told.text.endswith(")") else [], False
             case ast.Return(value=value):
                 if value is None:
                     return [f"{pad}return;"], True
@@ -371,6 +379,10 @@ class _Function:
         if function in (min, max) and len(node.args) == 2:
             one, other = (self._value(argument).text for argument in node.args)
             return Told(f"({one} {_MINMAX[function.__name__]} {other} ? {one} : {other})", "int")
+        if (name := getattr(function, "verb", None)) is not None:
+            function = self._to_c.verb(name)
+            if isinstance(function, int):
+                return Told(f"{function}LL", "int")
         python = getattr(function, "py_func", function)
         if not isinstance(python, FunctionType):
             raise self._refuse(node, f"cannot call {ast.unparse(node.func)!r}")

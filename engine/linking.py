@@ -1,0 +1,115 @@
+"""link(): give a World the code that it can come to, and no more: its tables of steps and verbs.
+
+What a step may lead to is read from its code: a step names the next one by a constant of engine.mm.steps, and calls
+verbs and functions by name. So a short run waits for the steps of its own operations only, and a design's steps are
+compiled when a run first uses the design.
+"""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable, Iterable
+from functools import cache, lru_cache
+from typing import Any
+
+from engine.axes import AXES, VERBS
+from engine.dispatch import STEP, verb_signature
+from engine.fingerprint import names_used, python_function
+from engine.jit import INTERPRETED, callback
+from engine.mm.steps import BLOCKED, STEPS
+from engine.state import UNLINKED, World
+
+NUMBERS = {name: number for number, (name, _) in enumerate(STEPS)}
+NUMBER_OF_VERB = {verb.name: number for number, verb in enumerate(VERBS)}
+
+_compiled: dict[Any, Any] = {}
+
+
+def unlinked(w: World, task: int) -> int:
+    """Stand in for a step that was not linked: keep its number for engine.batches to report. A bug of this module."""
+    w.clock[UNLINKED] = w.tasks.step[task] + 1
+    return BLOCKED
+
+
+@cache
+def step_function(number: int) -> Any:
+    """Return the function of a step."""
+    module, _, name = STEPS[number][1].rpartition(".")
+    return getattr(importlib.import_module(module), name)
+
+
+@cache
+def verb_function(number: int, design: str) -> Any:
+    """Return the function by which a design answers a verb; None if it leaves the verb to its default."""
+    verb = VERBS[number]
+    return getattr(importlib.import_module(AXES[verb.axis][design].module), verb.name, None)
+
+
+@cache
+def _mentions(function: Any) -> tuple[frozenset[int], frozenset[int]]:
+    """Return the steps and the verbs that a function's code names, itself or in the functions that it calls."""
+    steps, verbs, seen, to_see = set[int](), set[int](), set[Any](), [function]
+    while to_see:
+        python = python_function(to_see.pop())
+        if python is None or python in seen:
+            continue
+        seen.add(python)
+        for name in names_used(python.__code__):
+            value = python.__globals__.get(name)
+            if isinstance(value, int) and NUMBERS.get(name) == value:
+                steps.add(value)
+            elif (called := getattr(value, "verb", None)) is not None:
+                verbs.add(NUMBER_OF_VERB[called])
+            elif python_function(value) is not None:
+                to_see.append(value)
+    return frozenset(steps), frozenset(verbs)
+
+
+@lru_cache(maxsize=256)
+def reachable(
+    roots: tuple[Any, ...], first: frozenset[int], designs: tuple[tuple[str, str], ...]
+) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    """Return the numbers of the steps and verbs that can come to run.
+
+    roots: functions that begin paths (a scheduler's); first: steps that programs begin with; designs: (axis, design).
+    """
+    chosen = dict(designs)
+    steps, verbs = set(first), set[int]()
+    to_see: list[Any] = list(roots) + [step_function(number) for number in first]
+    while to_see:
+        more_steps, more_verbs = _mentions(to_see.pop())
+        for number in more_steps - steps:
+            to_see.append(step_function(number))
+        for number in more_verbs - verbs:
+            if (function := verb_function(number, chosen[VERBS[number].axis])) is not None:
+                to_see.append(function)
+        steps |= more_steps
+        verbs |= more_verbs
+    return tuple(sorted(steps)), tuple(sorted(verbs))
+
+
+def compiled(function: Callable[..., Any], signature: Any) -> Any:
+    """Return the function in the form that an address can be taken of; the same one each time."""
+    key = (function, signature)
+    if key not in _compiled:
+        _compiled[key] = callback(function, signature)
+    return _compiled[key]
+
+
+def link(w: World, designs: dict[str, str], first: Iterable[int] = (), roots: Iterable[Any] = ()) -> None:
+    """Fill w.code for a World whose tasks begin with the steps `first`, under these designs (axis -> name)."""
+    card = AXES["wait"][designs["wait"]]
+    own = {NUMBERS[name] for name in (card.lock_step, card.unlock_step, card.grant_step) if name}
+    steps, verbs = reachable(tuple(roots), frozenset({*first, *own}), tuple(sorted(designs.items())))
+    w.step_functions, w.verb_functions = [unlinked] * len(STEPS), [None] * len(VERBS)
+    for number in steps:
+        w.step_functions[number] = step_function(number)
+    for number in verbs:
+        w.verb_functions[number] = verb_function(number, designs[VERBS[number].axis])
+    if INTERPRETED:
+        return
+    for number, function in enumerate(w.step_functions):
+        w.code.steps[number] = compiled(function, STEP).address
+    for number in verbs:
+        if (function := w.verb_functions[number]) is not None:
+            w.code.verbs[number] = compiled(function, verb_signature(number)).address
