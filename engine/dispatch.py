@@ -28,7 +28,7 @@ def verb_signature(number: int) -> Any:
     return (WORD if verb.returns else types.none)(WORLD, *[WORD] * len(verb.parameters))
 
 
-def _call(context: Any, builder: Any, address: Any, signature: Any, arguments: Any) -> Any:
+def _write_call(context: Any, builder: Any, address: Any, signature: Any, arguments: Any) -> Any:
     """Write a call of the function at an address."""
     word, pointer = ir.IntType(64), ir.IntType(64).as_pointer()
     result = ir.VoidType() if signature.return_type == types.none else word
@@ -51,29 +51,29 @@ def _address(builder: Any, header: Any, column: str, row: Any) -> Any:
 
 
 @intrinsic
-def call_step(typing_context: Any, w: Any, task: Any, number: Any) -> Any:
+def _call_step(typing_context: Any, w: Any, task: Any, number: Any) -> Any:
     """Call the step of this number."""
 
     def code(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         header, task, number = arguments
         row = context.cast(builder, number, signature.args[2], WORD)
         given = signature.replace(args=signature.args[:2])
-        return _call(context, builder, _address(builder, header, "steps", row), given, [header, task])
+        return _write_call(context, builder, _address(builder, header, "steps", row), given, [header, task])
 
     return WORD(w, task, number), code
 
 
-if INTERPRETED:  # numba.extending has no plain form of it
+def _call_plain_step(w: World, task: int, number: int) -> Any:
+    return w.step_functions[number](w, task)
 
-    def call_step(w: Any, task: Any, number: Any) -> Any:
-        """Call the step of this number."""
-        return w.step_functions[number](w, task)
+
+_call = _call_plain_step if INTERPRETED else _call_step
 
 
 @inlined
 def step(w: World, task: int) -> int:
     """Run the task's next step. Returns nanoseconds, BLOCKED or SPIN."""
-    cost: int = call_step(w, task, w.tasks.step[task])
+    cost: int = _call(w, task, w.tasks.step[task])
     return cost
 
 
@@ -95,10 +95,10 @@ def verb(name: str) -> Callable[..., Any]:
             word = ir.IntType(64)
             address = _address(builder, given[0], "verbs", ir.Constant(word, number))
             if default is None:
-                return _call(context, builder, address, signature, given)
+                return _write_call(context, builder, address, signature, given)
             result = cgutils.alloca_once_value(builder, ir.Constant(word, default))
             with builder.if_then(builder.icmp_unsigned("!=", address, ir.Constant(word, 0))):
-                value = _call(context, builder, address, signature, given)
+                value = _write_call(context, builder, address, signature, given)
                 if signature.return_type != types.none:
                     builder.store(value, result)
             return context.get_dummy_value() if signature.return_type == types.none else builder.load(result)

@@ -101,6 +101,7 @@ def link(w: World, designs: dict[str, str], first: Iterable[int] = (), roots: It
     card = AXES["wait"][designs["wait"]]
     own = {NUMBERS[name] for name in (card.lock_step, card.unlock_step, card.grant_step) if name}
     steps, verbs = reachable(tuple(roots), frozenset({*first, *own}), tuple(sorted(designs.items())))
+    w.designs = designs
     w.step_functions, w.verb_functions = [unlinked] * len(STEPS), [None] * len(VERBS)
     for number in steps:
         w.step_functions[number] = step_function(number)

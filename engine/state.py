@@ -281,6 +281,8 @@ class World:
     trace: Trace
     code: Code
     rules: Rules
+    designs: dict[str, str]
+    """Axis -> name of the design chosen."""
     step_functions: list[Any]
     """Interpreted runs only: the functions that the rows of `code` stand for."""
     verb_functions: list[Any]

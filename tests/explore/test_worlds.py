@@ -126,7 +126,7 @@ def test_given_rubbish_in_all_other_columns_when_a_move_is_made_then_it_leads_to
     subject = WorldSubject(WORLDS[name])
     w, draw = subject.world, random.Random(name)
     state_of = {(group, column) for group, column, _ in STATE}
-    fixed = {"address", "index", "home", "lock_row", "spins_on", "spin_head", "in_pass"}
+    fixed = {"address", "queue", "index", "home", "lock_row", "spins_on", "spin_head", "in_pass"}
     others = [
         getattr(getattr(w, group), column).array
         for group in ("pages", "tasks", "entries", "lists", "waits", "files")

@@ -20,7 +20,7 @@ from engine.axes import VERBS
 from engine.errors import AskedWrongly
 from engine.explore.worlds.columns import state_columns
 from engine.explore.worlds.to_c import ToC
-from engine.linking import NUMBER_OF_VERB
+from engine.linking import NUMBER_OF_VERB, verb_function
 from engine.mm.steps import NEXT_OP, PICK, STEPS
 from engine.schedule import at_end, choices, make_move
 from engine.scheduled import references
@@ -103,7 +103,7 @@ class _Model:
 
     def _verb(self, name: str) -> Any:
         number = NUMBER_OF_VERB[name]
-        function = self._w.verb_functions[number]
+        function = verb_function(number, self._w.designs[VERBS[number].axis])
         return VERBS[number].default if function is None else function
 
     # --- columns ----------------------------------------------------------------------------------------------------
