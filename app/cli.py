@@ -130,7 +130,7 @@ def replay(
         str, typer.Argument(help="A recording's file, its id, or demo; with --schedule: a table or a scenario.")
     ],
     truth: Annotated[Path | None, typer.Option(help="What the kernel did, wake by wake (.csv, .gz).")] = None,
-    bits: Annotated[int, typer.Option(min=1, max=20, help="hashed: 2^bits queues.")] = 8,
+    bits: Annotated[int | None, typer.Option(min=1, max=20, help="2^bits shared queues, 8 as in the kernel.")] = None,
     design: Annotated[str, typer.Option(help="Wait design to replay under.")] = "hashed",
     kernel: Annotated[str | None, typer.Option(help="Kernel profile; the recording's own if absent.")] = None,
     schedule: Annotated[str | None, typer.Option(help="Play this schedule of a table or a scenario.")] = None,

@@ -47,7 +47,8 @@ class Difference(NamedTuple):
 
 def swaps_mapping(design: str) -> bool:
     """Return whether a design puts its own word into page->mapping while somebody waits."""
-    return DESIGNS[design].tag_bits != 0
+    card = DESIGNS.get(design)
+    return card is not None and card.tag_bits(card.options()) != 0
 
 
 def per_wake(figures: Figures) -> float | None:

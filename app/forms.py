@@ -23,7 +23,7 @@ from app.wording import refusal_of_model
 from engine.designs import DESIGNS
 from engine.errors import AskedWrongly
 from engine.recordings.moves import Report
-from engine.scenario import Recorded, Scenario, Wait
+from engine.scenario import Recorded, Scenario
 from engine.scenarios import shipped
 
 if TYPE_CHECKING:
@@ -148,7 +148,9 @@ def under(scenario: Scenario, design: str) -> Scenario:
     """Return a scenario under another wait design. Raises Refusal for one that is not there."""
     if design not in DESIGNS:
         raise Refusal(422, "unknown_value", f"there is no such design; there are {', '.join(DESIGNS)}", field="design")
-    wait = Wait.model_validate({**scenario.wait.model_dump(), "design": design})
+    options = DESIGNS[design].options
+    kept = {name: value for name, value in scenario.wait.model_dump().items() if name in options.model_fields}
+    wait = options.model_validate({**kept, "design": design})
     return scenario.model_copy(update={"wait": wait})
 
 

@@ -43,7 +43,9 @@ def refuse_unknown(field: str, given: str, known: Iterable[str]) -> None:
         raise BadScenario(text, code="unknown_value", field=field)
 
 
-def replay_recording(given: str, truth: Path | None, *, design: str, bits: int, kernel: str | None) -> dict[str, Any]:
+def replay_recording(
+    given: str, truth: Path | None, *, design: str, bits: int | None, kernel: str | None
+) -> dict[str, Any]:
     """Return what the wakes of a recording come to under a design, and in how many the truth agrees.
 
     The demo brings its own truth. Raises BadRecording for what does not read, BadScenario for what does not exist.
@@ -64,8 +66,9 @@ def replay_recording(given: str, truth: Path | None, *, design: str, bits: int, 
         raise BadRecording(text, code="wrong_truth", field="truth")
     wakes, counts = predict(load(given), design=design, bits=bits, kernel=kernel)
     told: dict[str, Any] = {"design": design}
-    if design == "hashed":
-        told["queues"] = 1 << bits
+    asked = {"design": design} if bits is None else {"design": design, "bits": bits}
+    if queues := DESIGNS[design].shared_queues(DESIGNS[design].options.model_validate(asked)):
+        told["queues"] = queues
     told |= totals(wakes) | counts
     return told if truth is None else {**agreement(wakes, read_truth(truth)), **told}
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from app.figures import Figures, per_wake, strangers_share, swaps_mapping
 from app.formats import span, whole
+from engine.designs import DESIGNS
 from engine.scenario import Recorded, Scenario
 
 if TYPE_CHECKING:
@@ -90,7 +91,8 @@ def shown(row: RunRow, data: str = "/api/v1/runs", url: str | None = None) -> Sh
 
 def design_words(scenario: Scenario) -> str:
     """Return a design with what tells it from others of its name."""
-    return f"hashed, {2**scenario.wait.bits:,} queues" if scenario.wait.design == "hashed" else scenario.wait.design
+    label = DESIGNS[scenario.wait.design].label
+    return label(scenario.wait) if label else str(scenario.wait.design)
 
 
 def workload_words(scenario: Scenario) -> str:
@@ -109,4 +111,4 @@ def same_workload(runs: Sequence[Shown]) -> bool:
 
 def queues(scenario: Scenario) -> int:
     """Return how many queues a run will have, as far as its scenario tells; its cast, once there, knows."""
-    return int(2**scenario.wait.bits) if scenario.wait.design == "hashed" else 0
+    return DESIGNS[scenario.wait.design].shared_queues(scenario.wait)

@@ -1,29 +1,21 @@
-"""AXES: what a scenario chooses a design on, and VERBS: what every design of an axis must answer."""
+"""VERBS: what the designs of all axes answer, in one row: the place is the verb's number in a World's code."""
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+import importlib
+from typing import NamedTuple
 
-from engine.designs import DESIGNS
-from engine.designs.ops import VERBS as WAIT_VERBS
-from engine.truncation import TRUNCATIONS
-from engine.truncation.ops import VERBS as TRUNCATE_VERBS
+from engine.designs import AXES
+from engine.designs.verb import Verb
 
 
-class Verb(NamedTuple):
-    """One verb: its axis, name, parameters after the World, whether it returns a word, what stands for it where a
-    design leaves it out (None: no design may), and what it answers."""
+class AxisVerb(NamedTuple):
+    """A verb and the axis it belongs to."""
 
     axis: str
-    name: str
-    parameters: tuple[str, ...]
-    returns: bool
-    default: int | None
-    meaning: str
+    verb: Verb
 
 
-AXES: dict[str, Any] = {"wait": DESIGNS, "truncate": TRUNCATIONS}
-"""Axis -> its cards by name."""
-VERBS: tuple[Verb, ...] = tuple(
-    Verb(axis, *row) for axis, rows in (("wait", WAIT_VERBS), ("truncate", TRUNCATE_VERBS)) for row in rows
+VERBS: tuple[AxisVerb, ...] = tuple(
+    AxisVerb(axis, verb) for axis in AXES for verb in importlib.import_module(f"engine.designs.{axis}").VERBS
 )

@@ -10,12 +10,12 @@ from numpy.typing import NDArray
 from engine.axes import VERBS
 from engine.cast import STRUCT_PAGE_BYTES, VMEMMAP_BASE
 from engine.designs import DESIGNS
+from engine.designs.card import Options, Sizes
 from engine.mm.steps import STEPS
 from engine.rng import exponential_table
 from engine.state import (
     DTYPES,
     NONE,
-    WAIT_BITS,
     Code,
     Column,
     Entries,
@@ -23,10 +23,10 @@ from engine.state import (
     Lists,
     Machine,
     Pages,
-    PageWaits,
     Picks,
     Program,
     Rules,
+    Structures,
     Tasks,
     World,
     element_types,
@@ -77,23 +77,21 @@ class Buffer:
 def make_world(
     rules: Rules,
     *,
+    wait: Options,
     n_pages: int,
     n_files: int,
     program: tuple[list[int], list[int], list[int], list[int]] = ([], [], [], []),
     picks: list[tuple[int, int, NDArray[np.uint32], NDArray[np.uint32]]] | None = None,
 ) -> World:
-    """Return an empty World for these sizes.
+    """Return an empty World for these sizes and these options of the wait design.
 
     program: first steps, arguments, marks of the last operation and row of the first one, one entry an operation.
     picks: (first page, count, threshold, alias) each.
     """
-    rules = rules._replace(n_pages=n_pages)
-    n_tasks = rules.n_tasks
-    pool = n_tasks + 1  # every structure has a task that waits in it, walks it, is on its way to it or made it
-    own = rules.design == DESIGNS["page_wait"].number
-    n_lists = pool * WAIT_BITS if own else 1 << rules.bits
-    if rules.design == DESIGNS["page_waiter"].number:
-        n_lists += n_pages  # who wants the lock queues by page
+    n_tasks, card = rules.n_tasks, DESIGNS[wait.design]
+    rows = card.rows(wait, Sizes(n_tasks, n_pages))
+    n_lists, n_waits = rows["lists"], rows.get("waits", 0)
+    rules = rules._replace(n_pages=n_pages, n_waits=n_waits)
     picks = picks or []
     n_cpus = max(rules.cpus, 1)
     buffer = Buffer()
@@ -102,7 +100,7 @@ def make_world(
     buffer.plan(Tasks, {"": n_tasks})
     buffer.plan(Entries, {"": 2 * n_tasks})
     buffer.plan(Lists, {"": n_lists})
-    buffer.plan(PageWaits, {"": pool})
+    buffer.plan(Structures, {"": n_waits})
     buffer.plan(Files, {"": max(n_files, 1)})
     buffer.plan(
         Machine,
@@ -122,7 +120,7 @@ def make_world(
         tasks=take(Tasks),
         entries=take(Entries),
         lists=take(Lists),
-        waits=take(PageWaits),
+        waits=take(Structures),
         files=take(Files),
         machine=take(Machine)._replace(exponential=Column(exponential_table())),
         program=Program(
@@ -135,9 +133,9 @@ def make_world(
     for group, fields in _NULL_AT_START.items():
         for field in fields:
             getattr(getattr(w, group), field).array[:] = NONE
-    w.waits.free_next.array[:] = np.append(np.arange(1, pool, dtype=np.uint32), NONE)
-    rows = np.arange(n_lists, dtype=np.uint32)
-    w.lists.lock_row.array[:] = rows // WAIT_BITS * WAIT_BITS if own else rows
+    w.waits.free_next.array[:] = np.append(np.arange(1, n_waits, dtype=np.uint32), NONE)[:n_waits]
+    numbers = np.arange(n_lists, dtype=np.uint32)
+    w.lists.lock_row.array[:] = numbers // rules.queue_lists * rules.queue_lists
     return w
 
 
@@ -171,6 +169,8 @@ def hash_pages(w: World, addresses: NDArray[np.uint64]) -> None:
     mm/filemap.c: page_waitqueue(); include/linux/hash.h: hash_64().
     """
     w.pages.address.array[:] = addresses
+    if not w.rules.bits:
+        return
     with np.errstate(over="ignore"):
         w.pages.queue.array[:] = (addresses * GOLDEN_RATIO_64) >> np.uint64(64 - w.rules.bits)
 

@@ -24,7 +24,7 @@ STEP = WORD(WORLD, WORD)
 
 def verb_signature(number: int) -> Any:
     """Return the signature that every design's function for this verb is compiled for."""
-    verb = VERBS[number]
+    verb = VERBS[number].verb
     return (WORD if verb.returns else types.none)(WORLD, *[WORD] * len(verb.parameters))
 
 
@@ -79,16 +79,16 @@ def step(w: World, task: int) -> int:
 
 def verb(name: str) -> Callable[..., Any]:
     """Return what paths call for a verb: whatever the run's design has in its place."""
-    number = next(number for number, verb in enumerate(VERBS) if verb.name == name)
+    number = next(number for number, row in enumerate(VERBS) if row.verb.name == name)
     if INTERPRETED:
 
         def answered(w: World, *arguments: int) -> Any:
             function = w.verb_functions[number]
-            return VERBS[number].default if function is None else function(w, *arguments)
+            return VERBS[number].verb.default if function is None else function(w, *arguments)
 
         answered.verb = name  # type: ignore[attr-defined]
         return answered
-    result, default = verb_signature(number).return_type, VERBS[number].default
+    result, default = verb_signature(number).return_type, VERBS[number].verb.default
 
     def definition(typing_context: Any, w: Any, *arguments: Any) -> Any:
         def code(context: Any, builder: Any, signature: Any, given: Any) -> Any:
@@ -106,7 +106,7 @@ def verb(name: str) -> Callable[..., Any]:
         return result(w, *arguments), code
 
     # numba lowers calls of fixed arguments only, and reads them here
-    names = ("typing_context", "w", *VERBS[number].parameters)
+    names = ("typing_context", "w", *VERBS[number].verb.parameters)
     definition.__signature__ = Signature(  # type: ignore[attr-defined]
         [Parameter(name, Parameter.POSITIONAL_OR_KEYWORD) for name in names]
     )

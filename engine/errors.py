@@ -1,6 +1,7 @@
 """The exceptions of this project.
 
     FolioscopeError
+    ├── BadDesign               a design's folder lacks something: names the file and what is missing, at start
     ├── AskedWrongly            the user can mend it: names the field, the limit and the remedy
     │   ├── BadScenario
     │   └── BadRecording        a recording that cannot be read; carries the HTTP status that fits
@@ -31,6 +32,10 @@ class BadScenario(AskedWrongly):
 
 class BadRecording(AskedWrongly):
     """The recording cannot be read."""
+
+
+class BadDesign(FolioscopeError):
+    """A design cannot be used: its folder lacks something, or it is there twice."""
 
 
 class Damaged(FolioscopeError):

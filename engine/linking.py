@@ -12,15 +12,15 @@ from collections.abc import Callable, Iterable
 from functools import cache, lru_cache
 from typing import Any
 
-from engine.axes import AXES, VERBS
+from engine.axes import VERBS
+from engine.designs import AXES
 from engine.dispatch import STEP, verb_signature
 from engine.fingerprint import names_used, python_function
 from engine.jit import INTERPRETED, callback
-from engine.mm.steps import BLOCKED, STEPS
+from engine.mm.steps import BLOCKED, NUMBERS, STEPS
 from engine.state import UNLINKED, World
 
-NUMBERS = {name: number for number, (name, _) in enumerate(STEPS)}
-NUMBER_OF_VERB = {verb.name: number for number, verb in enumerate(VERBS)}
+NUMBER_OF_VERB = {row.verb.name: number for number, row in enumerate(VERBS)}
 
 _compiled: dict[Any, Any] = {}
 
@@ -41,8 +41,8 @@ def step_function(number: int) -> Any:
 @cache
 def verb_function(number: int, design: str) -> Any:
     """Return the function by which a design answers a verb; None if it leaves the verb to its default."""
-    verb = VERBS[number]
-    return getattr(importlib.import_module(AXES[verb.axis][design].module), verb.name, None)
+    axis, verb = VERBS[number]
+    return getattr(importlib.import_module(f"{AXES[axis][design].package}.verbs"), verb.name, None)
 
 
 @cache
@@ -100,6 +100,7 @@ def link(w: World, designs: dict[str, str], first: Iterable[int] = (), roots: It
     """Fill w.code for a World whose tasks begin with the steps `first`, under these designs (axis -> name)."""
     card = AXES["wait"][designs["wait"]]
     own = {NUMBERS[name] for name in (card.lock_step, card.unlock_step, card.grant_step) if name}
+    own |= {NUMBERS[step] for _, step in card.actors}
     steps, verbs = reachable(tuple(roots), frozenset({*first, *own}), tuple(sorted(designs.items())))
     w.designs = designs
     w.step_functions, w.verb_functions = [unlinked] * len(STEPS), [None] * len(VERBS)

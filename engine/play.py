@@ -15,19 +15,16 @@ from engine.designs import DESIGNS
 from engine.errors import BadScenario
 from engine.events import BATCH, Batch
 from engine.kernels import KERNELS
-from engine.linking import NUMBERS, link
+from engine.linking import link
 from engine.mm import steps
-from engine.mm.mapping import TAGS
 from engine.recordings.moves import Recording
 from engine.rng import alias_table, seed_streams
 from engine.scenario import Hold, Migrate, Pick, Recorded, Scenario, Tasks, Think, put_after
-from engine.state import EVENTS, NONE, NOW, SEQ, UNLINKED, WAIT_BITS, Rules, World
+from engine.state import EVENTS, NONE, NOW, SEQ, UNLINKED, Rules, World
 from engine.timed import FULL, STUCK, run_batch, start
-from engine.truncation import TRUNCATIONS
 
 FIRST_FILE_ADDRESS = -0x77FFFB000000
 """The first made-up struct address_space: 0xffff880005000000, in the direct map of 4.16."""
-FILE_STRIDE = 0x400
 
 OPS = {
     "lock": steps.LOCK_PAGE,
@@ -70,58 +67,34 @@ class Player(Protocol):
         """Yield the run's events in order, 1..BATCH at a time."""
 
 
-def own_step(design: str, which: str) -> int:
-    """Return the number of the step by which a design replaces the way into a path of its own; NONE if it does not."""
-    name = getattr(DESIGNS[design], which)
-    return NONE if name is None else NUMBERS[name]
-
-
 def rules_of(scenario: Scenario, n_tasks: int, kernel: str) -> Rules:
-    """Return the plain numbers that a scenario's axes and costs come to."""
-    profile = KERNELS[kernel]
+    """Return the plain numbers that a scenario's designs, kernel profile and costs come to."""
+    profile, card = KERNELS[kernel], DESIGNS[scenario.wait.design]
     given = scenario.costs.model_dump(exclude={"preset"})
     ns = costs(scenario.costs.preset, given)
-    return Rules(
-        design=DESIGNS[scenario.wait.design].number,
-        bits=scenario.wait.bits,
-        encoding=int(scenario.wait.encoding[1:]),
-        tag=TAGS[scenario.wait.encoding],
-        wait_bits=scenario.wait.wait_bits,
-        free_early=scenario.wait.free == "early",
-        plain_writers=scenario.wait.writers == "plain",
-        corrected=scenario.wait.variant == "corrected",
-        pins=int(isinstance(scenario.workload, Tasks) and scenario.workload.pinned),
-        truncate=TRUNCATIONS[scenario.truncate.design].number,
-        queue_lists=WAIT_BITS if scenario.wait.design == "page_wait" else 1,
-        queue_per_page=scenario.wait.design == "page_wait",
-        fixed_queues=scenario.wait.design == "hashed",
-        tag_shows_queue=scenario.wait.design == "page_wait",
-        lock_step=own_step(scenario.wait.design, "lock_step"),
-        unlock_step=own_step(scenario.wait.design, "unlock_step"),
-        grant_step=own_step(scenario.wait.design, "grant_step"),
-        n_tasks=n_tasks,
-        n_pages=0,  # make_world knows
-        cpus=scenario.machine.cpus,
-        publish=profile.publish,
-        handoff_after=profile.handoff_after,
-        bookmark=profile.bookmark,
-        writeback_loops=profile.writeback_loops,
-        writeback_pins=profile.writeback_pins,
-        writeback_xor=profile.writeback_xor,
-        atomic_ns=ns["atomic_ns"],
-        entry_ns=ns["entry_walked_ns"],
-        wake_ns=ns["wake_call_ns"],
-        queue_lock_ns=ns["queue_lock_ns"],
-        latency_ns=ns["wake_latency_ns"],
-        switch_ns=ns["context_switch_ns"],
-        visits=0,
-    )
+    numbers: dict[str, Any] = dict.fromkeys(Rules._fields, 0)
+    numbers |= {"queue_lists": 1, **card.rules(scenario.wait)}
+    for which in ("lock_step", "unlock_step", "grant_step", "sleep_step"):
+        name = getattr(card, which)
+        numbers[which] = NONE if name is None else steps.NUMBERS[name]
+    numbers |= {name: getattr(profile, name) for name in Rules._fields if hasattr(profile, name)}
+    numbers |= {
+        "pins": int(isinstance(scenario.workload, Tasks) and scenario.workload.pinned),
+        "n_tasks": n_tasks,
+        "cpus": scenario.machine.cpus,
+        "atomic_ns": ns["atomic_ns"],
+        "entry_ns": ns["entry_walked_ns"],
+        "wake_ns": ns["wake_call_ns"],
+        "queue_lock_ns": ns["queue_lock_ns"],
+        "latency_ns": ns["wake_latency_ns"],
+        "switch_ns": ns["context_switch_ns"],
+    }
+    return Rules(**numbers)
 
 
 def queues_of(scenario: Scenario, pages: int) -> int:
     """Return how many queues the wait design has for so many pages: numbers that events may show."""
-    shared = 1 << scenario.wait.bits
-    return {"hashed": shared, "page_wait": pages, "page_waiter": shared + pages}[scenario.wait.design]
+    return DESIGNS[scenario.wait.design].queues(scenario.wait, pages)
 
 
 def cut_batch(w: World) -> Batch:
@@ -192,6 +165,7 @@ class TimedRun:
                 program[3].append(begin)
         w = make_world(
             rules_of(scenario, n_tasks, scenario.profile),
+            wait=scenario.wait,
             n_pages=workload.pages,
             n_files=1,
             program=program,
@@ -218,7 +192,7 @@ class TimedRun:
             at += group.tasks
         if scenario.machine.cpus:
             tasks.cpu.array[:] = np.arange(n_tasks) % scenario.machine.cpus
-        link(w, {"wait": scenario.wait.design, "truncate": scenario.truncate.design}, {steps.NEXT_OP, *program[0]})
+        link(w, scenario.designs, {steps.NEXT_OP, *program[0]})
         start(w)
         return w
 

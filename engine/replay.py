@@ -19,7 +19,6 @@ from numpy.typing import NDArray
 
 from engine.build import hash_pages, make_world, page_addresses
 from engine.cast import Cast, FileName, TaskName
-from engine.designs import DESIGNS
 from engine.errors import BadScenario
 from engine.events import BATCH, STOPS, Batch
 from engine.linking import link
@@ -107,8 +106,8 @@ class ReplayRun:
         n_pages = len(recording.pfns)
         rules = rules_of(scenario, n_rows, kernel)
         rules = rules._replace(cpus=0, latency_ns=0, visits=max(1 << 18, 4 * n_rows))
-        self.world = w = make_world(rules, n_pages=n_pages, n_files=len(recording.files))
-        link(w, {"wait": scenario.wait.design, "truncate": scenario.truncate.design}, roots=[replay_batch])
+        self.world = w = make_world(rules, wait=scenario.wait, n_pages=n_pages, n_files=len(recording.files))
+        link(w, scenario.designs, roots=[replay_batch])
         hash_pages(w, page_addresses(recording.pfns, recording.vmemmap_base))
         w.pages.refcount.array[:] = 1
         w.pages.home.array[:] = NONE
@@ -145,9 +144,8 @@ class ReplayRun:
         until, most, w = self._scenario.limits.time_ns, self._scenario.events_max, self.world
         if until == TIME_MAX_NS:  # the timed scheduler's bound, none of a recording's
             until = np.iinfo(np.int64).max
-        strip = 0 if w.rules.design == DESIGNS["hashed"].number else w.rules.tag | 3
         while self._events < most:
-            self._at = int(replay_batch(w, self._columns, self.outcome, self._at, self._n, strip, until))
+            self._at = int(replay_batch(w, self._columns, self.outcome, self._at, self._n, w.rules.strip, until))
             if not w.clock[RUNNING]:
                 self._drain()
             batch = cut_batch(w)
@@ -196,7 +194,7 @@ class Wake:
 
 
 def predict(
-    recording: Recording, *, design: str = "hashed", bits: int = 8, kernel: str | None = None
+    recording: Recording, *, design: str = "hashed", bits: int | None = None, kernel: str | None = None
 ) -> tuple[list[Wake], dict[str, int]]:
     """Foretell every wake of the recording from its moves alone, and count what did not fit.
 
@@ -205,7 +203,7 @@ def predict(
     """
     given: dict[str, Any] = {
         "name": "replay",
-        "wait": {"design": design, "bits": bits},
+        "wait": {"design": design} if bits is None else {"design": design, "bits": bits},
         "workload": {"kind": "recording", "recording": "0" * 12},
     }
     if kernel is not None:

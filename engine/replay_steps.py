@@ -19,7 +19,7 @@ from engine.events import (
     Kind,
 )
 from engine.jit import inlined, jit
-from engine.mm.steps import STOP, WAIT_FINISH, WAIT_PREPARE, WAITER_SLEEP, WAKE_BEGIN, WAKE_RESUME
+from engine.mm.steps import STOP, WAIT_FINISH, WAIT_PREPARE, WAKE_BEGIN, WAKE_RESUME
 from engine.mm.wait_list import queue_length
 from engine.recordings.moves import Op
 from engine.state import CAPACITY, EVENTS, NONE, NOW, READY, SLACK, VISITS, WOKEN, World
@@ -214,7 +214,7 @@ def _begin(w: World, m: Moves, out: Outcome, i: int, n: int, strip: int) -> int:
             out.counts[3] += 1
             _start(w, task, WAIT_FINISH, w.entries.page[task], w.entries.bit[task], cpu)
             _run(w, task)
-        elif w.tasks.step[task] == WAITER_SLEEP:
+        elif w.tasks.step[task] == w.rules.sleep_step:
             w.tasks.state[task] = READY
             _run(w, task)
         out.counts[1] += 1
@@ -232,7 +232,7 @@ def _begin(w: World, m: Moves, out: Outcome, i: int, n: int, strip: int) -> int:
                 out.counts[2] += 1
             _start(w, task, WAIT_FINISH, w.entries.page[task], w.entries.bit[task], cpu)
         w.tasks.state[task] = READY
-        if waits or w.tasks.step[task] == WAITER_SLEEP:  # handed the lock: it still has to make way for the next
+        if waits or w.tasks.step[task] == w.rules.sleep_step:  # handed the lock: it still has to make way for the next
             return task
         _observe(w, out.seen, NONE, cpu, page, flags, mapping)
         return NONE

@@ -7,14 +7,17 @@ is found here, before any worker starts.
 from __future__ import annotations
 
 import unicodedata
-from typing import Annotated, Literal, Self
+from functools import reduce
+from operator import or_
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Self, TypeAlias
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
-from engine.designs import DESIGNS
+from engine.designs import AXES, DESIGNS
+from engine.formats import SCENARIO, upgraded_scenario
 from engine.schedule_word import LENGTH_MAX, read
 
-FORMAT = "scenario/1"
+FORMAT = SCENARIO
 TIME_MAX_NS = 2**43 - 2
 """2.4 hours: a pending event is one word, 43 bits of time over 20 bits of task (DECISIONS 5)."""
 TASKS_MAX = 2**20 - 1
@@ -46,33 +49,25 @@ class Part(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True, allow_inf_nan=False)
 
 
-class Wait(Part):
-    """The wait axis: where waiters queue."""
-
-    design: Literal["hashed", "page_wait", "page_waiter"] = "hashed"
-    bits: Annotated[int, Field(ge=1, le=20, description="hashed: 2^bits shared queues; the kernel has 8")] = 8
-    encoding: Annotated[
-        Literal["E1", "E2", "E3"],
-        Field(description="page_wait: tag in bit 0 and all readers ask a helper; bit 0 unknown to readers; bit 2"),
-    ] = "E1"
-    wait_bits: Annotated[Literal[1, 3], Field(description="page_wait: one queue for all bits, or one for each")] = 3
-    free: Annotated[
-        Literal["early", "grace"],
-        Field(description="a structure is freed at once, or when nobody can be on the way to it any more"),
-    ] = "grace"
-    writers: Annotated[
-        Literal["helper", "plain"],
-        Field(description="page->mapping is changed behind what is swapped in, or stored over it"),
-    ] = "helper"
-    variant: Annotated[
-        Literal["posted", "corrected"], Field(description="page_waiter: with the holes of the posted text, or without")
-    ] = "corrected"
+def _with_design(default: str) -> BeforeValidator:
+    """Let a table of options without `design` be those of the default."""
+    return BeforeValidator(lambda given: {"design": default, **given} if isinstance(given, dict) else given)
 
 
-class Truncate(Part):
-    """The truncate axis: how a path that has locked a page learns that it was truncated meanwhile."""
+def _options(axis: str, default: str) -> Any:
+    """Return the type of an axis: the options of one of its designs, told apart by `design`."""
+    union = reduce(or_, (card.options for card in AXES[axis].values()))
+    return Annotated[union, Field(discriminator="design"), _with_design(default)]
 
-    design: Literal["helper", "raw_null", "compare"] = "helper"
+
+if TYPE_CHECKING:
+    Wait: TypeAlias = Any
+    Truncate: TypeAlias = Any
+else:
+    Wait = _options("wait", "hashed")
+    Truncate = _options("truncate", "helper")
+"""The wait axis: where waiters queue; the truncate axis: how a path that has locked a page learns that it was truncated
+meanwhile. An option that the chosen design does not have is refused."""
 
 
 class Think(Part):
@@ -260,15 +255,15 @@ class Limits(Part):
 class Scenario(Part):
     """What a run is asked: workload, designs, kernel, costs, limits, seed."""
 
-    format: Literal["scenario/1"] = "scenario/1"
+    format: Literal["scenario/2"] = "scenario/2"
     name: Name
     story: Story = ""
     seed: Annotated[int, Field(ge=0, lt=2**53)] = 1
     kernel: Annotated[
         Kernel | None, Field(description="version profile; if absent 4.16, or the kernel that a recording was made on")
     ] = None
-    wait: Wait = Wait()
-    truncate: Truncate = Truncate()
+    wait: Wait = DESIGNS["hashed"].options()
+    truncate: Truncate = AXES["truncate"]["helper"].options()
     workload: Annotated[Tasks | Recorded, Field(discriminator="kind")]
     costs: Costs = Costs()
     machine: Machine = Machine()
@@ -281,10 +276,14 @@ class Scenario(Part):
         ),
     ] = None
 
+    @model_validator(mode="before")
+    @classmethod
+    def _upgraded(cls, given: Any) -> Any:
+        """Take a scenario of an older format, as links and files hold them."""
+        return upgraded_scenario(given) if isinstance(given, dict) else given
+
     @model_validator(mode="after")
     def _fits(self) -> Self:
-        if self.wait.design not in DESIGNS:
-            raise ValueError(f"no design {self.wait.design!r}; there are {', '.join(DESIGNS)}")
         if isinstance(self.workload, Tasks):
             total = sum(group.tasks for group in self.workload.groups)
             if total > TASKS_MAX:
@@ -310,6 +309,11 @@ class Scenario(Part):
         elif self.schedule is not None:
             raise ValueError("a recording has its own order: a schedule goes with a workload of tasks")
         return self
+
+    @property
+    def designs(self) -> dict[str, str]:
+        """Axis -> name of the design chosen."""
+        return {"wait": self.wait.design, "truncate": self.truncate.design}
 
     @property
     def profile(self) -> str:

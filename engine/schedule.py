@@ -16,8 +16,9 @@ from engine.jit import jit
 from engine.mm.program import back
 from engine.mm.steps import NEXT_OP, PICK, SPIN, STEPS, WAIT_FINISH, WAIT_PUBLISH, WAKE_END
 from engine.play import cut_batch
-from engine.state import ASLEEP, CAPACITY, EVENTS, FINISHED, FREE_WAIT, NONE, NOW, READY, SEEN, SLACK, WOKEN, World
+from engine.state import ASLEEP, CAPACITY, EVENTS, FINISHED, NONE, NOW, READY, SEEN, SLACK, WOKEN, World
 from engine.trace import broken
+from engine.verbs import leaks, settle
 
 
 @jit
@@ -63,25 +64,9 @@ def tidy(w: World, task: int, was: int, between: bool) -> None:
 
 
 @jit
-def order_pool(w: World, before: int) -> None:
-    """Keep the pool of structures in rising order, as it was: which of them comes next makes no difference."""
-    first = w.clock[FREE_WAIT]
-    if first in (before, NONE):
-        return
-    behind, next = first, w.waits.free_next[first]
-    if next == NONE or first < next:
-        return
-    w.clock[FREE_WAIT] = next
-    while next != NONE and next < first:
-        behind, next = next, w.waits.free_next[next]
-    w.waits.free_next[behind] = first
-    w.waits.free_next[first] = next
-
-
-@jit
 def make_move(w: World, task: int, choice: int) -> bool:
     """Make one move of a task that is READY; False: it finds a queue lock taken, and the world is to be restored."""
-    at, was, pool = w.tasks.at[task], w.tasks.step[task], w.clock[FREE_WAIT]
+    at, was = w.tasks.at[task], w.tasks.step[task]
     w.clock[SEEN] = 0
     if was == PICK:
         w.tasks.page[task] = w.picks.first[w.program.arg[at]] + choice
@@ -90,7 +75,7 @@ def make_move(w: World, task: int, choice: int) -> bool:
     elif step_once(w, task) == SPIN:
         return False
     tidy(w, task, was, w.tasks.at[task] != at or w.tasks.step[task] == NEXT_OP)
-    order_pool(w, pool)
+    settle(w)
     check(w, task)
     return True
 
@@ -113,8 +98,8 @@ def check(w: World, task: int) -> None:
 
 
 @jit
-def at_end(w: World, pages: int, waits: int, references: int) -> Any:
-    """Return the invariants that do not hold where no task can move, as bits; pages, waits: rows of those tables.
+def at_end(w: World, pages: int, references: int) -> Any:
+    """Return the invariants that do not hold where no task can move, as bits; pages: rows of that table.
 
     references: the counts of all pages together when nobody holds one and no page is in a file.
     """
@@ -138,9 +123,8 @@ def at_end(w: World, pages: int, waits: int, references: int) -> Any:
         if w.pages.mapping[page] != truth:
             told |= 1 << MAPPING_LOST
         references -= w.pages.refcount[page] - (file != NONE)
-    for row in range(waits):
-        if w.waits.page[row] != NONE:
-            told |= 1 << LEAK
+    if leaks(w):
+        told |= 1 << LEAK
     if references != 0:
         told |= 1 << COUNTS
     return told

@@ -75,7 +75,7 @@ class ScheduledRun:
         if w.clock[BROKEN] or any(enabled(w, task) for task in range(len(self.cast.tasks))):
             return
         w.clock[NOW] = self._at * STEP_NS
-        told = at_end(w, w.pages.flags.array.size, w.waits.page.array.size, before)
+        told = at_end(w, w.pages.flags.array.size, before)
         for invariant in range(told.bit_length()):
             if told >> invariant & 1:
                 broken(w, 0, w.tasks.page[0], invariant)

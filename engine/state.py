@@ -56,9 +56,6 @@ def element_types(table: Any) -> dict[str, str]:
 # What a task is doing, as far as anyone may wake it.
 READY, ASLEEP, SPINNING, FINISHED = range(4)
 
-WAIT_BITS = 3
-"""Wait bits of a page_wait: PG_locked, PG_writeback, PG_private_2 (N = 3)."""
-
 
 class Pages(NamedTuple):
     """One row a page (struct page)."""
@@ -120,7 +117,7 @@ class Entries(NamedTuple):
 
 
 class Lists(NamedTuple):
-    """Wait lists with their lock (wait_queue_head). hashed: one a queue; page_wait: WAIT_BITS a structure."""
+    """Wait lists with their lock (wait_queue_head). hashed: one a queue; page_wait: some a structure."""
 
     head: U32
     tail: U32
@@ -131,8 +128,8 @@ class Lists(NamedTuple):
     spin_tail: U32
 
 
-class PageWaits(NamedTuple):
-    """The page_wait structures of the design of that name, one row each; or the page_waiters, one row a task."""
+class Structures(NamedTuple):
+    """Structures that a design swaps into page->mapping. page_wait: a pool; page_waiter: one row a task."""
 
     base: I64  # mapping word kept while swapped
     page: U32  # page it is attached to, or NONE
@@ -201,27 +198,29 @@ class Trace(NamedTuple):
 
 
 class Rules(NamedTuple):
-    """What the scenario fixed: design, kernel profile and costs, as plain numbers."""
+    """What the scenario fixed - designs, kernel profile, costs - as plain numbers."""
 
-    design: int
-    bits: int  # hashed: 2^bits queues
-    truncate: int
-    pins: int  # references on every page that nobody drops
-    encoding: int  # page_wait: 1 for E1 ..
+    # set by the wait design (Card.rules); 0 where it says nothing
+    bits: int  # 2^bits queues that all pages share, 0 if none
+    encoding: int  # of what is swapped into page->mapping: 1 for E1 ..
     tag: int  # bit of page->mapping that says that a structure is swapped in
+    strip: int  # low bits taken off recorded mapping words, because the design claims them
     wait_bits: int  # page_wait: queues of a structure, 1 or 3
-    free_early: bool  # a structure is freed though a task may be on its way to it
-    plain_writers: bool  # page->mapping is stored to whatever it holds
-    corrected: bool  # page_waiter: without the holes of the posted text
+    free_early: int  # a structure is freed though a task may be on its way to it
+    plain_writers: int  # page->mapping is stored to whatever it holds
+    corrected: int  # page_waiter: without the holes of the posted text
     queue_lists: int  # lists that one queue of the design is made of, one lock for all
-    queue_per_page: bool  # events show a queue by the page that it belongs to, not by its list
-    fixed_queues: bool  # a page's waiters always sit in its shared queue
-    tag_shows_queue: bool  # a page whose mapping is not tagged has no queue
+    queue_per_page: int  # events show a queue by the page that it belongs to, not by its list
+    fixed_queues: int  # a page's waiters always sit in its shared queue
+    tag_shows_queue: int  # a page whose mapping is not tagged has no queue
     lock_step: int  # first step of a wait for the page lock, where the design has a path of its own; else NONE
     unlock_step: int  # first step of unlocking likewise
     grant_step: int  # what a recorded wake comes to where the design hands the lock over
+    sleep_step: int  # where a task sleeps for the lock on that path
+    pins: int  # references on every page that nobody drops
     n_tasks: int
     n_pages: int
+    n_waits: int
     cpus: int
     publish: bool  # 5.9 on: the waiter sets PG_waiters and tries the bit under the queue lock
     handoff_after: int  # 5.9 on: stolen attempts before the lock is handed over
@@ -250,7 +249,7 @@ GROUPS: dict[str, Any] = {
     "tasks": Tasks,
     "entries": Entries,
     "lists": Lists,
-    "waits": PageWaits,
+    "waits": Structures,
     "files": Files,
     "program": Program,
     "picks": Picks,
@@ -273,7 +272,7 @@ class World:
     tasks: Tasks
     entries: Entries
     lists: Lists
-    waits: PageWaits
+    waits: Structures
     files: Files
     program: Program
     picks: Picks

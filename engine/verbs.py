@@ -16,4 +16,7 @@ read_mapping = verb("read_mapping")
 kept_mapping = verb("kept_mapping")
 write_mapping = verb("write_mapping")
 
+leaks = verb("leaks")
+settle = verb("settle")
+
 mapping_holds = verb("mapping_holds")

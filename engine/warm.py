@@ -21,7 +21,8 @@ from typing import Any
 import numpy as np
 from numba.core import event
 
-from engine.axes import AXES, VERBS
+from engine.axes import VERBS
+from engine.designs import AXES
 from engine.jit import CACHE
 from engine.mm.steps import STEPS
 
@@ -77,8 +78,8 @@ def stages(*, first: bool) -> Iterator[list[Job]]:
 def _answers() -> Iterator[tuple[int, str]]:
     from engine.linking import verb_function
 
-    for number, verb in enumerate(VERBS):
-        for design in AXES[verb.axis]:
+    for number, (axis, _) in enumerate(VERBS):
+        for design in AXES[axis]:
             if verb_function(number, design) is not None:
                 yield number, design
 

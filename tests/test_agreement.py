@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import ast
-import importlib.util
 import re
 from pathlib import Path
 from string import Formatter
@@ -11,13 +9,12 @@ from typing import get_args
 
 import pytest
 
-from engine.designs import DESIGNS, Card
-from engine.designs.ops import VERBS
+from engine.designs import AXES, BUILT_IN, DESIGNS
+from engine.designs.card import Card
+from engine.designs.loading import problems
 from engine.events import COLUMNS, EVENTS, FLAG_LETTERS, LANES, PAGE_STATE_COLOURS, RECORD, Kind, PageState
 from engine.kernels import KERNELS
-from engine.scenario import Kernel, Truncate, Wait
-from engine.truncation import TRUNCATIONS
-from engine.truncation.ops import VERBS as TRUNCATION_VERBS
+from engine.scenario import Kernel, Scenario
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text()
@@ -65,49 +62,24 @@ def test_given_the_page_states_when_coloured_then_each_has_a_colour_of_its_own()
 
 # --- designs --------------------------------------------------------------------------------------------------------
 
-
-def functions(module: str) -> dict[str, list[str]]:
-    """Return the functions that a module defines, with their parameters, without loading it."""
-    spec = importlib.util.find_spec(module)
-    assert spec is not None, f"no module {module}"
-    assert spec.origin is not None
-    tree = ast.parse(Path(spec.origin).read_text())
-    return {node.name: [arg.arg for arg in node.args.args] for node in tree.body if isinstance(node, ast.FunctionDef)}
+CARDS = [card for cards in AXES.values() for card in cards.values()]
 
 
-@pytest.mark.parametrize("name", DESIGNS)
-def test_given_a_design_when_its_module_is_read_then_it_answers_every_verb_with_its_parameters(name: str) -> None:
-    card = DESIGNS[name]
-    assert card.module == f"engine.designs.{name}"
-    defined = functions(card.module)
-    for verb, parameters, _, default, _ in VERBS:
-        assert default is not None or verb in defined, f"{card.module} has no {verb}"
-        if verb in defined:
-            assert defined[verb] == ["w", *parameters], f"{verb} of {card.module}: the World, then {parameters}"
-
-
-def test_given_the_designs_when_listed_then_cards_modules_numbers_and_scenario_agree() -> None:
-    modules = {path.stem for path in (ROOT / "engine" / "designs").glob("*.py")} - {"__init__", "ops"}
-    assert set(DESIGNS) == modules
-    assert [card.number for card in DESIGNS.values()] == list(range(len(DESIGNS)))
-    assert set(get_args(Wait.model_fields["design"].annotation)) == set(DESIGNS)
-    assert get_args(Kernel) == tuple(KERNELS)
-
-
-@pytest.mark.parametrize("name", TRUNCATIONS)
-def test_given_a_design_of_the_truncate_axis_when_its_module_is_read_then_it_answers_every_verb(name: str) -> None:
-    card = TRUNCATIONS[name]
-    assert card.module == f"engine.truncation.{name}"
+@pytest.mark.parametrize("card", CARDS, ids=lambda card: f"{card.axis}-{card.name}")
+def test_given_a_design_when_its_folder_is_read_then_nothing_is_missing(card: Card) -> None:
+    assert not list(problems(card, tuple(AXES)))
     assert all((card.title, card.stands))
-    defined = functions(card.module)
-    for verb, parameters, *_ in TRUNCATION_VERBS:
-        assert defined[verb] == ["w", *parameters]
 
 
-def test_given_the_truncate_axis_when_listed_then_cards_modules_numbers_and_scenario_agree() -> None:
-    modules = {path.stem for path in (ROOT / "engine" / "truncation").glob("*.py")} - {"__init__", "ops"}
-    assert set(TRUNCATIONS) == modules == set(get_args(Truncate.model_fields["design"].annotation))
-    assert [card.number for card in TRUNCATIONS.values()] == list(range(len(TRUNCATIONS)))
+def test_given_the_designs_when_listed_then_folders_registry_and_scenario_agree() -> None:
+    for axis, names in BUILT_IN.items():
+        folder = ROOT / "engine" / "designs" / axis
+        assert {path.name for path in folder.iterdir() if path.is_dir() and path.name != "__pycache__"} == set(names)
+        assert list(AXES[axis])[: len(names)] == list(names)
+        for name in AXES[axis]:
+            asked = {"name": "n", axis: {"design": name}, "workload": {"kind": "recording", "recording": "demo"}}
+            assert Scenario.model_validate(asked).designs[axis] == name
+    assert get_args(Kernel) == tuple(KERNELS)
 
 
 @pytest.mark.parametrize("name", DESIGNS)

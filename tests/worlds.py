@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from engine.cast import Cast
+from engine.designs import DESIGNS
 from engine.events import Batch, Kind
 from engine.fold import Folded, Page, fold
 from engine.invariants import INVARIANTS, WITNESSES
@@ -36,8 +37,13 @@ def scenario(*programs: str, design: str = "hashed", kernel: str = "4.16", **mor
     workload = {"kind": "tasks", "pages": more.pop("pages", 1), "groups": groups, "cached": more.pop("cached", True)}
     workload["pinned"] = more.pop("pinned", True)
     more["truncate"] = {"design": more.pop("truncate", "helper")}
-    wait = {"design": design, "bits": more.pop("bits", 8), **more.pop("wait", {})}
+    wait = wait_of(design, more.pop("bits", 8)) | more.pop("wait", {})
     return Scenario.model_validate({"name": "test", "kernel": kernel, "wait": wait, "workload": workload, **more})
+
+
+def wait_of(design: str, bits: int) -> dict[str, Any]:
+    """Return the options of a wait design; bits counts where the design has shared queues."""
+    return {"design": design, **({"bits": bits} if "bits" in DESIGNS[design].options.model_fields else {})}
 
 
 def _op(text: str) -> dict[str, Any]:

@@ -28,7 +28,7 @@ async def list_designs() -> list[Design]:
             title=card.title,
             stands=card.stands,
             structures=[Structure(name=structure, bytes=size) for structure, size in card.structures],
-            tag_bits=card.tag_bits,
+            tag_bits=card.tag_bits(card.options()),
             needs=card.needs,
         )
         for name, card in DESIGNS.items()

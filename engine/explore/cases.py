@@ -388,7 +388,7 @@ def cell(row: str, column: str, kernel: str) -> Cell | None:
     pages = asked.more.get("pages", 1)
     workload = {"kind": "tasks", "pages": pages, "groups": groups, **asked.more, "cached": True}
     subject = {
-        "format": "scenario/1",
+        "format": "scenario/2",
         "name": f"{'; '.join(asked.programs)} · {design.title} · {kernel}",
         "kernel": kernel,
         **design.axes,

@@ -1,8 +1,13 @@
-"""STEPS: the name of every place a task can be, and the function that is run there. The ladder is generated from it."""
+"""STEPS: the name of every place where a task can be, and the function that runs there.
+
+First the kernel's own paths, then the steps that designs add, in the order of the registry.
+"""
 
 from __future__ import annotations
 
-STEPS: tuple[tuple[str, str], ...] = (
+from engine.designs import AXES
+
+PATHS: tuple[tuple[str, str], ...] = (
     # name, module.function
     ("NEXT_OP", "engine.mm.program.next_op"),
     ("THINK", "engine.mm.program.think"),
@@ -60,20 +65,6 @@ STEPS: tuple[tuple[str, str], ...] = (
     ("RANGE_PUT", "engine.mm.truncate_range.range_put"),
     ("RANGE_END", "engine.mm.truncate_range.range_end"),
     ("WAIT_ATTACH", "engine.mm.filemap.wait_on"),
-    ("WAITER_TRY", "engine.mm.page_waiter.waiter_try"),
-    ("WAITER_READ", "engine.mm.page_waiter.waiter_read"),
-    ("WAITER_JOIN", "engine.mm.page_waiter.waiter_join"),
-    ("WAITER_PUBLISH", "engine.mm.page_waiter.waiter_publish"),
-    ("WAITER_LAST_TRY", "engine.mm.page_waiter.waiter_last_try"),
-    ("WAITER_SLEEP", "engine.mm.page_waiter.waiter_sleep"),
-    ("WAITER_LEAVE", "engine.mm.page_waiter.waiter_leave"),
-    ("WAITER_GONE", "engine.mm.page_waiter.waiter_gone"),
-    ("UNLOCK_READ", "engine.mm.page_waiter.unlock_read"),
-    ("UNLOCK_GRANT", "engine.mm.page_waiter.unlock_grant"),
-    ("RECORDED_GRANT", "engine.mm.page_waiter.recorded_grant"),
-    ("UNLOCK_CLEAR", "engine.mm.page_waiter.unlock_clear"),
-    ("UNLOCK_LOOK", "engine.mm.page_waiter.unlock_look"),
-    ("UNLOCK_AGAIN", "engine.mm.page_waiter.unlock_again"),
     ("MIGRATE", "engine.mm.migrate.migrate_page"),
     ("MIGRATE_WAIT", "engine.mm.migrate.migrate_wait"),
     ("MIGRATE_NEW", "engine.mm.migrate.migrate_new"),
@@ -139,27 +130,33 @@ STEPS: tuple[tuple[str, str], ...] = (
     RANGE_PUT,
     RANGE_END,
     WAIT_ATTACH,
-    WAITER_TRY,
-    WAITER_READ,
-    WAITER_JOIN,
-    WAITER_PUBLISH,
-    WAITER_LAST_TRY,
-    WAITER_SLEEP,
-    WAITER_LEAVE,
-    WAITER_GONE,
-    UNLOCK_READ,
-    UNLOCK_GRANT,
-    RECORDED_GRANT,
-    UNLOCK_CLEAR,
-    UNLOCK_LOOK,
-    UNLOCK_AGAIN,
     MIGRATE,
     MIGRATE_WAIT,
     MIGRATE_NEW,
     MIGRATE_MOVE,
     MIGRATE_PUT,
     STOP,
-) = range(len(STEPS))
+) = range(len(PATHS))
+
+
+def _of_designs() -> tuple[tuple[str, str], ...]:
+    return tuple(
+        (name, f"{card.package}.steps.{name.lower()}")
+        for cards in AXES.values()
+        for card in cards.values()
+        for name in card.steps
+    )
+
+
+STEPS: tuple[tuple[str, str], ...] = PATHS + _of_designs()
+NUMBERS: dict[str, int] = {name: number for number, (name, _) in enumerate(STEPS)}
+assert len(NUMBERS) == len(STEPS), "two steps have one name"
+
+
+def own_steps(axis: str, design: str) -> tuple[int, ...]:
+    """Return the numbers of a design's own steps, in the order of its card."""
+    return tuple(NUMBERS[name] for name in AXES[axis][design].steps)
+
 
 LOCAL = frozenset({NEXT_OP, THINK, PICK, HOLD})
 """Steps that read and write nothing but their own task's row: in whichever order, all else goes on alike."""

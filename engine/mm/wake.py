@@ -6,7 +6,7 @@ bookmark after 65 entries and let the queue lock go.
 
 from __future__ import annotations
 
-from engine.designs.ops import FOUND, NOBODY
+from engine.designs.wait import FOUND, NOBODY
 from engine.events import PG_LOCKED, PG_WAITERS, WQ_CUSTOM, WQ_DONE, WQ_EXCLUSIVE, WQ_WOKEN, Kind
 from engine.invariants import LOCK_HANDED_OVER, STALE_WAITERS_FLAG, WALK_MET_STRANGERS
 from engine.jit import inlined, jit

@@ -43,4 +43,4 @@ def lockers(**more: Any) -> dict[str, Any]:
     program = [{"op": name} for name in ("lock", "unlock")]
     group = {"name": "locker", "tasks": 2, "repeat": 1, "program": program}
     workload = {"kind": "tasks", "pages": 1, "groups": [group]}
-    return {"format": "scenario/1", "name": "Two lockers", "kernel": "6.1", "workload": workload, **more}
+    return {"format": "scenario/2", "name": "Two lockers", "kernel": "6.1", "workload": workload, **more}

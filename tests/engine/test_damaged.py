@@ -24,7 +24,7 @@ from engine.scenario import PICKS_MAX, Scenario
 from engine.schedule import play_schedule
 from engine.state import EVENTS
 from tests.engine.test_fold import check_page, check_queues
-from tests.worlds import fold, scenario, start_of
+from tests.worlds import fold, scenario, start_of, wait_of
 
 every_design = pytest.mark.parametrize("design", DESIGNS)
 
@@ -50,7 +50,7 @@ def recording(moves: list[dict[str, int]], tasks: int = 4, pages: int = 4) -> Re
 
 
 def run_of(recorded: Recording, design: str = "hashed", kernel: str = "6.1", bits: int = 8) -> ReplayRun:
-    wait = {"design": design, "bits": bits}
+    wait = wait_of(design, bits)
     workload = {"kind": "recording", "recording": "demo"}
     asked = {"name": "x", "kernel": kernel, "wait": wait, "workload": workload}
     return ReplayRun(Scenario.model_validate(asked), recorded)

@@ -14,14 +14,15 @@ import pytest
 ROOT = Path(__file__).parents[2]
 KEYS = """
 import json
-from engine.axes import AXES, VERBS
+from engine.axes import VERBS
+from engine.designs import AXES
 from engine.fingerprint import fingerprint
 from engine.linking import step_function, verb_function
 from engine.mm.steps import STEPS
 from engine.world_type import places
 keys = {name: fingerprint(step_function(number), places) for number, (name, _) in enumerate(STEPS)}
-for number, verb in enumerate(VERBS):
-    for design in AXES[verb.axis]:
+for number, (axis, verb) in enumerate(VERBS):
+    for design in AXES[axis]:
         if (function := verb_function(number, design)) is not None:
             keys[f"{design}.{verb.name}"] = fingerprint(function, places)
 from engine.explore import memory, search
@@ -79,7 +80,13 @@ def changed(source: Path, here: dict[str, str], file: str, old: str, new: str) -
             "WAKE_ENTRY",
             "THINK",
         ),
-        ("mm/mapping.py", "PAGE_WAIT_BYTES = 136", "PAGE_WAIT_BYTES = 144", "page_wait.wait_list", "WAIT_PREPARE"),
+        (
+            "designs/wait/page_wait/words.py",
+            "BYTES = 136",
+            "BYTES = 144",
+            "page_wait.wait_list",
+            "WAIT_PREPARE",
+        ),
         ("recordings/moves.py", "walk = ", "walk = 40 + ", "replay_batch", "run_batch"),
         (
             "state.py",
@@ -105,7 +112,13 @@ def changed(source: Path, here: dict[str, str], file: str, old: str, new: str) -
         ),
         ("mm/wake.py", "WAITQUEUE_WALK_BREAK_CNT = 64", "WAITQUEUE_WALK_BREAK_CNT = 65", "WAKE_ENTRY", "WAKE_BEGIN"),
         ("invariants.py", ") = range(len(WITNESSES))", ") = range(1, len(WITNESSES) + 1)", "WAIT_SLEEP", "THINK"),
-        ("designs/page_wait.py", "DANGLING = 0x2", "DANGLING = 0x4", "page_wait.wait_holds", "hashed.wait_list"),
+        (
+            "designs/wait/page_wait/verbs.py",
+            "DANGLING = 0x2",
+            "DANGLING = 0x4",
+            "page_wait.wait_holds",
+            "THINK",
+        ),
         ("explore/memory.py", "AHEAD = 16", "AHEAD = 8", "rehash", "run_batch"),
         (
             "explore/memory.py",
@@ -130,7 +143,7 @@ def test_given_a_constant_that_compiled_code_uses_when_it_changes_then_the_funct
         ("events.py", "{task} locked {page}", "{task} took the lock of {page}"),
         ("mm/filemap.py", '    """Try the lock; else wait for it.', '    """Take the lock, or wait for it.'),
         ("mm/filemap.py", "@inlined\ndef lock_page(", "\n# moves all lines below\n@inlined\ndef lock_page("),
-        ("designs/__init__.py", 'title="shared wait queues, found by hash"', 'title="hashed queues"'),
+        ("designs/wait/hashed/__init__.py", 'title="shared wait queues, found by hash"', 'title="hashed queues"'),
         ("invariants.py", "a queue's length is not the number of its sleepers", "a length is wrong"),
     ],
 )

@@ -10,10 +10,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from engine.designs import DESIGNS
+from engine.designs.wait.page_wait.verbs import page_wait_row
+from engine.designs.wait.page_waiter.structures import waiter_row
 from engine.events import NONE, PG_LOCKED, PG_WRITEBACK
 from engine.fold import Folded
 from engine.kernels import KERNELS
-from engine.mm.mapping import page_wait_row, tagged, waiter_row
+from engine.mm.mapping import tagged
 from engine.play import TimedRun, cut_batch
 from engine.recordings.demo import DEMO_TRACE
 from engine.recordings.reading import read_file
@@ -81,7 +83,7 @@ def engine_queues(w: World) -> dict[int, list[list[int]]]:
     queues: dict[int, list[list[int]]] = {}
     for row in range(w.lists.head.array.size):
         if tasks := queue_of(w, row):
-            shown = w.waits.page[row // 3] if w.rules.design == 1 else row
+            shown = w.waits.page[row // 3] if w.rules.queue_per_page else row
             queues.setdefault(shown, []).append(tasks)
     return queues
 

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import pytest
 
+from engine.designs import AXES
 from engine.kernels import KERNELS
 from engine.state import NONE
-from engine.truncation import TRUNCATIONS
 from tests.worlds import Stage, enabled, step_name
 
 every_kernel = pytest.mark.parametrize("kernel", KERNELS)
 every_design = pytest.mark.parametrize("design", ["hashed", "page_wait"])
-every_check = pytest.mark.parametrize("truncate", TRUNCATIONS)
+every_check = pytest.mark.parametrize("truncate", AXES["truncate"])
 OLD = ("4.13", "4.16")
 
 

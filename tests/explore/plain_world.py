@@ -48,7 +48,7 @@ def search(scenario: Scenario) -> Counts:
     assert INTERPRETED, "compiled steps are not what this is for"
     w = TimedRun(scenario).world
     tasks = range(w.rules.n_tasks)
-    begin, told = w.memory.copy(), (w.pages.flags.array.size, w.waits.page.array.size, references(w))
+    begin, told = w.memory.copy(), (w.pages.flags.array.size, references(w))
     parts = [
         (w.clock.array if c.group == "clock" else getattr(getattr(w, c.group), c.name).array, list(c.rows))
         for c in state_columns(w)

@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
-from engine.designs import DESIGNS
 from engine.events import NONE
 from engine.state import BROKEN, FREE_WAIT, World, element_types
 from engine.state import GROUPS as TABLES
@@ -174,11 +173,9 @@ def state_columns(w: World) -> list[StateColumn]:
 
 def _rows(w: World, group: str) -> Iterator[int]:
     """Yield the rows of a table that can differ between two states."""
-    if group == "lists" and w.rules.design != DESIGNS["page_wait"].number:
+    if group == "lists" and w.rules.bits:
         yield from sorted(set(w.pages.queue.array.tolist()))
         yield from range(1 << w.rules.bits, w.lists.head.array.size)
-    elif group == "waits" and w.rules.design == DESIGNS["hashed"].number:
-        return
     elif group == "entries":  # bookmarks are left after 65 entries: no small world has so many
         yield from range(w.rules.n_tasks)
     else:

@@ -17,9 +17,6 @@ from engine.explore.worlds.columns import TASK_REFERENCES, TASK_ROWS, StateColum
 from engine.jit import inlined, jit
 from engine.state import NONE, World
 
-NAMELESS = frozenset({"hashed", "page_wait"})
-"""Wait designs in which no word but those of TASK_REFERENCES names a task."""
-
 
 @inlined
 def _mixed(key: Any, value: Any) -> Any:
@@ -79,7 +76,7 @@ def arrange(w: World) -> None:
 
 def groups(w: World) -> tuple[tuple[int, ...], ...]:
     """Return the groups of equal tasks, of two and more. None where the wait design keeps names of tasks elsewhere."""
-    if w.rules.design not in {DESIGNS[name].number for name in NAMELESS}:
+    if DESIGNS[w.designs["wait"]].names_tasks:
         return ()
     found: dict[int, list[int]] = {}
     for task in range(w.rules.n_tasks):

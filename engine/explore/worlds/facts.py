@@ -9,7 +9,7 @@ from engine.explore.worlds.subject import WorldSubject
 from engine.mm.mapping import word_shown
 from engine.mm.wait_list import line_length
 from engine.schedule_word import letters
-from engine.state import READY, WAIT_BITS, World
+from engine.state import READY, World
 
 STATES = ("ready", "asleep", "spinning", "finished")
 TOLD = frozenset(
@@ -73,7 +73,7 @@ def _task(w: World, task: int, files: list[int]) -> State:
         f"{who}'s entry": " ".join(name for bit, name in WQ_NAMES.items() if flags & bit) or "plain",
         f"{who} truncates in pass": w.tasks.phase[task],
     }
-    if w.rules.design != DESIGNS["hashed"].number:
+    if w.rules.n_waits:
         told[f"{who} follows"] = word_shown(w.tasks.seen[task] & ~2, files) if w.tasks.seen[task] else "nothing"
         told[f"{who} has made"] = "nothing" if made == NONE else f"page_wait {made}"
     return told
@@ -81,14 +81,14 @@ def _task(w: World, task: int, files: list[int]) -> State:
 
 def _structure(w: World, row: int, files: list[int]) -> tuple[str, str]:
     """Return a wait structure's name, and all that there is to say of it."""
-    waiter = w.rules.design == DESIGNS["page_waiter"].number
+    waiter = DESIGNS[w.designs["wait"]].names_tasks
     name = f"page_waiter {letters(row)}" if waiter else f"page_wait {row}"
     page, parts = w.waits.page[row], list[str]()
     if page != NONE:
         parts = [f"page {page}", f"base {word_shown(w.waits.base[row], files)}"]
     elif w.waits.base[row]:
         parts = [f"base {word_shown(w.waits.base[row], files)}"]
-    if not waiter and (waiting := line_length(w, row * WAIT_BITS)):
+    if not waiter and (waiting := line_length(w, row * w.rules.queue_lists)):
         parts.append(f"{waiting} waiting")
     if w.waits.readers[row]:
         parts.append(f"{w.waits.readers[row]} on the way")

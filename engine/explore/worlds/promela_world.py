@@ -104,7 +104,7 @@ class _Model:
     def _verb(self, name: str) -> Any:
         number = NUMBER_OF_VERB[name]
         function = verb_function(number, self._w.designs[VERBS[number].axis])
-        return VERBS[number].default if function is None else function
+        return VERBS[number].verb.default if function is None else function
 
     # --- columns ----------------------------------------------------------------------------------------------------
 
@@ -199,7 +199,7 @@ class _Model:
             "CHOICES": self._to_c.call(choices)[0],
             "MOVE": self._to_c.call(make_move)[0],
             "AT_END": self._to_c.call(at_end)[0],
-            "JUDGED": f"{w.pages.flags.array.size}, {w.waits.page.array.size}, {references(w)}",
+            "JUDGED": f"{w.pages.flags.array.size}, {references(w)}",
         }
 
     def _process(self) -> list[str]:

@@ -46,7 +46,7 @@ def leads_to(subject: WorldSubject, moves: Sequence[int], name: str) -> bool:
         return bool(w.clock[SEEN] >> (number - len(INVARIANTS)) & 1)
     told = w.clock[BROKEN]
     if not told and not possible(subject):
-        told = at_end(w, w.pages.flags.array.size, w.waits.page.array.size, subject.references)
+        told = at_end(w, w.pages.flags.array.size, subject.references)
     return bool(told >> number & 1)
 
 

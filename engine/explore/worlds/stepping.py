@@ -88,12 +88,12 @@ def _expand(
     return n
 
 
-def _judge(header: Any, unpack: Any, pages: Any, waits: Any, references: Any, state: Any) -> Any:
+def _judge(header: Any, unpack: Any, pages: Any, references: Any, state: Any) -> Any:
     w = world_at(header)
     call_judge(unpack, state)
     if w.clock[BROKEN]:
         return STOPPED | EVENTUALLY  # what a way that was cut off would have come to is not asked
-    told = at_end(w, pages, waits, references)
+    told = at_end(w, pages, references)
     ended = told & ((1 << LOST_WAKEUP) | (1 << DEADLOCK)) == 0
     kept = True
     for task in range(w.rules.n_tasks):  # those who go round for ever have promised nothing
@@ -112,4 +112,4 @@ def _address(function: Callable[..., Any], arguments: int) -> tuple[int, Any]:
 
 
 EXPAND, _keep_expand = _address(_expand, 9)
-JUDGE, _keep_judge = _address(_judge, 6)
+JUDGE, _keep_judge = _address(_judge, 5)

@@ -73,7 +73,7 @@ class WorldSubject:
     def shape(self, spans: Spans, *, bounded: bool, symmetry: bool, reduced: bool) -> Shape:
         layout = laid_out([len(column.rows) for column in self.columns], spans, bounded=bounded)
         w = self.world
-        told = [w.pages.flags.array.size, w.waits.page.array.size, self.references]
+        told = [w.pages.flags.array.size, self.references]
         native = packed(w, self.columns, layout, (EXPAND, JUDGE), told, symmetry=symmetry and bool(self.symmetric))
         return Shape(layout, native, self._reduction(layout) if reduced else None)
 

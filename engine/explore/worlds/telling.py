@@ -107,5 +107,5 @@ def ending(subject: WorldSubject) -> str:
     w = subject.world
     if w.clock[BROKEN] or possible(subject):
         return ""
-    told = at_end(w, w.pages.flags.array.size, w.waits.page.array.size, subject.references)
+    told = at_end(w, w.pages.flags.array.size, subject.references)
     return "; ".join(one.says for bit, one in enumerate(INVARIANTS) if told >> bit & 1)

@@ -14,34 +14,45 @@ Steps L1 to L9 and U1, U2 of the posted text, its slips of the pen put right. It
 
 from __future__ import annotations
 
+from engine.designs.wait.page_waiter.structures import (
+    DANGLING,
+    abandon,
+    follow,
+    let_go,
+    own_list,
+    retire,
+    step_down,
+    waiter_row,
+    waiter_word,
+)
 from engine.events import NO_WAITERS_FLAG, PG_LOCKED, PG_WAITERS, WQ_DONE, WQ_WOKEN, Kind
 from engine.invariants import LOCK_HANDED_OVER, LOCK_STOLEN, USE_AFTER_FREE
 from engine.jit import inlined, jit
 from engine.mm.filemap import meets_truncation, trylock_page
 from engine.mm.lock_owner import disown_lock, own_lock
-from engine.mm.mapping import tagged, waiter_row, waiter_word
+from engine.mm.mapping import tagged
 from engine.mm.program import back
-from engine.mm.steps import (
-    BLOCKED,
-    UNLOCK_AGAIN,
-    UNLOCK_CLEAR,
-    UNLOCK_GRANT,
-    UNLOCK_LOOK,
-    UNLOCK_READ,
-    WAITER_GONE,
-    WAITER_JOIN,
-    WAITER_LAST_TRY,
-    WAITER_LEAVE,
-    WAITER_PUBLISH,
-    WAITER_READ,
-    WAITER_SLEEP,
-    WAKE_BEGIN,
-)
+from engine.mm.steps import BLOCKED, WAKE_BEGIN, own_steps
 from engine.mm.wait_list import link_tail, try_to_wake_up, unlink
-from engine.mm.waiters import DANGLING, abandon, follow, let_go, own_list, retire, step_down
 from engine.state import ASLEEP, NONE, READY, World
 from engine.trace import broken, record, witness
 
+(
+    WAITER_TRY,
+    WAITER_READ,
+    WAITER_JOIN,
+    WAITER_PUBLISH,
+    WAITER_LAST_TRY,
+    WAITER_SLEEP,
+    WAITER_LEAVE,
+    WAITER_GONE,
+    UNLOCK_READ,
+    UNLOCK_GRANT,
+    RECORDED_GRANT,
+    UNLOCK_CLEAR,
+    UNLOCK_LOOK,
+    UNLOCK_AGAIN,
+) = own_steps("wait", "page_waiter")
 PAGE_UNLOCKED, MAPPING_SWAPPED, MAPPING_RESTORED = (
     int(Kind.page_unlocked),
     int(Kind.mapping_swapped),

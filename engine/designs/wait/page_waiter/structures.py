@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from typing import Any
 
+from engine.designs.wait.page_waiter.words import STACK_BASE, STACK_BYTES
 from engine.events import Kind
 from engine.invariants import MAPPING_RESURRECTED
 from engine.jit import inlined, jit
-from engine.mm.mapping import waiter_row, waiter_word
 from engine.mm.wait_list import make_ready
 from engine.state import ASLEEP, NONE, World
 from engine.trace import broken, record
@@ -19,6 +19,18 @@ from engine.trace import broken, record
 MAPPING_SWAPPED, MAPPING_RESTORED = int(Kind.mapping_swapped), int(Kind.mapping_restored)
 DANGLING = 0x2
 """In tasks.seen, no part of the word: the structure's task has returned."""
+
+
+@inlined
+def waiter_word(w: World, task: int) -> int:
+    """Return the word that stands in page->mapping while the task's page_waiter is swapped in."""
+    return (STACK_BASE + STACK_BYTES * task) | w.rules.tag
+
+
+@inlined
+def waiter_row(word: int) -> Any:
+    """Return the task whose page_waiter a tagged word points to."""
+    return (word - STACK_BASE) // STACK_BYTES
 
 
 @inlined

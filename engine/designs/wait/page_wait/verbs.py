@@ -13,19 +13,33 @@ from __future__ import annotations
 
 from typing import Any
 
-from engine.designs.ops import FOUND, LOOK_AGAIN, NOBODY
+from engine.designs.wait import FOUND, LOOK_AGAIN, NOBODY
+from engine.designs.wait.page_wait.words import PAGE_WAIT_BASE, PAGE_WAIT_BYTES, WAIT_BITS
+from engine.designs.wait.swapped import E1, E2
 from engine.events import PG_LOCKED, PG_WRITEBACK, Kind
 from engine.invariants import MAPPING_RESURRECTED, USE_AFTER_FREE
 from engine.jit import inlined, jit
-from engine.mm.mapping import E1, E2, page_wait_row, page_wait_word, tagged
+from engine.mm.mapping import tagged
 from engine.mm.wait_list import line_length
-from engine.state import FREE_WAIT, NONE, WAIT_BITS, World
+from engine.state import FREE_WAIT, NONE, World
 from engine.trace import broken, record
 
 MAPPING_SWAPPED, MAPPING_RESTORED = int(Kind.mapping_swapped), int(Kind.mapping_restored)
 SAVED_MAPPING_CLEARED = int(Kind.saved_mapping_cleared)
 DANGLING = 0x2
 """In tasks.seen, no part of the word: the structure was freed under the task."""
+
+
+@inlined
+def page_wait_word(w: World, row: int) -> int:
+    """Return the word that stands in page->mapping while page_wait `row` is swapped in."""
+    return (PAGE_WAIT_BASE + PAGE_WAIT_BYTES * row) | w.rules.tag
+
+
+@inlined
+def page_wait_row(word: int) -> Any:
+    """Return the row of the page_wait that a tagged word points to."""
+    return (word - PAGE_WAIT_BASE) // PAGE_WAIT_BYTES
 
 
 @inlined
@@ -204,3 +218,27 @@ def write_mapping(w: World, task: int, page: int, word: int) -> None:
         w.waits.base[row] = word
     else:
         w.pages.mapping[page] = word
+
+
+@jit
+def leaks(w: World) -> bool:
+    attached = False
+    for row in range(w.rules.n_waits):
+        attached |= w.waits.page[row] != NONE
+    return attached
+
+
+@jit
+def settle(w: World) -> None:
+    """Keep the pool in rising order, as it was before the last structure came back: which comes next is no matter."""
+    first = w.clock[FREE_WAIT]
+    if first == NONE:
+        return
+    behind, next = first, w.waits.free_next[first]
+    if next == NONE or first < next:
+        return
+    w.clock[FREE_WAIT] = next
+    while next != NONE and next < first:
+        behind, next = next, w.waits.free_next[next]
+    w.waits.free_next[behind] = first
+    w.waits.free_next[first] = next

@@ -1,6 +1,6 @@
 """page_waiter swapped into page->mapping (Glisse, RFC of April 2018): the structure of who first waits for the lock.
 
-Only exclusive waits for PG_locked go this way (engine.mm.page_waiter has the steps). All others queue as ever, in the
+Only exclusive waits for PG_locked go this way (steps.py has them). All others queue as ever, in the
 shared queues; while the lock is handed from waiter to waiter, PG_locked is never seen clear there.
 """
 
@@ -8,10 +8,11 @@ from __future__ import annotations
 
 from typing import Any
 
+from engine.designs.wait.page_waiter.structures import abandon, own_list, retire, step_down, waiter_row
+from engine.designs.wait.swapped import E1, E2
 from engine.events import PG_LOCKED, Kind
 from engine.jit import inlined, jit
-from engine.mm.mapping import E1, E2, tagged, waiter_row
-from engine.mm.waiters import abandon, own_list, retire, step_down
+from engine.mm.mapping import tagged
 from engine.state import NONE, World
 from engine.trace import record
 
@@ -77,3 +78,11 @@ def write_mapping(w: World, task: int, page: int, word: int) -> None:
         w.waits.base[row] = word
     else:
         w.pages.mapping[page] = word
+
+
+@jit
+def leaks(w: World) -> bool:
+    attached = False
+    for row in range(w.rules.n_tasks):
+        attached |= w.waits.page[row] != NONE
+    return attached

@@ -1,0 +1,23 @@
+"""compare: the mapping word itself is compared with the file."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from engine.designs.card import Card, Options
+
+
+class Compare(Options):
+    """Page->mapping is not this file's."""
+
+    design: Literal["compare"] = "compare"
+
+
+CARD = Card(
+    name="compare",
+    axis="truncate",
+    package=__name__,
+    title="page->mapping is not this file's",
+    stands="pagecache_get_page(), write_cache_pages(), truncate_inode_page(): the word itself is compared",
+    options=Compare,
+)

@@ -1,0 +1,23 @@
+"""helper: a helper returns the mapping, and it is compared with the file."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from engine.designs.card import Card, Options
+
+
+class Helper(Options):
+    """Ask a helper for the mapping and compare."""
+
+    design: Literal["helper"] = "helper"
+
+
+CARD = Card(
+    name="helper",
+    axis="truncate",
+    package=__name__,
+    title="ask a helper for the mapping and compare",
+    stands="the proposal's answer: page_mapping() looks behind what is swapped in",
+    options=Helper,
+)

@@ -1,0 +1,23 @@
+"""raw_null: any mapping word but NULL is taken for the file's."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from engine.designs.card import Card, Options
+
+
+class RawNull(Options):
+    """Page->mapping is NULL."""
+
+    design: Literal["raw_null"] = "raw_null"
+
+
+CARD = Card(
+    name="raw_null",
+    axis="truncate",
+    package=__name__,
+    title="page->mapping is NULL",
+    stands="xfs_vm_set_page_dirty(), do_read_cache_page(): a word that is not NULL is taken for the file's",
+    options=RawNull,
+)

@@ -1,0 +1,66 @@
+"""page_waiter: the first waiter's structure, on its stack, swapped into page->mapping (the posted RFC)."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from engine.designs.card import Card, Pointers
+from engine.designs.wait.page_waiter.words import STACK_BASE, STACK_BYTES
+from engine.designs.wait.swapped import TAGS, Swapped, swapped_rules
+
+
+class PageWaiter(Swapped):
+    """The first waiter's structure swapped into page->mapping; only the page lock waits there."""
+
+    design: Literal["page_waiter"] = "page_waiter"
+    bits: Annotated[
+        int, Field(ge=1, le=20, description="2^bits shared queues for all other waits; the kernel has 8")
+    ] = 8
+    variant: Annotated[
+        Literal["posted", "corrected"], Field(description="with the holes of the posted text, or without")
+    ] = "corrected"
+
+
+CARD = Card(
+    name="page_waiter",
+    axis="wait",
+    package=__name__,
+    title="the first waiter swapped into page->mapping",
+    stands="Glisse, RFC of April 2018: the structures lie on the waiters' stacks, the lock is handed over",
+    options=PageWaiter,
+    structures=(("page_waiter", 56), ("wait_queue_head", 24)),
+    tag_bits=lambda options: TAGS[options.encoding],
+    needs="every reader of page->mapping goes through a helper; only the page lock waits there",
+    rules=lambda options: {
+        **swapped_rules(options),
+        "bits": options.bits,
+        "corrected": int(options.variant == "corrected"),
+    },
+    steps=(
+        "WAITER_TRY",
+        "WAITER_READ",
+        "WAITER_JOIN",
+        "WAITER_PUBLISH",
+        "WAITER_LAST_TRY",
+        "WAITER_SLEEP",
+        "WAITER_LEAVE",
+        "WAITER_GONE",
+        "UNLOCK_READ",
+        "UNLOCK_GRANT",
+        "RECORDED_GRANT",
+        "UNLOCK_CLEAR",
+        "UNLOCK_LOOK",
+        "UNLOCK_AGAIN",
+    ),
+    lock_step="WAITER_TRY",
+    unlock_step="UNLOCK_READ",
+    grant_step="RECORDED_GRANT",
+    sleep_step="WAITER_SLEEP",
+    rows=lambda options, sizes: {"lists": (1 << options.bits) + sizes.pages, "waits": sizes.tasks},
+    queues=lambda options, pages: (1 << options.bits) + pages,
+    shared_queues=lambda options: 1 << options.bits,
+    names_tasks=True,
+    pointers=(Pointers("page_waiter of task", STACK_BASE, STACK_BYTES),),
+)
