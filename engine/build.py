@@ -13,11 +13,12 @@ from engine.designs import DESIGNS
 from engine.designs.card import Options, Sizes
 from engine.mm.steps import STEPS
 from engine.rng import exponential_table
+from engine.schema import DTYPES, Column, element_types
 from engine.state import (
-    DTYPES,
+    ENGINE_TABLES,
+    GROUPS,
     NONE,
     Code,
-    Column,
     Entries,
     Files,
     Lists,
@@ -29,21 +30,12 @@ from engine.state import (
     Structures,
     Tasks,
     World,
-    element_types,
     make_trace,
 )
 
 _ALIGN = 64
-CLOCK_PLACES = 16
+CLOCK_PLACES = 24
 GOLDEN_RATIO_64 = np.uint64(0x61C8864680B583EB)  # include/linux/hash.h
-_NULL_AT_START: dict[str, tuple[str, ...]] = {
-    "pages": ("file", "owner", "doomed"),
-    "tasks": ("spins_on", "spin_next", "run_next", "cursor", "walk_list", "made"),
-    "entries": ("next", "prev", "list", "page"),
-    "lists": ("head", "tail", "lock", "spin_head", "spin_tail"),
-    "waits": ("page",),
-    "machine": ("owner", "run_head", "run_tail"),
-}
 
 
 class Buffer:
@@ -106,6 +98,9 @@ def make_world(
         Machine,
         {"": n_cpus, "heap": n_tasks + 1, "woken": 2 * n_tasks + 2, "woken_delay": 2 * n_tasks + 2, "exponential": 0},
     )
+    own = {name: table for name, table in GROUPS.items() if name not in ENGINE_TABLES}
+    for name, table in own.items():
+        buffer.plan(table, {"": rows.get(name, 0)})
     block, arrays = buffer.build()
     parts = iter(arrays)
 
@@ -123,6 +118,7 @@ def make_world(
         waits=take(Structures),
         files=take(Files),
         machine=take(Machine)._replace(exponential=Column(exponential_table())),
+        **{name: take(table) for name, table in own.items()},
         program=Program(
             *(Column(np.array(c, DTYPES[e])) for c, e in zip(program, element_types(Program).values(), strict=True))
         ),
@@ -130,9 +126,12 @@ def make_world(
         trace=make_trace(rules.visits),
         code=Code(Column(np.zeros(len(STEPS), np.int64)), Column(np.zeros(len(VERBS), np.int64))),
     )
-    for group, fields in _NULL_AT_START.items():
-        for field in fields:
-            getattr(getattr(w, group), field).array[:] = NONE
+    for group, table in GROUPS.items():
+        for field, given in table._field_defaults.items():
+            if given.start:
+                getattr(getattr(w, group), field).array[:] = given.start
+    if card.set_up is not None:
+        card.set_up(w, wait)
     w.waits.free_next.array[:] = np.append(np.arange(1, n_waits, dtype=np.uint32), NONE)[:n_waits]
     numbers = np.arange(n_lists, dtype=np.uint32)
     w.lists.lock_row.array[:] = numbers // rules.queue_lists * rules.queue_lists

@@ -46,15 +46,16 @@ def verb_function(number: int, design: str) -> Any:
 
 
 @cache
-def _mentions(function: Any) -> tuple[frozenset[int], frozenset[int]]:
-    """Return the steps and the verbs that a function's code names, itself or in the functions that it calls."""
-    steps, verbs, seen, to_see = set[int](), set[int](), set[Any](), [function]
+def _mentions(function: Any) -> tuple[frozenset[int], frozenset[int], frozenset[str]]:
+    """Return the steps, the verbs and all names in a function's code, and in that of the functions that it calls."""
+    steps, verbs, names, seen, to_see = set[int](), set[int](), set[str](), set[Any](), [function]
     while to_see:
         python = python_function(to_see.pop())
         if python is None or python in seen:
             continue
         seen.add(python)
         for name in names_used(python.__code__):
+            names.add(name)
             value = python.__globals__.get(name)
             if isinstance(value, int) and NUMBERS.get(name) == value:
                 steps.add(value)
@@ -62,7 +63,12 @@ def _mentions(function: Any) -> tuple[frozenset[int], frozenset[int]]:
                 verbs.add(NUMBER_OF_VERB[called])
             elif python_function(value) is not None:
                 to_see.append(value)
-    return frozenset(steps), frozenset(verbs)
+    return frozenset(steps), frozenset(verbs), frozenset(names)
+
+
+def names_in(function: Any) -> frozenset[str]:
+    """Return the names of globals and attributes in a function's code and in that of all that it calls."""
+    return _mentions(function)[2]
 
 
 @lru_cache(maxsize=256)
@@ -77,7 +83,7 @@ def reachable(
     steps, verbs = set(first), set[int]()
     to_see: list[Any] = list(roots) + [step_function(number) for number in first]
     while to_see:
-        more_steps, more_verbs = _mentions(to_see.pop())
+        more_steps, more_verbs, _ = _mentions(to_see.pop())
         for number in more_steps - steps:
             to_see.append(step_function(number))
         for number in more_verbs - verbs:

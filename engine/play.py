@@ -20,7 +20,7 @@ from engine.mm import steps
 from engine.recordings.moves import Recording
 from engine.rng import alias_table, seed_streams
 from engine.scenario import Hold, Migrate, Pick, Recorded, Scenario, Tasks, Think, put_after
-from engine.state import EVENTS, NONE, NOW, SEQ, UNLINKED, Rules, World
+from engine.state import EVENTS, NONE, NOW, OVERFLOW, SEQ, SLACK, UNLINKED, Rules, World
 from engine.timed import FULL, STUCK, run_batch, start
 
 FIRST_FILE_ADDRESS = -0x77FFFB000000
@@ -100,6 +100,7 @@ def queues_of(scenario: Scenario, pages: int) -> int:
 def cut_batch(w: World) -> Batch:
     """Return the events in the world's trace as a Batch of its own, and empty the trace."""
     assert not w.clock[UNLINKED], f"step {w.clock[UNLINKED] - 1} was not linked"
+    assert not w.clock[OVERFLOW], f"a step recorded more than {SLACK} events, the last of kind {w.clock[OVERFLOW]}"
     n, first = w.clock[EVENTS], w.clock[SEQ]
     columns = (column.array[:n].copy() for column in w.trace[:-1])
     batch = Batch(first, *columns)

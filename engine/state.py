@@ -8,49 +8,17 @@ code (numba makes a float of them), so all columns but three (addresses and rand
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple, TypeAlias
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from engine.designs import AXES
+from engine.errors import BadDesign
 from engine.events import BATCH, COLUMNS, NONE
+from engine.schema import I64, U8, U16, U32, U64, Column, count, declared, flag, number, place, row, unseen, word
 
 __all__ = ["NONE"]
-
-
-class Column:
-    """An array of integers that gives and takes plain numbers: what compiled and interpreted code both see.
-
-    Elements come as Python ints (64-bit signed when compiled); only columns of uint64 stay unsigned words. The array
-    itself, for numpy, is `array`.
-    """
-
-    __slots__ = ("_word", "array")
-
-    def __init__(self, array: NDArray[Any]) -> None:
-        self.array = array
-        self._word = array.dtype == np.uint64
-
-    def __getitem__(self, row: int) -> int:
-        value = self.array[row]
-        return value if self._word else int(value)
-
-    def __setitem__(self, row: int, value: int) -> None:
-        self.array[row] = value
-
-
-# The classes below name the element type of each column; engine.build and engine.world_type read it there.
-I64: TypeAlias = Column
-U64: TypeAlias = Column
-U32: TypeAlias = Column
-U16: TypeAlias = Column
-U8: TypeAlias = Column
-DTYPES = {"I64": np.int64, "U64": np.uint64, "U32": np.uint32, "U16": np.uint16, "U8": np.uint8}
-
-
-def element_types(table: Any) -> dict[str, str]:
-    """Return the element type ("I64" ..) of each column of a table, in order."""
-    return {field: reference.__forward_arg__ for field, reference in table.__annotations__.items()}
 
 
 # What a task is doing, as far as anyone may wake it.
@@ -60,90 +28,90 @@ READY, ASLEEP, SPINNING, FINISHED = range(4)
 class Pages(NamedTuple):
     """One row a page (struct page)."""
 
-    flags: I64  # bit order of engine.events
-    mapping: I64  # page->mapping as a tagged word
-    address: U64  # where its struct page stands, what the kernel hashes
-    queue: U32  # shared queue that the address hashes to
-    refcount: I64
-    file: U32  # file it is cached in, or NONE
-    index: I64  # type: ignore[assignment]  # place in that file; the kernel's name for it
-    home: U32  # file it is inserted into by a scenario; NONE in a recording
-    owner: U32  # ghost: task that holds PG_locked, or NONE; recorded locks have none
-    mapped: U8  # 1 while a page table entry maps it
-    doomed: U32  # ghost: task whose truncation found it in its file, or NONE
+    flags: I64 = number(0, (1 << 15) - 1)  # bit order of engine.events
+    mapping: I64 = word()  # page->mapping as a tagged word
+    address: U64 = unseen()  # where its struct page stands, what the kernel hashes
+    queue: U32 = unseen()  # shared queue that the address hashes to
+    refcount: I64 = number(-1, 6)
+    file: U32 = row("files")  # file it is cached in, or NONE
+    index: I64 = place("pages")  # type: ignore[assignment]  # place in that file; the kernel's name for it
+    home: U32 = unseen()  # file it is inserted into by a scenario; NONE in a recording
+    owner: U32 = row("tasks")  # ghost: task that holds PG_locked, or NONE; recorded locks have none
+    mapped: U8 = flag()  # 1 while a page table entry maps it
+    doomed: U32 = row("tasks")  # ghost: task whose truncation found it in its file, or NONE
 
 
 class Tasks(NamedTuple):
     """One row a task (or an interrupt that wakes)."""
 
-    step: U8  # the next step
-    then: U8  # step after the path under way
-    outer: U8  # step after the path around that one
-    at: U32  # place in its program
-    rounds: I64  # times through its program still to go, -1 for ever
-    page: U32  # page it works on
-    bit: U8  # page bit it locks, waits for or wakes for
-    state: U8  # READY ..
-    drowsy: U8  # before 5.9: 1 from set_current_state() on, while it still runs; whoever wakes it now keeps it awake
-    unfairness: I64  # attempts at the lock before it asks for hand-off; before 5.9 a ghost: minus the attempts it lost
-    cpu: U16  # CPU it runs on
-    random: U64  # state of its random stream
-    holds: U8  # references it took by lookup and has not put
-    phase: U8  # of its truncation: engine.mm.truncate_range
-    seen: I64  # page_wait: mapping word that it follows, on the way to the structure's lock; 0 for none
-    made: U32  # page_wait: structure that it made and has not swapped in, or NONE
-    spins_on: U32  # list whose lock it spins on, or NONE
-    spin_next: U32  # next spinner in the line
-    run_next: U32  # next task that wants the same CPU
-    cursor: U32  # next entry of the walk under way
-    walk_list: U32  # list it walks, or holds the lock of
-    walked: I64  # entries walked, all passes
-    in_pass: I64  # entries walked in this pass
-    matched: I64
-    woken: I64
-    other_bit: I64
-    stop: U8  # STOPS
+    step: U8 = number(0, 127)  # the next step
+    then: U8 = number(0, 127)  # step after the path under way
+    outer: U8 = number(0, 127)  # step after the path around that one
+    at: U32 = place("program")  # place in its program
+    rounds: I64 = number(-1, 0)  # times through its program still to go, -1 for ever
+    page: U32 = row("pages", start=0)  # page it works on
+    bit: U8 = number(0, 15)  # page bit it locks, waits for or wakes for
+    state: U8 = number(0, 3)  # READY ..
+    drowsy: U8 = flag()  # before 5.9: 1 from set_current_state() on, while it still runs; a wake now keeps it awake
+    unfairness: I64 = number(-1, 6)  # attempts before it asks for hand-off; before 5.9 a ghost: minus the attempts lost
+    cpu: U16 = unseen()  # CPU it runs on
+    random: U64 = unseen()  # state of its random stream
+    holds: U8 = number(0, 3)  # references it took by lookup and has not put
+    phase: U8 = number(0, 4)  # of its truncation: engine.mm.truncate_range
+    seen: I64 = word()  # page_wait: mapping word that it follows, on the way to the structure's lock; 0 for none
+    made: U32 = row("waits")  # page_wait: structure that it made and has not swapped in, or NONE
+    spins_on: U32 = unseen(NONE)  # list whose lock it spins on, or NONE
+    spin_next: U32 = unseen(NONE)  # next spinner in the line
+    run_next: U32 = unseen(NONE)  # next task that wants the same CPU
+    cursor: U32 = row("entries")  # next entry of the walk under way
+    walk_list: U32 = row("lists")  # list it walks, or holds the lock of
+    walked: I64 = unseen()  # entries walked, all passes
+    in_pass: I64 = unseen()  # entries walked in this pass
+    matched: I64 = number(0, 7)
+    woken: I64 = unseen()
+    other_bit: I64 = number(0, 7)
+    stop: U8 = unseen()  # STOPS
 
 
 class Entries(NamedTuple):
     """Wait queue entries: row t is task t's own (it lives on its stack), row tasks + t is the bookmark of t's walk."""
 
-    next: U32
-    prev: U32
-    list: U32  # list it is linked on, or NONE
-    page: U32
-    bit: U8
-    flags: U8  # WQ_*
+    next: U32 = row("entries")
+    prev: U32 = row("entries")
+    list: U32 = row("lists")  # list it is linked on, or NONE
+    page: U32 = row("pages")
+    bit: U8 = number(0, 15)
+    flags: U8 = number(0, 31)  # WQ_*
 
 
 class Lists(NamedTuple):
     """Wait lists with their lock (wait_queue_head). hashed: one a queue; page_wait: some a structure."""
 
-    head: U32
-    tail: U32
-    length: I64  # waiters, bookmarks not counted
-    lock_row: U32  # list whose lock guards it (a page_wait has one lock for all its lists)
-    lock: U32  # task that holds it, or NONE
-    spin_head: U32
-    spin_tail: U32
+    head: U32 = row("entries")
+    tail: U32 = row("entries")
+    length: I64 = count("tasks")  # waiters, bookmarks not counted
+    lock_row: U32 = unseen()  # list whose lock guards it (a page_wait has one lock for all its lists)
+    lock: U32 = row("tasks")  # task that holds it, or NONE
+    spin_head: U32 = unseen(NONE)
+    spin_tail: U32 = unseen(NONE)
 
 
 class Structures(NamedTuple):
     """Structures that a design swaps into page->mapping. page_wait: a pool; page_waiter: one row a task."""
 
-    base: I64  # mapping word kept while swapped
-    page: U32  # page it is attached to, or NONE
-    readers: U32  # tasks on their way to its lock
-    locked: U8  # page_waiter: its own lock is held
-    free_next: U32
+    base: I64 = word()  # mapping word kept while swapped
+    page: U32 = row("pages")  # page it is attached to, or NONE
+    readers: U32 = count("tasks")  # tasks on their way to its lock
+    locked: U8 = flag()  # page_waiter: its own lock is held
+    free_next: U32 = row("waits", start=0)
 
 
 class Files(NamedTuple):
     """One row a file (struct address_space)."""
 
-    address: I64  # the word that page->mapping holds
-    pages: I64  # nrpages
-    size: I64  # i_size, in pages
+    address: I64 = unseen()  # the word that page->mapping holds
+    pages: I64 = unseen()  # nrpages
+    size: I64 = count("pages")  # i_size, in pages
 
 
 class Program(NamedTuple):
@@ -168,13 +136,13 @@ class Picks(NamedTuple):
 class Machine(NamedTuple):
     """CPUs and the pending events."""
 
-    heap: I64  # time << 20 | task, a 4-ary heap
-    owner: U32  # task on each CPU, or NONE
-    run_head: U32
-    run_tail: U32
-    woken: U32  # tasks that the last step made ready
-    woken_delay: I64
-    exponential: U64  # table of engine.rng
+    heap: I64 = unseen()  # time << 20 | task, a 4-ary heap
+    owner: U32 = unseen(NONE)  # task on each CPU, or NONE
+    run_head: U32 = unseen(NONE)
+    run_tail: U32 = unseen(NONE)
+    woken: U32 = unseen()  # tasks that the last step made ready
+    woken_delay: I64 = unseen()
+    exponential: U64 = unseen()  # table of engine.rng
 
 
 class Code(NamedTuple):
@@ -240,8 +208,9 @@ class Rules(NamedTuple):
 # Places in World.clock.
 NOW, EVENTS, PENDING, WOKEN, FREE_WAIT, VISITS, SEQ, BROKEN, SEEN = range(9)
 """BROKEN, SEEN: bits of engine.invariants, by number."""
-UNLINKED = 15
-"""Place of the clock that names, plus one, a step that a task came to though nothing led there (engine.linking)."""
+UNLINKED, OVERFLOW = 15, 16
+"""UNLINKED names, plus one, a step that a task came to though nothing led there (engine.linking); OVERFLOW: a step
+recorded more events than SLACK."""
 
 
 GROUPS: dict[str, Any] = {
@@ -257,13 +226,20 @@ GROUPS: dict[str, Any] = {
     "trace": Trace,
     "code": Code,
 }
-"""The World's tables by attribute, in the order of its header."""
+"""The World's tables by attribute, in the order of its header: the engine's, then those of designs."""
+ENGINE_TABLES = frozenset(GROUPS)
+for _card in (card for cards in AXES.values() for card in cards.values()):
+    for _name, _table in _card.tables.items():
+        if _name in GROUPS:
+            raise BadDesign(f"design {_card.name!r}, {_table.__module__}: there is a table {_name!r} already")
+        declared(_table)
+        GROUPS[_name] = _table
 
 
 class World:
     """Everything. `clock` holds the few single numbers: NOW .. SEEN.
 
-    Compiled code sees it as one pointer to `header`: where each column begins, then the rules (engine.world_type).
+    Compiled code sees it as one pointer to `header`: the rules, then where each column begins (engine.world_type).
     `memory` is the block that the changing state lies in.
     """
 
@@ -288,16 +264,17 @@ class World:
 
     def __init__(self, rules: Rules, memory: NDArray[np.uint8], clock: NDArray[np.int64], **tables: Any) -> None:
         self.rules, self.memory, self.clock = rules, memory, Column(clock)
-        columns = [self.clock]
+        columns: list[Column] = []
         for name in GROUPS:
             setattr(self, name, tables[name])
             columns += tables[name]
-        self.header = np.array([c.array.ctypes.data for c in columns] + [int(rule) for rule in rules], np.int64)
+        words = [self.clock.array.ctypes.data, *(int(rule) for rule in rules), *(c.array.ctypes.data for c in columns)]
+        self.header = np.array(words, np.int64)
         self.pointer = int(self.header.ctypes.data)
 
 
 SLACK = 64
-"""Events that one step may record at most; a batch ends when fewer places are left."""
+"""Events that one step may record at most; a batch ends when fewer places are left. record() counts on."""
 CAPACITY = BATCH
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from engine.events import Kind
 from engine.jit import inlined, jit
-from engine.state import BROKEN, EVENTS, NOW, SEEN, World
+from engine.state import BROKEN, CAPACITY, EVENTS, NOW, OVERFLOW, SEEN, World
 
 INVARIANT_BROKEN = int(Kind.invariant_broken)
 
@@ -13,6 +13,9 @@ INVARIANT_BROKEN = int(Kind.invariant_broken)
 def record(w: World, kind: int, task: int, page: int, a: int, b: int) -> None:
     """Append one event at the time now, on the task's CPU. The scheduler keeps room for it (state.SLACK)."""
     at = w.clock[EVENTS]
+    if at >= CAPACITY:  # nothing is written beyond the arrays; cut_batch() refuses the batch
+        w.clock[OVERFLOW] = kind
+        return
     trace = w.trace
     trace.time[at] = w.clock[NOW]
     trace.kind[at] = kind

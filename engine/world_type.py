@@ -1,7 +1,7 @@
 """The World as compiled code sees it: one pointer.
 
 A tuple of a hundred arrays as an argument costs hundreds of instructions a call, and minutes of compilation. So `w` is
-a pointer to World.header, an array of words: where each column begins, then the rules. `w.pages.flags[pfn]`
+a pointer to World.header, an array of words: the rules, then where each column begins. `w.pages.flags[pfn]`
 is two loads, as it would be in C. Importing this module teaches numba the types; engine.jit does so.
 """
 
@@ -17,7 +17,8 @@ from numba.core.extending import NativeValue, lower_builtin, register_model, typ
 from numba.core.imputils import lower_getattr_generic
 from numba.core.typing.templates import AbstractTemplate, AttributeTemplate, infer_getattr, infer_global, signature
 
-from engine.state import GROUPS, Rules, World, element_types
+from engine.schema import element_types
+from engine.state import GROUPS, Rules, World
 
 _ELEMENTS = {
     "I64": (types.int64, types.int64),
@@ -32,13 +33,13 @@ _ELEMENTS = {
 def _slots() -> dict[tuple[str, str], tuple[int, str]]:
     """Return the header's place of each column, and its element type."""
     places, at = {("", "clock"): (0, "I64")}, 1
-    for group, table in GROUPS.items():
-        for field, element in element_types(table).items():
-            places[group, field] = (at, element)
-            at += 1
     for field in Rules._fields:
         places["rules", field] = (at, "")
         at += 1
+    for group, table in GROUPS.items():  # tables of designs come last: one more moves nothing else
+        for field, element in element_types(table).items():
+            places[group, field] = (at, element)
+            at += 1
     return places
 
 

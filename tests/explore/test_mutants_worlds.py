@@ -34,11 +34,11 @@ WORLDS: dict[str, Scenario] = {
     ),
 }
 MUTANTS = {
-    "a counter that is not in the state's key": ("explore/worlds/columns.py", '    ("lists", "length", _tasks),\n', ""),
+    "a counter that is not in the state's key": ("state.py", 'length: I64 = count("tasks")', "length: I64 = unseen()"),
     "a row of the state that is not in its key": (
-        "explore/worlds/columns.py",
-        '    ("entries", "flags", lambda w: (0, 31)),\n',
-        "",
+        "state.py",
+        "flags: U8 = number(0, 31)",
+        "flags: U8 = unseen()",
     ),
     "a lock that is taken by waiting for it": (
         "explore/worlds/stepping.py",
@@ -57,14 +57,14 @@ MUTANTS = {
         "LOCAL = frozenset({NEXT_OP, THINK, PICK, HOLD, LOCK_PAGE, UNLOCK_PAGE, WAIT_ENQUEUE})",
     ),
     "tasks renamed, but not where they hold a queue lock": (
-        "explore/worlds/columns.py",
-        '        "lists.lock",\n',
-        "",
+        "state.py",
+        'lock: U32 = row("tasks")',
+        "lock: U32 = number(-1, 6)._replace(start=NONE)",
     ),
     "tasks renamed, but not at the head of a queue": (
-        "explore/worlds/columns.py",
-        '        "lists.head",\n',
-        "",
+        "state.py",
+        'head: U32 = row("entries")',
+        "head: U32 = number(-1, 6)._replace(start=NONE)",
     ),
     "ways followed past what broke": (
         "explore/worlds/stepping.py",

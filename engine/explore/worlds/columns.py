@@ -1,144 +1,33 @@
-"""STATE: the columns of a World that make up a state, and the values that they are expected to take.
+"""The columns of a World that make up a state, with the values that they are expected to take.
 
-What no step looks at is left out: times, counts for the reader, random streams, the lines of spinners (in an
-exploration a task that finds a queue lock taken is not enabled). Two worlds that agree in these columns go on alike.
+engine.schema says which they are. What no step looks at is left out: times, counts for the reader, random streams, the
+lines of spinners (in an exploration a task that finds a queue lock taken is not enabled), and columns that this world's
+steps do not name. Two worlds that agree in the other columns go on alike.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import NamedTuple
 
 from engine.events import NONE
-from engine.state import BROKEN, FREE_WAIT, World, element_types
-from engine.state import GROUPS as TABLES
+from engine.linking import names_in
+from engine.schedule import at_end, choices, make_move
+from engine.schema import element_types
+from engine.state import BROKEN, FREE_WAIT, GROUPS, World
 
 Span = tuple[int, int]
-
-
-def _flags(w: World) -> Span:
-    return 0, (1 << 15) - 1
-
-
-def _word(w: World) -> Span:
-    """Addresses in the direct map, tagged or not, and NULL."""
-    return -(1 << 47), (1 << 47) - 1
-
-
-def _bool(w: World) -> Span:
-    return 0, 1
-
-
-def _few(w: World) -> Span:
-    return -1, 6
-
-
-def _tasks(w: World) -> Span:
-    return -1, w.rules.n_tasks
-
-
-def _entries(w: World) -> Span:
-    return -1, 2 * w.rules.n_tasks
-
-
-def _pages(w: World) -> Span:
-    return -1, w.pages.flags.array.size
-
-
-def _files(w: World) -> Span:
-    return -1, w.files.pages.array.size
-
-
-def _lists(w: World) -> Span:
-    return -1, w.lists.head.array.size
-
-
-def _waits(w: World) -> Span:
-    return -1, w.waits.base.array.size
-
-
-def _program(w: World) -> Span:
-    return 0, max(w.program.step.array.size - 1, 1)
-
-
-def _steps(w: World) -> Span:
-    return 0, 127
-
-
-def _rounds(w: World) -> Span:
-    return -1, max(int(w.tasks.rounds.array.max(initial=0)), 0)
-
-
-def _bits(w: World) -> Span:
-    return 0, 15
-
-
-STATE: tuple[tuple[str, str, Callable[[World], Span]], ...] = (
-    # group, column, least and greatest value expected (more makes the search lay out its states anew)
-    ("pages", "flags", _flags),
-    ("pages", "mapping", _word),
-    ("pages", "refcount", _few),
-    ("pages", "file", _files),
-    ("pages", "index", lambda w: (0, w.pages.flags.array.size - 1)),
-    ("pages", "owner", _tasks),
-    ("pages", "mapped", _bool),
-    ("pages", "doomed", _tasks),
-    ("tasks", "step", _steps),
-    ("tasks", "then", _steps),
-    ("tasks", "outer", _steps),
-    ("tasks", "at", _program),
-    ("tasks", "rounds", _rounds),
-    ("tasks", "page", _pages),
-    ("tasks", "bit", _bits),
-    ("tasks", "state", lambda w: (0, 3)),
-    ("tasks", "drowsy", _bool),
-    ("tasks", "unfairness", _few),
-    ("tasks", "holds", lambda w: (0, 3)),
-    ("tasks", "phase", lambda w: (0, 4)),
-    ("tasks", "seen", _word),
-    ("tasks", "made", _waits),
-    ("tasks", "cursor", _entries),
-    ("tasks", "walk_list", _lists),
-    ("tasks", "matched", lambda w: (0, 7)),
-    ("tasks", "other_bit", lambda w: (0, 7)),
-    ("entries", "next", _entries),
-    ("entries", "prev", _entries),
-    ("entries", "list", _lists),
-    ("entries", "page", _pages),
-    ("entries", "bit", _bits),
-    ("entries", "flags", lambda w: (0, 31)),
-    ("lists", "head", _entries),
-    ("lists", "tail", _entries),
-    ("lists", "length", _tasks),
-    ("lists", "lock", _tasks),
-    ("waits", "base", _word),
-    ("waits", "page", _pages),
-    ("waits", "readers", _tasks),
-    ("waits", "locked", _bool),
-    ("waits", "free_next", _waits),
-    ("files", "size", _pages),
-)
-CLOCK: tuple[tuple[int, str, Callable[[World], Span]], ...] = (
-    (FREE_WAIT, "free_wait", _waits),
-    (BROKEN, "broken", lambda w: (0, 1)),
-)
-
-
 TASK_ROWS = frozenset({"tasks", "entries"})
-"""Tables with a row a task."""
+"""Tables with a row per task; a wait entry of a row that is no task's is a bookmark."""
 TASK_REFERENCES = frozenset(
-    {
-        "pages.owner",
-        "pages.doomed",
-        "tasks.cursor",
-        "entries.next",
-        "entries.prev",
-        "lists.head",
-        "lists.tail",
-        "lists.lock",
-    }
+    f"{group}.{name}"
+    for group, table in GROUPS.items()
+    for name, given in table._field_defaults.items()
+    if given.refers in TASK_ROWS and given.state
 )
-"""Columns that hold rows of tasks, or of their wait entries (an entry of a row that is no task's is a bookmark)."""
+"""Columns that hold rows of tasks, or of their wait entries."""
+CLOCK = ((FREE_WAIT, "free_wait"), (BROKEN, "broken"))
+"""Places of the clock that are part of a state."""
 
 
 class StateColumn(NamedTuple):
@@ -160,15 +49,30 @@ class StateColumn(NamedTuple):
 
 
 def state_columns(w: World) -> list[StateColumn]:
-    """Return the columns of this world's states, but for those that its design never uses."""
+    """Return the columns of this world's states: those that are part of a state and that its code names."""
+    names = names_of(w)
     found = []
-    for group, name, span in STATE:
-        rows = tuple(_rows(w, group))
-        if rows:
-            found.append(StateColumn(group, name, element_types(TABLES[group])[name], rows, span(w)))
-    for place, name, span in CLOCK:
-        found.append(StateColumn("clock", name, "I64", (place,), span(w)))
+    for group, table in GROUPS.items():
+        rows = tuple(_rows(w, group)) if group in names else ()
+        for name, given in table._field_defaults.items():
+            if rows and given.state and name in names:
+                high = given.high + (_size(w, given.per) if given.per else 0)
+                found.append(StateColumn(group, name, element_types(table)[name], rows, (given.low, max(high, 0))))
+    for place, name in CLOCK:
+        if name != "free_wait" or w.rules.n_waits:
+            span = (0, 1) if name == "broken" else (-1, w.rules.n_waits)
+            found.append(StateColumn("clock", name, "I64", (place,), span))
     return found
+
+
+def names_of(w: World) -> frozenset[str]:
+    """Return the names of tables and columns in the code that this world can come to."""
+    functions = [make_move, choices, at_end, *w.step_functions, *w.verb_functions]
+    return frozenset().union(*(names_in(function) for function in functions if function is not None))
+
+
+def _size(w: World, table: str) -> int:
+    return int(getattr(w, table)[0].array.size)
 
 
 def _rows(w: World, group: str) -> Iterator[int]:

@@ -12,22 +12,6 @@ from engine.schedule_word import letters
 from engine.state import READY, World
 
 STATES = ("ready", "asleep", "spinning", "finished")
-TOLD = frozenset(
-    {
-        *(f"pages.{name}" for name in ("flags", "mapping", "refcount", "file", "index", "owner", "mapped", "doomed")),
-        *(f"tasks.{name}" for name in ("state", "drowsy", "holds", "phase", "seen", "made")),
-        *("entries.next", "entries.prev", "entries.list", "entries.flags", "lists.head", "lists.tail", "lists.length"),
-        *("lists.lock", "waits.base", "waits.page", "waits.readers", "waits.locked", "files.size"),
-    }
-)
-"""Columns that are told here. The others say where a task stands in its program, its walk or its wait."""
-UNTOLD = frozenset(
-    {
-        *(f"tasks.{name}" for name in ("step", "then", "outer", "at", "rounds", "page", "bit", "unfairness")),
-        *(f"tasks.{name}" for name in ("cursor", "walk_list", "matched", "other_bit")),
-        *("entries.page", "entries.bit", "waits.free_next", "clock.free_wait", "clock.broken"),
-    }
-)
 _NOUNS = ("queue ", "page_wait ", "page_waiter ")
 
 

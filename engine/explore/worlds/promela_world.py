@@ -24,7 +24,8 @@ from engine.linking import NUMBER_OF_VERB, verb_function
 from engine.mm.steps import NEXT_OP, PICK, STEPS
 from engine.schedule import at_end, choices, make_move
 from engine.scheduled import references
-from engine.state import BROKEN, DTYPES, FINISHED, GROUPS, NONE, READY, World, element_types
+from engine.schema import DTYPES, element_types
+from engine.state import BROKEN, FINISHED, GROUPS, NONE, READY, World
 
 REPLACED = {
     "trace.record": "",
