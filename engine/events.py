@@ -102,6 +102,7 @@ class Kind(IntEnum):
     page_written = 32
     page_mapped = 33
     page_unmapped = 34
+    table_resized = 35
 
 
 @dataclass(frozen=True)
@@ -198,6 +199,9 @@ EVENTS: dict[Kind, Event] = {
     Kind.page_written: Event("mapping", "index in the file", "{task} wrote to {page}", "life", "#e69f00"),
     Kind.page_mapped: Event("mapping", "index in the file", "{task} mapped {page}", "life", "#0072b2"),
     Kind.page_unmapped: Event("mapping", "index in the file", "{task} unmapped {page}", "life", "#56b4e9"),
+    Kind.table_resized: Event(
+        "buckets before", "buckets after", "{task} resized the hash table of waiters", "wait", "#999999"
+    ),
 }
 
 STOPS = ("end", "exclusive", "taken")

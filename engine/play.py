@@ -20,7 +20,7 @@ from engine.mm import steps
 from engine.recordings.moves import Recording
 from engine.rng import alias_table, seed_streams
 from engine.scenario import Hold, Migrate, Pick, Recorded, Scenario, Tasks, Think, put_after
-from engine.state import EVENTS, NONE, NOW, OVERFLOW, SEQ, SLACK, UNLINKED, Rules, World
+from engine.state import ASLEEP, EVENTS, NONE, NOW, OVERFLOW, SEQ, SLACK, UNLINKED, Rules, World
 from engine.timed import FULL, STUCK, run_batch, start
 
 FIRST_FILE_ADDRESS = -0x77FFFB000000
@@ -68,7 +68,10 @@ class Player(Protocol):
 
 
 def rules_of(scenario: Scenario, n_tasks: int, kernel: str) -> Rules:
-    """Return the plain numbers that a scenario's designs, kernel profile and costs come to."""
+    """Return the plain numbers that a scenario's designs, kernel profile and costs come to.
+
+    n_tasks: rows of tasks; those of the design's actors come after them.
+    """
     profile, card = KERNELS[kernel], DESIGNS[scenario.wait.design]
     given = scenario.costs.model_dump(exclude={"preset"})
     ns = costs(scenario.costs.preset, given)
@@ -80,7 +83,8 @@ def rules_of(scenario: Scenario, n_tasks: int, kernel: str) -> Rules:
     numbers |= {name: getattr(profile, name) for name in Rules._fields if hasattr(profile, name)}
     numbers |= {
         "pins": int(isinstance(scenario.workload, Tasks) and scenario.workload.pinned),
-        "n_tasks": n_tasks,
+        "n_tasks": n_tasks + len(card.actors),
+        "first_actor": n_tasks,
         "cpus": scenario.machine.cpus,
         "atomic_ns": ns["atomic_ns"],
         "entry_ns": ns["entry_walked_ns"],
@@ -90,6 +94,16 @@ def rules_of(scenario: Scenario, n_tasks: int, kernel: str) -> Rules:
         "switch_ns": ns["context_switch_ns"],
     }
     return Rules(**numbers)
+
+
+def actors_of(scenario: Scenario) -> list[int]:
+    """Return the first steps of the kernel threads that work for the wait design."""
+    return [steps.NUMBERS[step] for _, step in DESIGNS[scenario.wait.design].actors]
+
+
+def actor_names(scenario: Scenario) -> list[TaskName]:
+    """Return how these threads are shown."""
+    return [TaskName(name=name, pid=2 + i) for i, (name, _) in enumerate(DESIGNS[scenario.wait.design].actors)]
 
 
 def queues_of(scenario: Scenario, pages: int) -> int:
@@ -128,7 +142,8 @@ class TimedRun:
             tasks=[
                 TaskName(name=f"{group.name}-{i}", pid=100 + i)
                 for i, group in enumerate(group for group in workload.groups for _ in range(group.tasks))
-            ],
+            ]
+            + actor_names(scenario),
             first_pfn=workload.first_pfn,
             page_count=workload.pages,
             files=[FileName(name="file", address=FIRST_FILE_ADDRESS)],
@@ -164,6 +179,11 @@ class TimedRun:
                 program[1].append(arg)
                 program[2].append(int(i == len(group.program) - 1))
                 program[3].append(begin)
+        actors = actors_of(scenario)
+        for step in actors:  # each is a program of one step, which decides what comes next
+            begins.append(len(program[0]))
+            for column, value in zip(program, (step, 0, 1, len(program[0])), strict=True):
+                column.append(value)
         w = make_world(
             rules_of(scenario, n_tasks, scenario.profile),
             wait=scenario.wait,
@@ -182,17 +202,20 @@ class TimedRun:
             pages.file.array[:] = 0
             pages.mapping.array[:] = FIRST_FILE_ADDRESS
             w.files.pages[0] = workload.pages
-        tasks.random.array[:] = seed_streams(scenario.seed, n_tasks)
+        tasks.random.array[:] = seed_streams(scenario.seed, n_tasks + len(actors))
         tasks.then.array[:] = steps.NEXT_OP
         at = 0
-        for group, begin in zip(workload.groups, begins, strict=True):
+        for group, begin in zip(workload.groups, begins[: len(workload.groups)], strict=True):
             rows = slice(at, at + group.tasks)
             tasks.at.array[rows] = begin
             tasks.step.array[rows] = program[0][begin]
             tasks.rounds.array[rows] = group.repeat if group.repeat is not None else -1
             at += group.tasks
+        for task, begin in enumerate(begins[len(workload.groups) :], n_tasks):
+            tasks.at[task], tasks.step[task], tasks.rounds[task] = begin, program[0][begin], -1
+            tasks.state[task] = ASLEEP
         if scenario.machine.cpus:
-            tasks.cpu.array[:] = np.arange(n_tasks) % scenario.machine.cpus
+            tasks.cpu.array[:] = np.arange(n_tasks + len(actors)) % scenario.machine.cpus
         link(w, scenario.designs, {steps.NEXT_OP, *program[0]})
         start(w)
         return w

@@ -22,12 +22,12 @@ from engine.cast import Cast, FileName, TaskName
 from engine.errors import BadScenario
 from engine.events import BATCH, STOPS, Batch
 from engine.linking import link
-from engine.play import cut_batch, queues_of, rules_of
+from engine.play import actor_names, actors_of, cut_batch, queues_of, rules_of
 from engine.recordings.kernels import UNKNOWN_BIT
 from engine.recordings.moves import Op, Recording
 from engine.replay_steps import DONE, PASSES, RUNNING, UNNAMED, Moves, Outcome, replay_batch
 from engine.scenario import TIME_MAX_NS, Scenario
-from engine.state import NONE, VISITS
+from engine.state import ASLEEP, NONE, VISITS
 
 
 class Plan(NamedTuple):
@@ -108,13 +108,15 @@ class ReplayRun:
         rules = rules._replace(cpus=0, latency_ns=0, visits=max(1 << 18, 4 * n_rows))
         self.world = w = make_world(rules, wait=scenario.wait, n_pages=n_pages, n_files=len(recording.files))
         link(w, scenario.designs, roots=[replay_batch])
+        for task, step in enumerate(actors_of(scenario), rules.first_actor):
+            w.tasks.step[task], w.tasks.state[task] = step, ASLEEP
         hash_pages(w, page_addresses(recording.pfns, recording.vmemmap_base))
         w.pages.refcount.array[:] = 1
         w.pages.home.array[:] = NONE
         for row, (_, address) in enumerate(recording.files):
             w.files.address[row] = address
         self.cast = Cast(
-            tasks=[TaskName(name=comm, pid=pid) for comm, pid in recording.tasks],
+            tasks=[TaskName(name=comm, pid=pid) for comm, pid in recording.tasks] + actor_names(scenario),
             page_count=n_pages,
             pfns=recording.pfns.tolist(),
             files=[FileName(name=name, address=address) for name, address in recording.files],
@@ -149,7 +151,7 @@ class ReplayRun:
             if not w.clock[RUNNING]:
                 self._drain()
             batch = cut_batch(w)
-            batch.task[batch.task != NONE] %= np.uint32(self._n)
+            self._name_tasks(batch.task)
             if self._events + len(batch) > most:
                 batch = batch.cut(0, most - self._events)
             self._events += len(batch)
@@ -157,6 +159,14 @@ class ReplayRun:
                 yield batch.cut(start, min(start + BATCH, len(batch)))
             if w.clock[DONE]:
                 return
+
+    def _name_tasks(self, rows: NDArray[np.uint32]) -> None:
+        """Turn rows of the World into rows of the cast: recorded tasks, whatever they act as, then the actors."""
+        first = np.uint32(self.world.rules.first_actor)
+        actors = (rows >= first) & (rows != NONE)
+        tasks = rows < first
+        rows[tasks] %= np.uint32(self._n)
+        rows[actors] = rows[actors] - first + np.uint32(self._n)
 
     def _drain(self) -> None:
         """Give the passes walked since the last time to whoever asked for them, and make room for the next."""

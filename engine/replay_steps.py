@@ -150,10 +150,19 @@ def _observe(w: World, seen: Any, task: int, cpu: int, page: int, flags: int, ma
 
 
 @jit
+def _run_actors(w: World) -> None:
+    """Let the design's kernel threads do what there is for them to do."""
+    for row in range(w.rules.first_actor, w.rules.n_tasks):
+        while w.tasks.state[row] == READY and w.clock[EVENTS] < CAPACITY - SLACK:
+            step(w, row)
+
+
+@jit
 def _run(w: World, row: int) -> bool:
     """Run the row's steps until it sleeps, stops or pauses its walk; False: the trace is full, go on later."""
     while True:
         cost = step(w, row)
+        _run_actors(w)
         at = w.tasks.step[row]
         if cost < 0 or at in (STOP, WAKE_RESUME):
             w.clock[WOKEN] = 0  # whom the recording wakes, it names

@@ -298,7 +298,7 @@ class Scenario(Part):
                             f"{self.workload.pages} pages: raise pages or lower first and count"
                         )
             if self.schedule is not None:
-                read(total, self.schedule)
+                read(total + len(DESIGNS[self.wait.design].actors), self.schedule)
             picks = [op for group in self.workload.groups for op in group.program if isinstance(op, Pick)]
             tables = {(op.count or self.workload.pages - op.first, op.zipf) for op in picks}
             if (rows := sum(count for count, _ in tables)) > PICKS_MAX:

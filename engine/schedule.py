@@ -106,7 +106,7 @@ def at_end(w: World, pages: int, references: int) -> Any:
     told = 0
     ended = True
     for task in range(w.rules.n_tasks):
-        if w.tasks.state[task] == FINISHED:
+        if w.tasks.state[task] == FINISHED or (task >= w.rules.first_actor and w.tasks.state[task] == ASLEEP):
             continue
         ended = False
         lost = w.tasks.state[task] == ASLEEP and not w.pages.flags[w.tasks.page[task]] >> w.tasks.bit[task] & 1

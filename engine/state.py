@@ -8,7 +8,7 @@ code (numba makes a float of them), so all columns but three (addresses and rand
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -186,7 +186,8 @@ class Rules(NamedTuple):
     grant_step: int  # what a recorded wake comes to where the design hands the lock over
     sleep_step: int  # where a task sleeps for the lock on that path
     pins: int  # references on every page that nobody drops
-    n_tasks: int
+    n_tasks: int  # rows of tasks, actors too
+    first_actor: int  # row of the first actor of a design, a kernel thread that works beside the tasks
     n_pages: int
     n_waits: int
     cpus: int
@@ -261,6 +262,11 @@ class World:
     step_functions: list[Any]
     """Interpreted runs only: the functions that the rows of `code` stand for."""
     verb_functions: list[Any]
+
+    if TYPE_CHECKING:
+
+        def __getattr__(self, table: str) -> Any:
+            """The tables of designs."""
 
     def __init__(self, rules: Rules, memory: NDArray[np.uint8], clock: NDArray[np.int64], **tables: Any) -> None:
         self.rules, self.memory, self.clock = rules, memory, Column(clock)

@@ -134,8 +134,8 @@ def _leave_cpu(w: World, task: int) -> None:
 
 @jit
 def start(w: World) -> None:
-    """Make every task pending at time 0."""
-    for task in range(w.rules.n_tasks):
+    """Make every task pending at time 0; actors sleep until there is work."""
+    for task in range(w.rules.first_actor):
         _push(w, task)
 
 

@@ -78,6 +78,10 @@ class Card:
     """Kernel threads that work for it: name and first step of each."""
     set_up: Callable[[Any, Any], None] | None = None
     """Called with the new World and the options, to fill its tables."""
+    told: Callable[[Any], Mapping[str, str | int]] | None = None
+    """What there is to see of its tables in a World: name -> value, the same names in every state."""
     names_tasks: bool = False
     """Words of its structures name tasks: states that differ by a renaming of equal tasks are then not one state."""
     pointers: tuple[Pointers, ...] = ()
+    matrix: tuple[tuple[str, str, str, Mapping[str, Any]], ...] = ()
+    """Its rows in the matrix of the explorer: key, title, truncate design, options."""

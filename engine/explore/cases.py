@@ -11,6 +11,8 @@ from collections.abc import Callable
 from functools import cache
 from typing import Any, NamedTuple
 
+from engine.designs import DESIGNS
+from engine.designs.card import Card
 from engine.invariants import INVARIANTS, WITNESSES
 from engine.kernels import KERNELS as PROFILES
 
@@ -34,9 +36,28 @@ class Row(NamedTuple):
     axes: dict[str, Any]
 
     @property
-    def wait(self) -> str:
-        """The wait design's name."""
-        return str(self.axes["wait"]["design"])
+    def card(self) -> Card:
+        """The wait design's card."""
+        return DESIGNS[self.axes["wait"]["design"]]
+
+    @property
+    def swaps(self) -> bool:
+        """Whether a structure is swapped into page->mapping."""
+        return self.card.tag_bits(self._options) != 0
+
+    @property
+    def hands_over(self) -> bool:
+        """Whether the page lock is waited for on the design's own path, and handed over there."""
+        return self.card.lock_step is not None
+
+    @property
+    def shares(self) -> bool:
+        """Whether waiters of different pages sit in one queue, those for the lock too."""
+        return self.card.shared_queues(self._options) > 0 and not self.hands_over
+
+    @property
+    def _options(self) -> Any:
+        return self.card.options.model_validate(self.axes["wait"])
 
 
 class Column(NamedTuple):
@@ -98,28 +119,16 @@ def says(name: str) -> str:
 # --- rows ------------------------------------------------------------------------------------------------------------
 
 
-def _row(title: str, truncate: str = "helper", **wait: Any) -> Row:
-    return Row(title, {"wait": wait, "truncate": {"design": truncate}})
+def _rows() -> dict[str, Row]:
+    """Return the rows that the cards of the wait axis ask for."""
+    return {
+        key: Row(title, {"wait": {"design": name, **options}, "truncate": {"design": truncate}})
+        for name, card in DESIGNS.items()
+        for key, title, truncate, options in card.matrix
+    }
 
 
-_PAGE_WAIT = {"design": "page_wait"}
-ROWS: dict[str, Row] = {
-    "hashed": _row("shared queues", design="hashed", bits=1),
-    "hashed-compare": _row("shared queues, the word compared", "compare", design="hashed", bits=1),
-    "hashed-raw_null": _row("shared queues, raw NULL check", "raw_null", design="hashed", bits=1),
-    "page_wait": _row("page_wait, readers use a helper", **_PAGE_WAIT),
-    "page_wait-raw_null": _row("page_wait, raw NULL check", "raw_null", **_PAGE_WAIT),
-    "page_wait-compare": _row("page_wait, the word compared", "compare", **_PAGE_WAIT),
-    "page_wait-one": _row("page_wait with one queue for all bits", wait_bits=1, **_PAGE_WAIT),
-    "page_wait-early": _row("page_wait, freed at once", free="early", **_PAGE_WAIT),
-    "page_wait-plain": _row("page_wait, writers store over it", writers="plain", **_PAGE_WAIT),
-    "page_wait-E2": _row("page_wait, bit 0 and readers of today (E2)", encoding="E2", **_PAGE_WAIT),
-    "page_wait-E3": _row("page_wait, bit 2 and readers of today (E3)", encoding="E3", **_PAGE_WAIT),
-    "page_waiter-posted": _row("page_waiter as posted", design="page_waiter", bits=1, variant="posted"),
-    "page_waiter": _row("page_waiter, corrected", design="page_waiter", bits=1, variant="corrected"),
-    "page_waiter-early": _row("page_waiter, corrected, gone at once", design="page_waiter", bits=1, free="early"),
-    "page_waiter-plain": _row("page_waiter, writers store over it", design="page_waiter", bits=1, writers="plain"),
-}
+ROWS: dict[str, Row] = _rows()
 
 
 # --- columns ---------------------------------------------------------------------------------------------------------
@@ -129,8 +138,16 @@ def _always(row: Row) -> bool:
     return True
 
 
-def _of(*designs: str) -> Callable[[Row], bool]:
-    return lambda row: row.wait in designs
+def _swaps(row: Row) -> bool:
+    return row.swaps
+
+
+def _shares(row: Row) -> bool:
+    return row.shares
+
+
+def _woken(row: Row) -> bool:
+    return not row.hands_over
 
 
 def _is(word: str) -> Callable[[Row, str], str | None]:
@@ -149,7 +166,7 @@ _MIXED = ("write", "truncate", "lock unlock")
 
 def _invariant(name: str, programs: tuple[str, ...] = _MIXED) -> Column:
     def expected(row: Row, kernel: str) -> str | None:
-        return NEVER if row.wait == "hashed" else None
+        return None if row.swaps else NEVER
 
     return Column(name.replace("_", " "), "invariant", name, programs, {}, _always, expected)
 
@@ -158,15 +175,15 @@ def _raw_null_fails(row: Row, kernel: str) -> str | None:
     """A raw word that is not NULL is no proof where a structure is swapped in, nor a mapping that came back."""
     if row.axes["wait"].get("variant") == "posted":
         return SOMETIMES
-    return SOMETIMES if row.wait != "hashed" and row.axes["truncate"]["design"] == "raw_null" else NEVER
+    return SOMETIMES if row.swaps and row.axes["truncate"]["design"] == "raw_null" else NEVER
 
 
 def _restarts(row: Row, kernel: str) -> str | None:
     """A tagged word differs from the file's address as long as anybody waits. Before 5.9 the lock alone can starve."""
-    if kernel in OLD or row.wait == "page_waiter":
+    if kernel in OLD or row.hands_over:
         return None
     reads = row.axes["truncate"]["design"] == "compare" or row.axes["wait"].get("encoding", "E1") != "E1"
-    return SOMETIMES if row.wait != "hashed" and reads else NEVER
+    return SOMETIMES if row.swaps and reads else NEVER
 
 
 def _only(**option: str) -> Callable[[Row, str], str | None]:
@@ -183,7 +200,7 @@ def _only(**option: str) -> Callable[[Row, str], str | None]:
 
 def _stolen(row: Row, kernel: str) -> str | None:
     """5.9-rc hands the lock over always, and so do the posted structures but for one window."""
-    if row.wait == "page_waiter":
+    if row.hands_over:
         return None
     return NEVER if kernel == "5.9-rc" else SOMETIMES
 
@@ -232,7 +249,7 @@ COLUMNS: dict[str, Column] = {
         "requeued_at_tail",
         ("2/lock unlock", "2*lock unlock"),
         {},
-        _of("hashed", "page_wait"),
+        _woken,
         _in(*OLD, "5.9", "5.10", "6.1", "6.7+"),
     ),
     "L-4": Column(
@@ -260,7 +277,7 @@ COLUMNS: dict[str, Column] = {
         ("2*pick:0 lock unlock", "2*pick:2 lock unlock"),
         {"pages": 3},
         _always,
-        lambda row, kernel: SOMETIMES if row.wait == "hashed" else NEVER,
+        lambda row, kernel: SOMETIMES if row.shares else NEVER,
     ),
     "L-7": Column(
         "L-7 stale PG_waiters",
@@ -268,7 +285,7 @@ COLUMNS: dict[str, Column] = {
         "stale_waiters_flag",
         ("2*pick:0 lock unlock", "2*pick:2 lock unlock"),
         {"pages": 3},
-        _of("hashed"),
+        _shares,
         _is(SOMETIMES),
     ),
     "W-1": Column("W-1 writeback wake race", "litmus", "bug_on", (f"3*{_WRITER}",), {}, _always, _in(*ONCE)),
@@ -308,7 +325,7 @@ COLUMNS: dict[str, Column] = {
         "use_after_free",
         ("lookup lock writeback_begin unlock put writeback_end", "truncate"),
         {"pinned": False},
-        _of("hashed"),
+        _shares,
         _in("4.13", "4.16", "5.9-rc", "5.9"),
     ),
     "GW-1": Column(
@@ -317,7 +334,7 @@ COLUMNS: dict[str, Column] = {
         "lost_wakeup",
         ("2*lock unlock",),
         {},
-        _of("page_wait", "page_waiter"),
+        _swaps,
         _only(variant="posted"),
     ),
     "GW-2": Column(
@@ -326,7 +343,7 @@ COLUMNS: dict[str, Column] = {
         "lost_wakeup",
         ("truncate_page", "lock unlock"),
         {},
-        _of("page_wait", "page_waiter"),
+        _swaps,
         _unreachable,
     ),
     "GW-3": Column(
@@ -335,7 +352,7 @@ COLUMNS: dict[str, Column] = {
         "mapping_resurrected",
         ("truncate_page", "2*lock unlock"),
         {},
-        _of("page_wait", "page_waiter"),
+        _swaps,
         _only(variant="posted"),
     ),
     "GW-4": Column(
@@ -344,7 +361,7 @@ COLUMNS: dict[str, Column] = {
         "shared_wait",
         ("pick:1 lookup_locked delete unlock put pick:0 migrate_page:1", "pick:0 lock unlock"),
         {"pages": 2},
-        _of("page_wait", "page_waiter"),
+        _swaps,
         _only(writers="plain"),
     ),
     "GW-5": Column(
@@ -353,7 +370,7 @@ COLUMNS: dict[str, Column] = {
         "leak",
         ("lock unlock", "2*lock unlock"),
         {},
-        _of("page_wait", "page_waiter"),
+        _swaps,
         _is(NEVER),
     ),
     "GW-6": Column(
@@ -362,7 +379,7 @@ COLUMNS: dict[str, Column] = {
         "use_after_free",
         ("lock unlock", "2*lock unlock"),
         {},
-        _of("page_wait", "page_waiter"),
+        _swaps,
         _only(free="early"),
     ),
 }

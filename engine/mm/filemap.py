@@ -175,9 +175,13 @@ def wait_prepare(w: World, task: int) -> int:
 
 @jit
 def wait_on(w: World, task: int) -> int:
-    """Find the entry a place to queue, a step at a time. Next: wait_on, or wait_enqueue when a place is known."""
-    w.tasks.step[task] = WAIT_ENQUEUE if wait_attach(w, task) else WAIT_ATTACH
-    return 0
+    """Find the entry a place to queue, a step at a time. Next: wait_on, or wait_enqueue when a place is known.
+
+    A design that has no room now is asked again after the time that it names.
+    """
+    got = wait_attach(w, task)
+    w.tasks.step[task] = WAIT_ENQUEUE if got > 0 else WAIT_ATTACH
+    return -got if got < 0 else 0
 
 
 @inlined

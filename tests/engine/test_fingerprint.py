@@ -97,8 +97,8 @@ def changed(source: Path, here: dict[str, str], file: str, old: str, new: str) -
         ),
         (
             "state.py",
-            "    flags: I64  # bit order of engine.events\n    mapping: I64",
-            "    mapping: I64\n    flags: I64",
+            "    flags: I64 = number(0, (1 << 15) - 1)  # bit order of engine.events\n    mapping: I64 = word()",
+            "    mapping: I64 = word()\n    flags: I64 = number(0, (1 << 15) - 1)  # bit order of engine.events",
             "LOCK_PAGE",
             "THINK",
         ),

@@ -43,7 +43,7 @@ def search(scenario: Scenario) -> Counts:
     from engine.play import TimedRun
     from engine.schedule import at_end, choices, make_move
     from engine.scheduled import references
-    from engine.state import BROKEN, FINISHED, READY
+    from engine.state import ASLEEP, BROKEN, FINISHED, READY
 
     assert INTERPRETED, "compiled steps are not what this is for"
     w = TimedRun(scenario).world
@@ -74,7 +74,10 @@ def search(scenario: Scenario) -> Counts:
         if w.clock[BROKEN]:
             broken += 1
             continue
-        over = all(w.tasks.state[task] == FINISHED for task in tasks)
+        over = all(
+            w.tasks.state[task] == FINISHED or (task >= w.rules.first_actor and w.tasks.state[task] == ASLEEP)
+            for task in tasks
+        )
         ends += over
         wrong += over and at_end(w, *told) != 0
         possible = [(task, n) for task in tasks if w.tasks.state[task] == READY for n in range(choices(w, task))]

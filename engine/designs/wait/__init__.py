@@ -10,7 +10,7 @@ FOUND, LOOK_AGAIN, NOBODY = range(3)
 VERBS: tuple[Verb, ...] = (
     # name, parameters after the World, returns a word, default (None: required), what it answers
     Verb("grants_recorded", ("page", "bit"), True, 0, "does a recorded wake for this bit go to grant_step"),
-    Verb("wait_attach", ("task",), True, 1, "take one step towards a place to queue for the page; 1 once it is known"),
+    Verb("wait_attach", ("task",), True, 1, "one step towards a place to queue: 1 known, 0 go on, -ns try again"),
     Verb(
         "wake_look",
         ("task", "page"),

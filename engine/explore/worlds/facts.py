@@ -32,6 +32,8 @@ def facts(subject: WorldSubject) -> State:
         told[f"file {file}: i_size"] = w.files.size[file]
     for task in range(w.rules.n_tasks):
         told |= _task(w, task, files)
+    if (more := DESIGNS[w.designs["wait"]].told) is not None:
+        told |= more(w)
     rows = next((column.rows for column in subject.columns if column.title == "lists.head"), ())
     for row in rows:
         told[f"queue {row}"] = _queue(w, row)

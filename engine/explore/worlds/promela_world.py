@@ -25,7 +25,7 @@ from engine.mm.steps import NEXT_OP, PICK, STEPS
 from engine.schedule import at_end, choices, make_move
 from engine.scheduled import references
 from engine.schema import DTYPES, element_types
-from engine.state import BROKEN, FINISHED, GROUPS, NONE, READY, World
+from engine.state import ASLEEP, BROKEN, FINISHED, GROUPS, NONE, READY, World
 
 REPLACED = {
     "trace.record": "",
@@ -51,7 +51,8 @@ static int attempt(int task, int choice) {
 }
 static int finished(const struct Tracked *w, int but) {
   for (int task = 0; task < %(TASKS)d; task++)
-    if (task != but && w->tasks_state[task] != %(FINISHED)d) return 0;
+    if (task != but && w->tasks_state[task] != %(FINISHED)d &&
+        !(task >= %(ACTORS)d && w->tasks_state[task] == %(ASLEEP)d)) return 0;
   return 1;
 }
 /* Everybody has finished, and all is well. */
@@ -197,6 +198,8 @@ class _Model:
             "BROKEN": self._clock.index(BROKEN),
             "FINISHED": FINISHED,
             "TASKS": w.rules.n_tasks,
+            "ACTORS": w.rules.first_actor,
+            "ASLEEP": ASLEEP,
             "CHOICES": self._to_c.call(choices)[0],
             "MOVE": self._to_c.call(make_move)[0],
             "AT_END": self._to_c.call(at_end)[0],

@@ -30,4 +30,9 @@ CARD = Card(
     rows=lambda options, sizes: {"lists": 1 << options.bits},
     queues=lambda options, pages: 1 << options.bits,
     shared_queues=lambda options: 1 << options.bits,
+    matrix=(
+        ("hashed", "shared queues", "helper", {"bits": 1}),
+        ("hashed-compare", "shared queues, the word compared", "compare", {"bits": 1}),
+        ("hashed-raw_null", "shared queues, raw NULL check", "raw_null", {"bits": 1}),
+    ),
 )

@@ -42,5 +42,15 @@ CARD = Card(
     },
     rows=lambda options, sizes: _rows(options, sizes.tasks),
     queues=lambda options, pages: pages,
+    matrix=(
+        ("page_wait", "page_wait, readers use a helper", "helper", {}),
+        ("page_wait-raw_null", "page_wait, raw NULL check", "raw_null", {}),
+        ("page_wait-compare", "page_wait, the word compared", "compare", {}),
+        ("page_wait-one", "page_wait with one queue for all bits", "helper", {"wait_bits": 1}),
+        ("page_wait-early", "page_wait, freed at once", "helper", {"free": "early"}),
+        ("page_wait-plain", "page_wait, writers store over it", "helper", {"writers": "plain"}),
+        ("page_wait-E2", "page_wait, bit 0 and readers of today (E2)", "helper", {"encoding": "E2"}),
+        ("page_wait-E3", "page_wait, bit 2 and readers of today (E3)", "helper", {"encoding": "E3"}),
+    ),
     pointers=(Pointers("page_wait", PAGE_WAIT_BASE, PAGE_WAIT_BYTES),),
 )

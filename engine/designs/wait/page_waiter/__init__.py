@@ -62,5 +62,11 @@ CARD = Card(
     queues=lambda options, pages: (1 << options.bits) + pages,
     shared_queues=lambda options: 1 << options.bits,
     names_tasks=True,
+    matrix=(
+        ("page_waiter-posted", "page_waiter as posted", "helper", {"bits": 1, "variant": "posted"}),
+        ("page_waiter", "page_waiter, corrected", "helper", {"bits": 1, "variant": "corrected"}),
+        ("page_waiter-early", "page_waiter, corrected, gone at once", "helper", {"bits": 1, "free": "early"}),
+        ("page_waiter-plain", "page_waiter, writers store over it", "helper", {"bits": 1, "writers": "plain"}),
+    ),
     pointers=(Pointers("page_waiter of task", STACK_BASE, STACK_BYTES),),
 )
