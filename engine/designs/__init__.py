@@ -10,7 +10,7 @@ from engine.designs.card import Card
 from engine.designs.loading import load
 
 BUILT_IN = {
-    "wait": ("hashed", "page_wait", "page_waiter"),
+    "wait": ("hashed", "page_wait", "page_waiter", "rhashtable"),
     "truncate": ("helper", "raw_null", "compare"),
 }
 """Axis -> its designs; the place in the row is the design's number."""

@@ -47,6 +47,10 @@ WORLDS: dict[str, Scenario] = {
     "fault and truncation, page_wait": scenario(
         "fault", "truncate", design="page_wait", kernel="6.7+", truncate="helper"
     ),
+    "two lock, rhashtable": scenario("lock unlock", "lock unlock", design="rhashtable", kernel="6.1", wait={"size": 1}),
+    "two wait, rhashtable": scenario(
+        "pick:0 lock unlock", "pick:1 wait_locked", design="rhashtable", kernel="4.16", pages=2, wait={"size": 1}
+    ),
     "a lock never let go": scenario("lock", "lock unlock", "wait_locked", kernel="4.16"),
     "a lock never let go, page_wait": scenario("lock", "lock", design="page_wait", kernel="6.7+"),
 }

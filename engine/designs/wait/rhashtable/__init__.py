@@ -1,0 +1,53 @@
+"""rhashtable: each page that is waited on has a wait queue of its own, found in a hash table that grows and shrinks."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from engine.designs.card import Card, Options, Sizes
+from engine.designs.wait.rhashtable.facts import told
+from engine.designs.wait.rhashtable.tables import Buckets, Elements, Resizing, buckets_max, set_up
+
+
+class RHashTable(Options):
+    """A resizable hash table from pages to wait queues."""
+
+    design: Literal["rhashtable"] = "rhashtable"
+    size: Annotated[
+        Literal[1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024],
+        Field(description="buckets at first, and at least; lib/rhashtable.c begins with 64 and goes down to 4"),
+    ] = 64
+    shrink: Annotated[bool, Field(description="automatic_shrinking: halve the table below 30 % of its size")] = True
+
+
+def _rows(options: RHashTable, sizes: Sizes) -> dict[str, int]:
+    elements = sizes.tasks + 1  # each has a task that waits in it, walks it, is on its way to it or made it
+    buckets = 2 * buckets_max(options.size, elements)  # the table in use and the one under way
+    return {"lists": elements, "elements": elements, "buckets": buckets, "resizing": 1}
+
+
+CARD = Card(
+    name="rhashtable",
+    axis="wait",
+    package=__name__,
+    title="wait queues in a resizable hash table",
+    stands="Overstreet, LSFMM 2018: look the page up in an rhashtable, and leave page->mapping alone",
+    options=RHashTable,
+    structures=(("bucket_table", 128), ("bucket", 8), ("element: head, page, wait_queue_head, count", 48)),
+    needs="48 bytes per page that is waited on; locks that are safe in hard interrupts; a way on if an insertion fails",
+    label=lambda options: f"rhashtable, {options.size} buckets or more",
+    rules=lambda options: {"queue_per_page": 1},
+    steps=("REHASH_WAIT", "REHASH_MOVE", "REHASH_PUBLISH"),
+    actors=(("kworker/rhashtable", "REHASH_WAIT"),),
+    tables={"elements": Elements, "buckets": Buckets, "resizing": Resizing},
+    rows=_rows,
+    queues=lambda options, pages: pages,
+    set_up=set_up,
+    told=told,
+    matrix=(
+        ("rhashtable", "resizable hash table", "helper", {"size": 1}),
+        ("rhashtable-raw_null", "resizable hash table, raw NULL check", "raw_null", {"size": 1}),
+    ),
+)
