@@ -13,9 +13,8 @@ from engine.designs import DESIGNS
 from engine.designs.card import Options, Sizes
 from engine.mm.steps import STEPS
 from engine.rng import exponential_table
-from engine.schema import DTYPES, Column, element_types
+from engine.schema import DTYPES, ENGINE_TABLES, Column, element_types
 from engine.state import (
-    ENGINE_TABLES,
     GROUPS,
     NONE,
     Code,

@@ -49,6 +49,12 @@ NULL = 0xFFFFFFFF
 """NONE of engine.events: a row that is no row."""
 
 
+ENGINE_TABLES = frozenset(
+    ("pages", "tasks", "entries", "lists", "waits", "files", "program", "picks", "machine", "trace", "code")
+)
+"""Names of the tables that every World holds; a design's have other names."""
+
+
 class Declared(NamedTuple):
     """What is declared of a column besides its element type."""
 
@@ -110,4 +116,6 @@ def declared(table: Any) -> dict[str, Declared]:
     for field in table._fields:
         if not isinstance(found.get(field), Declared):
             raise TypeError(f"{table.__module__}.{table.__name__}.{field}: say what it holds (engine.schema)")
+        if not hasattr(table.__annotations__[field], "__forward_arg__"):
+            raise TypeError(f"{table.__module__}: begin the module with `from __future__ import annotations`")
     return found

@@ -14,9 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine.designs import AXES
-from engine.errors import BadDesign
 from engine.events import BATCH, COLUMNS, NONE
-from engine.schema import I64, U8, U16, U32, U64, Column, count, declared, flag, number, place, row, unseen, word
+from engine.schema import ENGINE_TABLES, I64, U8, U16, U32, U64, Column, count, flag, number, place, row, unseen, word
 
 __all__ = ["NONE"]
 
@@ -228,13 +227,8 @@ GROUPS: dict[str, Any] = {
     "code": Code,
 }
 """The World's tables by attribute, in the order of its header: the engine's, then those of designs."""
-ENGINE_TABLES = frozenset(GROUPS)
-for _card in (card for cards in AXES.values() for card in cards.values()):
-    for _name, _table in _card.tables.items():
-        if _name in GROUPS:
-            raise BadDesign(f"design {_card.name!r}, {_table.__module__}: there is a table {_name!r} already")
-        declared(_table)
-        GROUPS[_name] = _table
+assert set(GROUPS) == ENGINE_TABLES, "engine.schema names the engine's tables"
+GROUPS |= {name: table for cards in AXES.values() for card in cards.values() for name, table in card.tables.items()}
 
 
 class World:

@@ -13,6 +13,7 @@ from typing import get_args
 from engine.designs.card import Card
 from engine.designs.verb import Verb
 from engine.errors import BadDesign
+from engine.schema import ENGINE_TABLES, declared
 
 GROUP = "folioscope.designs"
 
@@ -32,6 +33,9 @@ def load(built_in: Mapping[str, Sequence[str]]) -> dict[str, dict[str, Card]]:
         checked(card, tuple(axes))
         if card.name in axes[card.axis]:
             raise BadDesign(f"{_where(card.package)}: there is a design {card.name!r} on the axis {card.axis} already")
+        taken = {name for cards in axes.values() for one in cards.values() for name in one.tables}
+        if both := taken & set(card.tables):
+            raise BadDesign(f"{_where(card.package)}: there is a table {min(both)!r} already: give it another name")
         axes[card.axis][card.name] = card
     return axes
 
@@ -99,6 +103,13 @@ def problems(card: Card, axes: Sequence[str]) -> Iterator[str]:
     for name, step in card.actors:
         if step not in card.steps:
             yield f"the actor {name} begins with {step}, which is none of its steps"
+    for name, table in card.tables.items():
+        if name in ENGINE_TABLES:
+            yield f"there is a table {name!r} already: give it another name"
+        try:
+            declared(table)
+        except TypeError as problem:
+            yield str(problem)
     design = card.options.model_fields.get("design")
     if design is None or get_args(design.annotation) != (card.name,):
         yield f"its options need the field design: Literal[{card.name!r}] = {card.name!r}"
