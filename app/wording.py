@@ -12,6 +12,7 @@ from pydantic import BaseModel, ValidationError
 from starlette.requests import Request
 
 from app.problems import FieldProblem, Refusal, shown, visible
+from engine.designs import AXES
 
 ERRORS_TOLD = 10
 """Faults told of one request at most; a form may show each beside its field."""
@@ -46,7 +47,7 @@ WORDS: dict[str, tuple[str, str]] = {
     "model_attributes_type": ("wrong_type", "must be an object"),
     "literal_error": ("unknown_value", "is {value}: it must be {expected}"),
     "enum": ("unknown_value", "is {value}: it must be {expected}"),
-    "union_tag_invalid": ("unknown_value", "has {discriminator} '{tag}': it must be one of {expected_tags}"),
+    "union_tag_invalid": ("unknown_value", "is '{tag}': it must be one of {expected_tags}"),
     "union_tag_not_found": ("missing", "lacks {discriminator}"),
     "value_error": ("invalid", "{error}"),
     "whole": ("wrong_type", "must be a whole number in digits"),
@@ -91,6 +92,9 @@ def told_fault(fault: Mapping[str, Any], model: type[BaseModel] | None) -> Field
     """Return one of pydantic's errors in our words."""
     place = tuple(fault["loc"])
     field = path_of(place[1:], model)
+    if fault["type"] == "union_tag_invalid":  # pydantic names what holds the tag; the tag is what is wrong
+        name = str(fault["ctx"]["discriminator"]).strip("'")
+        field = f"{field}.{name}" if field else name
     subject = field or ("the body" if place[0] == "body" else f"the {place[0]}")
     code, words = WORDS.get(fault["type"], ("invalid", ""))
     given = fault.get("input")
@@ -98,6 +102,8 @@ def told_fault(fault: Mapping[str, Any], model: type[BaseModel] | None) -> Field
         name: value if name == "error" else visible(str(value), 400) for name, value in fault.get("ctx", {}).items()
     }
     sentence = words.format(value=shown(given), **context) if words else f"is refused: {fault['msg']}"
+    if fault["type"] == "extra_forbidden" and len(place) > 2 and place[-2] in AXES.get(str(place[-3]), {}):
+        sentence = f"is no option of {place[-2]}"
     if fault["type"] == "extra_forbidden" and model is not None and place[0] == "body":
         sentence += nearest(str(place[-1]), names_at(model, place[1:-1]))
     elif fault["type"] in {"literal_error", "union_tag_invalid"}:

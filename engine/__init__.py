@@ -4,5 +4,5 @@ Paper half (this module, events, cast, errors, scenario, designs' cards, recordi
 Machine half (state, mm, designs, timed, replay, play ..): compiled; the runner, the command line and tests load it.
 """
 
-VERSION = "0.1.0"
+VERSION = "0.2.0"
 """Part of a run's identity: the same scenario, seed and version give the same events."""

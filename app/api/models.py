@@ -80,7 +80,7 @@ class Run(RunLine):
                     "seal": "9b1c6dfd8a8a4bb0d1a4c0f4e1f8e5a3c6b7d2e9f0a1b2c3d4e5f60718293a4b",
                     "scenario": {"name": "A real kernel's page waits", "kernel": "6.1", "workload": DEMO},
                     "scenario_sha256": "51c4d7d2b9a07f0e6c3b5a4938271605f4e3d2c1b0a9988776655443322110ff",
-                    "engine_version": "0.1.0",
+                    "engine_version": "0.2.0",
                     "event_format": 1,
                     "attempt": 1,
                     "figures": {"wakes": 1264, "walked": 3268, "longest_walk": 260},

@@ -133,7 +133,7 @@ def test_given_a_body_that_is_no_json_of_ours_when_sent_then_it_is_refused(
         (
             lambda s: s["workload"]["groups"][0]["program"].append({"op": "lok"}),
             "unknown_value",
-            "workload.groups[0].program[3]",
+            "workload.groups[0].program[3].op",
         ),
         (
             lambda s: s["workload"]["groups"][0]["program"].append({"op": "pick", "zip": 1.0}),

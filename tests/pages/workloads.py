@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from tests.worlds import wait_of
+
 
 def storm(name: str, design: str = "hashed", *, events: int = 60_000, seed: int = 1) -> dict[str, Any]:
     """Return a scenario: sixty threads lock, dirty and write back eight pages of four queues."""
@@ -29,7 +31,7 @@ def storm(name: str, design: str = "hashed", *, events: int = 60_000, seed: int 
         "name": name,
         "seed": seed,
         "kernel": "4.16",
-        "wait": {"design": design, "bits": 2},
+        "wait": wait_of(design, 2),
         "workload": {
             "kind": "tasks",
             "pages": 8,
