@@ -9,18 +9,19 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from engine.batches import cut_batch
 from engine.designs import DESIGNS
 from engine.events import NONE, PG_LOCKED, PG_WRITEBACK
 from engine.fold import Folded
 from engine.kernels import KERNELS
 from engine.mm.mapping import page_wait_row, tagged, waiter_row
-from engine.play import TimedRun, cut_batch
 from engine.recordings.demo import DEMO_TRACE
 from engine.recordings.reading import read_file
 from engine.replay import ReplayRun
 from engine.scenario import Scenario
 from engine.state import EVENTS, PENDING, World
 from engine.timed import run_batch
+from engine.timed_run import TimedRun
 from tests.worlds import fold, scenario, start_of
 
 OPS = st.sampled_from(
