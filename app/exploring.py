@@ -150,7 +150,7 @@ def promela_of(asked: Table | Scenario) -> str:
     if isinstance(asked, Scenario):
         from engine.explore.small import check_small
         from engine.explore.worlds.promela_world import written
-        from engine.play import TimedRun
+        from engine.timed_run import TimedRun
 
         check_small(asked)
         return written(asked.name, TimedRun(asked).world)

@@ -17,15 +17,16 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from engine.batches import cut_batch
 from engine.build import hash_pages, make_world, page_addresses
 from engine.cast import Cast, FileName, TaskName
 from engine.errors import BadScenario
 from engine.events import BATCH, STOPS, Batch
 from engine.linking import link
-from engine.play import actor_names, actors_of, cut_batch, queues_of, rules_of
 from engine.recordings.kernels import UNKNOWN_BIT
 from engine.recordings.moves import Op, Recording
 from engine.replay_steps import DONE, PASSES, RUNNING, UNNAMED, Moves, Outcome, replay_batch
+from engine.rules import actor_names, actors_of, queues_of, rules_of
 from engine.scenario import TIME_MAX_NS, Scenario
 from engine.state import ASLEEP, NONE, VISITS
 

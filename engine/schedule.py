@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
+from engine.batches import cut_batch
 from engine.dispatch import step
 from engine.errors import AskedWrongly
 from engine.events import Batch
@@ -15,7 +16,6 @@ from engine.invariants import COUNTS, DEADLOCK, LEAK, LOST_WAKEUP, MAPPING_LOST,
 from engine.jit import jit
 from engine.mm.program import back
 from engine.mm.steps import NEXT_OP, PICK, SPIN, STEPS, WAIT_FINISH, WAIT_PUBLISH, WAKE_END
-from engine.play import cut_batch
 from engine.state import ASLEEP, CAPACITY, EVENTS, FINISHED, NONE, NOW, READY, SEEN, SLACK, WOKEN, World
 from engine.trace import broken
 from engine.verbs import leaks, settle

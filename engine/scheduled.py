@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from engine.batches import cut_batch
 from engine.errors import BadScenario
 from engine.events import Batch
-from engine.play import TimedRun, cut_batch
 from engine.scenario import Scenario
 from engine.schedule import at_end, choices, enabled, make_move, step_name
 from engine.schedule_word import read
 from engine.state import BROKEN, CAPACITY, EVENTS, NONE, NOW, SLACK, World
+from engine.timed_run import TimedRun
 from engine.trace import broken
 
 STEP_NS = 1_000

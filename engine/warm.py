@@ -154,7 +154,7 @@ def _record(part: str) -> None:
 
 
 def _timed() -> None:
-    from engine.play import TimedRun
+    from engine.timed_run import TimedRun
     from engine.w1 import scenario
 
     list(TimedRun(scenario(events=2_000)).batches())

@@ -9,10 +9,10 @@ from engine.designs import DESIGNS
 from engine.events import Batch, Kind
 from engine.fold import Folded, Page, fold
 from engine.invariants import INVARIANTS, WITNESSES
-from engine.play import TimedRun
 from engine.scenario import Scenario
 from engine.schedule import enabled, play_schedule, step_name, step_once
 from engine.state import BROKEN, SEEN, World
+from engine.timed_run import TimedRun
 
 IDEAL_NO_LATENCY = {"wake_latency_ns": 0}
 

@@ -11,11 +11,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from engine import play, timed
+from engine import timed, timed_run
+from engine.batches import cut_batch
 from engine.designs import DESIGNS
 from engine.errors import AskedWrongly, BadScenario
 from engine.events import NONE, PG_PRIVATE_2, WQ_CUSTOM, WQ_DONE, WQ_EXCLUSIVE, WQ_WOKEN, Kind, entry
-from engine.play import TimedRun, seal
+from engine.play import seal
 from engine.recordings.kernels import UNKNOWN_BIT
 from engine.recordings.moves import MOVE, Op, Recording, Report
 from engine.replay import LEVELS_MAX, ReplayRun, plan_walks, predict
@@ -23,6 +24,7 @@ from engine.replay_steps import PASSES
 from engine.scenario import PICKS_MAX, Scenario
 from engine.schedule import play_schedule
 from engine.state import EVENTS
+from engine.timed_run import TimedRun
 from tests.engine.test_fold import check_page, check_queues
 from tests.worlds import fold, scenario, start_of, wait_of
 
@@ -185,7 +187,7 @@ def test_given_a_schedule_with_more_events_than_a_batch_holds_then_it_is_refused
 
 
 def test_given_a_scenario_in_which_nothing_is_recorded_then_it_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(play, "QUIET_MAX", 1)
+    monkeypatch.setattr(timed_run, "QUIET_MAX", 1)
     group = {"name": "idle", "tasks": 1, "program": [{"op": "think", "mean_ns": 1}]}
     asked = {"name": "x", "workload": {"kind": "tasks", "pages": 1, "groups": [group]}}
     with pytest.raises(BadScenario) as refused:
@@ -222,8 +224,8 @@ def test_given_batches_of_any_size_then_the_log_is_the_same(design: str, kernel:
         run = TimedRun(scenario(*programs, design=design, kernel=kernel, **more))
         batches = []
         while timed.run_batch(run.world, room, 2**42) == timed.FULL:
-            batches.append(play.cut_batch(run.world))
-        batches.append(play.cut_batch(run.world))
+            batches.append(cut_batch(run.world))
+        batches.append(cut_batch(run.world))
         assert max(len(batch) for batch in batches) < room + 1_000
         return seal(iter(batches))
 

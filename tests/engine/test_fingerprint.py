@@ -158,7 +158,7 @@ def test_given_a_changed_constant_when_run_from_a_full_cache_then_the_new_code_r
 ) -> None:
     """Not only the keys: what a process loads after the change is what the source now says."""
     program = (
-        "import numpy as np; from engine.build import make_world; from engine.play import TimedRun\n"
+        "import numpy as np; from engine.build import make_world; from engine.timed_run import TimedRun\n"
         "from engine.w1 import scenario\n"
         "print(sum(int(b.time.sum()) for b in TimedRun(scenario(events=300)).batches()))"
     )

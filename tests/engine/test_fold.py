@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from engine.batches import cut_batch
 from engine.designs import DESIGNS
 from engine.designs.wait.page_wait.verbs import page_wait_row
 from engine.designs.wait.page_waiter.structures import waiter_row
@@ -16,13 +17,13 @@ from engine.events import NONE, PG_LOCKED, PG_WRITEBACK
 from engine.fold import Folded
 from engine.kernels import KERNELS
 from engine.mm.mapping import tagged
-from engine.play import TimedRun, cut_batch
 from engine.recordings.demo import DEMO_TRACE
 from engine.recordings.reading import read_file
 from engine.replay import ReplayRun
 from engine.scenario import Scenario
 from engine.state import EVENTS, PENDING, World
 from engine.timed import run_batch
+from engine.timed_run import TimedRun
 from tests.worlds import fold, scenario, start_of
 
 OPS = st.sampled_from(
@@ -83,7 +84,7 @@ def engine_queues(w: World) -> dict[int, list[list[int]]]:
     queues: dict[int, list[list[int]]] = {}
     for row in range(w.lists.head.array.size):
         if tasks := queue_of(w, row):
-            shown = w.waits.page[row // 3] if w.rules.queue_per_page else row
+            shown = w.entries.page[tasks[0]] if w.rules.queue_per_page else row
             queues.setdefault(shown, []).append(tasks)
     return queues
 

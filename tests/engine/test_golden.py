@@ -16,9 +16,10 @@ import pytest
 from engine.designs import DESIGNS
 from engine.events import PAGE_BITS, Batch, Kind, entry, walk
 from engine.kernels import KERNELS
-from engine.play import TimedRun, open_run, seal
+from engine.play import open_run, seal
 from engine.recordings.demo import demo
 from engine.scenario import Scenario
+from engine.timed_run import TimedRun
 from tests.worlds import scenario
 
 GOLDEN = Path(__file__).parents[1] / "golden"

@@ -14,11 +14,11 @@ from engine.explore.answers import answer
 from engine.explore.explorer import Explorer
 from engine.explore.plan import Limits, Plan
 from engine.explore.worlds.subject import WorldSubject
-from engine.play import TimedRun
 from engine.recordings.demo import demo
 from engine.replay import predict
 from engine.scenario import Scenario
 from engine.state import ASLEEP, FINISHED
+from engine.timed_run import TimedRun
 from tests.explore.plain_world import Counts, searched
 from tests.worlds import scenario
 

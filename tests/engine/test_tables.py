@@ -13,8 +13,9 @@ from engine.costs import COSTS
 from engine.events import EVENTS, LANES, STOPS, Kind, entry, walk
 from engine.kernels import KERNELS
 from engine.mm import steps
-from engine.play import OPS, rules_of
+from engine.rules import rules_of
 from engine.scenario import Costs, Kernel, Plain
+from engine.timed_run import OPS
 from tests.worlds import scenario
 
 # include/linux/hash.h: the bucket of pfn 0..9, and of some others, for two bases of the struct pages.

@@ -12,8 +12,8 @@ import pytest
 from engine.explore.explorer import Explorer
 from engine.explore.worlds.promela_world import written
 from engine.explore.worlds.subject import WorldSubject
-from engine.play import TimedRun
 from engine.scenario import Scenario
+from engine.timed_run import TimedRun
 from tests.explore.plain_world import Counts, searched
 from tests.explore.spin import model_counts
 from tests.worlds import scenario

@@ -18,11 +18,11 @@ from engine.explore.worlds.equals import arrange, groups, renamed
 from engine.explore.worlds.packing import packed
 from engine.explore.worlds.stepping import EXPAND, JUDGE, KNOWN
 from engine.mm.steps import LOCAL, STEPS
-from engine.play import TimedRun
 from engine.scenario import Scenario, Tasks
 from engine.schedule import make_move
 from engine.scheduled import references
 from engine.state import EVENTS, World
+from engine.timed_run import TimedRun
 
 VALUES_MAX = 1_024
 """Larger worlds have more states than anyone can look at."""
