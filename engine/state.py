@@ -56,6 +56,7 @@ class Tasks(NamedTuple):
     cpu: U16 = unseen()  # CPU it runs on
     random: U64 = unseen()  # state of its random stream
     holds: U8 = number(0, 3)  # references it took by lookup and has not put
+    file: U32 = row("files", start=0)  # that it truncates
     phase: U8 = number(0, 4)  # of its truncation: engine.mm.truncate_range
     seen: I64 = word()  # page_wait: mapping word that it follows, on the way to the structure's lock; 0 for none
     made: U32 = row("waits")  # page_wait: structure that it made and has not swapped in, or NONE

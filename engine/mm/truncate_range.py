@@ -50,6 +50,7 @@ def truncate_range(w: World, task: int) -> int:
             w.pages.doomed[page] = task
     record(w, TRUNCATE_BEGAN, task, NONE, w.files.address[file], 0)
     w.tasks.outer[task] = w.tasks.then[task]
+    w.tasks.file[task] = file
     w.tasks.page[task] = 0
     w.tasks.step[task] = RANGE_UNMAP
     return w.rules.atomic_ns
@@ -69,7 +70,7 @@ def range_unmap(w: World, task: int) -> int:
     mm/memory.c: unmap_mapping_range(). It follows the file, so it finds entries of truncated pages too.
     """
     for page in range(w.tasks.page[task], w.rules.n_pages):
-        if w.pages.mapped[page]:
+        if w.pages.mapped[page] and w.pages.home[page] == w.tasks.file[task]:
             _unmap(w, task, page)
             w.tasks.page[task] = page
             return w.rules.atomic_ns
@@ -87,7 +88,7 @@ def range_next(w: World, task: int) -> int:
     """Look the next page of the range up. Next: range_trylock, or lock_page and then range_wait; after the last page
     range_next of the second pass, which ends when it found none.
     """
-    file = w.pages.home[0]
+    file = w.tasks.file[task]
     for page in range(w.tasks.page[task], w.rules.n_pages):
         if w.pages.file[page] == file:
             w.tasks.page[task] = page
@@ -202,9 +203,10 @@ def range_end(w: World, task: int) -> int:
         if w.pages.doomed[page] == task:
             w.pages.doomed[page] = NONE
             broken(w, task, page, PAGE_SURVIVES)
-        if w.pages.mapped[page] and w.pages.file[page] == NONE:
+        if w.pages.mapped[page] and w.pages.file[page] == NONE and w.pages.home[page] == w.tasks.file[task]:
             broken(w, task, page, STRANDED_PTE)
-    file = w.pages.home[0]
+    file = w.tasks.file[task]
+    w.tasks.file[task] = 0
     record(w, TRUNCATE_ENDED, task, NONE, w.files.address[file], w.files.pages[file])
     w.tasks.phase[task] = IDLE
     w.tasks.then[task] = w.tasks.outer[task]

@@ -127,3 +127,16 @@ def test_given_a_program_when_it_uses_what_it_has_not_looked_up_then_it_is_refus
     ):
         with pytest.raises(ValidationError, match=words):
             scenario(program, pages=2)
+
+
+@every_kernel
+def test_given_a_first_page_of_another_file_when_a_file_is_truncated_then_its_own_pages_go(kernel: str) -> None:
+    stage = Stage("pick:1 truncate", pages=2, kernel=kernel)
+    w = stage.world
+    w.pages.home[0], w.pages.file[0], w.pages.mapping[0] = NONE, NONE, 0
+    w.pages.mapped[0] = 1
+    told = stage.sleep(0)
+    assert told.count("0 page_truncated") == 1
+    assert w.pages.file[1] == NONE
+    assert w.pages.mapped[0] == 1, "an entry of another file stays"
+    assert not stage.broke()
