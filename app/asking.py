@@ -7,7 +7,7 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-from app.problems import Refusal
+from app.refusals import Refusal
 from app.strict import parse_json
 from app.wording import refusal_of_model
 from engine.errors import BadScenario

@@ -20,7 +20,8 @@ from app.api.models import Exploration
 from app.forms import to_run
 from app.pages import store_of
 from app.plans import AskedLimits, AskedPlan, exploration_of
-from app.problems import Refusal, problem_of, refusal_of
+from app.problems import problem_of, refusal_of
+from app.refusals import Refusal
 from app.rendering import PageRoute, new_key, render
 from app.stepping import Stepper
 from app.subjects import TEXT_MAX, Subject, read_subject, read_text

@@ -15,7 +15,8 @@ from pydantic import ValidationError
 from starlette.exceptions import HTTPException
 
 from app.pages import RUN_ID, find_run, store_of
-from app.problems import Refusal, problem_of, refusal_of
+from app.problems import problem_of, refusal_of
+from app.refusals import Refusal
 from app.rendering import PageRoute, new_key, render
 from app.shown import design_words, workload_words
 from app.strict import parse_json

@@ -20,7 +20,8 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.limits import LIMITS, Limits, Quota
-from app.problems import Refusal, answer, shown, visible
+from app.problems import answer
+from app.refusals import Refusal, shown, visible
 
 log = logging.getLogger("folioscope")
 access = logging.getLogger("folioscope.access")

@@ -48,9 +48,10 @@ class Keeper:
     """Renews the lease, watches for cancellation and limits. Used by `with`; halt says why to stop, "" while not."""
 
     def __init__(self, held: Held, stop: threading.Event) -> None:
-        """stop: set when the whole process shall end."""
+        """stop: set when the whole process shall end; it is looked at every LOOK_S."""
         self._held, self._stop = held, stop
         self._wake = threading.Event()
+        """Set at the first reason to stop, and when the run is left: whoever sleeps here sleeps on this."""
         self._left = False
         self._thread = threading.Thread(target=self._keep, name=f"keeper of {held.name}", daemon=True)
         self._halt: Halt = ""
@@ -96,7 +97,7 @@ class Keeper:
             elif resident_bytes() > held.memory_bytes:
                 self._halt = "limit_memory"
             else:
-                self._stop.wait(LOOK_S)
+                self._wake.wait(LOOK_S)
         self._wake.set()
 
 

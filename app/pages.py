@@ -15,7 +15,7 @@ from fastapi.responses import HTMLResponse, RedirectResponse, Response
 
 from app.figures import broken, comparison, differences, split, tiles, verdict
 from app.files import STATIC
-from app.problems import Refusal
+from app.refusals import Refusal
 from app.rendering import PageRoute, fragment, new_key, render
 from app.shown import Shown, queues, same_workload, shown
 from app.tracks import TRACKS, states

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from app.problems import Refusal
+from app.refusals import Refusal
 from app.settings import MIB, Settings
 from app.store.explorations import AskedExploration
 from app.subjects import Subject, digest

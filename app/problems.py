@@ -2,14 +2,12 @@
 
     {"type": "about:blank", "title": "Not Found", "status": 404, "code": "no_run", "detail": "there is no run ..."}
 
-code is stable and meant for programs; field, limit and errors say where and how much, where that is known. Nothing of
-what was sent is repeated beyond SHOWN characters, and no path, library or traceback is told.
+code is stable and meant for programs; field, limit and errors say where and how much, where that is known. No answer
+quotes more than app.refusals.SHOWN characters of a request, and none names a path, a library or a traceback.
 """
 
 from __future__ import annotations
 
-import json
-import unicodedata
 from collections.abc import Callable
 from http import HTTPStatus
 
@@ -21,22 +19,14 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Match, Mount
 
+from app.refusals import FieldProblem, Refusal, visible
+from app.wording import refusal_of_validation
 from engine.errors import AskedWrongly, Damaged
 
-SHOWN = 80
-"""Characters of foreign text that an answer repeats at most."""
 MEDIA_TYPE = "application/problem+json"
 RETRY_AFTER = {429: "10", 503: "2"}
 """Seconds after which it is worth to ask again, by status, where the refusal does not say."""
 METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
-
-
-class FieldProblem(BaseModel):
-    """One of several faults of a request."""
-
-    field: str
-    code: str
-    detail: str
 
 
 class Problem(BaseModel):
@@ -66,42 +56,6 @@ class Problem(BaseModel):
     field: str | None = None
     limit: int | float | str | None = None
     errors: list[FieldProblem] | None = None
-
-
-class Refusal(HTTPException):
-    """An answer other than 2xx, raised anywhere below the guard; becomes a Problem."""
-
-    def __init__(
-        self,
-        status: int,
-        code: str,
-        detail: str,
-        *,
-        field: str = "",
-        limit: int | float | str | None = None,
-        errors: list[FieldProblem] | None = None,
-        headers: dict[str, str] | None = None,
-    ) -> None:
-        super().__init__(status, detail, headers)
-        self.code, self.field, self.limit, self.errors = code, field, limit, errors
-
-
-def shown(value: object) -> str:
-    """Return a foreign value as one line of at most SHOWN characters, without control and format characters."""
-    if isinstance(value, str):
-        return f"'{visible(value, SHOWN)}'"
-    if value is None or isinstance(value, bool | float):
-        return json.dumps(value)
-    if isinstance(value, int):
-        # Turning thousands of digits into text takes time, and Python refuses it.
-        return str(value) if value.bit_length() <= 200 else "a number of more than 60 digits"
-    return "an object" if isinstance(value, dict) else "a list" if isinstance(value, list | tuple) else "a value"
-
-
-def visible(text: str, most: int) -> str:
-    """Return text cut to about `most` characters; what cannot be seen or not be sent becomes its number."""
-    cut = text if len(text) <= most else text[: most - 3] + "..."
-    return "".join(f"\\u{ord(char):04x}" if unicodedata.category(char)[0] == "C" else char for char in cut)
 
 
 def problem_of(refusal: HTTPException) -> Problem:
@@ -160,7 +114,6 @@ def allowed(routes: list[BaseRoute], path: str) -> str:
 
 def install(app: FastAPI, page: Callable[[Request, Problem], Response | None] = lambda *_: None) -> None:
     """Make every error of this application a Problem, or the page that `page` makes of it for a browser."""
-    from app.wording import refusal_of_validation
 
     async def refused(request: Request, error: Exception) -> Response:
         assert isinstance(error, HTTPException)

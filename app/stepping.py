@@ -10,7 +10,7 @@ import contextlib
 import json
 import logging
 import os
-import select
+import selectors
 import subprocess
 import sys
 import threading
@@ -19,7 +19,7 @@ import weakref
 from typing import Any
 
 from app.children import environment
-from app.problems import Refusal, visible
+from app.refusals import Refusal, visible
 from app.settings import Settings
 from app.subjects import Subject
 from engine.explore import byhand
@@ -52,6 +52,9 @@ class Stepper:
         self._late = False
         """Whether a question was given up whose answer is still to come."""
         self._rest = b""
+        """What the child has written of its next line."""
+        self._unsent = b""
+        """What the child has yet to take of the questions put to it."""
 
     def refuse_unbounded(self, subject: Subject) -> None:
         """Raise Refusal for a subject whose states have no end. One that cannot be told in time passes: its worker
@@ -102,17 +105,18 @@ class Stepper:
         if self._late and time.monotonic() - self._since > STUCK_S:
             self._end()
         child = self._running()
-        assert child.stdin is not None
         self._asked += 1
         if not self._late:
             self._since = time.monotonic()
+        line = json.dumps({"id": self._asked, **question}).encode() + b"\n"
+        self._unsent += line
         try:
-            child.stdin.write(json.dumps({"id": self._asked, **question}).encode() + b"\n")
-            child.stdin.flush()
             while (told := self._line(child, ends))["id"] != self._asked:
                 pass
         except Late:
             self._late = True
+            if self._unsent.endswith(line):  # of a question that is half written, the child must get the other half
+                self._unsent = self._unsent.removesuffix(line)
             raise
         except (OSError, ValueError):
             log.warning("the stepper has ended; the next question starts another")
@@ -122,15 +126,30 @@ class Stepper:
         return told
 
     def _line(self, child: subprocess.Popen[bytes], ends: float) -> dict[str, Any]:
-        """Return the child's next line. Raises Late, or OSError where there is none."""
+        """Return the child's next line, writing meanwhile what it has not been sent. Raises Late, or OSError where the
+        child has ended.
+
+        Neither side may wait for the other alone: a pipe takes 64 KiB, a question may have 256 and an answer more.
+        """
+        assert child.stdin is not None
         assert child.stdout is not None
-        while b"\n" not in self._rest:
-            if not select.select([child.stdout], [], [], max(0.0, ends - time.monotonic()))[0]:
-                raise Late
-            part = os.read(child.stdout.fileno(), 1 << 16)
-            if not part or len(self._rest) > ANSWER_BYTES_MAX:
-                raise OSError("the child has ended")
-            self._rest += part
+        with selectors.DefaultSelector() as selector:
+            selector.register(child.stdout, selectors.EVENT_READ)
+            if self._unsent:
+                selector.register(child.stdin, selectors.EVENT_WRITE)
+            while b"\n" not in self._rest:
+                ready = [key.fileobj for key, _ in selector.select(max(0.0, ends - time.monotonic()))]
+                if not ready:
+                    raise Late
+                if child.stdin in ready:
+                    self._unsent = self._unsent[os.write(child.stdin.fileno(), self._unsent) :]
+                    if not self._unsent:
+                        selector.unregister(child.stdin)
+                if child.stdout in ready:
+                    part = os.read(child.stdout.fileno(), 1 << 16)
+                    if not part or len(self._rest) > ANSWER_BYTES_MAX:
+                        raise OSError("the child has ended")
+                    self._rest += part
         line, _, self._rest = self._rest.partition(b"\n")
         found: dict[str, Any] = json.loads(line)
         return found
@@ -144,13 +163,15 @@ class Stepper:
                 stdout=subprocess.PIPE,
                 env=environment(self._settings),
             )
+            assert self._child.stdin is not None
+            os.set_blocking(self._child.stdin.fileno(), False)
             weakref.finalize(self, _reap, self._child)
         return self._child
 
     def _end(self) -> None:
         if self._child is not None:
             _reap(self._child)
-        self._child, self._rest, self._late = None, b"", False
+        self._child, self._rest, self._unsent, self._late = None, b"", b"", False
 
 
 def _reap(child: subprocess.Popen[bytes]) -> None:

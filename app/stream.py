@@ -19,7 +19,7 @@ from collections.abc import AsyncGenerator, Callable, Iterator
 from typing import Any, NamedTuple, Protocol
 
 from app.limits import LIMITS, Limits
-from app.problems import Refusal, visible
+from app.refusals import Refusal, visible
 from app.sse import END, PING, EventStream, message
 from engine.errors import Damaged
 

@@ -19,7 +19,7 @@ from pydantic_core import PydanticCustomError
 from starlette.requests import Request
 from starlette.responses import Response
 
-from app.problems import Refusal, shown, visible
+from app.refusals import Refusal, shown, visible
 from app.wording import nearest
 
 DEPTH = 32

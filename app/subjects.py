@@ -11,7 +11,7 @@ from typing import Any, Literal, NamedTuple, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
-from app.problems import Refusal, shown
+from app.refusals import Refusal, shown
 from app.strict import parse_json
 from app.wording import refusal_of_model
 from engine.explore import table as tables

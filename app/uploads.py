@@ -19,7 +19,7 @@ from starlette.requests import Request
 
 from app.children import environment
 from app.limits import Limits
-from app.problems import Refusal, visible
+from app.refusals import Refusal, visible
 from app.settings import Settings
 
 READ_S = 600

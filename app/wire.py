@@ -10,7 +10,8 @@ from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 from uvicorn.server import ServerState
 
 from app.limits import LIMITS
-from app.problems import MEDIA_TYPE, Refusal, problem_of
+from app.problems import MEDIA_TYPE, problem_of
+from app.refusals import Refusal
 
 LINGER_S = 1.0
 """How long what a refused client still sends is read and thrown away."""

@@ -11,7 +11,7 @@ from fastapi.exceptions import RequestValidationError
 from pydantic import BaseModel, ValidationError
 from starlette.requests import Request
 
-from app.problems import FieldProblem, Refusal, shown, visible
+from app.refusals import FieldProblem, Refusal, shown, visible
 from engine.designs import AXES
 
 ERRORS_TOLD = 10

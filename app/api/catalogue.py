@@ -8,7 +8,7 @@ from fastapi import APIRouter, Path
 
 from app.api.deps import problems
 from app.api.models import Design, EventKind, Preset, Structure
-from app.problems import Refusal
+from app.refusals import Refusal
 from app.strict import StrictRoute
 from app.wording import nearest
 from engine.designs import DESIGNS

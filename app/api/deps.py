@@ -8,7 +8,8 @@ from typing import Annotated, Any
 from fastapi import Depends, Path, Query, Request, Response
 from pydantic_core import to_json
 
-from app.problems import Problem, Refusal
+from app.problems import Problem
+from app.refusals import Refusal
 from app.store import RunRow, ShareRow, Store
 from app.stream import Hub, Pass
 from app.strict import Whole

@@ -13,7 +13,7 @@ from app.api.deps import Size, problems, store_of
 from app.api.models import Exploration, ExplorationLine, ExplorationList, State
 from app.api.runs import Key, count_cancel
 from app.plans import exploration_of
-from app.problems import Refusal
+from app.refusals import Refusal
 from app.store import ExplorationRow
 from app.strict import StrictRoute
 from app.subjects import read_subject, read_text

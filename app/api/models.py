@@ -363,13 +363,6 @@ class Window(BaseModel):
     gaps: list[Gap]
 
 
-class Cancelled(BaseModel):
-    """The run after the request; a run that is played stops within a second or two."""
-
-    id: str
-    state: State
-
-
 class Share(BaseModel):
     """A read-only link that was made; its address is told once, when it is made."""
 

@@ -12,7 +12,7 @@ from pydantic_core import PydanticCustomError
 from app import windows
 from app.api.deps import FoundRun, PageRow, Size, address_of, hub_of, json_answer, pass_of, problems, store_of
 from app.api.models import EventList, History, Run, Window
-from app.problems import Refusal
+from app.refusals import Refusal
 from app.sse import EventStream
 from app.strict import LAST, StrictRoute, Whole
 from engine.cast import Cast

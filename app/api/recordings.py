@@ -8,7 +8,7 @@ from fastapi import APIRouter, Path, Query, Request, Response
 
 from app.api.deps import problems, store_of
 from app.api.models import Recording, RecordingList
-from app.problems import Refusal
+from app.refusals import Refusal
 from app.strict import StrictRoute
 from app.uploads import RAW, Uploads
 

@@ -12,7 +12,7 @@ from pydantic import AfterValidator
 from app.api.asked import StartRun
 from app.api.deps import FoundRun, Size, address_of, problems, store_of
 from app.api.models import Run, RunLine, RunList, State
-from app.problems import Refusal, shown
+from app.refusals import Refusal, shown
 from app.strict import StrictRoute
 from app.wording import nearest
 from engine.designs import DESIGNS

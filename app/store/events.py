@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-from sqlalchemy import bindparam, func, select
+from sqlalchemy import bindparam, select
 
 from app.packing import RAW_MAX, Way, checksum, compress, seal, unpack_frame, unseal
 from app.store.database import Database
@@ -119,19 +119,3 @@ class Events:
         if row is None:
             return None
         return row.chunk, unseal(keyframe_place(run_id, row.chunk), row.data)
-
-    def stored_bytes(self, run_id: str) -> dict[str, int]:
-        """Return the bytes that a run's chunks, summaries and keyframes take."""
-        lengths = {
-            "chunks": select(func.sum(func.length(Chunk.data))).where(Chunk.run_id == run_id),
-            "summaries": select(
-                func.sum(
-                    func.length(StoredNode.series)
-                    + func.length(StoredNode.cells)
-                    + func.coalesce(func.length(StoredNode.folded), 0)
-                )
-            ).where(StoredNode.run_id == run_id),
-            "keyframes": select(func.sum(func.length(Keyframe.data))).where(Keyframe.run_id == run_id),
-        }
-        with self.db.read() as connection:
-            return {name: connection.scalar(query) or 0 for name, query in lengths.items()}

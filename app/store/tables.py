@@ -22,18 +22,6 @@ Bytes: TypeAlias = bytes
 """Under another name, because recordings have a column of that one."""
 STATES = ("queued", "running", "done", "failed", "cancelled")
 """queued -> running -> done | failed | cancelled; queued -> cancelled; running -> queued only with attempt + 1."""
-TERMINAL = ("done", "failed", "cancelled")
-REASONS = (
-    "error",
-    "interrupted",
-    "limit_time",
-    "limit_events",
-    "limit_memory",
-    "limit_disk",
-    "disk_full",
-    "user",
-)
-"""Why a run failed or was cancelled."""
 
 
 class Fenced(FolioscopeError):
@@ -65,6 +53,7 @@ class Run(Base):
 
     state: Mapped[str]
     reason: Mapped[str | None]
+    """Why it failed or was cancelled: error, interrupted, limit_time, limit_memory, disk_full, user."""
     detail: Mapped[str | None]
     attempt: Mapped[int]
     """Rises each time the run is taken from a worker; what an older attempt writes is refused."""

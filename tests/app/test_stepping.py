@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import os
 import signal
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,7 @@ from typing import Any
 import pytest
 
 from app import stepping
-from app.problems import Refusal
+from app.refusals import Refusal
 from app.settings import load_settings
 from app.stepping import Stepper
 from app.subjects import Subject, read_subject
@@ -120,3 +121,31 @@ def test_given_a_child_that_is_late_when_asked_then_the_server_goes_on_without_i
         assert late.state_at(subject, "a")["word"] == "a"  # answers to what was given up are passed over
     finally:
         late.stop()
+
+
+def test_given_a_child_that_reads_nothing_when_sent_more_than_a_pipe_takes_then_the_asker_goes_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A pipe takes 64 KiB: of the question that was given up one part is in it and the other has to follow."""
+    stopped, small = Stepper(load_settings(data=tmp_path)), read_subject(lockers())
+    told = counters(48, 9)
+    for process in told["procs"]:
+        process["steps"][0]["guard"] = " && ".join([process["steps"][0]["guard"]] * 150)
+    large = read_subject(told)
+    assert len(large.json) > 80 << 10
+    before = stopped.state_at(small, "a2")
+    child = stopped._child
+    assert child is not None
+    os.kill(child.pid, signal.SIGSTOP)
+    try:
+        monkeypatch.setattr(stepping, "CHECK_S", 0.3)
+        asking = threading.Thread(target=stopped.refuse_unbounded, args=(large,), daemon=True)
+        asking.start()
+        asking.join(30)
+        assert not asking.is_alive(), "the asker still writes"
+        os.kill(child.pid, signal.SIGCONT)
+        assert stopped.state_at(small, "a2") == before
+        assert stopped._child is child
+    finally:
+        child.kill()
+        stopped.stop()

@@ -13,7 +13,7 @@ import pytest
 from starlette.types import Message
 
 from app.limits import Limits
-from app.problems import Refusal
+from app.refusals import Refusal
 from app.sse import END, PING, message
 from app.stream import Hub, Pass
 

@@ -15,7 +15,8 @@ from hypothesis import strategies as st
 
 from app import problems
 from app.api.asked import StartRun
-from app.problems import MEDIA_TYPE, SHOWN
+from app.problems import MEDIA_TYPE
+from app.refusals import SHOWN
 from app.strict import DEPTH, LAST, StrictRoute, Whole
 
 PROGRAM = [{"op": "think", "mean_ns": 100}, {"op": "lock"}, {"op": "unlock"}]

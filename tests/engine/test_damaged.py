@@ -132,7 +132,7 @@ def test_given_more_overlapping_walks_than_any_kernel_nests_then_memory_stays_bo
 
 @every_design
 def test_given_walks_that_say_nothing_then_their_passes_are_handed_on_in_time(design: str) -> None:
-    """Walks of a page without waiters make no event where a page has a queue of its own: the table of passes fills first."""
+    """Where a page has a queue of its own, walks without waiters make no event: the table of passes fills first."""
     many = 2 * PASSES + 10
     moves = recording([{"op": Op.walk}])._replace(moves=np.zeros(many, MOVE))
     moves.moves["op"] = Op.walk
