@@ -75,23 +75,20 @@ def names_in(function: Any) -> frozenset[str]:
 def reachable(
     roots: tuple[Any, ...], first: frozenset[int], designs: tuple[tuple[str, str], ...]
 ) -> tuple[tuple[int, ...], tuple[int, ...]]:
-    """Return the numbers of the steps and verbs that can come to run.
+    """Return the numbers of the steps that can come to run, and of all verbs that the designs answer.
 
     roots: functions that begin paths (a scheduler's); first: steps that programs begin with; designs: (axis, design).
+    All verbs, because one that is not linked answers with its default: a scheduler may call what no step calls.
     """
     chosen = dict(designs)
-    steps, verbs = set(first), set[int]()
-    to_see: list[Any] = list(roots) + [step_function(number) for number in first]
+    answers = {number: verb_function(number, chosen[axis]) for number, (axis, _) in enumerate(VERBS)}
+    steps = set(first)
+    to_see: list[Any] = [*roots, *filter(None, answers.values()), *(step_function(number) for number in first)]
     while to_see:
-        more_steps, more_verbs, _ = _mentions(to_see.pop())
-        for number in more_steps - steps:
-            to_see.append(step_function(number))
-        for number in more_verbs - verbs:
-            if (function := verb_function(number, chosen[VERBS[number].axis])) is not None:
-                to_see.append(function)
-        steps |= more_steps
-        verbs |= more_verbs
-    return tuple(sorted(steps)), tuple(sorted(verbs))
+        more, _, _ = _mentions(to_see.pop())
+        to_see += [step_function(number) for number in more - steps]
+        steps |= more
+    return tuple(sorted(steps)), tuple(number for number, function in answers.items() if function is not None)
 
 
 def compiled(function: Callable[..., Any], signature: Any) -> Any:
