@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import numpy as np
+
 from engine.events import Kind
 from engine.jit import inlined, jit
 from engine.state import BROKEN, CAPACITY, EVENTS, NOW, OVERFLOW, SEEN, World
@@ -31,11 +33,11 @@ def record(w: World, kind: int, task: int, page: int, a: int, b: int) -> None:
 def broken(w: World, task: int, page: int, invariant: int) -> None:
     """Say that an invariant (its number in engine.invariants) is broken by this step of the task."""
     if not w.clock[BROKEN] >> invariant & 1:
-        w.clock[BROKEN] |= 1 << invariant
+        w.clock[BROKEN] |= int(np.int64(1) << np.int64(invariant))
         record(w, INVARIANT_BROKEN, task, page, invariant, 0)
 
 
 @inlined
 def witness(w: World, number: int) -> None:
     """Note that what a litmus test looks for was seen in this step (a number of engine.invariants.WITNESSES)."""
-    w.clock[SEEN] |= 1 << number
+    w.clock[SEEN] |= int(np.int64(1) << np.int64(number))

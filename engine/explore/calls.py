@@ -12,7 +12,8 @@ from numba.extending import intrinsic
 from engine.jit import INTERPRETED
 
 _EXPAND = ctypes.CFUNCTYPE(*[ctypes.c_int64] * 5)
-_JUDGE = ctypes.CFUNCTYPE(*[ctypes.c_int64] * 2)
+_JUDGE = ctypes.CFUNCTYPE(*[ctypes.c_int64] * 3)
+_PACKER = ctypes.CFUNCTYPE(*[ctypes.c_int64] * 2)
 
 
 @intrinsic
@@ -29,14 +30,27 @@ def call_expand(typing_context: Any, address: Any, state: Any, out: Any, only: A
 
 
 @intrinsic
-def call_judge(typing_context: Any, address: Any, state: Any) -> Any:
+def call_judge(typing_context: Any, address: Any, state: Any, wrong: Any) -> Any:
     """Call judge() at an address."""
+    signature = types.int64(types.int64, types.int64, types.int64)
+
+    def code(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        word = ir.IntType(64)
+        function = builder.inttoptr(arguments[0], ir.FunctionType(word, [word] * 2).as_pointer())
+        return builder.call(function, arguments[1:])
+
+    return signature, code
+
+
+@intrinsic
+def call_packer(typing_context: Any, address: Any, words: Any) -> Any:
+    """Call pack() or unpack() of a world at an address."""
     signature = types.int64(types.int64, types.int64)
 
     def code(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         word = ir.IntType(64)
         function = builder.inttoptr(arguments[0], ir.FunctionType(word, [word]).as_pointer())
-        return builder.call(function, [arguments[1]])
+        return builder.call(function, arguments[1:])
 
     return signature, code
 
@@ -61,9 +75,13 @@ if INTERPRETED:  # numba.extending has no plain form of these
         """Call expand() at an address."""
         return int(_EXPAND(int(address))(0, int(state), int(out), int(only)))
 
-    def call_judge(address: int, state: int) -> int:
+    def call_judge(address: int, state: int, wrong: int) -> int:
         """Call judge() at an address."""
-        return int(_JUDGE(int(address))(int(state)))
+        return int(_JUDGE(int(address))(int(state), int(wrong)))
+
+    def call_packer(address: int, words: int) -> int:
+        """Call pack() or unpack() of a world at an address."""
+        return int(_PACKER(int(address))(int(words)))
 
     def prefetch(address: int) -> None:
         """Nothing to gain here."""

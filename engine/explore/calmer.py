@@ -13,13 +13,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine.explore import memory as s
-from engine.explore.calls import call_expand, call_judge
+from engine.explore.calls import call_expand
 from engine.explore.components import number_of
 from engine.explore.explorer import Explorer
-from engine.explore.memory import STEP_MASK, TOLD_SHIFT, Memory
-from engine.explore.native import ENDED, FAILED, FAULT, FINAL, OUTSIDE, STOPPED
+from engine.explore.memory import STEP_MASK, Memory, judged
+from engine.explore.native import ENDED, FAILED, FAULT, FINAL, OUTSIDE, REPORTED, STOPPED, TAIL, WRONG
 from engine.explore.search import DONE, MORE
-from engine.jit import jit
+from engine.jit import inlined, jit
 
 CELLS_MAX = 1 << 24
 """States times processes, at most: 11 bytes each."""
@@ -55,28 +55,35 @@ def depths(memory: Memory, depth: Any, length: Any) -> Any:
     return len(depth)
 
 
+@inlined
+def _breaks(invariants: Any, kind: Any) -> Any:
+    """Whether the invariant of an error's kind is among these bits."""
+    return kind >= s.BROKEN_INVARIANT and invariants >> np.uint64(kind - s.BROKEN_INVARIANT) & np.uint64(1) != 0
+
+
 @jit
-def _is_wanted(told: Any, kind: Any) -> Any:
-    """Whether what is told of a step is an error of this kind."""
+def _is_wanted(memory: Memory, at: Any, kind: Any) -> Any:
+    """Whether a step is an error of this kind; at: where its tail begins in `out`."""
+    told = np.int64(memory.out[at])
     if kind == s.ASSERTION:
         return told & FAILED != 0
     if kind == s.RANGE:
         return told & OUTSIDE != 0
     if kind == s.NO_VALUE:
         return told & FAULT != 0
-    return kind >= s.BROKEN_INVARIANT and told >> (TOLD_SHIFT + kind - s.BROKEN_INVARIANT) & 1 != 0
+    return told & REPORTED != 0 and _breaks(memory.out[at + 1], kind)
 
 
 @jit
-def _ends_so(told: Any, kind: Any) -> Any:
-    """Whether what is told of a state from which no step leads on is an error of this kind."""
+def _ends_so(memory: Memory, told: Any, kind: Any) -> Any:
+    """Whether a state from which no step leads on is an error of this kind; told: as judge() told of it last."""
     if told & STOPPED:
         return False
     if kind == s.DEADLOCK:
         return told & ENDED == 0
     if kind == s.BROKEN_FINAL:
         return told & ENDED != 0 and told & FINAL == 0
-    return kind >= s.BROKEN_INVARIANT and told >> (TOLD_SHIFT + kind - s.BROKEN_INVARIANT) & 1 != 0
+    return told & WRONG != 0 and _breaks(memory.wrong[0], kind)
 
 
 @jit
@@ -112,18 +119,19 @@ def follow(
         c[AT] += 1
         depth = np.int64(p.depth[state])
         n = call_expand(expand, base + state * width * 8, out, -1)
-        if n == 0 and depth == length and _ends_so(call_judge(judge, base + state * width * 8), kind):
+        told = judged(memory, judge, base, state) if n == 0 else 0
+        if n == 0 and depth == length and _ends_so(memory, told, kind):
             for last in range(processes + 1):
                 if p.switches[state, last] < c[BEST]:
                     c[BEST], c[BEST_STATE], c[BEST_LAST], c[BEST_STEP] = p.switches[state, last], state, last, -1
         if depth == length:
             continue
         for i in range(n):
-            at = i * (width + 1)
+            at = i * (width + TAIL)
             told = np.int64(memory.out[at + width])
             step = told & STEP_MASK
             process = process_of[step]
-            wanted = depth + 1 == length and _is_wanted(told, kind)
+            wanted = depth + 1 == length and _is_wanted(memory, at + width, kind)
             to = np.int64(-1)
             if not wanted and not told & FAULT:
                 to = number_of(memory, flat, memory.out, at)

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.explore.calls import call_expand, call_judge
+from engine.explore.calls import call_expand
 from engine.explore.memory import (
     COUNTERS,
     DEPTH,
@@ -28,8 +28,10 @@ from engine.explore.memory import (
     Memory,
     hashed,
     judge_end,
+    judged,
     tell,
 )
+from engine.explore.native import TAIL
 from engine.explore.search import DONE, FULL, MORE, WIDER, Reduction, alone
 from engine.jit import jit
 
@@ -94,7 +96,7 @@ def _successors(memory: Memory, flat: Any, reduction: Reduction, expand: Any, ro
             n = call_expand(expand, base + row * width * 8, out, process)
             new = False
             for i in range(n):
-                new |= memory.slots[_slot(memory.slots, _key(memory.out, i * (width + 1), width))] == np.uint64(0)
+                new |= memory.slots[_slot(memory.slots, _key(memory.out, i * (width + TAIL), width))] == np.uint64(0)
             if n < 0 or new:
                 memory.counters[REDUCED] += n > 0
                 return n
@@ -116,7 +118,7 @@ def search_compact(
 ) -> Any:
     """Expand up to `budget` states; returns as search() does, or LAYER. flat, ahead: both layers as words."""
     c, at_layer, width = memory.counters, layers.counters, memory.states.shape[1]
-    most = len(memory.out) // (width + 1)
+    most = len(memory.out) // (width + TAIL)
     for _ in range(budget):
         if c[NEXT] == c[FOUND]:
             return DONE
@@ -132,15 +134,14 @@ def search_compact(
             return WIDER
         c[NEXT] += 1
         if n == 0:
-            mark = judge_end(memory, call_judge(judge, base + row * width * 8), number, c[DEPTH])
+            mark = judge_end(memory, judged(memory, judge, base, row), number, c[DEPTH])
             if mark & MARK_ENDED:
                 for word in range(width):
                     layers.ends[at_layer[1], word] = memory.states[row, word]
                 at_layer[1] += 1
         for i in range(n):
-            at = i * (width + 1)
-            told = np.int64(memory.out[at + width])
-            if not tell(memory, told, c[DEPTH], number):
+            at = i * (width + TAIL)
+            if not tell(memory, at + width, c[DEPTH], number):
                 continue
             key = _key(memory.out, at, width)
             slot = _slot(memory.slots, key)
@@ -149,7 +150,7 @@ def search_compact(
                 to = (c[FOUND] - c[LAYER_END]) * width
                 for word in range(width):
                     ahead[to + word] = memory.out[at + word]
-                memory.parent[c[FOUND]], memory.via[c[FOUND]] = number, told & STEP_MASK
+                memory.parent[c[FOUND]], memory.via[c[FOUND]] = number, np.int64(memory.out[at + width]) & STEP_MASK
                 c[FOUND] += 1
     return MORE
 
@@ -167,10 +168,11 @@ def begun(start: Any, moves: int) -> tuple[Memory, Layers]:
         marks=np.zeros(1, np.uint8),
         slots=np.zeros(8 * most, np.uint64),
         stack=np.zeros(1, np.uint32),
-        out=np.zeros(most * (width + 1), np.uint64),
+        out=np.zeros(most * (width + TAIL), np.uint64),
         fan=np.zeros(1, np.int64),
         counters=np.zeros(COUNTERS, np.int64),
         last=np.zeros(1, np.int64),
+        wrong=np.zeros(1, np.uint64),
         seen=np.zeros((SEEN, 4), np.int64),
     )
     memory.states[0] = start
@@ -190,7 +192,7 @@ def turned(memory: Memory, layers: Layers) -> tuple[Memory, Layers]:
 
 def grown(memory: Memory, layers: Layers) -> tuple[Memory, Layers]:
     """Return both with room where it is short."""
-    found, most = int(memory.counters[FOUND]), len(memory.out) // (memory.states.shape[1] + 1)
+    found, most = int(memory.counters[FOUND]), len(memory.out) // (memory.states.shape[1] + TAIL)
     if (found + most) * 10 > len(memory.slots) * FULL_TENTHS:
         slots = np.zeros(len(memory.slots) * 5 // 4 + 2 * most, np.uint64)
         refill(slots, memory.slots)

@@ -12,9 +12,9 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.explore.calls import call_expand, call_judge
-from engine.explore.memory import STEP_MASK, Memory, hashed
-from engine.explore.native import EVENTUALLY, FAULT, STOPPED
+from engine.explore.calls import call_expand
+from engine.explore.memory import STEP_MASK, Memory, hashed, judged
+from engine.explore.native import EVENTUALLY, FAULT, STOPPED, TAIL
 from engine.explore.search import DONE, MORE
 from engine.jit import jit
 
@@ -73,7 +73,7 @@ def number_of(memory: Memory, flat: Any, words: Any, at: Any) -> Any:
 def _enter(memory: Memory, g: Graph, judge: Any, base: Any, number: Any, parent: Any, step: Any) -> Any:
     """Return the local number of a state, a new one if it has none; HOPE where `eventually` holds."""
     if g.local[number] == 0:
-        if call_judge(judge, base + number * memory.states.shape[1] * 8) & EVENTUALLY:
+        if judged(memory, judge, base, number) & EVENTUALLY:
             g.local[number] = HOPE
         else:
             local = g.counters[REACHED]
@@ -97,12 +97,12 @@ def outline(
         here = c[EXPANDED]
         n = call_expand(expand, base + np.int64(g.order[here]) * width * 8, out, -1)
         assert n >= 0, "a value that fitted does not fit"
-        if n == 0 and not call_judge(judge, base + np.int64(g.order[here]) * width * 8) & STOPPED:
+        if n == 0 and not judged(memory, judge, base, np.int64(g.order[here])) & STOPPED:
             c[ENDED] = here + 1
             return DONE
         able = np.uint64(0)
         for i in range(n):
-            at = i * (width + 1)
+            at = i * (width + TAIL)
             told = np.int64(memory.out[at + width])
             step = told & STEP_MASK
             able |= np.uint64(1) << np.uint64(process_of[step])

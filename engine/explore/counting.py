@@ -13,7 +13,8 @@ from typing import NamedTuple
 import numpy as np
 
 from engine.explore.layout import Layout, pack, unpack
-from engine.explore.native import FAULT, Native
+from engine.explore.memory import STEP_MASK
+from engine.explore.native import FAULT, TAIL, Native
 from engine.explore.subject import Shape, Subject, TableSubject
 from engine.explore.table import Table
 from engine.explore.touches import footprint
@@ -54,7 +55,7 @@ def _edges(subject: Subject, layout: Layout, native: Native) -> Edges:
     """Return the steps that lead from each state, the start first."""
     width = layout.width
     expand = ctypes.CFUNCTYPE(ctypes.c_int64, *[ctypes.c_int64] * 4)(native.expand)
-    here, out = np.zeros(width, np.uint64), np.zeros((subject.moves + 1) * (width + 1), np.uint64)
+    here, out = np.zeros(width, np.uint64), np.zeros((subject.moves + 1) * (width + TAIL), np.uint64)
     edges: Edges = {}
     waiting = [tuple(pack(layout, subject.start(symmetry=False)))]
     while waiting:
@@ -63,8 +64,8 @@ def _edges(subject: Subject, layout: Layout, native: Native) -> Edges:
             continue
         here[:] = state
         n = expand(0, here.ctypes.data, out.ctypes.data, -1)
-        rows = out[: n * (width + 1)].reshape(n, width + 1).tolist()
-        edges[state] = [(row[width] & 0xFFFFFFFF, tuple(row[:width])) for row in rows if not row[width] & FAULT]
+        rows = out[: n * (width + TAIL)].reshape(n, width + TAIL).tolist()
+        edges[state] = [(row[width] & STEP_MASK, tuple(row[:width])) for row in rows if not row[width] & FAULT]
         waiting += [to for _, to in edges[state] if to not in edges]
     return edges
 

@@ -16,6 +16,7 @@ from engine.explore.footprints import no_reduction
 from engine.explore.found import Found, Searched, outcomes
 from engine.explore.layout import Layout, Spans, Values, pack, repack, unpack, widened
 from engine.explore.memory import Memory
+from engine.explore.native import TAIL
 from engine.explore.plan import LIMITS, PLAN, Limits, Plan, Progress, check_plan
 from engine.explore.samples import STATE, Samples, sample
 from engine.explore.search import DONE, FULL, MORE, WIDER, Bound, Reduction, search
@@ -283,10 +284,11 @@ def _room(layout: Layout, capacity: int, steps: int) -> Memory:
         marks=np.zeros(capacity, np.uint8),
         slots=np.zeros(1 << (2 * capacity - 1).bit_length(), np.uint32),
         stack=np.zeros(capacity, np.uint32),
-        out=np.zeros((together * steps + 1) * (layout.width + 1), np.uint64),
+        out=np.zeros((together * steps + 1) * (layout.width + TAIL), np.uint64),
         fan=np.zeros(together, np.int64),
         counters=np.zeros(s.COUNTERS, np.int64),
         last=np.zeros(1, np.int64),
+        wrong=np.zeros(1, np.uint64),
         seen=np.zeros((s.SEEN, 4), np.int64),
     )
 

@@ -10,8 +10,9 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.explore.calls import prefetch
-from engine.explore.native import ENDED, FAILED, FAULT, FINAL, OUTSIDE, STOPPED
+from engine.explore.calls import call_judge, prefetch
+from engine.explore.layout import WORD
+from engine.explore.native import ENDED, FAILED, FAULT, FINAL, OUTSIDE, REPORTED, STOPPED, TAIL, WRONG
 from engine.invariants import INVARIANTS, WITNESSES
 from engine.jit import inlined, jit
 
@@ -21,10 +22,9 @@ COUNTERS = 18
 """Places in the array of counters. FOUND: states; NEXT: the one to expand; LAYER_END: where the next depth begins."""
 NO_ERROR, DEADLOCK, ASSERTION, RANGE, NO_VALUE, BROKEN_FINAL, BROKEN_INVARIANT = range(7)
 """Kinds of errors; from BROKEN_INVARIANT on the invariants of a world, by number."""
-TOLD_SHIFT = 36
-TOLD_INVARIANTS = len(INVARIANTS)
-SEEN = TOLD_INVARIANTS + len(WITNESSES)
-assert TOLD_SHIFT + SEEN < 64, "what is told of a step has no more bits"
+N_INVARIANTS = len(INVARIANTS)
+SEEN = N_INVARIANTS + len(WITNESSES)
+assert max(N_INVARIANTS, len(WITNESSES)) <= WORD, "invariants, and witnesses, are bits of one word each"
 STEP_MASK = (1 << 32) - 1
 AHEAD = 16
 """States that are expanded, or placed, together where it can be: memory then loads for all of them at once."""
@@ -33,10 +33,10 @@ AHEAD = 16
 class Memory(NamedTuple):
     """What was found. states: (capacity, width) words; parent, via: (capacity,) the state and step that found each;
     marks: (capacity,) what each is; slots: (2^k,) hash table of numbers of states, 0 for none, counted from 1;
-    stack: (capacity,) states still to expand, depth first; out: room for the successors of len(fan) states; fan: how
-    many each of these has; last: (1,) the state that a step led to last, -1 if it had none; seen: (SEEN, 4) for each
-    invariant and witness of a world (bits of what is told of a step, above TOLD_SHIFT) how often it was met, and
-    length, state and step of the shortest way."""
+    stack: (capacity,) states still to expand, depth first; out: room for the successors of len(fan) states, of width +
+    TAIL words each; fan: how many each of these has; last: (1,) the state that a step led to last, -1 if it had none;
+    wrong: (1,) where judge() stores the invariants that do not hold in an end; seen: (SEEN, 4) for each invariant, then
+    for each witness, how often it was met, and length, state and step of the shortest way."""
 
     states: NDArray[np.uint64]
     parent: NDArray[np.uint32]
@@ -48,6 +48,7 @@ class Memory(NamedTuple):
     fan: NDArray[np.int64]
     counters: NDArray[np.int64]
     last: NDArray[np.int64]
+    wrong: NDArray[np.uint64]
     seen: NDArray[np.int64]
 
 
@@ -138,23 +139,29 @@ def error(memory: Memory, length: Any, state: Any, step: Any, kind: Any) -> None
 
 
 @jit
-def note(memory: Memory, told: Any, length: Any, state: Any, step: Any) -> None:
-    """Count the invariants and witnesses that are told of a step, or of a state at which a path ends (step -1)."""
-    for number in range(SEEN):
-        if told >> (TOLD_SHIFT + number) & 1:
+def note(memory: Memory, first: Any, bits: Any, length: Any, state: Any, step: Any) -> None:
+    """Count the invariants broken (first: 0) or the witnesses met (first: N_INVARIANTS), an unsigned word of bits, by a
+    step, or in a state at which a path ends (step -1)."""
+    number = first
+    while bits != 0:
+        if bits & np.uint64(1):
             seen = memory.seen
             if seen[number, 0] == 0 or length < seen[number, 1]:
                 seen[number, 1], seen[number, 2], seen[number, 3] = length, state, step
             seen[number, 0] += 1
-            if number < TOLD_INVARIANTS:
+            if number < N_INVARIANTS:
                 error(memory, length, state, step, BROKEN_INVARIANT + number)
+        bits >>= np.uint64(1)
+        number += 1
 
 
 @inlined
-def tell(memory: Memory, told: Any, depth: Any, state: Any) -> Any:
-    """Count a step out of a state, and what went wrong in it. Returns whether it leads on."""
+def tell(memory: Memory, at: Any, depth: Any, state: Any) -> Any:
+    """Count a step out of a state, and what went wrong in it; at: where its tail begins in `out`. Returns whether it
+    leads on."""
     c = memory.counters
     c[EDGES] += 1
+    told = np.int64(memory.out[at])
     step = told & STEP_MASK
     if told & (FAILED | OUTSIDE | FAULT):
         if told & FAILED:
@@ -167,8 +174,9 @@ def tell(memory: Memory, told: Any, depth: Any, state: Any) -> Any:
             c[FAULTS] += 1
             error(memory, depth + 1, state, step, NO_VALUE)
             return False
-    if told >> TOLD_SHIFT:
-        note(memory, told, depth + 1, state, step)
+    if told & REPORTED:
+        note(memory, 0, memory.out[at + 1], depth + 1, state, step)
+        note(memory, N_INVARIANTS, memory.out[at + 2], depth + 1, state, step)
     return True
 
 
@@ -179,31 +187,37 @@ def take(memory: Memory, flat: Any, state: Any, row: Any, n: Any, depth: Any, de
     width = memory.states.shape[1]
     fresh = 0
     for i in range(row, row + n):
-        at = i * (width + 1)
-        told = np.int64(out[at + width])
+        at = i * (width + TAIL)
         memory.last[0] = -1
-        if not tell(memory, told, depth, state):
+        if not tell(memory, at + width, depth, state):
             continue
         number, new = place(memory, flat, out, at)
         memory.last[0] = number
         if new:
             fresh += 1
-            memory.parent[number], memory.via[number], memory.marks[number] = state, told & STEP_MASK, 0
+            step = np.int64(out[at + width]) & STEP_MASK
+            memory.parent[number], memory.via[number], memory.marks[number] = state, step, 0
             if deep:
                 memory.stack[c[STACK]] = number
                 c[STACK] += 1
     return fresh
 
 
+@inlined
+def judged(memory: Memory, judge: Any, base: Any, state: Any) -> Any:
+    """Return what judge() says of a state (flags); base: the address of all states."""
+    return call_judge(judge, base + state * memory.states.shape[1] * 8, memory.wrong.ctypes.data)
+
+
 @jit
 def judge_end(memory: Memory, told: Any, state: Any, depth: Any) -> Any:
-    """Count a state from which no step leads on, by what judge() tells of it, and return its mark: all processes have
+    """Count a state that no step leaves, by what judge() has just told of it, and return its mark: all processes have
     ended, they wait for each other, or the way to it broke an invariant, and it is followed no further."""
     c = memory.counters
     if told & STOPPED:
         return 0
-    if told >> TOLD_SHIFT:
-        note(memory, told, depth, state, -1)
+    if told & WRONG:
+        note(memory, 0, memory.wrong[0], depth, state, -1)
     if not told & ENDED:
         c[DEADLOCKS] += 1
         error(memory, depth, state, -1, DEADLOCK)

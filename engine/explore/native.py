@@ -2,10 +2,11 @@
 
 Two functions come out, to be called by their address with pointers as 64-bit numbers:
 
-    expand(context, state, out, only) -> n   writes each successor's words and one word more that tells of its step
-                                             (see FAILED and the others); `only`: a process, or -1 for all. Returns how
-                                             many there are, or -1 - s where a value of step s does not fit its field.
-    judge(state) -> bits                     ENDED, FINAL, EVENTUALLY
+    expand(context, state, out, only) -> n   writes each successor: its words, then TAIL words about the step to it;
+                                             `only`: a process, or -1 for all. Returns how many there are, or -1 - s
+                                             where a value of step s does not fit its field.
+    judge(state, wrong) -> bits              ENDED, FINAL, EVENTUALLY, STOPPED, WRONG; with WRONG, the invariants that
+                                             do not hold are stored at the address `wrong`
 
 Everything is straight-line code over the state's words, which are values of the machine's registers: a faulty operand
 is replaced by a harmless one, and the fault told.
@@ -24,12 +25,15 @@ from engine.explore.layout import WORD, Field, Layout
 from engine.explore.symmetry import Group
 from engine.explore.table import Effect, Process, Step, Table
 
-STEP_BITS = 32
-FAILED, OUTSIDE, FAULT = 1 << 32, 1 << 33, 1 << 34
-"""Of a step, above its number: an assertion did not hold; a variable left its range; an expression had no value."""
-ENDED, FINAL, EVENTUALLY, STOPPED = 1, 2, 4, 8
-"""Of a state: all processes have ended; `final` holds (or there is none); `eventually` holds; the way here broke an
-invariant."""
+TAIL = 3
+"""Words behind a successor's state: the step's number (32 bits) and flags; then, if it is REPORTED, the invariants that
+it broke and the witnesses that it met, as bits by number (engine.invariants)."""
+FAILED, OUTSIDE, FAULT, REPORTED = 1 << 32, 1 << 33, 1 << 34, 1 << 35
+"""Flags of a step: an assertion did not hold; a variable left its range; an expression had no value; the other two
+words of the tail are filled."""
+ENDED, FINAL, EVENTUALLY, STOPPED, WRONG = 1, 2, 4, 8, 16
+"""Flags of a state: all processes have ended; `final` holds (or there is none); `eventually` holds; the way here broke
+an invariant; an invariant of ends does not hold."""
 _ONES = (1 << WORD) - 1
 _I64, _I1 = ir.IntType(64), ir.IntType(1)
 _WORDS = _I64.as_pointer()
@@ -273,7 +277,7 @@ class _Expand:
     def _emit(self, step: Step, state: _State) -> None:
         b = self.b
         count = b.load(self.count)
-        first = b.mul(count, _I64(self.layout.width + 1))
+        first = b.mul(count, _I64(self.layout.width + TAIL))
         for i, word in enumerate(state.words):
             b.store(word, b.gep(self.out, [b.add(first, _I64(i))]))
         written = {effect.variable for effect in step.effects}
@@ -349,7 +353,7 @@ def _chunks(bits: list[int]) -> list[list[int]]:
 
 
 def _judge(table: Table, layout: Layout, module: ir.Module) -> None:
-    function = ir.Function(module, ir.FunctionType(_I64, [_I64]), "judge")
+    function = ir.Function(module, ir.FunctionType(_I64, [_I64, _I64]), "judge")
     b = ir.IRBuilder(function.append_basic_block("entry"))
     here = b.inttoptr(function.args[0], _WORDS)
     state = _State(b, [b.load(b.gep(here, [_I64(i)])) for i in range(layout.width)])

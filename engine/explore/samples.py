@@ -12,8 +12,9 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.explore.calls import call_expand, call_judge
-from engine.explore.memory import ERROR_KIND, FOUND, MISFIT, STEP_MASK, Memory, judge_end, take
+from engine.explore.calls import call_expand
+from engine.explore.memory import ERROR_KIND, FOUND, MISFIT, STEP_MASK, Memory, judge_end, judged, take
+from engine.explore.native import TAIL
 from engine.explore.search import DONE, FULL, MORE, WIDER
 from engine.jit import jit
 
@@ -67,13 +68,13 @@ def _choose(memory: Memory, samples: Samples, n: Any) -> Any:
     width = memory.states.shape[1]
     best, count = -1, 0
     for i in range(n):
-        process = samples.process_of[np.int64(memory.out[i * (width + 1) + width]) & STEP_MASK]
+        process = samples.process_of[np.int64(memory.out[i * (width + TAIL) + width]) & STEP_MASK]
         if best < 0 or samples.priority[process] > samples.priority[best]:
             best, count = process, 0
         count += process == best
     chosen = _draw(samples, count)
     for i in range(n):
-        if samples.process_of[np.int64(memory.out[i * (width + 1) + width]) & STEP_MASK] == best:
+        if samples.process_of[np.int64(memory.out[i * (width + TAIL) + width]) & STEP_MASK] == best:
             if chosen == 0:
                 return i
             chosen -= 1
@@ -99,12 +100,12 @@ def sample(
             c[MISFIT] = -1 - n
             return WIDER
         if n == 0 and memory.marks[state] == 0:
-            told = call_judge(judge, base + state * width * 8)
+            told = judged(memory, judge, base, state)
             memory.marks[state] = judge_end(memory, told, state, s[STEP])
         if n > 0:
             chosen = _choose(memory, samples, n)
-            for word in range(width + 1):
-                memory.out[word] = memory.out[chosen * (width + 1) + word]
+            for word in range(width + TAIL):
+                memory.out[word] = memory.out[chosen * (width + TAIL) + word]
             step = np.int64(memory.out[width])
             take(memory, flat, state, 0, 1, s[STEP], False)
             s[STATE] = memory.last[0]

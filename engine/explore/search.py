@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.explore.calls import call_expand, call_judge
+from engine.explore.calls import call_expand
 from engine.explore.memory import (
     DEPTH,
     FOUND,
@@ -26,8 +26,10 @@ from engine.explore.memory import (
     fetch_states,
     hashed,
     judge_end,
+    judged,
     take,
 )
+from engine.explore.native import TAIL
 from engine.jit import inlined, jit
 
 DONE, MORE, FULL, WIDER = range(4)
@@ -83,7 +85,7 @@ def _any_new(memory: Memory, flat: Any, n: Any) -> Any:
     width = memory.states.shape[1]
     mask = np.uint64(len(memory.slots) - 1)
     for i in range(n):
-        at = i * (width + 1)
+        at = i * (width + TAIL)
         slot = hashed(memory.out, at, width) & mask
         known = False
         while memory.slots[slot] != 0 and not known:
@@ -125,17 +127,17 @@ def _within(memory: Memory, flat: Any, bound: Bound, state: Any, n: Any) -> Any:
     left = np.int64((flat[state * width + b.word] >> b.left_shift) & b.mask)
     could = False
     for i in range(n):
-        could |= b.process_of[np.int64(out[i * (width + 1) + width]) & STEP_MASK] == last
+        could |= b.process_of[np.int64(out[i * (width + TAIL) + width]) & STEP_MASK] == last
     kept = 0
     for i in range(n):
-        process = b.process_of[np.int64(out[i * (width + 1) + width]) & STEP_MASK]
+        process = b.process_of[np.int64(out[i * (width + TAIL) + width]) & STEP_MASK]
         cost = 1 if could and process != last else 0
         if cost > left:
             continue
-        for word in range(width + 1):
-            out[kept * (width + 1) + word] = out[i * (width + 1) + word]
+        for word in range(width + TAIL):
+            out[kept * (width + TAIL) + word] = out[i * (width + TAIL) + word]
         told = np.uint64(process + 1) << b.shift | np.uint64(left - cost) << b.left_shift
-        out[kept * (width + 1) + b.word] = told
+        out[kept * (width + TAIL) + b.word] = told
         kept += 1
     return kept
 
@@ -153,9 +155,9 @@ def _together(memory: Memory, flat: Any, expand: Any, base: Any, out: Any, most:
         if n < 0:
             n_states = i + 1
             break
-        fetch_slots(memory, memory.out, end, end + n * (width + 1), width + 1)
-        end += n * (width + 1)
-    fetch_states(memory, memory.out, 0, end, width + 1, base)
+        fetch_slots(memory, memory.out, end, end + n * (width + TAIL), width + TAIL)
+        end += n * (width + TAIL)
+    fetch_states(memory, memory.out, 0, end, width + TAIL, base)
     return n_states
 
 
@@ -178,7 +180,7 @@ def search(
     """
     c = memory.counters
     width = memory.states.shape[1]
-    most = len(memory.out) // (width + 1)
+    most = len(memory.out) // (width + TAIL)
     plain = not deep and not bound.enabled and len(reduction.place) == 0
     ready = used = row = 0  # of states expanded together: how many, how many of them are done, their next row
     for i in range(budget):
@@ -206,7 +208,7 @@ def search(
             c[NEXT] += 1
         depth = c[DEPTH]
         if n == 0:
-            memory.marks[state] = judge_end(memory, call_judge(judge, base + state * width * 8), state, depth)
+            memory.marks[state] = judge_end(memory, judged(memory, judge, base, state), state, depth)
         elif bound.enabled:
             n = _within(memory, flat, bound, state, n)
         take(memory, flat, state, row, n, depth, deep)

@@ -12,7 +12,7 @@ from engine.errors import AskedWrongly
 from engine.explore.calls import call_expand
 from engine.explore.expressions import Tree, parts
 from engine.explore.layout import Layout, Spans, pack, start_of
-from engine.explore.native import FAULT, Native
+from engine.explore.native import FAULT, TAIL, Native
 from engine.explore.table import BadTable, Table
 from engine.jit import jit
 
@@ -55,12 +55,12 @@ def _walk(
         if n > 0:
             seed = seed * np.uint64(6364136223846793005) + np.uint64(1442695040888963407)
             chosen = np.int64((seed >> np.uint64(33)) % np.uint64(n))
-        if chosen < 0 or out[chosen * (width + 1) + width] & np.uint64(FAULT):
+        if chosen < 0 or out[chosen * (width + TAIL) + width] & np.uint64(FAULT):
             for i in range(width):
                 state[i] = start[i]
         else:
             for i in range(width):
-                state[i] = out[chosen * (width + 1) + i]
+                state[i] = out[chosen * (width + TAIL) + i]
     return seed, -1
 
 
@@ -112,7 +112,7 @@ def look(table: Table, layout: Layout, native: Native) -> Look:
     )
     places = places.reshape(-1, 3)
     highs[:] = -1
-    out = np.zeros((len(table.steps) + 1) * (layout.width + 1), np.uint64)
+    out = np.zeros((len(table.steps) + 1) * (layout.width + TAIL), np.uint64)
     halves: list[Spans] = []
     seed = np.uint64(1)
     for _ in range(2):

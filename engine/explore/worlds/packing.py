@@ -47,7 +47,7 @@ def packed(
     doors = ir.Module("doors")
     doors.triple = llvm.get_process_triple()
     _door(doors, "expand", 4, expand, [w.pointer, unpack, pack, layout.width, int(symmetry)])
-    _door(doors, "judge", 1, judge, [w.pointer, unpack, *judged])
+    _door(doors, "judge", 2, judge, [w.pointer, unpack, *judged])
     engine = llvm.create_mcjit_compiler(llvm.parse_assembly(str(doors)), _machine())
     engine.finalize_object()
     return Native(engine.get_function_address("expand"), engine.get_function_address("judge"), (engine, packers))

@@ -11,9 +11,8 @@ from llvmlite import ir
 from numba import types
 from numba.extending import intrinsic
 
-from engine.explore.calls import call_judge
-from engine.explore.memory import TOLD_INVARIANTS, TOLD_SHIFT
-from engine.explore.native import ENDED, EVENTUALLY, FINAL, STOPPED
+from engine.explore.calls import call_packer
+from engine.explore.native import ENDED, EVENTUALLY, FINAL, REPORTED, STOPPED, TAIL, WRONG
 from engine.explore.worlds.equals import arrange
 from engine.invariants import DEADLOCK, LOST_WAKEUP
 from engine.jit import INTERPRETED, callback
@@ -64,7 +63,7 @@ def _expand(
 ) -> Any:
     w = world_at(header)
     n = 0
-    call_judge(unpack, state)
+    call_packer(unpack, state)
     if w.clock[BROKEN]:
         return 0
     n_tasks = w.rules.n_tasks
@@ -79,18 +78,23 @@ def _expand(
             if make_move(w, task, choice):
                 if symmetry:
                     arrange(w)
-                if call_judge(pack, out + n * (width + 1) * 8):
+                here = out + n * (width + TAIL) * 8
+                if call_packer(pack, here):
                     return -1 - number
-                told = w.clock[BROKEN] | (w.clock[SEEN] << TOLD_INVARIANTS)
-                store(out + (n * (width + 1) + width) * 8, number | (told << TOLD_SHIFT))
+                tail = here + width * 8
+                if w.clock[BROKEN] | w.clock[SEEN]:
+                    number |= REPORTED
+                    store(tail + 8, w.clock[BROKEN])
+                    store(tail + 16, w.clock[SEEN])
+                store(tail, number)
                 n += 1
-            call_judge(unpack, state)
+            call_packer(unpack, state)
     return n
 
 
-def _judge(header: Any, unpack: Any, pages: Any, references: Any, state: Any) -> Any:
+def _judge(header: Any, unpack: Any, pages: Any, references: Any, state: Any, wrong: Any) -> Any:
     w = world_at(header)
-    call_judge(unpack, state)
+    call_packer(unpack, state)
     if w.clock[BROKEN]:
         return STOPPED | EVENTUALLY  # what a way that was cut off would have come to is not asked
     told = at_end(w, pages, references)
@@ -99,7 +103,10 @@ def _judge(header: Any, unpack: Any, pages: Any, references: Any, state: Any) ->
     for task in range(w.rules.n_tasks):  # those who go round for ever have promised nothing
         kept &= w.tasks.rounds[task] < 0 or w.tasks.state[task] == FINISHED
     bits = (ENDED if ended else 0) | (EVENTUALLY if kept else 0) | (0 if ended and told else FINAL)
-    return bits | (told << TOLD_SHIFT)
+    if told:
+        store(wrong, told)
+        bits |= WRONG
+    return bits
 
 
 def _address(function: Callable[..., Any], arguments: int) -> tuple[int, Any]:
@@ -112,4 +119,4 @@ def _address(function: Callable[..., Any], arguments: int) -> tuple[int, Any]:
 
 
 EXPAND, _keep_expand = _address(_expand, 9)
-JUDGE, _keep_judge = _address(_judge, 5)
+JUDGE, _keep_judge = _address(_judge, 6)

@@ -111,7 +111,7 @@ class WorldSubject:
         return Values(tuple(read(self.world, column) for column in self.columns), ())
 
     def bounded(self, variable: int) -> bool:
-        return False
+        return self.columns[variable].group == "clock"  # a row of a pool, and a set of bits: invariants by number
 
     def named(self, variable: int) -> str:
         return self.columns[variable].title
