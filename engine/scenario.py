@@ -15,6 +15,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 
 from engine.designs import AXES, DESIGNS
 from engine.formats import SCENARIO, upgraded_scenario
+from engine.program import PLAIN, check_program
 from engine.schedule_word import LENGTH_MAX, read
 
 FORMAT = SCENARIO
@@ -100,27 +101,16 @@ class Migrate(Part):
     to: Annotated[int, Field(ge=0, lt=PAGES_MAX, description="the new page")]
 
 
+if TYPE_CHECKING:
+    PlainName: TypeAlias = str
+else:
+    PlainName = Literal[PLAIN]
+
+
 class Plain(Part):
     """A kernel path without parameters; see engine/mm."""
 
-    op: Literal[
-        "lock",
-        "unlock",
-        "wait_locked",
-        "wait_writeback",
-        "writeback_begin",
-        "writeback_end",
-        "dirty",
-        "insert",
-        "delete",
-        "lookup",
-        "put",
-        "truncate_page",
-        "lookup_locked",
-        "write",
-        "fault",
-        "truncate",
-    ]
+    op: PlainName
 
 
 Op = Annotated[Think | Pick | Hold | Migrate | Plain, Field(discriminator="op")]
@@ -136,72 +126,10 @@ class Group(Part):
         int | None, Field(ge=1, le=2**31, description="times through the program; for ever if absent")
     ] = None
 
-
-_UNDER_LOCK = {"unlock", "writeback_begin", "insert", "delete"}
-_TAKES_LOCK = {"lock", "truncate_page", "lookup_locked", "write", "fault", "truncate", "migrate_page"}
-_LOOKS_UP = {"lookup", "lookup_locked"}
-_LEAVES_PAGE = {"pick", "write", "fault", "truncate", "migrate_page"} | _LOOKS_UP
-"""What may not be done while a page is looked up: it would be forgotten, or put twice."""
-_NEEDS_REFERENCE = {
-    "lock",
-    "unlock",
-    "wait_locked",
-    "wait_writeback",
-    "writeback_begin",
-    "dirty",
-    "delete",
-    "truncate_page",
-}
-
-
-def put_after(group: Group, place: int) -> int:
-    """Return the place of the put that ends the lookup at `place` of the group's program."""
-    return next(i for i, op in enumerate(group.program) if i > place and op.op == "put")
-
-
-def _check_references(group: Group, *, pages: int, pinned: bool) -> None:
-    """Refuse a page used that was not looked up, or not put; and one forgotten by truncation."""
-    looked_up, chosen = False, True
-    for i, op in enumerate(group.program):
-        looked_up = op.op in _LOOKS_UP or (looked_up and op.op != "put")
-        if op.op == "lookup_locked" or (op.op == "lookup" and not pinned):
-            rest = [later.op for later in group.program[i + 1 :]]
-            if "put" not in rest or (op.op == "lookup_locked" and "unlock" not in rest[: rest.index("put")]):
-                after = "unlock and put" if op.op == "lookup_locked" else "put"
-                raise ValueError(f"group {group.name!r}: {op.op} without {after}: put them after it")
-        if not pinned and op.op in _NEEDS_REFERENCE and not looked_up:
-            raise ValueError(f"group {group.name!r}: {op.op} of a page that may be freed: look it up first")
-        if not pinned and op.op == "insert":
-            raise ValueError(f"group {group.name!r}: {op.op} needs pages that stay: leave pinned true")
-        if isinstance(op, Migrate) and op.to >= pages:
-            raise ValueError(f"group {group.name!r} migrates to page {op.to}, but there are {pages}: raise pages")
-        chosen = op.op == "pick" or (chosen and op.op != "truncate")
-        if pages > 1 and not chosen and op.op not in ("truncate", "think", "hold"):
-            raise ValueError(f"group {group.name!r}: truncate works through all pages: pick one again after it")
-
-
-def _check_program(group: Group) -> None:
-    """Refuse what the kernel would answer with a BUG or with sleeping for ever."""
-    held = looked_up = False
-    for op in group.program:
-        if op.op in _LEAVES_PAGE and looked_up:
-            raise ValueError(f"group {group.name!r}: {op.op} while it has a page looked up: put it first")
-        if op.op in _UNDER_LOCK and not held:
-            raise ValueError(f"group {group.name!r}: {op.op} needs the page lock: put lock before it")
-        if op.op in _TAKES_LOCK | {"wait_locked"} and held:
-            raise ValueError(f"group {group.name!r}: {op.op} while holding the lock waits for itself: unlock first")
-        if op.op == "pick" and held:
-            raise ValueError(
-                f"group {group.name!r}: pick while holding a page lock would unlock another page: unlock first"
-            )
-        looked_up = op.op in _LOOKS_UP or (looked_up and op.op != "put")
-        held = op.op in ("lock", "lookup_locked") or (held and op.op != "unlock")
-    if looked_up and group.repeat != 1:
-        raise ValueError(f"group {group.name!r} ends with a page looked up and begins again: put it at the end")
-    if held and group.repeat != 1:
-        raise ValueError(f"group {group.name!r} ends with the page locked and begins again: unlock at the end")
-    if group.repeat is None and not any(op.op in ("think", "hold") for op in group.program):
-        raise ValueError(f"group {group.name!r} lets no time pass and never ends: add a think or a hold")
+    @property
+    def names(self) -> list[str]:
+        """The operations of the program, by name."""
+        return [op.op for op in self.program]
 
 
 class Tasks(Part):
@@ -289,13 +217,15 @@ class Scenario(Part):
             if total > TASKS_MAX:
                 raise ValueError(f"{total} tasks in all groups; the limit is {TASKS_MAX}: use fewer")
             for group in self.workload.groups:
-                _check_program(group)
-                _check_references(group, pages=self.workload.pages, pinned=self.workload.pinned)
+                pages, pinned, who = self.workload.pages, self.workload.pinned, f"group {group.name!r}"
+                check_program(who, group.names, repeat=group.repeat, pages=pages, pinned=pinned)
                 for op in group.program:
-                    if isinstance(op, Pick) and op.first + (op.count or 1) > self.workload.pages:
+                    if isinstance(op, Migrate) and op.to >= pages:
+                        raise ValueError(f"{who} migrates to page {op.to}, but there are {pages}: raise pages")
+                    if isinstance(op, Pick) and op.first + (op.count or 1) > pages:
                         raise ValueError(
-                            f"group {group.name!r} picks page {op.first + (op.count or 1) - 1}, but there are "
-                            f"{self.workload.pages} pages: raise pages or lower first and count"
+                            f"{who} picks page {op.first + (op.count or 1) - 1}, but there are {pages} pages: "
+                            "raise pages or lower first and count"
                         )
             if self.schedule is not None:
                 read(total + len(DESIGNS[self.wait.design].actors), self.schedule)

@@ -14,37 +14,15 @@ from engine.errors import BadScenario
 from engine.events import BATCH, Batch
 from engine.linking import link
 from engine.mm import steps
+from engine.program import OPERATIONS, ends_with_put, put_after
 from engine.rng import alias_table, seed_streams
 from engine.rules import actor_names, actors_of, queues_of, rules_of
-from engine.scenario import Hold, Migrate, Pick, Scenario, Tasks, Think, put_after
+from engine.scenario import Hold, Migrate, Pick, Scenario, Tasks, Think
 from engine.state import ASLEEP, NOW, World
 from engine.timed import FULL, STUCK, run_batch, start
 
 FIRST_FILE_ADDRESS = -0x77FFFB000000
 """The first made-up struct address_space: 0xffff880005000000, in the direct map of 4.16."""
-
-OPS = {
-    "lock": steps.LOCK_PAGE,
-    "unlock": steps.UNLOCK_PAGE,
-    "wait_locked": steps.WAIT_ON_LOCKED,
-    "wait_writeback": steps.WAIT_ON_WRITEBACK,
-    "writeback_begin": steps.WRITEBACK_BEGIN,
-    "writeback_end": steps.WRITEBACK_END,
-    "dirty": steps.SET_DIRTY,
-    "insert": steps.INSERT,
-    "delete": steps.DELETE,
-    "lookup": steps.LOOKUP,
-    "put": steps.PUT,
-    "truncate_page": steps.TRUNCATE,
-    "lookup_locked": steps.LOOKUP_LOCKED,
-    "write": steps.WRITE,
-    "fault": steps.FAULT,
-    "truncate": steps.TRUNCATE_RANGE,
-    "migrate_page": steps.MIGRATE,
-    "think": steps.THINK,
-    "pick": steps.PICK,
-    "hold": steps.HOLD,
-}
 
 QUIET_MAX = 32
 """Batches in a row without an event (timed.TURNS_MAX turns each) after which a run is given up: half a minute."""
@@ -96,9 +74,9 @@ class TimedRun:
                         tables[count, op.zipf] = alias_table(count, op.zipf)
                     arg = len(picks)
                     picks.append((op.first, count, *tables[count, op.zipf]))
-                elif op.op == "lookup_locked" or (op.op == "lookup" and not workload.pinned):
-                    arg = begin + put_after(group, i)
-                program[0].append(OPS[op.op])
+                elif ends_with_put(op.op, pinned=workload.pinned):
+                    arg = begin + put_after(group.names, i)
+                program[0].append(steps.NUMBERS[OPERATIONS[op.op].step])
                 program[1].append(arg)
                 program[2].append(int(i == len(group.program) - 1))
                 program[3].append(begin)

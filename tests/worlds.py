@@ -9,6 +9,7 @@ from engine.designs import DESIGNS
 from engine.events import Batch, Kind
 from engine.fold import Folded, Page, fold
 from engine.invariants import INVARIANTS, WITNESSES
+from engine.program import group_of
 from engine.scenario import Scenario
 from engine.schedule import enabled, play_schedule, step_name, step_once
 from engine.state import BROKEN, SEEN, World
@@ -18,22 +19,8 @@ IDEAL_NO_LATENCY = {"wake_latency_ns": 0}
 
 
 def scenario(*programs: str, design: str = "hashed", kernel: str = "4.16", **more: Any) -> Scenario:
-    """Return a scenario with one task a program; a program is operations, "lock hold:10 unlock", with means in ns.
-
-    "3/lock unlock" runs three times instead of once; "150*lock" stands for 150 such tasks.
-    """
-    groups = []
-    for i, text in enumerate(programs):
-        tasks, _, rest = text.rpartition("*")
-        times, _, ops = rest.rpartition("/")
-        groups.append(
-            {
-                "name": f"t{i}",
-                "tasks": int(tasks or 1),
-                "repeat": int(times or 1),
-                "program": [_op(op) for op in ops.split()],
-            }
-        )
+    """Return a scenario with a group of tasks per program, as engine.program.group_of reads it."""
+    groups = [group_of(f"t{i}", text) for i, text in enumerate(programs)]
     workload = {"kind": "tasks", "pages": more.pop("pages", 1), "groups": groups, "cached": more.pop("cached", True)}
     workload["pinned"] = more.pop("pinned", True)
     more["truncate"] = {"design": more.pop("truncate", "helper")}
@@ -44,17 +31,6 @@ def scenario(*programs: str, design: str = "hashed", kernel: str = "4.16", **mor
 def wait_of(design: str, bits: int) -> dict[str, Any]:
     """Return the options of a wait design; bits counts where the design has shared queues."""
     return {"design": design, **({"bits": bits} if "bits" in DESIGNS[design].options.model_fields else {})}
-
-
-def _op(text: str) -> dict[str, Any]:
-    name, _, number = text.partition(":")
-    if name in ("think", "hold"):
-        return {"op": name, "mean_ns": int(number or 1000)}
-    if name == "migrate_page":
-        return {"op": name, "to": int(number)}
-    if name == "pick":
-        return {"op": name, "zipf": 0.0, **({"first": int(number), "count": 1} if number else {})}
-    return {"op": name}
 
 
 class Stage:

@@ -10,16 +10,8 @@ from typing import Any
 from pydantic import ValidationError
 
 from engine.explore.shrink import Told
+from engine.program import OPERATIONS, Held, Page
 from engine.scenario import Scenario
-
-TAKES = {
-    "lock": {"lock"},
-    "lookup": {"reference"},
-    "lookup_locked": {"lock", "reference"},
-    "writeback_begin": {"writeback"},
-}
-"""What an operation takes, to be let go of by another."""
-LETS_GO = {"unlock": "lock", "put": "reference", "writeback_end": "writeback"}
 
 
 def scenario_candidates(told: Told) -> Iterator[tuple[str, Told]]:
@@ -40,16 +32,15 @@ def scenario_candidates(told: Told) -> Iterator[tuple[str, Told]]:
         yield what, smaller
 
 
-def _open(told: Told) -> Counter[str]:
+def _open(told: Told) -> Counter[Held]:
     """Return how often each thing that is taken in all programs together is not let go."""
-    count: Counter[str] = Counter()
+    count: Counter[Held] = Counter()
     for group in told["workload"]["groups"]:
         times = group["tasks"] * (group.get("repeat") or 1)
         for op in group["program"]:
-            for taken in TAKES.get(op["op"], ()):
-                count[taken] += times
-            count[LETS_GO.get(op["op"], "")] -= times
-    del count[""]
+            row = OPERATIONS[op["op"]]
+            count.update(dict.fromkeys(row.takes, times))
+            count.subtract(dict.fromkeys(row.drops, times))
     return count
 
 
@@ -83,22 +74,22 @@ def _smaller(count: int) -> list[int]:
 def _drops(program: Sequence[Told]) -> list[tuple[int, ...]]:
     """Return which operations to leave out together: pauses first, then the others one by one, then one that
     takes something with those that let it go."""
-    pauses = [(i,) for i, op in enumerate(program) if op["op"] in {"hold", "think"}]
-    others = [(i,) for i, op in enumerate(program) if op["op"] not in {"hold", "think"}]
+    pauses = [(i,) for i, op in enumerate(program) if OPERATIONS[op["op"]].pauses]
+    others = [(i,) for i, op in enumerate(program) if not OPERATIONS[op["op"]].pauses]
     return [*pauses, *others, *_together(program)]
 
 
 def _together(program: Sequence[Told]) -> Iterator[tuple[int, ...]]:
     for i, op in enumerate(program):
-        if taken := sorted(TAKES.get(op["op"], ())):
+        if taken := OPERATIONS[op["op"]].takes:
             later = range(i + 1, len(program))
             yield from (
                 (i, *ends) for ends in product(*([j for j in later if _ends(program[j], one)] for one in taken))
             )
 
 
-def _ends(op: Told, taken: str) -> bool:
-    return LETS_GO.get(op["op"]) == taken
+def _ends(op: Told, taken: Held) -> bool:
+    return taken in OPERATIONS[op["op"]].drops
 
 
 def _with(told: Told, **workload: Any) -> Told:
@@ -115,7 +106,7 @@ def _without_page(told: Told, page: int) -> Told:
     """Return the scenario without a page: the pages behind it move up, and no pick chooses from it."""
 
     def moved(op: Told) -> Told:
-        if op["op"] != "pick":
+        if OPERATIONS[op["op"]].page is not Page.CHOOSES:
             return op
         first, count = op.get("first") or 0, op.get("count")
         if page < first:

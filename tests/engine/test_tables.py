@@ -14,8 +14,7 @@ from engine.events import EVENTS, LANES, STOPS, Kind, entry, walk
 from engine.kernels import KERNELS
 from engine.mm import steps
 from engine.rules import rules_of
-from engine.scenario import Costs, Kernel, Plain
-from engine.timed_run import OPS
+from engine.scenario import Costs, Kernel
 from tests.worlds import scenario
 
 # include/linux/hash.h: the bucket of pfn 0..9, and of some others, for two bases of the struct pages.
@@ -50,13 +49,11 @@ def test_every_step_has_its_name_and_its_function() -> None:
         assert steps.NUMBERS[name] == getattr(steps, name, number) == number
         module, _, function = path.rpartition(".")
         assert callable(getattr(importlib.import_module(module), function))
-    assert set(OPS.values()) <= set(range(len(steps.STEPS)))
 
 
 def test_every_choice_of_a_scenario_exists_in_the_engine() -> None:
     assert get_args(Kernel) == tuple(KERNELS)
     assert set(Costs.model_fields) - {"preset"} == set(COSTS)
-    assert set(get_args(Plain.model_fields["op"].annotation)) | {"think", "pick", "hold", "migrate_page"} == set(OPS)
 
 
 def test_every_kind_of_event_is_told_and_drawn() -> None:

@@ -1,0 +1,195 @@
+"""OPERATIONS: what a task can do, a row per operation.
+
+The checks of scenarios, the player, the shrinker, the litmus tests and our own tests read it. The steps of an operation
+are in engine/mm.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from enum import Enum, Flag, auto
+from types import MappingProxyType
+from typing import Any, NamedTuple
+
+
+class Held(Flag):
+    """What a task may hold between two operations."""
+
+    NOTHING = 0
+    LOCK = auto()
+    REFERENCE = auto()
+    WRITEBACK = auto()
+
+
+class Page(Enum):
+    """Which page an operation works on."""
+
+    CHOSEN = auto()
+    CHOOSES = auto()
+    """The operation chooses the page for those after it."""
+    ALL = auto()
+    """It works through all pages of the file, and none is chosen afterwards."""
+    NONE = auto()
+
+
+class Argument(Enum):
+    """What the word beside an operation's first step holds (engine.state.Program.arg)."""
+
+    NOTHING = auto()
+    MEAN_NS = auto()
+    PICK = auto()
+    """Row of the table of picks."""
+    SECOND_PAGE = auto()
+    PUT = auto()
+    """Place of the put that ends the lookup: the task goes on behind it where the lookup finds no page."""
+    PUT_IF_FREEABLE = auto()
+    """As PUT, in a workload whose pages may be freed."""
+
+
+class Operation(NamedTuple):
+    """An operation; step: the name of its first step in engine.mm.steps."""
+
+    name: str
+    step: str
+    needs: Held = Held.NOTHING
+    """What must be held: the kernel would stop at a BUG_ON. A reference is needed only where pages may be freed."""
+    forbids: Held = Held.NOTHING
+    """What must not be held: the task would wait for itself, or forget a page."""
+    takes: Held = Held.NOTHING
+    drops: Held = Held.NOTHING
+    argument: Argument = Argument.NOTHING
+    page: Page = Page.CHOSEN
+    pinned: bool = False
+    """Only for workloads whose pages are pinned."""
+
+    @property
+    def parameters(self) -> bool:
+        """Whether a scenario gives it more than its name."""
+        return self.argument in {Argument.MEAN_NS, Argument.PICK, Argument.SECOND_PAGE}
+
+    @property
+    def pauses(self) -> bool:
+        """Whether it only lets time pass."""
+        return self.argument is Argument.MEAN_NS
+
+
+LOCK, REFERENCE, WRITEBACK = Held.LOCK, Held.REFERENCE, Held.WRITEBACK
+BOTH = LOCK | REFERENCE
+
+_ROWS = (
+    Operation("think", "THINK", argument=Argument.MEAN_NS, page=Page.NONE),
+    Operation("pick", "PICK", forbids=BOTH, argument=Argument.PICK, page=Page.CHOOSES),
+    Operation("hold", "HOLD", argument=Argument.MEAN_NS, page=Page.NONE),
+    Operation("migrate_page", "MIGRATE", forbids=BOTH, argument=Argument.SECOND_PAGE),
+    Operation("lock", "LOCK_PAGE", needs=REFERENCE, forbids=LOCK, takes=LOCK),
+    Operation("unlock", "UNLOCK_PAGE", needs=BOTH, drops=LOCK),
+    Operation("wait_locked", "WAIT_ON_LOCKED", needs=REFERENCE, forbids=LOCK),
+    Operation("wait_writeback", "WAIT_ON_WRITEBACK", needs=REFERENCE),
+    Operation("writeback_begin", "WRITEBACK_BEGIN", needs=BOTH, takes=WRITEBACK),
+    Operation("writeback_end", "WRITEBACK_END", drops=WRITEBACK),
+    Operation("dirty", "SET_DIRTY", needs=REFERENCE),
+    Operation("insert", "INSERT", needs=LOCK, pinned=True),
+    Operation("delete", "DELETE", needs=BOTH),
+    Operation("lookup", "LOOKUP", forbids=REFERENCE, takes=REFERENCE, argument=Argument.PUT_IF_FREEABLE),
+    Operation("put", "PUT", drops=REFERENCE),
+    Operation("truncate_page", "TRUNCATE", needs=REFERENCE, forbids=LOCK),
+    Operation("lookup_locked", "LOOKUP_LOCKED", forbids=BOTH, takes=BOTH, argument=Argument.PUT),
+    Operation("write", "WRITE", forbids=BOTH),
+    Operation("fault", "FAULT", forbids=BOTH),
+    Operation("truncate", "TRUNCATE_RANGE", forbids=BOTH, page=Page.ALL),
+)
+OPERATIONS: MappingProxyType[str, Operation] = MappingProxyType({row.name: row for row in _ROWS})
+"""Name -> operation."""
+PLAIN = tuple(row.name for row in _ROWS if not row.parameters)
+"""Those that are written by their name alone."""
+
+
+def put_after(program: Sequence[str], place: int) -> int:
+    """Return the place of the put that ends the lookup at `place` of a program, which are names."""
+    return program.index("put", place + 1)
+
+
+def ends_with_put(name: str, *, pinned: bool) -> bool:
+    """Return whether an operation needs to know which put ends it."""
+    argument = OPERATIONS[name].argument
+    return argument is Argument.PUT or (argument is Argument.PUT_IF_FREEABLE and not pinned)
+
+
+def check_program(who: str, program: Sequence[str], *, repeat: int | None, pages: int, pinned: bool) -> None:
+    """Refuse a program, given as names, that the kernel would answer with a BUG_ON or that would sleep for ever.
+
+    who: begins the messages; repeat: times through it, None for ever. Raises ValueError.
+    """
+    _check_held(who, program, repeat)
+    _check_references(who, program, pages=pages, pinned=pinned)
+
+
+def _check_held(who: str, program: Sequence[str], repeat: int | None) -> None:
+    held = Held.NOTHING
+    for name in program:
+        op = OPERATIONS[name]
+        if REFERENCE in op.forbids & held:
+            raise ValueError(f"{who}: {name} while it has a page looked up: put it first")
+        if LOCK in op.needs & ~held:
+            raise ValueError(f"{who}: {name} needs the page lock: put lock before it")
+        if LOCK in op.forbids & held and op.page is not Page.CHOOSES:
+            raise ValueError(f"{who}: {name} while holding the lock waits for itself: unlock first")
+        if LOCK in op.forbids & held:
+            raise ValueError(f"{who}: {name} while holding a page lock would unlock another page: unlock first")
+        held = held & ~op.drops | op.takes
+    if REFERENCE in held and repeat != 1:
+        raise ValueError(f"{who} ends with a page looked up and begins again: put it at the end")
+    if LOCK in held and repeat != 1:
+        raise ValueError(f"{who} ends with the page locked and begins again: unlock at the end")
+    if repeat is None and not any(OPERATIONS[name].pauses for name in program):
+        raise ValueError(f"{who} lets no time pass and never ends: add a think or a hold")
+
+
+def _check_references(who: str, program: Sequence[str], *, pages: int, pinned: bool) -> None:
+    held, chosen = Held.NOTHING, True
+    for i, name in enumerate(program):
+        op = OPERATIONS[name]
+        held = held & ~op.drops | op.takes
+        if ends_with_put(name, pinned=pinned):
+            unlocks, rest = LOCK in op.takes, program[i + 1 :]
+            if "put" not in rest or (unlocks and "unlock" not in rest[: rest.index("put")]):
+                raise ValueError(f"{who}: {name} without {'unlock and put' if unlocks else 'put'}: put them after it")
+        if not pinned and REFERENCE in op.needs & ~held:
+            raise ValueError(f"{who}: {name} of a page that may be freed: look it up first")
+        if not pinned and op.pinned:
+            raise ValueError(f"{who}: {name} needs pages that stay: leave pinned true")
+        chosen = op.page is Page.CHOOSES or (chosen and op.page is not Page.ALL)
+        if pages > 1 and not chosen and op.page not in (Page.ALL, Page.NONE):
+            raise ValueError(f"{who}: truncate works through all pages: pick one again after it")
+
+
+# --- programs in one line --------------------------------------------------------------------------------------------
+
+
+def group_of(name: str, text: str) -> dict[str, Any]:
+    """Return a scenario's group of tasks, written in one line: "3*2/lock hold:10 unlock" is three tasks, twice each.
+
+    "~/" is for ever. A number behind an operation is its mean in ns (1,000 if absent), its page, or the page that is
+    picked; a pick without one takes any page.
+    """
+    tasks, _, rest = text.rpartition("*")
+    rounds, _, operations = rest.rpartition("/")
+    repeat = None if rounds == "~" else int(rounds or 1)
+    return {
+        "name": name,
+        "tasks": int(tasks or 1),
+        "repeat": repeat,
+        "program": [_operation(one) for one in operations.split()],
+    }
+
+
+def _operation(text: str) -> dict[str, Any]:
+    name, _, number = text.partition(":")
+    match OPERATIONS[name].argument:
+        case Argument.MEAN_NS:
+            return {"op": name, "mean_ns": int(number or 1_000)}
+        case Argument.SECOND_PAGE:
+            return {"op": name, "to": int(number)}
+        case Argument.PICK:
+            return {"op": name, "zipf": 0.0, **({"first": int(number), "count": 1} if number else {})}
+    return {"op": name}
