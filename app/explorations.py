@@ -69,8 +69,13 @@ def stepper_of(request: Request) -> Stepper:
 
 
 def subject_of(row: ExplorationRow) -> Subject:
-    """Return what an exploration is about."""
-    return read_subject(json.loads(row.subject_json))
+    """Return what an exploration is about, to be explored further. Raises Refusal where it no longer fits."""
+    try:
+        return read_subject(json.loads(row.subject_json))
+    except (Refusal, AskedWrongly) as error:
+        why = error.detail if isinstance(error, Refusal) else error
+        text = f"the subject of exploration {row.id}, stored by version {row.engine_version}, no longer fits: {why}"
+        raise Refusal(409, "outdated_subject", text) from None
 
 
 def answer_of(row: ExplorationRow) -> dict[str, Any] | None:

@@ -108,7 +108,8 @@ def _new_page(
 def preset_words(scenario: Scenario) -> str:
     """Return in one line what a preset plays."""
     length = f", {scenario.events_max:,} events" if scenario.workload.kind == "tasks" else ""
-    return f"{design_words(scenario)}; {workload_words(scenario)}; kernel {scenario.profile}{length}"
+    told = scenario.model_dump()
+    return f"{design_words(told)}; {workload_words(told)}; kernel {scenario.profile}{length}"
 
 
 def _as_text(scenario: Scenario) -> str:
@@ -141,7 +142,7 @@ def to_run(run_id: str) -> Response:
 def again(request: Request, run_id: RUN_ID, key: KEY, design: Annotated[str, Form(max_length=60)]) -> Response:
     """Play a run's scenario under another design, at the same pace, and lead to the comparison."""
     row = find_run(store_of(request), run_id)
-    scenario = under(Scenario.model_validate_json(row.scenario_json), design)
+    scenario = under(row.to_play(), design)
     return RedirectResponse(f"/c/{run_id},{_start(request, scenario, row.pace_ms_per_s or 0, [], key)}", 303)
 
 

@@ -172,7 +172,7 @@ def cast_of(store: Store, run_id: str) -> Cast | None:
 
 def stage_context(store: Store, found: Sequence[Shown], view: str = "") -> dict[str, Any]:
     """Return what partials/stage.html and the page's script need for one run or two."""
-    casts = [cast_of(store, run.row.id) for run in found]
+    casts = [None if run.row.newer_events else cast_of(store, run.row.id) for run in found]
     counts = [cast.queues if cast else queues(run.scenario) for run, cast in zip(found, casts, strict=True)]
     setup = {
         "runs": [
@@ -196,6 +196,7 @@ def stage_context(store: Store, found: Sequence[Shown], view: str = "") -> dict[
     }
     return {
         "runs": found,
+        "newer_events": [run.row.newer_events for run in found if run.row.newer_events],
         "setup": setup,
         "tracks": TRACKS,
         "modules": MODULES,

@@ -25,6 +25,7 @@ from app.store.events import cast_block
 from app.writing import Writer
 from engine import VERSION
 from engine.errors import AskedWrongly, Damaged
+from engine.events import FORMAT
 from engine.play import Player
 from engine.play import open_run as open_engine
 from engine.recordings.moves import Recording
@@ -54,7 +55,8 @@ def play_one(
     with Keeper(held_run(store, run.id, run.attempt), stop or threading.Event()) as keeper:
         writer: Writer | None = None
         try:
-            scenario = run.scenario
+            scenario = run.to_play()
+            _refuse_mixed(run)
             recording = store.load_recording(run.recording_id) if run.recording_id else None
             player = open_run(scenario, recording)
             store.set_cast(run.id, run.attempt, cast_block(run.id, player.cast))
@@ -71,6 +73,14 @@ def play_one(
         finally:
             if writer is not None:
                 writer.drop()
+
+
+def _refuse_mixed(run: RunRow) -> None:
+    """Raise AskedWrongly where an older version stored part of the run's events, and this one would add others."""
+    if run.chunks and run.event_format != FORMAT:
+        began = f"version {run.engine_version} began it with events of format {run.event_format}"
+        text = f"{began}, this version writes format {FORMAT}: play it again"
+        raise AskedWrongly(text, code="other_format")
 
 
 def _play(player: Player, writer: Writer, keeper: Keeper) -> None:

@@ -14,6 +14,7 @@ from app.exploring import story_of, subject_of
 from app.keeping import Held, Keeper
 from app.shrinking import shrunk
 from app.store import ExplorationRow, Fenced, Store
+from app.store.rows import scenario_to_play
 from engine.errors import AskedWrongly, FolioscopeError
 from engine.explore.answers import answer
 from engine.explore.explorer import Explorer
@@ -84,7 +85,7 @@ def _explore(store: Store, row: ExplorationRow, keeper: Keeper) -> None:
         store.release_exploration(row.id, row.attempt)
         return
     found = shortened(answer(explorer, "memory" if halt == "limit_memory" else stopped_by, limits))
-    found["shrunk"] = None if halt else smaller(_what(row.kind, json.loads(row.subject_json)), found)
+    found["shrunk"] = None if halt else smaller(_what(row), found)
     store.finish_exploration(
         row.id,
         row.attempt,
@@ -128,7 +129,7 @@ class _Checkpoints:
 
 def _taken_up(store: Store, row: ExplorationRow) -> Explorer:
     """Return the search where its last checkpoint left it, or at its start where there is none that fits."""
-    subject = subject_of(_what(row.kind, json.loads(row.subject_json)))
+    subject = subject_of(_what(row))
     asked = json.loads(row.plan_json)
     plan = Plan(**{name: asked[name] for name in Plan._fields if name in asked})
     if row.checkpoint is not None:
@@ -140,8 +141,10 @@ def _taken_up(store: Store, row: ExplorationRow) -> Explorer:
     return Explorer(subject, plan)
 
 
-def _what(kind: str, told: dict[str, Any]) -> Table | Scenario:
-    return checked(told) if kind == "table" else Scenario.model_validate(told)
+def _what(row: ExplorationRow) -> Table | Scenario:
+    """Return what is explored. Raises AskedWrongly where it no longer fits this version."""
+    told = json.loads(row.subject_json)
+    return checked(told) if row.kind == "table" else scenario_to_play(told, f"exploration {row.id}", row.engine_version)
 
 
 def story_json(explorer: Explorer, found: dict[str, Any]) -> str | None:

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
+
+from pydantic import ValidationError
 
 from app.figures import Figures, per_wake, strangers_share, swaps_mapping
 from app.formats import span, whole
 from engine.designs import DESIGNS
-from engine.scenario import Recorded, Scenario
+from engine.designs.card import Card
 
 if TYPE_CHECKING:
     from app.store import RunRow
@@ -23,7 +25,8 @@ class Shown:
     """One run for a template. data is where its JSON comes from: the API, or its mirror behind a share token."""
 
     row: RunRow
-    scenario: Scenario
+    scenario: Mapping[str, Any]
+    """As it was stored, in today's format; read as data, because a later model may not take it."""
     data: str
     url: str
     figures: Figures = field(default_factory=dict)
@@ -37,7 +40,7 @@ class Shown:
 
     @property
     def story(self) -> str:
-        return self.scenario.story
+        return str(self.scenario.get("story", ""))
 
     @property
     def swaps(self) -> bool:
@@ -86,29 +89,50 @@ class Shown:
 def shown(row: RunRow, data: str = "/api/v1/runs", url: str | None = None) -> Shown:
     """Return a run for the templates; data is the address its JSON stands under, url that of its page."""
     figures = json.loads(row.figures_json) if row.figures_json else {}
-    return Shown(row, row.scenario, f"{data}/{row.id}", url or f"/r/{row.id}", figures)
+    return Shown(row, row.told, f"{data}/{row.id}", url or f"/r/{row.id}", figures)
 
 
-def design_words(scenario: Scenario) -> str:
-    """Return a design with what tells it from others of its name."""
-    label = DESIGNS[scenario.wait.design].label
-    return label(scenario.wait) if label else str(scenario.wait.design)
+def _design(scenario: Mapping[str, Any]) -> tuple[str, Card | None, Any]:
+    """Return the wait design's stored name, and its card and options as far as this version takes them."""
+    told = scenario.get("wait") or {}
+    name = str(told.get("design", "hashed"))
+    card = DESIGNS.get(name)
+    try:
+        return name, card, card and card.options.model_validate(told)
+    except ValidationError:
+        return name, None, None
 
 
-def workload_words(scenario: Scenario) -> str:
+def design_words(scenario: Mapping[str, Any]) -> str:
+    """Return a design with what tells it from others of its name; its name alone where this version knows no more."""
+    name, card, options = _design(scenario)
+    return card.label(options) if card and card.label else name
+
+
+def workload_words(scenario: Mapping[str, Any]) -> str:
     """Return in words what a scenario plays."""
-    workload = scenario.workload
-    if isinstance(workload, Recorded):
-        return "the demo recording" if workload.recording == "demo" else f"recording {workload.recording}"
-    tasks = sum(group.tasks for group in workload.groups)
-    return f"{tasks:,} task{'s' if tasks > 1 else ''} over {workload.pages:,} page{'s' if workload.pages > 1 else ''}"
+    match scenario.get("workload"):
+        case {"kind": "recording", "recording": recording}:
+            return "the demo recording" if recording == "demo" else f"recording {recording}"
+        case {"kind": "tasks", "groups": [*groups], "pages": int(pages)}:
+            tasks = sum(group.get("tasks", 0) for group in groups)
+            return f"{tasks:,} task{'s' if tasks > 1 else ''} over {pages:,} page{'s' if pages > 1 else ''}"
+        case {"kind": kind}:
+            return str(kind)
+        case _:
+            return "unknown"
 
 
 def same_workload(runs: Sequence[Shown]) -> bool:
     """Return whether runs play the same workload from the same seed, so that their times correspond."""
-    return all(run.scenario.workload == runs[0].scenario.workload and run.row.seed == runs[0].row.seed for run in runs)
+    first = runs[0]
+    return all(
+        run.scenario.get("workload") == first.scenario.get("workload") and run.row.seed == first.row.seed
+        for run in runs
+    )
 
 
-def queues(scenario: Scenario) -> int:
+def queues(scenario: Mapping[str, Any]) -> int:
     """Return how many queues a run will have, as far as its scenario tells; its cast, once there, knows."""
-    return DESIGNS[scenario.wait.design].shared_queues(scenario.wait)
+    _, card, options = _design(scenario)
+    return card.shared_queues(options) if card else 0

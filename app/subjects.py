@@ -18,6 +18,7 @@ from engine.explore import table as tables
 from engine.explore.lines import line_of
 from engine.explore.small import check_small
 from engine.explore.table import AskedTable, Table, checked
+from engine.formats import upgraded_scenario
 from engine.scenario import FORMAT as SCENARIO
 from engine.scenario import Scenario, Tasks
 from engine.scenarios import read_toml
@@ -78,6 +79,8 @@ def read_text(text: str, field: str = "table") -> Subject:
 
 def read_subject(told: Any, source: str = "") -> Subject:
     """Return the subject that was told as data; source: the text it came from, to name lines of."""
+    if isinstance(told, dict):
+        told = upgraded_scenario(told)
     form = told.get("format") if isinstance(told, Mapping) else None
     if form == tables.FORMAT:
         return _table(told, source)

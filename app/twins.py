@@ -33,6 +33,7 @@ def twin(request: Request, store: Store, found: Sequence[Shown], suffix: str, pa
         return PlainTextResponse(in_plain_text(found, str(request.base_url).rstrip("/") + path))
     if len(found) == 2:
         return csv_answer(figures_csv(found), "-".join(run.row.id for run in found) + "-figures.csv")
+    store.event_format(found[0].row.id)  # newer events are refused before the first line is sent
     return csv_answer(events_csv(store, found[0].row), f"{found[0].row.id}-events.csv")
 
 

@@ -137,7 +137,7 @@ def read_history(
             "when the run or the link is no more, `damaged` where stored events do not match their checksum.",
             "content": {"text/event-stream": {"schema": {"type": "string"}}},
         },
-        **problems(404, 422, 429),
+        **problems(404, 409, 422, 429),
     },
 )
 async def follow_run(
@@ -149,6 +149,7 @@ async def follow_run(
     """Follow a run as server-sent events: what is now, or every event in order."""
     hub, by = hub_of(request), pass_of(request)
     if events:
+        store_of(request).event_format(run.id)  # newer events are refused before the stream begins
         read = functools.partial(_next_events, request, run.id)
         return hub.open(hub.events(run.id, read, last_id, by), address_of(request))
     return hub.open(hub.frames(run.id, last_id, by), address_of(request))

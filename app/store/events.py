@@ -9,9 +9,10 @@ from sqlalchemy import bindparam, select
 from app.packing import RAW_MAX, Way, checksum, compress, seal, unpack_frame, unseal
 from app.store.database import Database
 from app.store.tables import Cast as StoredCast
-from app.store.tables import Chunk, Keyframe, StoredNode
+from app.store.tables import Chunk, Keyframe, Run, StoredNode
 from engine.cast import Cast
 from engine.errors import AskedWrongly, Damaged
+from engine.formats import EVENTS, newer_events
 
 PARTS = {"series": StoredNode.series, "cells": StoredNode.cells, "folded": StoredNode.folded}
 # What windows ask again and again is put together once: that costs SQLAlchemy more than SQLite its answer.
@@ -66,6 +67,17 @@ class Events:
     """The part of the store that reads what runs left. All calls open and close their own transaction."""
 
     db: Database
+
+    def event_format(self, run_id: str) -> int:
+        """Return the format of a run's events. Raises AskedWrongly (newer_events) where this version cannot read it."""
+        query = select(Run.event_format, Run.engine_version).where(Run.id == run_id)
+        with self.db.read() as connection:
+            row = connection.execute(query).one_or_none()
+        if row is None:
+            return EVENTS
+        if why := newer_events(row.event_format, f"run {run_id}", row.engine_version):
+            raise AskedWrongly(why, code="newer_events", status=409)
+        return int(row.event_format)
 
     def cast(self, run_id: str) -> Cast:
         """Return who plays in a run. Raises AskedWrongly (no_cast) before its worker has begun, Damaged."""

@@ -2,14 +2,38 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
+from pydantic import ValidationError
 from sqlalchemy import Connection, select
 
 from app.store.tables import Exploration, Recording, Run, Share, Tag
+from engine.errors import AskedWrongly
+from engine.formats import SCENARIO, newer_events, upgraded_scenario
 from engine.scenario import Scenario
+
+
+def scenario_to_play(given: dict[str, Any], whose: str, version: str) -> Scenario:
+    """Return a stored scenario, checked against today's model, to be played or explored again.
+
+    whose: what it was stored with ("run 3f9c0a51b7e2"); version: of the program that stored it. Raises AskedWrongly,
+    in one line that says what no longer fits.
+    """
+    told = upgraded_scenario(given)
+    try:
+        return Scenario.model_validate(told)
+    except ValidationError as error:
+        fault = error.errors()[0]
+        field = ".".join(str(part) for part in fault["loc"])
+    if field == "format":
+        why = f"it is {told['format']!r:.40}, this version reads up to {SCENARIO}: update folioscope"
+    else:
+        why = f"{field}: {fault['msg']}" if field else fault["msg"]
+    text = f"the scenario of {whose}, stored by version {version}, cannot be played by this one: {why}"
+    raise AskedWrongly(text, code="outdated_scenario", field=field, status=409)
 
 
 @dataclass(frozen=True)
@@ -49,9 +73,18 @@ class RunRow:
     tags: tuple[str, ...] = ()
 
     @cached_property
-    def scenario(self) -> Scenario:
-        """The scenario, read from its JSON."""
-        return Scenario.model_validate_json(self.scenario_json)
+    def told(self) -> dict[str, Any]:
+        """The scenario as data, in today's format. It was checked when it was stored, not against today's model."""
+        return upgraded_scenario(json.loads(self.scenario_json))
+
+    @property
+    def newer_events(self) -> str:
+        """Why this version cannot read the run's events, in one line; "" where it can."""
+        return newer_events(self.event_format, f"run {self.id}", self.engine_version)
+
+    def to_play(self) -> Scenario:
+        """Return the scenario, to be played again. Raises AskedWrongly for one that no longer fits."""
+        return scenario_to_play(self.told, f"run {self.id}", self.engine_version)
 
 
 @dataclass(frozen=True)

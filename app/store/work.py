@@ -17,6 +17,8 @@ from sqlalchemy import and_, func, insert, or_, select, update
 from app.store.database import Database
 from app.store.rows import RunRow, run_rows
 from app.store.tables import Cast, Chunk, Exploration, Fenced, Keyframe, Run, StoredNode
+from engine import VERSION
+from engine.events import FORMAT
 
 LEASE_S = 7.0
 BEAT_S = 2.0
@@ -117,12 +119,17 @@ class Work:
         return "lost" if asked is None else "cancel" if asked.cancel_requested else "held"
 
     def set_cast(self, run_id: str, attempt: int, cast: bytes) -> None:
-        """Store the run's cast; a later attempt's is the same. Raises Fenced."""
+        """Store the run's cast; a later attempt's is the same. A run without events becomes one of this version.
+
+        Raises Fenced.
+        """
+        ours = {"event_format": FORMAT, "engine_version": VERSION}
         with self.db.write() as connection:
             if connection.scalar(select(Run.id).where(*_held(run_id, attempt))) is None:
                 raise Fenced(f"run {run_id} is not attempt {attempt}'s any more")
             if connection.scalar(select(Cast.run_id).where(Cast.run_id == run_id)) is None:
                 connection.execute(insert(Cast).values(run_id=run_id, data=cast))
+            connection.execute(update(Run).where(Run.id == run_id, Run.chunks == 0).values(**ours))
 
     def append(
         self,

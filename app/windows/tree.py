@@ -15,6 +15,7 @@ from app.windows.cache import cache_of
 from engine.cast import Cast
 from engine.errors import Damaged
 from engine.events import Batch
+from engine.formats import upgraded_events
 from engine.nodes import FAN, Folded, leaf_bins, node_bins
 
 Words = NDArray[np.int64]
@@ -79,6 +80,7 @@ class Run:
         self._cache = cache_of(store)
         self._ahead: dict[int, bytes | Damaged] = {}
         self.index = self._read_index()
+        self._format = self._read_format() if self.chunks else 0
 
     def _read_index(self) -> Index:
         """Return where the chunks stand; only what is new is read. A missing row is filled in from its neighbours."""
@@ -106,6 +108,14 @@ class Run:
         if new:
             self._cache.put(key, index, sum(column.nbytes for column in index))
         return index
+
+    def _read_format(self) -> int:
+        """Return the format that the events were stored in. Raises AskedWrongly where this version cannot read it."""
+        number: int | None = self._cache.get((self.id, "format"))
+        if number is None:
+            number = self._store.event_format(self.id)
+            self._cache.put((self.id, "format"), number, 64)
+        return number
 
     @property
     def chunks(self) -> int:
@@ -142,7 +152,7 @@ class Run:
         """Return the events of a chunk."""
         batch: Batch | None = self._cache.get((self.id, "batch", number))
         if batch is None:
-            batch = decode(self._chunk(number))
+            batch = upgraded_events(decode(self._chunk(number)), self._format)
             self._cache.put((self.id, "batch", number), batch, 40 * len(batch))
         return batch
 
@@ -150,7 +160,7 @@ class Run:
         """Return at least time, kind, a and b of a chunk's events: half the work of all."""
         found = self._known(number)
         if found is None:
-            found = decode_what(self._chunk(number))
+            found = upgraded_events(decode_what(self._chunk(number)), self._format)
             self._cache.put((self.id, "what", number), found, 25 * len(found.time))
         return found
 

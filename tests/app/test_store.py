@@ -84,8 +84,19 @@ def test_given_the_same_key_and_body_many_times_at_once_then_one_run_is_started(
 def test_a_key_with_another_body_is_refused_and_starts_nothing(store: Store) -> None:
     store.start_run(named("w"), key="k", body_sha256="b")
     with pytest.raises(AskedWrongly) as refused:
-        store.start_run(named("w"), key="k", body_sha256="c")
+        store.start_run(named("v"), key="k", body_sha256="c")
     assert (refused.value.code, refused.value.status) == ("idempotency_mismatch", 422)
+    assert len(store.runs()[0]) == 1
+
+
+@pytest.mark.parametrize("more", [{"tags": ["x"]}, {"pace_ms_per_s": 5}])
+def test_a_key_with_a_body_that_another_version_hashed_gives_the_run_only_if_it_asks_for_that_run(
+    store: Store, more: dict[str, Any]
+) -> None:
+    row, _ = store.start_run(named("w"), key="k", body_sha256="b")
+    assert store.start_run(named("w"), key="k", body_sha256="c") == (row, False)
+    with pytest.raises(AskedWrongly, match="another body"):
+        store.start_run(named("w"), key="k", body_sha256="c", **more)
     assert len(store.runs()[0]) == 1
 
 
