@@ -14,7 +14,7 @@ from app.subjects import Subject, read_subject
 from app.verdicts import bounds_words
 from app.wording import nearest
 from engine.errors import AskedWrongly
-from engine.explore import cases
+from engine.explore import cases, verdicts
 
 if TYPE_CHECKING:
     from app.store import ExplorationRow, Store
@@ -91,7 +91,7 @@ def _shown(one: Asked, row: ExplorationRow | None) -> Shown:
         return Shown(
             one.row,
             one.column,
-            cases.NOT_EXPLORED,
+            verdicts.NOT_EXPLORED,
             one.cell.expected,
             False,
             why,
@@ -101,7 +101,7 @@ def _shown(one: Asked, row: ExplorationRow | None) -> Shown:
             None,
         )
     answer = json.loads(row.answer_json)
-    verdict = cases.judged(one.cell, answer)
+    verdict = verdicts.judged(one.cell, answer)
     return Shown(
         one.row,
         one.column,

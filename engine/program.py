@@ -166,28 +166,24 @@ def _check_references(who: str, program: Sequence[str], *, pages: int, pinned: b
 # --- programs in one line --------------------------------------------------------------------------------------------
 
 
-def group_of(name: str, text: str) -> dict[str, Any]:
+def group_of(name: str, text: str, *, mean_ns: int = 1_000) -> dict[str, Any]:
     """Return a scenario's group of tasks, written in one line: "3*2/lock hold:10 unlock" is three tasks, twice each.
 
-    "~/" is for ever. A number behind an operation is its mean in ns (1,000 if absent), its page, or the page that is
-    picked; a pick without one takes any page.
+    "~/" is for ever. The number behind an operation is its mean in ns (mean_ns if absent), the page to migrate to, or
+    the page to pick; a pick without one takes any page.
     """
     tasks, _, rest = text.rpartition("*")
     rounds, _, operations = rest.rpartition("/")
     repeat = None if rounds == "~" else int(rounds or 1)
-    return {
-        "name": name,
-        "tasks": int(tasks or 1),
-        "repeat": repeat,
-        "program": [_operation(one) for one in operations.split()],
-    }
+    program = [_operation(one, mean_ns) for one in operations.split()]
+    return {"name": name, "tasks": int(tasks or 1), "repeat": repeat, "program": program}
 
 
-def _operation(text: str) -> dict[str, Any]:
+def _operation(text: str, mean_ns: int) -> dict[str, Any]:
     name, _, number = text.partition(":")
     match OPERATIONS[name].argument:
         case Argument.MEAN_NS:
-            return {"op": name, "mean_ns": int(number or 1_000)}
+            return {"op": name, "mean_ns": int(number or mean_ns)}
         case Argument.SECOND_PAGE:
             return {"op": name, "to": int(number)}
         case Argument.PICK:

@@ -36,6 +36,20 @@ class Pointers:
 
 
 @dataclass(frozen=True)
+class Expected:
+    """What litmus tests are expected to show. An empty tuple of rows or kernels stands for all."""
+
+    verdict: str
+    """Never, Sometimes or unknown."""
+    tests: tuple[str, ...] = ()
+    """Names of litmus tests (engine.litmus)."""
+    designs: tuple[str, ...] = ()
+    rows: tuple[str, ...] = ()
+    """Keys of rows of the matrix."""
+    kernels: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
 class Card:
     """A design of one axis. A reader of a comparison sees title to needs; the engine reads the rest."""
 
@@ -85,3 +99,5 @@ class Card:
     pointers: tuple[Pointers, ...] = ()
     matrix: tuple[tuple[str, str, str, Mapping[str, Any]], ...] = ()
     """Its rows in the matrix of the explorer: key, title, truncate design, options."""
+    expected: tuple[Expected, ...] = ()
+    """What litmus tests are expected to show in its rows, the first that fits. Those of engine/litmus come first."""

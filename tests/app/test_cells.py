@@ -13,7 +13,7 @@ from app.searching import explore_one
 from app.settings import load_settings
 from app.store import Store, open_store
 from engine.errors import AskedWrongly
-from engine.explore import cases
+from engine.explore import cases, verdicts
 
 
 @pytest.fixture
@@ -29,7 +29,7 @@ def test_given_a_kernel_when_its_cells_are_listed_then_each_can_be_asked_for(sto
     here = {(cell["row"], cell["column"]) for cell in told["cells"]}
     known = {(row, column) for row in cases.ROWS for column in cases.COLUMNS if cases.cell(row, column, kernel)}
     assert here == known
-    assert {cell["word"] for cell in told["cells"]} == {cases.NOT_EXPLORED}
+    assert {cell["word"] for cell in told["cells"]} == {verdicts.NOT_EXPLORED}
     assert {json.loads(one.subject_json)["kernel"] for one in cells.missing(store, kernel)} == {kernel}
 
 
@@ -59,7 +59,7 @@ def test_given_what_is_missing_when_queued_then_it_is_missing_no_more_and_a_cell
         done = store.exploration(row.id)
         assert cell is not None
         assert done is not None
-        assert (one.word, one.state) == (cases.judged(cell, json.loads(done.answer_json or "")).word, "done")
+        assert (one.word, one.state) == (verdicts.judged(cell, json.loads(done.answer_json or "")).word, "done")
         assert one.bounds
 
 
@@ -70,5 +70,5 @@ def test_given_an_exploration_that_failed_when_listed_then_its_cell_is_missing_a
     assert row is not None
     store.finish_exploration(row.id, row.attempt, "failed", reason="error", detail="for a reason")
     shown = [one for one in cells.shown(store, cases.DEFAULT_KERNEL).values() if one.exploration == row.id]
-    assert {(one.word, one.state, one.why) for one in shown} == {(cases.NOT_EXPLORED, "failed", "for a reason")}
+    assert {(one.word, one.state, one.why) for one in shown} == {(verdicts.NOT_EXPLORED, "failed", "for a reason")}
     assert first in cells.missing(store, cases.DEFAULT_KERNEL)

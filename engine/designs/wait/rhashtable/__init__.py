@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from engine.designs.card import Card, Options, Sizes
+from engine.designs.card import Card, Expected, Options, Sizes
 from engine.designs.wait.rhashtable.facts import told
 from engine.designs.wait.rhashtable.tables import Buckets, Elements, Resizing, buckets_max, set_up
 
@@ -49,5 +49,16 @@ CARD = Card(
     matrix=(
         ("rhashtable", "resizable hash table", "helper", {"size": 1}),
         ("rhashtable-raw_null", "resizable hash table, raw NULL check", "raw_null", {"size": 1}),
+    ),
+    expected=(
+        Expected("Never", tests=("L-2", "L-3"), kernels=("5.9-rc",)),
+        Expected("Never", tests=("L-4",), kernels=("4.13", "4.16")),
+        Expected("Sometimes", tests=("L-2", "L-3", "L-4", "T-3")),
+        Expected("Sometimes", tests=("L-2 often",), kernels=("4.13", "4.16")),
+        Expected("Sometimes", tests=("W-1",), kernels=("5.9-rc", "5.9", "5.10")),
+        Expected("unknown", tests=("T-3 restart",), kernels=("4.13", "4.16")),
+        Expected("Never", tests=("L-1", "L-2 often", "L-5", "L-6", "W-1", "T-1", "T-2", "T-3 restart")),
+        Expected("Never", tests=("lost_wakeup", "use_after_free", "mapping_lost", "truncated_written", "two_owners")),
+        Expected("Never", tests=("counts", "leak", "queue_length", "page_survives", "wrong_identity")),
     ),
 )

@@ -1,0 +1,54 @@
+"""Verdicts of the matrix: what the answer of an exploration says of the question that a cell asks."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+from engine.explore.cases import Cell
+from engine.invariants import INVARIANTS
+
+NEVER, SOMETIMES, NOT_EXPLORED = "Never", "Sometimes", "not explored"
+_AT_END = {one.name for one in INVARIANTS if one.at_end}
+"""Seen where a path has ended: they cut nothing off."""
+
+
+class Verdict(NamedTuple):
+    """A cell's word; why: what it rests on, or why it is not known; schedule: to what was asked for, as a word."""
+
+    word: str
+    expected: str | None
+    why: str
+    schedule: str | None
+    loop: str | None = None
+
+    @property
+    def surprising(self) -> bool:
+        """Whether another verdict was expected."""
+        return self.expected is not None and self.word in {NEVER, SOMETIMES} and self.word != self.expected
+
+
+def judged(asked: Cell, answer: dict[str, Any]) -> Verdict:
+    """Return the verdict of a cell, from the answer of its exploration."""
+    bounds, broken = answer["bounds"], answer["broken"]
+    within = (
+        f"{answer['states']:,} states, {bounds['processes']} tasks, {bounds['search']}, reduction {bounds['reduction']}"
+    )
+    if asked.question == "starvation":
+        live = answer["liveness"]
+        if live is not None and live["loop"]:
+            return Verdict(SOMETIMES, asked.expected, within, live["stem"], live["loop"])
+        if live is not None and live["holds"] and not broken:
+            return Verdict(NEVER, asked.expected, within, None)
+    elif seen := {**broken, **answer["witnessed"]}.get(asked.question):
+        return Verdict(SOMETIMES, asked.expected, f"in {seen['steps']} steps; {within}", seen["schedule"])
+    if not bounds["complete"]:
+        return Verdict(NOT_EXPLORED, asked.expected, f"cut by the limit of {bounds['stopped_by']}; {within}", None)
+    cuts = [name for name in broken if name not in _AT_END] or list(broken) * (asked.question == "starvation")
+    if cuts:
+        first = min(cuts, key=lambda name: int(broken[name]["steps"])).replace("_", " ")
+        return Verdict(
+            NOT_EXPLORED, asked.expected, f"no way is followed past another failure ({first}); {within}", None
+        )
+    if asked.question == "starvation":
+        return Verdict(NOT_EXPLORED, asked.expected, f"not looked for; {within}", None)
+    return Verdict(NEVER, asked.expected, within, None)

@@ -1,0 +1,144 @@
+"""LITMUS: the litmus tests, a TOML file each: small programs, what is asked of them, and what is expected.
+
+    name = "W-1"                            the column of the matrix
+    title = "W-1 writeback wake race"
+    source = "litmus"
+    asks = "bug_on"                         an invariant or a witness; several, and each is a column of that name
+    programs = ["3*lock ... unlock"]        groups of tasks, as engine.program.group_of reads them
+    only = "swaps"                          designs of which the question makes sense: swaps, shares or woken
+
+    [workload]                              pages, pinned
+    [[expected]]                            the first that names row (or its design) and kernel counts
+    verdict = "Sometimes"
+    designs = ["hashed"]                    of the wait axis
+    rows = ["page_wait-early"]              of the matrix
+    kernels = ["5.9", "5.10"]               all if absent
+
+A design that no file names is unknown; its card can say what is expected of it (engine.designs.card.Expected).
+"""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Iterator
+from pathlib import Path
+from types import MappingProxyType
+from typing import Annotated, Literal, NamedTuple, Self
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from engine.designs.card import Expected
+from engine.invariants import INVARIANTS, WITNESSES
+from engine.kernels import KERNELS
+
+FOLDER = Path(__file__).parent
+QUESTIONS = {one.name: one.says for one in INVARIANTS} | dict(WITNESSES)
+"""What a litmus test may ask -> the question in words."""
+
+Names = Annotated[list[str], Field(min_length=1)]
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+
+
+class _Workload(_Part):
+    pages: Annotated[int, Field(ge=1)] = 1
+    pinned: bool = True
+
+
+class _Rule(_Part):
+    verdict: Literal["Never", "Sometimes", "unknown"]
+    designs: Names = []
+    rows: Names = []
+    kernels: list[str] = list(KERNELS)
+
+    @model_validator(mode="after")
+    def _known(self) -> Self:
+        if not self.designs and not self.rows:
+            raise ValueError("names neither designs nor rows")
+        if strange := set(self.kernels) - set(KERNELS):
+            raise ValueError(f"no kernel profile {min(strange)!r}; there are {', '.join(KERNELS)}")
+        return self
+
+
+class _File(_Part):
+    name: str | None = None
+    title: str | None = None
+    source: str
+    asks: str | Names
+    programs: Names
+    only: Literal["swaps", "shares", "woken"] | None = None
+    workload: _Workload = _Workload()
+    expected: list[_Rule] = []
+
+    @model_validator(mode="after")
+    def _named(self) -> Self:
+        if strange := {self.asks} - set(QUESTIONS) if isinstance(self.asks, str) else set(self.asks) - set(QUESTIONS):
+            raise ValueError(f"asks {min(strange)!r}, which is neither an invariant nor a witness")
+        if isinstance(self.asks, str) and not (self.name and self.title):
+            raise ValueError("needs a name and a title")
+        return self
+
+
+class Litmus(NamedTuple):
+    """A litmus test. asks: an invariant or a witness; only: designs of which it makes sense, None for all."""
+
+    name: str
+    title: str
+    source: str
+    asks: str
+    programs: tuple[str, ...]
+    only: str | None
+    pages: int
+    pinned: bool
+    expected: tuple[Expected, ...]
+
+    @property
+    def question(self) -> str:
+        """The question in words."""
+        return QUESTIONS[self.asks]
+
+    @property
+    def error(self) -> bool:
+        """Whether what is asked for is an error; a litmus test may ask for what is allowed."""
+        return any(one.name == self.asks for one in INVARIANTS)
+
+
+def read_litmus(path: Path) -> Iterator[Litmus]:
+    """Yield the litmus tests of a TOML file. Raises ValueError, in one line that names the file and what is wrong."""
+    try:
+        given = _File.model_validate(tomllib.loads(path.read_text("utf-8")))
+    except tomllib.TOMLDecodeError as problem:
+        raise ValueError(f"{path}: {problem}") from None
+    except ValidationError as problem:
+        first = problem.errors()[0]
+        raise ValueError(f"{path}: {'.'.join(map(str, first['loc']))}: {first['msg']}") from None
+    rules = tuple(
+        Expected(one.verdict, designs=tuple(one.designs), rows=tuple(one.rows), kernels=tuple(one.kernels))
+        for one in given.expected
+    )
+    for asks in [given.asks] if isinstance(given.asks, str) else given.asks:
+        yield Litmus(
+            given.name or asks,
+            given.title or asks.replace("_", " "),
+            given.source,
+            asks,
+            tuple(given.programs),
+            given.only,
+            given.workload.pages,
+            given.workload.pinned,
+            rules,
+        )
+
+
+def _place(name: str) -> int:
+    """What decides the debate stands first; the invariants, each asked of one mixed scenario, last."""
+    return next((at for at, kind in enumerate(("T-", "GW-", "W-", "L-")) if name.startswith(kind)), 4)
+
+
+_FOUND = [one for path in sorted(FOLDER.glob("*.toml"), key=lambda path: path.stem) for one in read_litmus(path)]
+LITMUS: MappingProxyType[str, Litmus] = MappingProxyType(
+    {one.name: one for one in sorted(_FOUND, key=lambda one: _place(one.name))}
+)
+"""Name -> litmus test, in the order of the matrix's columns."""
