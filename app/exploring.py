@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from engine.errors import AskedWrongly
-from engine.explore.table import BYTES_MAX, Table, read_table
+from engine.explore.checking import BYTES_MAX, read_table
+from engine.explore.table import Table
 from engine.scenario import Scenario
 from engine.scenarios import shipped
 

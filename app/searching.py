@@ -17,10 +17,11 @@ from app.store import ExplorationRow, Fenced, Store
 from app.store.rows import scenario_to_play
 from engine.errors import AskedWrongly, FolioscopeError
 from engine.explore.answers import answer
+from engine.explore.checking import checked
 from engine.explore.explorer import Explorer
 from engine.explore.plan import Limits, Plan, Progress
 from engine.explore.saving import resume, save
-from engine.explore.table import Table, checked
+from engine.explore.table import Table
 from engine.scenario import Scenario
 
 log = logging.getLogger("folioscope.runner")

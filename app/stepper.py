@@ -20,10 +20,11 @@ from typing import Any
 from app.exploring import promela_of, story_of, subject_of
 from engine.errors import AskedWrongly
 from engine.explore import byhand
+from engine.explore.checking import checked
 from engine.explore.explorer import Explorer
 from engine.explore.exports import EXPORTS
 from engine.explore.subject import Subject, TableSubject
-from engine.explore.table import Table, checked
+from engine.explore.table import Table
 from engine.scenario import Scenario
 
 log = logging.getLogger("folioscope.stepper")

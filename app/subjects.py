@@ -15,9 +15,10 @@ from app.refusals import Refusal, shown
 from app.strict import parse_json
 from app.wording import refusal_of_model
 from engine.explore import table as tables
+from engine.explore.checking import checked
 from engine.explore.lines import line_of
 from engine.explore.small import check_small
-from engine.explore.table import AskedTable, Table, checked
+from engine.explore.table import AskedTable, Table
 from engine.formats import upgraded_scenario
 from engine.scenario import FORMAT as SCENARIO
 from engine.scenario import Scenario, Tasks

@@ -29,9 +29,10 @@ from typing import Any
 
 from app.exploring import promela_of, subject_of
 from benchmarks.m1 import m1
+from engine.explore.checking import checked
 from engine.explore.explorer import Explorer
 from engine.explore.plan import Plan
-from engine.explore.table import Table, checked
+from engine.explore.table import Table
 from engine.scenario import Scenario
 
 HERE = Path(__file__).parent

@@ -163,9 +163,9 @@ def _timed() -> None:
 def _explore(kind: str, plan: str) -> None:
     """Explore a table or a world in one of the ways that are compiled apart; play a schedule of the world."""
     from engine.explore.answers import answer
+    from engine.explore.checking import checked
     from engine.explore.explorer import Explorer
     from engine.explore.plan import LIMITS, Plan
-    from engine.explore.table import checked
     from engine.explore.worlds.subject import WorldSubject
     from engine.play import open_run
     from engine.scenario import Scenario

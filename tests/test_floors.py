@@ -9,6 +9,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
+from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
 import pytest
@@ -93,6 +94,25 @@ def test_each_module_stands_on_a_floor_and_imports_only_what_it_may(module: str)
     assert floor is not None, f"{module} is on no floor: add it to the table in ARCHITECTURE.md"
     wrong = [f"line {line}: {name}" for line, name in imports(SOURCES[module]) if not allowed(floor, name)]
     assert not wrong, f"{module} (floor {floor.name}) imports " + ", ".join(wrong)
+
+
+def circle(graph: dict[str, set[str]]) -> list[str]:
+    """Return modules that import each other in a circle, the first again at the end; [] if there is none."""
+    try:
+        TopologicalSorter(graph).prepare()
+    except CycleError as found:
+        names: list[str] = found.args[1]
+        return names
+    return []
+
+
+def test_given_all_imports_when_followed_then_none_leads_back() -> None:
+    graph = {name: {to for _, to in imports(path) if to in SOURCES} - {name} for name, path in SOURCES.items()}
+    assert circle(graph) == []
+
+
+def test_given_modules_that_import_each_other_when_followed_then_the_circle_is_named() -> None:
+    assert set(circle({"a": {"b"}, "b": {"c"}, "c": {"a"}, "d": {"a"}})) == {"a", "b", "c"}
 
 
 def test_given_a_forbidden_import_when_judged_then_it_is_refused() -> None:

@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 from engine.explore import schedules
-from engine.explore.layout import Values, start_of
+from engine.explore.layout import start_of
 from engine.explore.playing import Move, enabled, ending, play
-from engine.explore.table import BadTable, Step, Table
+from engine.explore.table import Step, Table, Values
+from engine.explore.wording import BadTable
 from engine.schedule_word import letters
 
 STEPS_MAX = 5_000

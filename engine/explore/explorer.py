@@ -14,14 +14,14 @@ from engine.explore import compact
 from engine.explore import memory as s
 from engine.explore.footprints import no_reduction
 from engine.explore.found import Found, Searched, outcomes
-from engine.explore.layout import Layout, Spans, Values, pack, repack, unpack, widened
+from engine.explore.layout import Layout, Spans, pack, repack, unpack, widened
 from engine.explore.memory import Memory
 from engine.explore.native import TAIL
 from engine.explore.plan import LIMITS, PLAN, Limits, Plan, Progress, check_plan
 from engine.explore.samples import STATE, Samples, sample
 from engine.explore.search import DONE, FULL, MORE, WIDER, Bound, Reduction, search
 from engine.explore.subject import Subject, TableSubject
-from engine.explore.table import Table
+from engine.explore.table import Table, Values
 from engine.explore.walks import unbounded
 
 CAPACITY = 1 << 12

@@ -12,7 +12,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.explore.table import Table
+from engine.explore.table import Table, Values
 
 WORD = 64
 Words = NDArray[np.uint64]
@@ -64,13 +64,6 @@ class Layout(NamedTuple):
     places: tuple[Field, ...]
     width: int
     bounded: bool
-
-
-class Values(NamedTuple):
-    """A state in plain numbers: the values of each variable, and each process's label."""
-
-    variables: tuple[tuple[int, ...], ...]
-    places: tuple[int, ...]
 
 
 Spans = list[tuple[int, int]]

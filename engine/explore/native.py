@@ -22,8 +22,7 @@ from llvmlite import ir
 
 from engine.explore.expressions import Tree
 from engine.explore.layout import WORD, Field, Layout
-from engine.explore.symmetry import Group
-from engine.explore.table import Effect, Process, Step, Table
+from engine.explore.table import Effect, Group, Process, Step, Table
 
 TAIL = 3
 """Words behind a successor's state: the step's number (32 bits) and flags; then, if it is REPORTED, the invariants that

@@ -6,8 +6,9 @@ from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 from engine.explore.expressions import Fault, evaluate
-from engine.explore.layout import Values, start_of
-from engine.explore.table import BadTable, Step, Table
+from engine.explore.layout import start_of
+from engine.explore.table import Step, Table, Values
+from engine.explore.wording import BadTable
 
 
 class Move(NamedTuple):

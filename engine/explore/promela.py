@@ -12,7 +12,8 @@ import re
 
 from engine.explore.expressions import Tree
 from engine.explore.layout import Spans
-from engine.explore.table import END, BadTable, Effect, Process, Table
+from engine.explore.table import END, Effect, Process, Table
+from engine.explore.wording import BadTable
 
 _INT = 1 << 31
 

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 
+from engine.explore.checking import checked
 from engine.explore.layout import start_of
 from engine.explore.playing import ending, play
 from engine.explore.shrink import SECONDS_MAX, TRIES_MAX, Shrunk, Told, shrink
-from engine.explore.table import BadTable, Step, Table, checked
+from engine.explore.table import Step, Table
+from engine.explore.wording import BadTable
 
 
 def table_candidates(told: Told) -> Iterator[tuple[str, Told]]:

@@ -6,10 +6,11 @@ import unicodedata
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
-from engine.explore.layout import Values, start_of
+from engine.explore.layout import start_of
 from engine.explore.playing import ending, play
-from engine.explore.table import BadTable, Step, Table
+from engine.explore.table import Step, Table, Values
 from engine.explore.touches import footprint
+from engine.explore.wording import BadTable
 
 Value = int | str
 State = dict[str, Value | list[Value]]

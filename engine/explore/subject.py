@@ -15,12 +15,12 @@ from numpy.typing import NDArray
 
 from engine.explore import schedules, walks
 from engine.explore.footprints import reduction_of
-from engine.explore.layout import Layout, Spans, Values, layout_of, start_of
+from engine.explore.layout import Layout, Spans, layout_of, start_of
 from engine.explore.native import Native, compiled
 from engine.explore.playing import enabled, move
 from engine.explore.search import Reduction
-from engine.explore.symmetry import Group, canonical, groups_of, level
-from engine.explore.table import Step, Table
+from engine.explore.symmetry import canonical, groups_of, level
+from engine.explore.table import Group, Step, Table, Values
 
 
 class Shape(NamedTuple):

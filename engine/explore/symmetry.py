@@ -10,23 +10,10 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 from engine.explore.expressions import Tree, constant, parts, value_of
-
-if TYPE_CHECKING:
-    from engine.explore.layout import Values
-    from engine.explore.table import Process, Step, Table
-
-Cell = tuple[int, int]
-"""A variable's number, and an index: 0 for a plain one."""
-
-
-class Group(NamedTuple):
-    """Equal processes, by number, and for each the cells of its own, in the same order."""
-
-    members: tuple[int, ...]
-    owned: tuple[tuple[Cell, ...], ...]
+from engine.explore.table import Cell, Group, Process, Step, Table, Values
 
 
 class Unfit(NamedTuple):

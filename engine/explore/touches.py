@@ -6,10 +6,10 @@ import contextlib
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from engine.explore.expressions import Fault, Tree, evaluate, names
-from engine.explore.layout import Values, start_of
+from engine.explore.expressions import Fault, Tree, constant, evaluate, names
+from engine.explore.layout import start_of
 from engine.explore.playing import move, reader
-from engine.explore.table import Step, Table, constant
+from engine.explore.table import Step, Table, Values
 
 
 class Footprint(NamedTuple):

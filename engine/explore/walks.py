@@ -13,7 +13,8 @@ from engine.explore.calls import call_expand
 from engine.explore.expressions import Tree, parts
 from engine.explore.layout import Layout, Spans, pack, start_of
 from engine.explore.native import FAULT, TAIL, Native
-from engine.explore.table import BadTable, Table
+from engine.explore.table import Table
+from engine.explore.wording import BadTable
 from engine.jit import jit
 
 LOOK_STEPS = 20_000

@@ -25,9 +25,9 @@ from app.store import ExplorationRow, Fenced, Store, open_store
 from app.store.tables import Exploration
 from engine.errors import AskedWrongly
 from engine.explore.answers import answer
+from engine.explore.checking import checked
 from engine.explore.explorer import Explorer
 from engine.explore.plan import Limits, Plan
-from engine.explore.table import checked
 from engine.explore.worlds.subject import WorldSubject
 from engine.explore.worlds.telling import story_of_world
 from engine.scenario import Scenario

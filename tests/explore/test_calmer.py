@@ -9,12 +9,13 @@ import pytest
 
 from engine.explore.answers import answer
 from engine.explore.calmer import calmest
+from engine.explore.checking import checked
 from engine.explore.explorer import Explorer
-from engine.explore.layout import Values, start_of
+from engine.explore.layout import start_of
 from engine.explore.plan import Limits, Plan
 from engine.explore.playing import enabled, ending, move, play
 from engine.explore.schedules import read
-from engine.explore.table import Step, Table, checked
+from engine.explore.table import Step, Table, Values
 from tests.explore.shelf import KNOWN, NAMES, table
 
 LARGE = {"filter_lock_5", "naive_attach_two", "dining_10"}

@@ -9,11 +9,11 @@ import pytest
 from benchmarks.m1 import m1
 from engine.errors import AskedWrongly
 from engine.explore.answers import answer
+from engine.explore.checking import checked
 from engine.explore.explorer import Explorer
 from engine.explore.plan import Limits, Plan
 from engine.explore.playing import play
 from engine.explore.schedules import read
-from engine.explore.table import checked
 from tests.explore.shelf import NAMES, table
 
 SMALL = [name for name in NAMES if name not in {"filter_lock_5", "naive_attach_two", "dining_10"}]

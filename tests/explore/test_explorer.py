@@ -11,12 +11,12 @@ import pytest
 
 from engine.errors import AskedWrongly
 from engine.explore.answers import answer
+from engine.explore.checking import checked
 from engine.explore.explorer import Explorer
 from engine.explore.layout import start_of
 from engine.explore.plan import Limits, Plan
 from engine.explore.playing import ending, play
 from engine.explore.schedules import read
-from engine.explore.table import checked
 from tests.explore import plain
 from tests.explore.shelf import KNOWN, NAMES, table
 

@@ -13,13 +13,14 @@ import pytest
 
 from engine.explore import promela
 from engine.explore.answers import answer
+from engine.explore.checking import checked
 from engine.explore.explorer import Explorer
 from engine.explore.expressions import evaluate
-from engine.explore.layout import Values, start_of
+from engine.explore.layout import start_of
 from engine.explore.plan import Limits, Plan
 from engine.explore.playing import enabled, move, reader
 from engine.explore.schedules import read
-from engine.explore.table import Table, checked
+from engine.explore.table import Table, Values
 from tests.explore import plain, plain_fair
 from tests.explore.shelf import KNOWN, NAMES, table
 

@@ -83,7 +83,7 @@ from engine.explore.answers import answer
 from engine.explore.explorer import Explorer
 from engine.explore.plan import Limits, Plan
 from engine.explore.saving import resume, save
-from engine.explore.table import checked
+from engine.explore.checking import checked
 found, turn = [], e.TURN_STATES
 for told, plan, again in json.load(sys.stdin):
     explorer = Explorer(checked(told), Plan(**plan))

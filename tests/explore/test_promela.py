@@ -10,9 +10,10 @@ import pytest
 
 from engine.explore import promela
 from engine.explore.answers import answer
+from engine.explore.checking import checked
 from engine.explore.explorer import Explorer
 from engine.explore.plan import Limits
-from engine.explore.table import BadTable, checked
+from engine.explore.wording import BadTable
 from tests.explore.shelf import table
 from tests.explore.spin import model_counts
 

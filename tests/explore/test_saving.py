@@ -18,11 +18,11 @@ from benchmarks.m1 import m1
 from engine.errors import AskedWrongly
 from engine.explore import explorer as explorer_
 from engine.explore.answers import answer
+from engine.explore.checking import checked
 from engine.explore.explorer import Explorer
 from engine.explore.plan import Limits, Plan
 from engine.explore.saving import resume, save
 from engine.explore.subject import TableSubject
-from engine.explore.table import checked
 from tests.explore.shelf import table
 
 ROOT = Path(__file__).parents[2]
@@ -75,7 +75,7 @@ from pathlib import Path
 from benchmarks.m1 import m1
 from engine.explore import explorer as e
 from engine.explore.saving import save
-from engine.explore.table import checked
+from engine.explore.checking import checked
 e.TURN_STATES = 20_000
 search = e.Explorer(checked(m1(1, 1, 2, 2)))
 search.run(told=lambda now: save(search, Path(sys.argv[1])))

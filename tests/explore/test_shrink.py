@@ -8,12 +8,13 @@ from typing import Any
 import pytest
 
 from engine.explore.calm import calm, switches
+from engine.explore.checking import checked
 from engine.explore.explorer import Explorer
 from engine.explore.playing import ending, play
 from engine.explore.shrink import shrink
 from engine.explore.shrink_scenario import scenario_candidates
 from engine.explore.shrink_table import carried, fails, failure, shrink_table, table_candidates
-from engine.explore.table import Step, Table, checked
+from engine.explore.table import Step, Table
 from engine.scenario import Scenario
 from tests.explore.shelf import KNOWN, LONG, NAMES, table
 from tests.worlds import scenario

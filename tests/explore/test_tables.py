@@ -9,9 +9,10 @@ from typing import Any
 import pytest
 
 from engine.errors import AskedWrongly
+from engine.explore.checking import checked, read_table
 from engine.explore.explorer import Explorer
 from engine.explore.schedules import read, written
-from engine.explore.table import BadTable, checked, read_table
+from engine.explore.wording import BadTable
 from tests.explore.shelf import table
 
 

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from engine.designs import DESIGNS
-from engine.explore.layout import Values
+from engine.explore.table import Values
 from engine.explore.worlds.columns import TASK_REFERENCES, TASK_ROWS, StateColumn
 from engine.jit import inlined, jit
 from engine.state import NONE, World
