@@ -204,6 +204,7 @@ class Rules(NamedTuple):
     latency_ns: int
     switch_ns: int
     visits: int  # entries walked that the trace holds, 0 for none
+    watched: bool  # steps look for witnesses that cost a walk: only explorations read them
 
 
 # Places in World.clock.

@@ -31,14 +31,15 @@ QUIET_MAX = 32
 class TimedRun:
     """A made-up workload under the timed scheduler."""
 
-    def __init__(self, scenario: Scenario) -> None:
+    def __init__(self, scenario: Scenario, *, watched: bool = False) -> None:
+        """Build the scenario's World; watched: its steps look for every witness (engine.invariants), at a cost."""
         workload = scenario.workload
         assert isinstance(workload, Tasks), "a timed run needs tasks"
         self._scenario = scenario
         self.total: int | None = scenario.events_max
         self.end_ns: int | None = None
         self._played = 0
-        self.world = self._build(scenario, workload)
+        self.world = self._build(scenario, workload, watched=watched)
         self.cast = Cast(
             tasks=[
                 TaskName(name=f"{group.name}-{i}", pid=100 + i)
@@ -53,7 +54,7 @@ class TimedRun:
         )
 
     @staticmethod
-    def _build(scenario: Scenario, workload: Tasks) -> World:
+    def _build(scenario: Scenario, workload: Tasks, *, watched: bool) -> World:
         n_tasks = sum(group.tasks for group in workload.groups)
         program: tuple[list[int], list[int], list[int], list[int]] = ([], [], [], [])
         picks: list[Any] = []
@@ -86,7 +87,7 @@ class TimedRun:
             for column, value in zip(program, (step, 0, 1, len(program[0])), strict=True):
                 column.append(value)
         w = make_world(
-            rules_of(scenario, n_tasks, scenario.profile),
+            rules_of(scenario, n_tasks, scenario.profile)._replace(watched=watched),
             wait=scenario.wait,
             n_pages=workload.pages,
             n_files=1,

@@ -36,8 +36,8 @@ def wait_of(design: str, bits: int) -> dict[str, Any]:
 class Stage:
     """A world whose steps the test takes by hand. Tasks are numbered in the order of the programs."""
 
-    def __init__(self, *programs: str, **more: Any) -> None:
-        self.run = TimedRun(scenario(*programs, **more))
+    def __init__(self, *programs: str, watched: bool = True, **more: Any) -> None:
+        self.run = TimedRun(scenario(*programs, **more), watched=watched)
         self.world: World = self.run.world
         self.batches: list[Batch] = []
 

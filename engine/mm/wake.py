@@ -212,7 +212,7 @@ def wake_end(w: World, task: int) -> int:
     if flag_stale(w, page, list, t.matched[task] + t.other_bit[task]):
         w.pages.flags[page] &= ~(1 << PG_WAITERS)
         cleared = 1
-    elif t.other_bit[task] == 0 and not _waits_here(w, list, page):
+    elif w.rules.watched and t.other_bit[task] == 0 and not _waits_here(w, list, page):
         witness(w, STALE_WAITERS_FLAG)
     shown = queue_shown(w, page, list)
     record(

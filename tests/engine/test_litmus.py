@@ -150,6 +150,22 @@ def test_l6_a_page_of_its_own_queue_meets_no_strangers() -> None:
     assert walk(int(ended.a[row]), int(ended.b[row])).walked == 1
 
 
+def test_l7_a_run_that_nobody_explores_does_not_walk_the_queue_for_a_witness() -> None:
+    """With the same events, which is all that a run shows."""
+    programs = ("pick:0 lock hold unlock", "pick:240 lock hold unlock", "pick:0 lock unlock", "pick:240 lock")
+    told = {}
+    for watched in (True, False):
+        stage = Stage(*programs, pages=241, watched=watched)
+        stage.until(0, "UNLOCK_PAGE")
+        stage.until(1, "UNLOCK_PAGE")
+        stage.sleep(2)
+        stage.sleep(3)
+        told[watched] = stage.sleep(0)
+        assert flag(stage, PG_WAITERS)
+        assert stage.saw("stale_waiters_flag") == watched
+    assert told[True] == told[False]
+
+
 @every_kernel
 def test_l7_pg_waiters_stays_after_the_last_waiter_if_others_share_the_queue(kernel: str) -> None:
     stage = Stage(

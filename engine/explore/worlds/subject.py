@@ -9,10 +9,11 @@ import numpy as np
 from engine import schedule_word
 from engine.errors import AskedWrongly
 from engine.explore import walks
-from engine.explore.layout import Layout, Spans, Values, laid_out
+from engine.explore.layout import Layout, Spans, laid_out
 from engine.explore.search import Reduction
 from engine.explore.small import check_small
 from engine.explore.subject import Shape
+from engine.explore.table import Values
 from engine.explore.worlds.columns import read, state_columns, write
 from engine.explore.worlds.equals import arrange, groups, renamed
 from engine.explore.worlds.packing import packed
@@ -38,7 +39,7 @@ class WorldSubject:
         check_small(scenario)
         self.scenario = scenario
         self.name, self.why = scenario.name, scenario.story
-        run = TimedRun(scenario)
+        run = TimedRun(scenario, watched=True)
         self.world: World = run.world
         self.cast = run.cast
         KNOWN[self.world.pointer] = self.world
