@@ -1,12 +1,15 @@
-"""The codec of events: a Batch to bytes and back, exactly, whatever the values.
+"""The codec of events: a Batch to bytes and back, exactly, whatever the values; and the state of the page after each.
 
     head    magic "FCHK", version, flags, count, first_seq, then for both frames: bytes packed and unpacked
     table   for each column: which bytes of its values change within the chunk (a bit each), and its first value
     what    zstd frame: time (differences), kind, a, b; all that series and heat maps need
-    who     zstd frame: task, page, cpu
+    who     zstd frame: task, page, cpu, state
 
-A frame holds the bytes that change, plane by plane: all lowest bytes of a column, then all next ones. a and b lie
-sorted by kind, because the words of one kind are alike. A task mostly goes on with its page, on its CPU: those two
+A state is a number of engine.page_state.PageState, 0 for an event that is about no page. Version 1, of program 0.1.0,
+has no states: app.windows.states works them out where they are needed.
+
+A frame holds the bytes that change, plane by plane: all lowest bytes of a column, then all next ones. a, b and state
+lie sorted by kind, because the words of one kind are alike. A task mostly goes on with its page, on its CPU: those two
 columns are read in the order of the tasks, and only what differs from the task's event before is stored.
 """
 
@@ -24,18 +27,22 @@ from engine.events import BATCH, COLUMNS, Batch
 from engine.raster import stable_order
 
 MAGIC = b"FCHK"
-VERSION = 1
+VERSION = 2
 COUNT_MAX = BATCH
 RAW_MAX = 64 * COUNT_MAX
 _HEAD = struct.Struct("<4sBBIqIIII")
 _COLUMN = struct.Struct("<Bq")
 _WHAT = ("time", "kind", "a", "b")
 _WHO = ("task", "page", "cpu")
-_DTYPES = {name: np.dtype(kind) for name, kind in COLUMNS}
+_DTYPES = {name: np.dtype(kind) for name, kind in COLUMNS} | {"state": np.dtype("<u1")}
 _TABLE = _HEAD.size
-_FRAMES = _TABLE + _COLUMN.size * len(COLUMNS)
+_COLUMNS_OF = {1: len(COLUMNS), 2: len(COLUMNS) + 1}
+"""Version -> columns in its table."""
 _CPU_FOLLOWS = 1
 """Flag: the column cpu is stored by what changes along a task; without it, as the difference to the task's row."""
+
+
+States = NDArray[np.uint8]
 
 
 class What(NamedTuple):
@@ -48,10 +55,14 @@ class What(NamedTuple):
     b: NDArray[np.int64]
 
 
-def encode(batch: Batch, planes: Planes | None = None) -> bytes:
-    """Return the batch's events, 1 to COUNT_MAX, as bytes. planes: what cuts the columns; workers have a faster one."""
+def encode(batch: Batch, states: States, planes: Planes | None = None) -> bytes:
+    """Return the batch's events, 1 to COUNT_MAX, as bytes. states: the page's state after each, shape (n,).
+
+    planes: what cuts the columns; workers have a faster one.
+    """
     n = len(batch)
     assert 0 < n <= COUNT_MAX, f"a chunk of {n} events"
+    assert len(states) == n, f"{len(states)} states for {n} events"
     planes = planes or NumpyPlanes()
     by_kind, by_task = planes.orders(batch)
     what = (
@@ -67,6 +78,7 @@ def encode(batch: Batch, planes: Planes | None = None) -> bytes:
         planes.add(batch.task),
         planes.add_followed(batch.page, by_task),
         planes.add_followed(batch.cpu, by_task) if follows else planes.add(away),
+        planes.add(states, by_kind),
     )
     second, second_raw = _frame(planes)
     flags = _CPU_FOLLOWS * follows
@@ -88,11 +100,12 @@ class _Reader:
         """alone: unpack no more than the first column. Raises Damaged for what is no chunk of this version;
         struct.error where it is cut short."""
         magic, version, self.flags, self.n, self.first_seq, *sizes = _HEAD.unpack_from(data)
-        if magic != MAGIC or version != VERSION:
+        if magic != MAGIC or version not in _COLUMNS_OF:
             raise Damaged(f"no chunk of events, or one of another version: {bytes(magic)!r} {version}")
+        self.version = version
         if not 0 < self.n <= COUNT_MAX or max(sizes) > RAW_MAX:
             raise Damaged(f"a chunk of {self.n} events in {max(sizes)} bytes")
-        start, (length, size) = _FRAMES, sizes[:2]
+        start, (length, size) = _TABLE + _COLUMN.size * _COLUMNS_OF[version], sizes[:2]
         if columns is _WHO:
             start, (length, size) = start + length, sizes[2:]
         self._row = _TABLE + _COLUMN.size * (len(_WHAT) if columns is _WHO else 0)
@@ -162,7 +175,12 @@ def decode_times(data: bytes | memoryview) -> NDArray[np.int64]:
 
 
 def decode(data: bytes | memoryview) -> Batch:
-    """Return the events of encode(); raises Damaged for bytes that are not a chunk of this version."""
+    """Return the events of encode(); raises Damaged for bytes that are not a chunk of a known version."""
+    return decode_with_states(data)[0]
+
+
+def decode_with_states(data: bytes | memoryview) -> tuple[Batch, States | None]:
+    """Return the events of encode() and their states, None for a chunk that has none (version 1). Raises Damaged."""
     what = decode_what(data)
     try:
         reader = _Reader(data, _WHO)
@@ -173,7 +191,11 @@ def decode(data: bytes | memoryview) -> Batch:
             cpu = reader.followed("cpu", by_task)
         else:
             cpu = reader.column("cpu", reader.n) + task.astype(np.uint16)
+        states = None
+        if reader.version > 1:
+            states = np.empty(reader.n, np.uint8)
+            states[stable_order(what.kind)] = reader.column("state", reader.n)
         reader.end()
     except (struct.error, IndexError, ValueError) as error:
         raise Damaged("a chunk of events that cannot be read") from error
-    return Batch(what.first_seq, what.time, what.kind, cpu, task, page, what.a, what.b)
+    return Batch(what.first_seq, what.time, what.kind, cpu, task, page, what.a, what.b), states

@@ -217,6 +217,17 @@ def pack(
     return b"".join((_HEAD.pack(magic, version, len(arrays), len(raw)), *table, compress(raw, PLANES)))
 
 
+def version_of(magic: bytes, newest: int, data: bytes | memoryview) -> int:
+    """Return the version that a block of pack() was written in; raises Damaged for another kind, or a newer one."""
+    try:
+        found, number, _, _ = _HEAD.unpack_from(data)
+    except struct.error as error:
+        raise Damaged("a block with a damaged head") from error
+    if found != magic or not 1 <= number <= newest:
+        raise Damaged(f"a block of another kind or version: {bytes(found)!r} {number}")
+    return int(number)
+
+
 def unpack(magic: bytes, version: int, data: bytes | memoryview) -> list[Ints]:
     """Return the arrays of pack(), each in a small type; raises Damaged for anything else."""
     try:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from engine.events import PAGE_STATE_COLOURS, PageState
+from engine.page_state import PAGE_STATE_COLOURS, SEVERITY, PageState
 
 
 class Track(NamedTuple):
@@ -53,8 +53,9 @@ STATE_WORDS = {
 }
 
 
-def states() -> list[dict[str, str]]:
-    """Return each page state with its words and colour, in the order of severity."""
+def states() -> list[dict[str, str | int]]:
+    """Return each page state with its stored number, words and colour, mildest first."""
     return [
-        {"name": state.name, "words": STATE_WORDS[state], "colour": PAGE_STATE_COLOURS[state]} for state in PageState
+        {"name": state.name, "number": state, "words": STATE_WORDS[state], "colour": PAGE_STATE_COLOURS[state]}
+        for state in SEVERITY
     ]

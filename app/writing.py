@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from app.chunks import decode, encode
+from app.chunks import States, decode, encode
 from app.nodes import encode_cells, encode_folded, encode_series
 from app.packing import checksum, seal
 from app.store import Store
@@ -46,6 +46,7 @@ class Item(NamedTuple):
     """A chunk on its way from the player's thread to the writer's."""
 
     batch: Batch
+    states: States
     leaf: Node
     touched: Folded
     keyframe: Folded | None
@@ -122,9 +123,9 @@ class Writer:
     def _fold(self, batch: Batch, progress: float) -> None:
         number, summary = self._folded, self._summary
         keyframe = summary.keyframe() if number and number % self._keyframe_chunks == 0 else None
-        leaf = summary.leaf(batch)
+        leaf, states = summary.leaf(batch)
         known = self._known(leaf.t1, progress)
-        self._put(Item(batch, leaf, summary.touched(leaf), keyframe, known, number < len(self._stored)))
+        self._put(Item(batch, states, leaf, summary.touched(leaf), keyframe, known, number < len(self._stored)))
         self._folded += 1
 
     def _known(self, time_ns: int, progress: float, *, last: bool = False) -> Progress:
@@ -209,7 +210,7 @@ class Writer:
 
     def _pack(self, number: int, item: Item) -> None:
         batch, leaf = item.batch, item.leaf
-        data = encode(batch, self._planes)
+        data = encode(batch, item.states, self._planes)
         place = chunk_place(self._run_id, number)
         self._chunks.append(
             NewChunk(number, batch.first_seq, len(batch), leaf.t0, leaf.t1, checksum(place, data), data)

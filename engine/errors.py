@@ -2,6 +2,7 @@
 
     FolioscopeError
     ├── BadDesign               a design's folder lacks something: names the file and what is missing, at start
+    ├── BadLayout               the words of a kind of event have no layout, or a wrong one: names the kind, at start
     ├── AskedWrongly            the user can mend it: names the field, the limit and the remedy
     │   ├── BadScenario
     │   └── BadRecording        a recording that cannot be read; carries the HTTP status that fits
@@ -36,6 +37,10 @@ class BadRecording(AskedWrongly):
 
 class BadDesign(FolioscopeError):
     """A design cannot be used: its folder lacks something, or it is there twice."""
+
+
+class BadLayout(FolioscopeError):
+    """A layout of an event's words is missing or contradicts itself. The text is one line that names it."""
 
 
 class Damaged(FolioscopeError):

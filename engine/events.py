@@ -1,8 +1,8 @@
-"""EVENTS: every kind of event, what its two words mean, and how a reader is told.
+"""EVENTS: every kind of event, the layout of its two words, and the sentence that a reader is shown.
 
 One shape for all: (seq, time_ns, kind, cpu, task, page, a, b). The log is complete: folding it from the start
-(engine.fold) gives the pages, tasks and queues as the engine has them. Schema, legend, lanes, tooltips, exports and
-the API's documents are all made from this table; nothing else says what an event means.
+(engine.fold) gives the pages, tasks and queues as the engine has them. Packers, readers, schema, legend, lanes,
+tooltips, exports and the API's documents are all made from this table; nothing else says what an event means.
 
 FORMAT is the version of the shape and of these meanings. A change is a new number and an upgrader, because a shared
 link never dies.
@@ -10,12 +10,17 @@ link never dies.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import IntEnum
+from string import Formatter
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
+
+from engine.errors import BadLayout
+from engine.words import Words, bits, less, word
 
 FORMAT = 1
 NONE = 0xFFFFFFFF
@@ -109,9 +114,9 @@ class Kind(IntEnum):
 class Event:
     """What one kind means: its two words, the sentence a reader is told, and where it is drawn."""
 
-    a: str
-    b: str
+    words: Words
     says: str
+    """Names in braces stand for the task, the page, and fields of the words."""
     lane: str
     colour: str
 
@@ -126,83 +131,134 @@ LANES: dict[str, str] = {
     "run": "the run itself",
 }
 
-_FLAGS = "page->flags after"
-_QUEUE = "queue"
-_ENTRY = (
-    "queue length after (bits 0-31), page bit waited for (32-39), entry flags (40-47), "
-    "1 if no PG_waiters is set for it (48)"
+NO_WORDS = Words()
+FLAGS = Words(flags=word("a", "page->flags after", "flags"))
+FLAGS_LENGTH = Words(flags=word("a", "page->flags after", "flags"), length=word("b", "length of this page's queue"))
+ENTRY = Words(
+    queue=word("a", "queue"),
+    length=bits("b", 0, 32, "queue length after"),
+    bit=bits("b", 32, 8, "page bit waited for", "page_bit"),
+    flags=bits("b", 40, 8, "flags of the wait entry", "entry_flags"),
+    unflagged=bits("b", 48, 1, "PG_waiters is not set for it: the design finds it without", "yes"),
 )
+WALK = Words(
+    queue=bits("a", 0, 32, "queue"),
+    stop=bits("a", 32, 4, "why the walk ended", "stop"),
+    cleared=bits("a", 36, 1, "PG_waiters was cleared", "yes"),
+    other_bit=bits("a", 40, 20, "entries of this page that wait for another bit"),
+    walked=bits("b", 0, 21, "entries walked"),
+    matched=bits("b", 21, 21, "entries that wait for this page and bit"),
+    woken=bits("b", 42, 21, "tasks woken"),
+    strangers=less("walked", "matched", "other_bit", label="entries of other pages"),
+)
+MAPPING = Words(before=word("a", "mapping before", "mapping"), after=word("b", "mapping after", "mapping"))
+SAVED = Words(before=word("a", "saved mapping before", "mapping"), after=word("b", "saved mapping after", "mapping"))
+PLACE = Words(mapping=word("a", "mapping", "mapping"), index=word("b", "index in the file"))
+COUNT = Words(count=word("a", "reference count after"))
 
 EVENTS: dict[Kind, Event] = {
-    Kind.page_locked: Event(
-        _FLAGS, "length of the queue this page waits in", "{task} locked {page}", "lock", "#0072b2"
-    ),
-    Kind.page_unlocked: Event(
-        _FLAGS, "length of that queue before any wake", "{task} unlocked {page}", "lock", "#56b4e9"
-    ),
-    Kind.waiter_queued: Event(_QUEUE, _ENTRY, "{task} queued for {bit} of {page}", "wait", "#e69f00"),
-    Kind.waiter_woken: Event(_QUEUE, _ENTRY, "{task} was woken for {bit} of {page}", "wait", "#009e73"),
-    Kind.waiter_left: Event(_QUEUE, _ENTRY, "{task} left the queue by itself", "wait", "#cc79a7"),
+    Kind.page_locked: Event(FLAGS_LENGTH, "{task} locked {page}", "lock", "#0072b2"),
+    Kind.page_unlocked: Event(FLAGS_LENGTH, "{task} unlocked {page}", "lock", "#56b4e9"),
+    Kind.waiter_queued: Event(ENTRY, "{task} queued for {bit} of {page}", "wait", "#e69f00"),
+    Kind.waiter_woken: Event(ENTRY, "{task} was woken for {bit} of {page}", "wait", "#009e73"),
+    Kind.waiter_left: Event(ENTRY, "{task} left the queue by itself", "wait", "#cc79a7"),
     Kind.walk_paused: Event(
-        _QUEUE, "entries walked in this pass", "{task} left a bookmark and let the queue lock go", "wait", "#999999"
+        Words(queue=word("a", "queue"), walked=word("b", "entries walked in this pass")),
+        "{task} walked {walked} entries, left a bookmark and dropped the queue lock",
+        "wait",
+        "#999999",
     ),
     Kind.walk_ended: Event(
-        "queue (bits 0-31), stop reason (32-35: 0 end, 1 exclusive, 2 taken), PG_waiters cleared (36), "
-        "entries of this page waiting for another bit (40-59)",
-        "entries walked (bits 0-20), matched (21-41), woken (42-62)",
-        "{task} ended its walk of the queue",
+        WALK,
+        "{task} walked the queue for {page}: {walked} entries, {strangers} of other pages; {woken} woken",
         "wait",
         "#666666",
     ),
-    Kind.mapping_swapped: Event(
-        "mapping before", "mapping after", "page_wait swapped into {page}", "mapping", "#d55e00"
+    Kind.mapping_swapped: Event(MAPPING, "mapping of {page} swapped for a wait structure", "mapping", "#d55e00"),
+    Kind.mapping_restored: Event(MAPPING, "mapping of {page} restored", "mapping", "#009e73"),
+    Kind.saved_mapping_cleared: Event(SAVED, "the mapping kept behind {page} was cleared", "mapping", "#cc79a7"),
+    Kind.page_inserted: Event(
+        Words(mapping=word("a", "mapping after", "mapping"), index=word("b", "index in the file")),
+        "{page} entered the page cache",
+        "life",
+        "#0072b2",
     ),
-    Kind.mapping_restored: Event("mapping before", "mapping after", "mapping of {page} restored", "mapping", "#009e73"),
-    Kind.saved_mapping_cleared: Event(
-        "saved mapping before",
-        "saved mapping after",
-        "the mapping kept behind {page} was cleared",
-        "mapping",
+    Kind.page_removed: Event(MAPPING, "{page} left the page cache", "life", "#56b4e9"),
+    Kind.page_truncated: Event(MAPPING, "{page} was truncated", "life", "#d55e00"),
+    Kind.writeback_started: Event(FLAGS, "writeback of {page} began", "writeback", "#f0e442"),
+    Kind.writeback_ended: Event(FLAGS_LENGTH, "writeback of {page} ended", "writeback", "#009e73"),
+    Kind.page_dirtied: Event(FLAGS, "{page} became dirty", "writeback", "#e69f00"),
+    Kind.page_cleaned: Event(FLAGS, "{page} became clean", "writeback", "#56b4e9"),
+    Kind.page_uptodate: Event(FLAGS, "{page} holds its data", "life", "#009e73"),
+    Kind.page_pinned: Event(COUNT, "{task} took a reference on {page}: {count} now", "life", "#999999"),
+    Kind.page_put: Event(COUNT, "{task} dropped a reference on {page}: {count} left", "life", "#999999"),
+    Kind.page_freed: Event(
+        Words(mapping=word("a", "mapping before", "mapping"), flags=word("b", "page->flags before", "flags")),
+        "{page} was freed",
+        "life",
+        "#666666",
+    ),
+    Kind.page_seen: Event(
+        Words(mapping=word("a", "mapping", "mapping"), flags=word("b", "page->flags", "flags")),
+        "the recording first shows {page}",
+        "life",
+        "#999999",
+    ),
+    Kind.waiters_flag_set: Event(FLAGS, "PG_waiters of {page} was set", "wait", "#999999"),
+    Kind.waiters_flag_cleared: Event(FLAGS, "PG_waiters of {page} was cleared", "wait", "#999999"),
+    Kind.lookup_retried: Event(
+        Words(found=word("a", "mapping found", "mapping"), wanted=word("b", "mapping wanted", "mapping")),
+        "{task} found {page} truncated",
+        "life",
         "#cc79a7",
     ),
-    Kind.page_inserted: Event("mapping after", "index in the file", "{page} entered the page cache", "life", "#0072b2"),
-    Kind.page_removed: Event("mapping before", "mapping after", "{page} left the page cache", "life", "#56b4e9"),
-    Kind.page_truncated: Event("mapping before", "mapping after", "{page} was truncated", "life", "#d55e00"),
-    Kind.writeback_started: Event(_FLAGS, "0", "writeback of {page} began", "writeback", "#f0e442"),
-    Kind.writeback_ended: Event(
-        _FLAGS, "length of the queue this page waits in", "writeback of {page} ended", "writeback", "#009e73"
+    Kind.truncate_began: Event(
+        Words(file=word("a", "mapping of the file", "mapping"), first=word("b", "first page cut")),
+        "{task} began to truncate",
+        "run",
+        "#d55e00",
     ),
-    Kind.page_dirtied: Event(_FLAGS, "0", "{page} became dirty", "writeback", "#e69f00"),
-    Kind.page_cleaned: Event(_FLAGS, "0", "{page} became clean", "writeback", "#56b4e9"),
-    Kind.page_uptodate: Event(_FLAGS, "0", "{page} holds its data", "life", "#009e73"),
-    Kind.page_pinned: Event("reference count after", "0", "{task} took a reference on {page}", "life", "#999999"),
-    Kind.page_put: Event("reference count after", "0", "{task} dropped a reference on {page}", "life", "#999999"),
-    Kind.page_freed: Event("mapping before", "flags before", "{page} was freed", "life", "#666666"),
-    Kind.page_seen: Event("mapping", "page->flags", "the recording first shows {page}", "life", "#999999"),
-    Kind.waiters_flag_set: Event(_FLAGS, "0", "PG_waiters of {page} was set", "wait", "#999999"),
-    Kind.waiters_flag_cleared: Event(_FLAGS, "0", "PG_waiters of {page} was cleared", "wait", "#999999"),
-    Kind.lookup_retried: Event("mapping found", "mapping wanted", "{task} found {page} truncated", "life", "#cc79a7"),
-    Kind.truncate_began: Event("mapping of the file", "first page cut", "{task} began to truncate", "run", "#d55e00"),
     Kind.truncate_ended: Event(
-        "mapping of the file", "pages left in the file", "{task} ended its truncation", "run", "#d55e00"
+        Words(file=word("a", "mapping of the file", "mapping"), left=word("b", "pages left in the file")),
+        "{task} ended its truncation: {left} pages left",
+        "run",
+        "#d55e00",
     ),
-    Kind.events_lost: Event("events lost, -1 if unknown", "0", "the recording lost events here", "run", "#000000"),
-    Kind.mark: Event("row of the cast's marks", "0", "{mark}", "run", "#666666"),
-    Kind.task_finished: Event("0", "0", "{task} finished its program", "run", "#666666"),
+    Kind.events_lost: Event(
+        Words(count=word("a", "events lost, -1 if unknown")), "the recording lost events here", "run", "#000000"
+    ),
+    Kind.mark: Event(Words(mark=word("a", "row of the cast's marks", "mark")), "{mark}", "run", "#666666"),
+    Kind.task_finished: Event(NO_WORDS, "{task} finished its program", "run", "#666666"),
     Kind.invariant_broken: Event(
-        "the invariant's number (engine/invariants.py)",
-        "0",
+        Words(invariant=word("a", "the invariant's number (engine/invariants.py)", "invariant")),
         "here {task} breaks an invariant: {invariant}",
         "run",
         "#d55e00",
     ),
-    Kind.page_written: Event("mapping", "index in the file", "{task} wrote to {page}", "life", "#e69f00"),
-    Kind.page_mapped: Event("mapping", "index in the file", "{task} mapped {page}", "life", "#0072b2"),
-    Kind.page_unmapped: Event("mapping", "index in the file", "{task} unmapped {page}", "life", "#56b4e9"),
+    Kind.page_written: Event(PLACE, "{task} wrote to {page}", "life", "#e69f00"),
+    Kind.page_mapped: Event(PLACE, "{task} mapped {page}", "life", "#0072b2"),
+    Kind.page_unmapped: Event(PLACE, "{task} unmapped {page}", "life", "#56b4e9"),
     Kind.table_resized: Event(
-        "buckets before", "buckets after", "{task} resized the hash table of waiters", "wait", "#999999"
+        Words(before=word("a", "buckets before"), after=word("b", "buckets after")),
+        "{task} resized the hash table of waiters from {before} to {after} buckets",
+        "wait",
+        "#999999",
     ),
 }
+
+
+def check_layouts(events: Mapping[Kind, Event]) -> None:
+    """Raise BadLayout for a kind without a layout, and for a sentence that names a field its kind does not have."""
+    for kind in Kind:
+        event = events.get(kind)
+        if event is None:
+            raise BadLayout(f"event {kind.name}: EVENTS in engine/events.py has no layout of its words")
+        named = {name for _, name, _, _ in Formatter().parse(event.says) if name is not None}
+        if unknown := named - event.words.fields.keys() - {"task", "page"}:
+            raise BadLayout(f"event {kind.name}: its sentence names {min(unknown)}, which its words do not have")
+
+
+check_layouts(EVENTS)
 
 STOPS = ("end", "exclusive", "taken")
 """Why a walk ended, in the words of the recordings: number in walk_ended -> word."""
@@ -224,65 +280,3 @@ FLAG_NAMES |= {PG_ERROR: "error", PG_PRIVATE_2: "private_2"}
 # Flags of a wait entry, with the values of 5.9 and 6.1 (include/linux/wait.h); one meaning for every profile.
 WQ_EXCLUSIVE, WQ_WOKEN, WQ_BOOKMARK, WQ_CUSTOM, WQ_DONE = 1, 2, 4, 8, 16
 WQ_NAMES = {WQ_EXCLUSIVE: "exclusive", WQ_WOKEN: "woken", WQ_BOOKMARK: "bookmark", WQ_CUSTOM: "custom", WQ_DONE: "done"}
-
-
-class PageState(IntEnum):
-    """What a page is at one instant, in order of severity: where a page or a cell is several, the worst shows."""
-
-    free = 0  # in no file: mapping is NULL and nobody has it locked
-    clean = 1
-    dirty = 2
-    locked = 3
-    waited_on = 4  # tasks sit in a queue for it
-    swapped = 5  # page->mapping holds a tagged page_wait
-    writeback = 6
-    truncated = 7  # taken from its file by truncation, not yet freed or inserted again
-
-
-PAGE_STATE_COLOURS = ("#d9dde2", "#9fb8cc", "#c8a15a", "#0072b2", "#e69f00", "#d55e00", "#f0e442", "#8b2f8f")
-
-
-NO_WAITERS_FLAG = 1 << 48
-"""In word b of waiter_queued: the design finds its waiters without PG_waiters."""
-
-
-class Entry(NamedTuple):
-    """Word b of waiter_queued, waiter_woken and waiter_left, taken apart."""
-
-    length: int
-    bit: int
-    flags: int
-
-
-def entry(b: int) -> Entry:
-    """Take word b of a waiter's event apart."""
-    return Entry(b & 0xFFFFFFFF, b >> 32 & 0xFF, b >> 40 & 0xFF)
-
-
-class Walk(NamedTuple):
-    """The two words of walk_ended, taken apart; strangers are entries of other pages."""
-
-    queue: int
-    stop: str
-    flag_cleared: bool
-    other_bit: int
-    walked: int
-    matched: int
-    woken: int
-
-    @property
-    def strangers(self) -> int:
-        return self.walked - self.matched - self.other_bit
-
-
-def walk(a: int, b: int) -> Walk:
-    """Take the two words of walk_ended apart."""
-    return Walk(
-        a & 0xFFFFFFFF,
-        STOPS[a >> 32 & 0xF],
-        bool(a >> 36 & 1),
-        a >> 40 & 0xFFFFF,
-        b & 0x1FFFFF,
-        b >> 21 & 0x1FFFFF,
-        b >> 42 & 0x1FFFFF,
-    )

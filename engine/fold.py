@@ -8,34 +8,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from engine.events import (
-    NO_WAITERS_FLAG,
-    NONE,
-    PG_DIRTY,
-    PG_LOCKED,
-    PG_WAITERS,
-    PG_WRITEBACK,
-    WQ_DONE,
-    Batch,
-    Kind,
-    PageState,
-    entry,
-)
-
-FLAGS_AFTER = frozenset(
-    {
-        Kind.page_locked,
-        Kind.page_unlocked,
-        Kind.writeback_started,
-        Kind.writeback_ended,
-        Kind.page_dirtied,
-        Kind.page_cleaned,
-        Kind.page_uptodate,
-        Kind.waiters_flag_set,
-        Kind.waiters_flag_cleared,
-    }
-)
-"""Events whose b holds page->flags as they are afterwards."""
+from engine.events import ENTRY, NONE, Batch, Kind
+from engine.page_state import MARK_SWAPPED, SEVERITY, PageState, page_after, severity_of
 
 
 @dataclass
@@ -49,29 +23,27 @@ class Page:
     refcount: int | None = None
     """None until an event tells it."""
     waiters: int = 0
-    truncated: bool = False
-
-    def store(self, word: int) -> None:
-        """Take over the mapping word; a plain store over a word that was swapped in leaves nothing behind it."""
-        if word != self.mapping:
-            self.mapping, self.saved_mapping = word, None
+    marks: int = 0
+    """Bits: MARK_SWAPPED, MARK_TRUNCATED of engine.page_state."""
 
     @property
     def state(self) -> PageState:
-        """The worst of what the page is."""
-        if self.truncated:
-            return PageState.truncated
-        if self.flags >> PG_WRITEBACK & 1:
-            return PageState.writeback
-        if self.saved_mapping is not None:
-            return PageState.swapped
-        if self.waiters:
-            return PageState.waited_on
-        if self.flags >> PG_LOCKED & 1:
-            return PageState.locked
-        if self.flags >> PG_DIRTY & 1:
-            return PageState.dirty
-        return PageState.clean if self.mapping else PageState.free
+        """The worst of the states that the page is in."""
+        return SEVERITY[severity_of(self.mapping, self.flags, self.waiters, self.marks)]
+
+    def add(self, kind: int, a: int, b: int) -> None:
+        """Fold one event of this page."""
+        self.mapping, self.flags, self.waiters, self.marks = page_after(
+            kind, a, b, self.mapping, self.flags, self.waiters, self.marks
+        )
+        if not self.marks & MARK_SWAPPED:
+            self.saved_mapping = None
+        elif kind == Kind.mapping_swapped:
+            self.saved_mapping = a
+        elif kind == Kind.saved_mapping_cleared:
+            self.saved_mapping = b
+        if kind in (Kind.page_pinned, Kind.page_put):
+            self.refcount = a
 
 
 @dataclass
@@ -115,40 +87,12 @@ class Folded:
             self.finished.add(task)
         if row == NONE:
             return
-        page = self.page(row)
-        if kind in FLAGS_AFTER:
-            page.flags = a
-        elif kind == Kind.waiter_queued:
-            self.queues.setdefault(a, []).append(Waiter(task, row, entry(b).bit))
+        self.page(row).add(kind, a, b)
+        if kind == Kind.waiter_queued:
+            self.queues.setdefault(a, []).append(Waiter(task, row, ENTRY.unpack(a, b).bit))
             self.waiting[task] = a
-            page.waiters += 1
-            page.flags |= 0 if b & NO_WAITERS_FLAG else 1 << PG_WAITERS
         elif kind in (Kind.waiter_woken, Kind.waiter_left):
             self._leave(task, a)
-            page.waiters -= 1
-            if kind == Kind.waiter_woken and entry(b).flags & WQ_DONE:
-                page.flags |= 1 << entry(b).bit
-        elif kind == Kind.walk_ended:
-            if a >> 36 & 1:
-                page.flags &= ~(1 << PG_WAITERS)
-        elif kind == Kind.mapping_swapped:
-            page.mapping, page.saved_mapping = b, a
-        elif kind == Kind.mapping_restored:
-            page.mapping, page.saved_mapping = b, None
-        elif kind == Kind.saved_mapping_cleared:
-            page.saved_mapping = b
-        elif kind == Kind.page_inserted:
-            page.store(a)
-            page.truncated = False
-        elif kind in (Kind.page_removed, Kind.page_truncated):
-            page.store(b)
-            page.truncated = kind == Kind.page_truncated
-        elif kind in (Kind.page_pinned, Kind.page_put):
-            page.refcount = a
-        elif kind == Kind.page_freed:
-            page.mapping, page.flags, page.truncated = 0, 0, False
-        elif kind == Kind.page_seen:
-            page.mapping, page.flags, page.truncated = a, b, False
 
 
 def fold(batch: Batch, state: Folded, stop: int | None = None) -> Folded:

@@ -123,7 +123,7 @@ class Merger:
             _add_heat(heat, node.heat, *spots)
         total = sum(node.events for node in nodes)
         series = _merge_series(nodes, series_bins)
-        return Node(t0, t1, nodes[0].first_seq, total, bins, series, heat, kept_queues, kept_lanes, complete)
+        return Node(t0, t1, nodes[0].first_seq, total, bins, series, heat, kept_queues, kept_lanes, complete, {})
 
     def _merge_cells(
         self, parts: Sequence[Cells], placed: Sequence[tuple[Any, Any]], where: Ints, sort: CellSorter
@@ -146,7 +146,6 @@ class Merger:
 
 def _merge_series(nodes: Sequence[Node], bins: int) -> Series:
     into = bin_edges(nodes[0].t0, nodes[-1].t1, bins)
-    none = np.zeros(0, np.int64)
     merged = Series(
         nodes[0].series.before,
         nodes[-1].series.after,
@@ -154,8 +153,6 @@ def _merge_series(nodes: Sequence[Node], bins: int) -> Series:
         high=np.full((len(GAUGES), bins), -1),
         area=np.zeros((len(GAUGES), bins), np.int64),
         sums=np.zeros((len(COUNTERS), bins), np.int64),
-        steps_at=none,
-        steps_to=none,
     )
     for node in nodes:
         cuts, starts, stops = _placed(node, node.series.low.shape[1], into)

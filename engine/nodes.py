@@ -6,13 +6,17 @@ nodes stand side by side without gaps. Their bins cut that time as engine.raster
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 GAUGES = ("waiters", "queue_longest", "queues_in_use", "pages_swapped")
-"""What holds for a while: tasks in all queues, the longest queue, queues that are not empty, pages swapped now."""
+"""What holds for a while: tasks in all queues, the longest queue, queues that are not empty, pages swapped now.
+
+Summaries are stored with these names, and with those of the counters: one that has more or fewer still opens.
+"""
 COUNTERS = ("swaps_in", "swaps_out", "wakes", "walked", "matched", "woken", "strangers", "events")
 """What happens at an instant."""
 LEAF_CELL_BINS = 64
@@ -61,24 +65,30 @@ class Series(NamedTuple):
     """Gauges and counters in bins of time."""
 
     before: Words
-    """Gauges at the node's start, shape (4,)."""
+    """Gauges at the node's start, shape (gauges,), in the order of GAUGES."""
     after: Words
-    """Gauges after its last event, shape (4,)."""
+    """Gauges after its last event, shape (gauges,)."""
     low: Words
-    """Least value of each gauge in each bin, shape (4, bins)."""
+    """Least value of each gauge in each bin, shape (gauges, bins)."""
     high: Words
     area: Words
     """Each gauge's integral over each bin, in ns."""
     sums: Words
-    """Each counter's sum, shape (8, bins)."""
-    steps_at: Words
-    """Leaves only: places in the chunk of the events that changed queue_longest."""
-    steps_to: Words
-    """queue_longest after each of those."""
+    """Each counter's sum, shape (counters, bins)."""
+
+
+class Changes(NamedTuple):
+    """A gauge over one chunk, event by event."""
+
+    at: Words
+    """Places in the chunk of the events that changed it, rising."""
+    to: Words
+    """Its value after each of them."""
 
 
 class Cells(NamedTuple):
-    """Bins in which something happened to a key (a queue: its length; a page: its PageState); sorted by key, then bin.
+    """Bins in which something happened to a key (a queue: its length; a page: the severity of its state, a place in
+    engine.page_state.SEVERITY); sorted by key, then bin.
 
     What was there when the bin began counts too. A key without a cell in a bin kept its last value.
     """
@@ -110,6 +120,8 @@ class Node(NamedTuple):
     lanes: Cells
     complete: bool
     """Whether queues and lanes hold every key touched; high up only the busiest keys are kept."""
+    changes: Mapping[str, Changes]
+    """Leaves only: gauges that the words of the chunk's events do not tell by themselves."""
 
 
 class Folded(NamedTuple):
@@ -121,27 +133,7 @@ class Folded(NamedTuple):
     flags: Words
     waiters: Words
     marks: Words
-    """Bits: MARK_SWAPPED, MARK_TRUNCATED."""
+    """Bits: MARK_SWAPPED, MARK_TRUNCATED of engine.page_state."""
     queues: Words
     """Queues, rising: in a keyframe those that are not empty, shape (m,)."""
     lengths: Words
-
-
-MARK_SWAPPED, MARK_TRUNCATED = 1, 2
-
-
-def page_states(mapping: Words, flags: Words, waiters: Words, marks: Words) -> NDArray[np.uint8]:
-    """Return the PageState of each page: the worst that applies (engine.events.PageState)."""
-    applies = (
-        mapping != 0,  # clean
-        flags & 1 << 4 != 0,  # dirty
-        flags & 1 != 0,  # locked
-        waiters > 0,
-        marks & MARK_SWAPPED != 0,
-        flags & 1 << 14 != 0,  # writeback
-        marks & MARK_TRUNCATED != 0,
-    )
-    states = np.zeros(len(mapping), np.uint8)
-    for state, here in enumerate(applies, 1):
-        states[here] = state
-    return states

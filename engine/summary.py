@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import numpy as np
+from numpy.typing import NDArray
 
 from engine.cast import Cast
 from engine.events import Batch
-from engine.nodes import Folded, Node, Series, Words, leaf_bins_of
+from engine.nodes import GAUGES, Changes, Folded, Node, Series, Words, leaf_bins_of
 from engine.order import CellSorter
 from engine.raster import bin_edges
 from engine.tally import (
@@ -14,26 +15,24 @@ from engine.tally import (
     B_HIGH,
     B_LOW,
     B_SUM,
+    CHANGED,
     EVENTS,
     F_ENDED,
     F_WAIT_MAX,
     FAULTS,
     FIGURES,
     FLAGS,
-    IN_USE,
+    GAUGE,
     LANE_CELLS,
     LENGTH,
-    LONGEST,
     MAPPING,
     NEXT_STAMP,
     QUEUE_CELLS,
     STAMP,
-    STEPS,
-    SWAPPED,
     TIME,
+    UNTOLD,
     WAIT_BITS,
     WAITERS,
-    WAITING,
     WAITS,
     fill_heat,
     make_state,
@@ -56,15 +55,18 @@ class Summariser:
         self._s = make_state(self._start, n_queues, n_tasks)
         self._sort_pages, self._sort_queues = CellSorter(n_pages), CellSorter(n_queues)
 
-    def leaf(self, batch: Batch) -> Node:
-        """Fold the next batch and return its summary; raises AssertionError where it contradicts the cast."""
+    def leaf(self, batch: Batch) -> tuple[Node, NDArray[np.uint8]]:
+        """Fold the next batch; return its summary, and the stored number of the page's state after each event.
+
+        The number is 0 for an event that is about no page. Raises AssertionError where the batch contradicts the cast.
+        """
         s, n = self._s, len(batch)
         t0, t1 = int(s.now[TIME]), int(batch.time[-1])
         cell_bins, bins = leaf_bins_of(n, t1 - t0)
         s.edges[: bins + 1] = bin_edges(t0, t1, bins)
-        s.now[LANE_CELLS] = s.now[QUEUE_CELLS] = s.now[STEPS] = 0
+        s.now[LANE_CELLS:GAUGE] = 0
         s.heat[:, :cell_bins] = -1
-        before, rows_before = self._gauges(), s.row_longest.copy()
+        before, rows_before = s.now[GAUGE:].copy(), s.row_longest.copy()
         fault = observe(s, batch.time, batch.kind, batch.task, batch.page, batch.a, batch.b, bins)
         assert fault == 0, f"an event names {FAULTS[fault]}"
         fill_heat(s, rows_before, cell_bins)
@@ -72,16 +74,17 @@ class Summariser:
         s.now[TIME] = t1
         parts = np.ascontiguousarray(s.bins[:bins].T)
         cuts = (parts[B_LOW:B_HIGH], parts[B_HIGH:B_AREA], parts[B_AREA:B_SUM], parts[B_SUM:])
-        steps = s.steps[:, : s.now[STEPS]].copy()
-        series = Series(before, self._gauges(), *cuts, steps[0], steps[1])
+        series = Series(before, s.now[GAUGE:].copy(), *cuts)
         lanes = self._sort_pages(s.lane_cells[: s.now[LANE_CELLS]], lows=False)
         queues = self._sort_queues(s.queue_cells[: s.now[QUEUE_CELLS]], lows=True)
         heat = s.heat[:, :cell_bins].copy()
-        return Node(t0, t1, batch.first_seq, n, cell_bins, series, heat, queues, lanes, True)
-
-    def _gauges(self) -> Words:
-        now = self._s.now
-        return np.array([now[WAITING], now[LONGEST], now[IN_USE], now[SWAPPED]], np.int64)
+        changes = {
+            name: Changes(*s.changes[which, :, : s.now[CHANGED + which]].copy())
+            for which, name in enumerate(GAUGES)
+            if name == "queue_longest" or s.now[UNTOLD + which]
+        }
+        leaf = Node(t0, t1, batch.first_seq, n, cell_bins, series, heat, queues, lanes, True, changes)
+        return leaf, s.states[:n].copy()
 
     def touched(self, leaf: Node) -> Folded:
         """Return the pages and queues that the batch just folded touched, as they are now."""
@@ -112,7 +115,6 @@ class Summariser:
         """Return the key figures of all events so far; times in ns. Percentiles are within 1/128 of the true one."""
         figures: dict[str, int | float] = dict(zip(FIGURES, map(int, self._s.figures), strict=True))
         ended, total = figures.pop("waits_ended"), figures.pop("wait_ns_sum")
-        figures["strangers"] = figures["walked"] - figures["matched"] - figures["other_bit"]
         figures["wait_ns_mean"] = round(total / ended, 3) if ended else 0.0
         figures["wait_ns_p50"], figures["wait_ns_p99"] = self._percentile(50), self._percentile(99)
         return figures

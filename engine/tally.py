@@ -10,18 +10,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from engine.events import (
-    BATCH,
-    NO_WAITERS_FLAG,
-    NONE,
-    PG_DIRTY,
-    PG_LOCKED,
-    PG_WAITERS,
-    PG_WRITEBACK,
-    WQ_DONE,
-    Kind,
-    PageState,
-)
+from engine.events import BATCH, ENTRY, NONE, WALK, Kind
 from engine.jit import inlined, jit
 from engine.nodes import (
     COUNTERS,
@@ -29,12 +18,12 @@ from engine.nodes import (
     HEAT_ROWS,
     LEAF_CELL_BINS,
     LEAF_SERIES_BINS_A_CELL,
-    MARK_SWAPPED,
-    MARK_TRUNCATED,
     Words,
     heat_fold,
     heat_rows,
 )
+from engine.packers import reader
+from engine.page_state import MARK_SWAPPED, NUMBERS, page_after, severity_of
 
 PER_CELL_BIN = LEAF_SERIES_BINS_A_CELL
 CELL_BINS = LEAF_CELL_BINS
@@ -48,9 +37,18 @@ LENGTH, Q_STAMP, Q_CELL = range(3)
 KEY, BIN, HIGH, LAST, LOW = range(5)
 # Columns of State.bins: for each gauge its least and highest value and its area, then the counters. What is written
 # together lies together: as rows of their own, 20 places 2 KiB apart would fight for two sets of the cache.
-B_LOW, B_HIGH, B_AREA, B_SUM = range(0, 16, 4)
-# Places in State.now.
-TIME, LONGEST, IN_USE, SWAPPED, WAITING, NEXT_STAMP, LANE_CELLS, QUEUE_CELLS, STEPS = range(9)
+B_LOW, B_HIGH, B_AREA, B_SUM = range(0, 4 * len(GAUGES), len(GAUGES))
+G_WAITERS, G_LONGEST, G_IN_USE, G_SWAPPED = (
+    GAUGES.index(name) for name in ("waiters", "queue_longest", "queues_in_use", "pages_swapped")
+)
+C_SWAPS_IN, C_SWAPS_OUT, C_WAKES, C_WALKED, C_MATCHED, C_WOKEN, C_STRANGERS, C_EVENTS = (
+    B_SUM + COUNTERS.index(name)
+    for name in ("swaps_in", "swaps_out", "wakes", "walked", "matched", "woken", "strangers", "events")
+)
+# Places in State.now; from the last three on, one for each gauge.
+TIME, NEXT_STAMP, LANE_CELLS, QUEUE_CELLS, CHANGED = range(5)
+UNTOLD, GAUGE = CHANGED + len(GAUGES), CHANGED + 2 * len(GAUGES)
+"""CHANGED: changes noted in this batch. UNTOLD: of those, how many an event's words do not tell. GAUGE: its value."""
 FIGURES = (
     "events",
     "wakes",
@@ -75,12 +73,13 @@ FIGURES = (
     "broken",
     "broken_first",
     "broken_at",
+    "strangers",
 )
 """What State.figures counts, in its order; broken_first, broken_at: invariant and event number of the first of them."""
 F_EVENTS, F_WAKES, F_WALKED, F_MATCHED, F_WOKEN, F_OTHER, F_LONGEST_WALK, F_LONGEST_QUEUE = range(8)
 F_WAITERS_MAX, F_SWAPPED_MAX, F_SWAPS_IN, F_SWAPS_OUT, F_WAITS, F_GAVE_UP, F_ENDED, F_WAIT_NS = range(8, 16)
 F_WAIT_MAX, F_TRUNCATED, F_LOST, F_LOST_UNKNOWN = range(16, 20)
-F_BROKEN, F_BROKEN_FIRST, F_BROKEN_AT = range(20, 23)
+F_BROKEN, F_BROKEN_FIRST, F_BROKEN_AT, F_STRANGERS = range(20, 24)
 
 WAIT_BITS = 6
 """The histogram of waits cuts each octave into 2^6 equal steps: a percentile is at most 1/128 off (half a step)."""
@@ -91,23 +90,13 @@ ROW_LENGTHS = 64
 K_QUEUED, K_WOKEN, K_LEFT, K_WALK_ENDED = (
     int(k) for k in (Kind.waiter_queued, Kind.waiter_woken, Kind.waiter_left, Kind.walk_ended)
 )
-K_SWAPPED, K_RESTORED = int(Kind.mapping_swapped), int(Kind.mapping_restored)
-K_INSERTED, K_REMOVED, K_TRUNCATED = int(Kind.page_inserted), int(Kind.page_removed), int(Kind.page_truncated)
-K_FREED, K_SEEN, K_LOST = int(Kind.page_freed), int(Kind.page_seen), int(Kind.events_lost)
-K_BROKEN = int(Kind.invariant_broken)
-FLAG_KINDS = np.zeros(256, np.bool_)
-"""Kinds whose word a is page->flags after."""
-for _kind in (
-    Kind.page_locked, Kind.page_unlocked, Kind.writeback_started, Kind.writeback_ended, Kind.page_dirtied,
-    Kind.page_cleaned, Kind.page_uptodate, Kind.waiters_flag_set, Kind.waiters_flag_cleared,
-):  # fmt: skip
-    FLAG_KINDS[_kind] = True
-STATE_TRUNCATED, STATE_WRITEBACK, STATE_SWAPPED = (
-    int(s) for s in (PageState.truncated, PageState.writeback, PageState.swapped)
-)
-STATE_WAITED_ON, STATE_LOCKED, STATE_DIRTY, STATE_CLEAN = (
-    int(s) for s in (PageState.waited_on, PageState.locked, PageState.dirty, PageState.clean)
-)
+K_SWAPPED, K_RESTORED, K_TRUNCATED = int(Kind.mapping_swapped), int(Kind.mapping_restored), int(Kind.page_truncated)
+K_LOST, K_BROKEN = int(Kind.events_lost), int(Kind.invariant_broken)
+
+_page_after, _severity_of = inlined(page_after), inlined(severity_of)
+_queue, _length = reader(ENTRY, "queue"), reader(ENTRY, "length")
+_walked, _matched, _woken = reader(WALK, "walked"), reader(WALK, "matched"), reader(WALK, "woken")
+_strangers, _other_bit = reader(WALK, "strangers"), reader(WALK, "other_bit")
 FAULTS = (
     "",
     "a page that the cast does not have",
@@ -120,8 +109,8 @@ FAULTS = (
 class State(NamedTuple):
     """All that is carried from batch to batch, and the leaf under way."""
 
-    now: Any  # int64 (9,)
-    figures: Any  # int64 (20,)
+    now: Any  # int64 (GAUGE + gauges,)
+    figures: Any  # int64 (figures,)
     pages: Any  # int64 (pages, 8)
     queues: Any  # int64 (queues, 3)
     queued_at: Any  # int64 (tasks,): when the task queued, or -1
@@ -129,13 +118,13 @@ class State(NamedTuple):
     row_longest: Any  # int64 (rows,): longest queue of each row of the heat map
     row_lengths: Any  # int64 (rows, ROW_LENGTHS): queues of the row that have that length
     waits: Any  # int64 (WAIT_STEPS,): waits by log-linear step
-    flag_kinds: Any  # bool (256,)
-    bins: Any  # int64 (SERIES_BINS, 20)
+    bins: Any  # int64 (SERIES_BINS, 3 * gauges + counters)
     heat: Any  # int32 (rows, CELL_BINS): -1 where nothing happened
     heat_last: Any
     lane_cells: Any  # int32 (BATCH, 4)
     queue_cells: Any  # int32 (BATCH, 5)
-    steps: Any  # int64 (2, BATCH)
+    changes: Any  # int64 (gauges, 2, BATCH): places of the events that changed a gauge, and its value after each
+    states: Any  # uint8 (BATCH,): stored number of the page's state after each event, 0 where it is about no page
     edges: Any  # int64 (SERIES_BINS + 1,)
 
 
@@ -147,7 +136,7 @@ def make_state(first_mappings: Words, queues: int, tasks: int) -> State:
         return np.zeros(shape, np.int64)
 
     s = State(
-        now=zeros(9),
+        now=zeros(GAUGE + len(GAUGES)),
         figures=zeros(len(FIGURES)),
         pages=zeros(n_pages, 8),
         queues=zeros(queues, 3),
@@ -156,13 +145,13 @@ def make_state(first_mappings: Words, queues: int, tasks: int) -> State:
         row_longest=zeros(rows),
         row_lengths=zeros(rows, ROW_LENGTHS),
         waits=zeros(WAIT_STEPS),
-        flag_kinds=FLAG_KINDS,
         bins=zeros(SERIES_BINS, 3 * len(GAUGES) + len(COUNTERS)),
         heat=np.zeros((rows, CELL_BINS), np.int32),
         heat_last=np.zeros((rows, CELL_BINS), np.int32),
         lane_cells=np.zeros((BATCH, 4), np.int32),
         queue_cells=np.zeros((BATCH, 5), np.int32),
-        steps=zeros(2, BATCH),
+        changes=zeros(len(GAUGES), 2, BATCH),
+        states=np.zeros(BATCH, np.uint8),
         edges=zeros(SERIES_BINS + 1),
     )
     s.pages[:, MAPPING] = first_mappings
@@ -181,51 +170,34 @@ def wait_step(wait: int) -> int:
     return (shift << WAIT_BITS) + (wait >> shift)
 
 
-STATES = np.array([i.bit_length() for i in range(128)], np.uint8)
-"""The PageState by what applies, a bit each in order of severity: the worst shows. Looked up, because branches on what
-pages happen to be are mostly guessed wrong."""
-
-
 @inlined
-def _page_state(s: State, page: int) -> int:
-    flags, marks = s.pages[page, FLAGS], s.pages[page, MARKS]
-    applies = 1 if s.pages[page, MAPPING] != 0 else 0
-    applies |= (flags >> PG_DIRTY & 1) << STATE_DIRTY - 1 | (flags >> PG_LOCKED & 1) << STATE_LOCKED - 1
-    applies |= (1 if s.pages[page, WAITERS] > 0 else 0) << STATE_WAITED_ON - 1
-    applies |= (flags >> PG_WRITEBACK & 1) << STATE_WRITEBACK - 1
-    applies |= (1 if marks & MARK_SWAPPED else 0) << STATE_SWAPPED - 1
-    applies |= (1 if marks & MARK_TRUNCATED else 0) << STATE_TRUNCATED - 1
-    return int(STATES[applies])
-
-
-@inlined
-def _gauge(s: State, which: int, bin: int, value: int, change: int, time: int) -> None:
-    """Say that a gauge leaves `value` by `change` at `time`. The area is kept as if every value lasted to the bin's
-    end: each change adds its own rest."""
-    after = value + change
+def _gauge(s: State, which: int, bin: int, change: int, time: int, place: int) -> int:
+    """Change a gauge at `time`, by the event at `place`; return its new value. The area is kept as if every value
+    lasted to the bin's end: each change adds its own rest."""
+    after = s.now[GAUGE + which] + change
+    s.now[GAUGE + which] = after
     s.bins[bin, B_AREA + which] += change * (s.edges[bin + 1] - time)
     if after > s.bins[bin, B_HIGH + which]:
         s.bins[bin, B_HIGH + which] = after
     if after < s.bins[bin, B_LOW + which]:
         s.bins[bin, B_LOW + which] = after
+    if which != G_WAITERS:  # which the kinds of events always tell
+        n = s.now[CHANGED + which]
+        s.changes[which, 0, n], s.changes[which, 1, n] = place, after
+        s.now[CHANGED + which] = n + 1
+    return int(after)
 
 
 @inlined
 def _open_bin(s: State, bin: int) -> None:
     """Begin a bin of the series with what holds now."""
     span = s.edges[bin + 1] - s.edges[bin]
-    for which in range(4):
-        value = s.now[WAITING]
-        if which == 1:
-            value = s.now[LONGEST]
-        elif which == 2:
-            value = s.now[IN_USE]
-        elif which == 3:
-            value = s.now[SWAPPED]
+    for which in range(len(GAUGES)):
+        value = s.now[GAUGE + which]
         s.bins[bin, B_LOW + which] = value
         s.bins[bin, B_HIGH + which] = value
         s.bins[bin, B_AREA + which] = value * span
-    for which in range(8):
+    for which in range(len(COUNTERS)):
         s.bins[bin, B_SUM + which] = 0
 
 
@@ -239,8 +211,9 @@ def _row_longest(s: State, row: int, fold: int) -> int:
 
 
 @inlined
-def _set_length(s: State, queue: int, length: int, bin: int, time: int, place: int) -> None:
-    """A queue has another length: count it, and note cell, heat row and longest queue."""
+def _set_length(s: State, queue: int, length: int, turn: int, bin: int, time: int, place: int) -> None:
+    """Count a queue's new length, and note cell, heat row and longest queue. turn: 1 or -1 where the event by itself
+    says that the queue came into use, or out of it; else 0."""
     before = s.queues[queue, LENGTH]
     cell_bin = bin // PER_CELL_BIN
     if s.queues[queue, Q_STAMP] != s.now[NEXT_STAMP] + cell_bin:
@@ -260,21 +233,18 @@ def _set_length(s: State, queue: int, length: int, bin: int, time: int, place: i
 
     s.of_length[before] -= 1
     s.of_length[length] += 1
-    longest = s.now[LONGEST]
+    longest = s.now[GAUGE + G_LONGEST]
     after = max(longest, length)
     while after > 0 and s.of_length[after] == 0:
         after -= 1
     if after != longest:
-        _gauge(s, 1, bin, longest, after - longest, time)
-        s.now[LONGEST] = after
+        _gauge(s, G_LONGEST, bin, after - longest, time, place)
         s.figures[F_LONGEST_QUEUE] = max(s.figures[F_LONGEST_QUEUE], after)
-        s.steps[0, s.now[STEPS]] = place
-        s.steps[1, s.now[STEPS]] = after
-        s.now[STEPS] += 1
     used = (1 if length > 0 else 0) - (1 if before > 0 else 0)
     if used != 0:
-        _gauge(s, 2, bin, s.now[IN_USE], used, time)
-        s.now[IN_USE] += used
+        _gauge(s, G_IN_USE, bin, used, time, place)
+    if used != turn:
+        s.now[UNTOLD + G_IN_USE] += 1
 
     fold = (len(s.queues) + HEAT_ROWS - 1) // HEAT_ROWS
     row = queue // fold
@@ -299,77 +269,45 @@ def _set_length(s: State, queue: int, length: int, bin: int, time: int, place: i
 
 
 @inlined
-def _touch(s: State, page: int, stamp: int, cell_bin: int) -> int:
-    """Return the page's cell in this bin, made if there is none; stamp: the bin's own."""
+def _change_page(s: State, kind: int, page: int, a: int, b: int, time: int, bin: int, stamp: int, place: int) -> None:
+    """Fold an event into its page, and note the page's state in this bin; stamp: the bin's own."""
+    mapping, flags = s.pages[page, MAPPING], s.pages[page, FLAGS]
+    waiters, before = s.pages[page, WAITERS], s.pages[page, MARKS]
     if s.pages[page, STAMP] != stamp:
         cell = s.now[LANE_CELLS]
         s.now[LANE_CELLS] += 1
         s.pages[page, STAMP] = stamp
         s.pages[page, CELL] = cell
         s.lane_cells[cell, KEY] = page
-        s.lane_cells[cell, BIN] = cell_bin
-        s.lane_cells[cell, HIGH] = _page_state(s, page)
-    return int(s.pages[page, CELL])
-
-
-@inlined
-def _store_mapping(s: State, page: int, word: int) -> None:
-    """Take over a word; a plain store over a word that was swapped in leaves nothing behind it."""
-    if s.pages[page, MAPPING] != word:
-        s.pages[page, MAPPING] = word
-        s.pages[page, MARKS] &= ~MARK_SWAPPED
-
-
-@inlined
-def _change_page(s: State, kind: int, page: int, a: int, b: int) -> None:
-    """Fold one event into its page."""
-    if s.flag_kinds[kind]:
-        s.pages[page, FLAGS] = a
-    elif kind == K_QUEUED:
-        s.pages[page, WAITERS] += 1
+        s.lane_cells[cell, BIN] = bin // PER_CELL_BIN
+        s.lane_cells[cell, HIGH] = _severity_of(mapping, flags, waiters, before)
+    mapping, flags, waiters, marks = _page_after(kind, a, b, mapping, flags, waiters, before)
+    s.pages[page, MAPPING], s.pages[page, FLAGS] = mapping, flags
+    s.pages[page, WAITERS], s.pages[page, MARKS] = waiters, marks
+    s.pages[page, EVENTS] += 1
+    if kind == K_QUEUED:
         s.pages[page, WAITS] += 1
-        if b & NO_WAITERS_FLAG == 0:
-            s.pages[page, FLAGS] |= 1 << PG_WAITERS
-    elif kind in (K_WOKEN, K_LEFT):
-        s.pages[page, WAITERS] -= 1
-        if kind == K_WOKEN and b >> 40 & WQ_DONE and b >> 32 & 0xFF == PG_LOCKED:
-            s.pages[page, FLAGS] |= 1 << PG_LOCKED
-    elif kind == K_WALK_ENDED:
-        if a >> 36 & 1:
-            s.pages[page, FLAGS] &= ~(1 << PG_WAITERS)
-    elif kind == K_SWAPPED:
-        s.pages[page, MAPPING] = b
-        s.pages[page, MARKS] |= MARK_SWAPPED
-    elif kind == K_RESTORED:
-        s.pages[page, MAPPING] = b
-        s.pages[page, MARKS] &= ~MARK_SWAPPED
-    elif kind == K_INSERTED:
-        _store_mapping(s, page, a)
-        s.pages[page, MARKS] &= ~MARK_TRUNCATED
-    elif kind == K_REMOVED:
-        _store_mapping(s, page, b)
-    elif kind == K_TRUNCATED:
-        _store_mapping(s, page, b)
-        s.pages[page, MARKS] |= MARK_TRUNCATED
-    elif kind == K_SEEN:
-        s.pages[page, MAPPING] = a
-        s.pages[page, FLAGS] = b
-        s.pages[page, MARKS] &= ~MARK_TRUNCATED
-    elif kind == K_FREED:
-        s.pages[page, MAPPING] = 0
-        s.pages[page, FLAGS] = 0
-        s.pages[page, MARKS] &= ~MARK_TRUNCATED
+    severity = _severity_of(mapping, flags, waiters, marks)
+    s.states[place] = NUMBERS[severity]
+    cell = s.pages[page, CELL]
+    s.lane_cells[cell, HIGH] = max(s.lane_cells[cell, HIGH], severity)
+    s.lane_cells[cell, LAST] = severity
+    swaps = (marks & MARK_SWAPPED) - (before & MARK_SWAPPED)
+    if swaps != (1 if kind == K_SWAPPED else 0) - (1 if kind == K_RESTORED else 0):
+        s.now[UNTOLD + G_SWAPPED] += 1
+    if swaps != 0:
+        swapped = _gauge(s, G_SWAPPED, bin, swaps, time, place)
+        s.figures[F_SWAPPED_MAX] = max(s.figures[F_SWAPPED_MAX], swapped)
 
 
 @inlined
-def _note_wait(s: State, kind: int, task: int, time: int, change: int, bin: int) -> None:
+def _note_wait(s: State, kind: int, task: int, time: int, change: int, bin: int, place: int) -> None:
     """Count a task into or out of the waiters, and its wait when it ends."""
-    _gauge(s, 0, bin, s.now[WAITING], change, time)
-    s.now[WAITING] += change
+    waiting = _gauge(s, G_WAITERS, bin, change, time, place)
     if change > 0:
         s.queued_at[task] = time
         s.figures[F_WAITS] += 1
-        s.figures[F_WAITERS_MAX] = max(s.figures[F_WAITERS_MAX], s.now[WAITING])
+        s.figures[F_WAITERS_MAX] = max(s.figures[F_WAITERS_MAX], waiting)
         return
     if kind == K_LEFT:
         s.figures[F_GAVE_UP] += 1
@@ -384,83 +322,65 @@ def _note_wait(s: State, kind: int, task: int, time: int, change: int, bin: int)
 
 @inlined
 def _note_walk(s: State, a: int, b: int, bin: int) -> None:
-    walked, matched, woken = b & 0x1FFFFF, b >> 21 & 0x1FFFFF, b >> 42 & 0x1FFFFF
-    other = a >> 40 & 0xFFFFF
-    s.bins[bin, B_SUM + 2] += 1
-    s.bins[bin, B_SUM + 3] += walked
-    s.bins[bin, B_SUM + 4] += matched
-    s.bins[bin, B_SUM + 5] += woken
-    s.bins[bin, B_SUM + 6] += walked - matched - other
+    walked, matched, woken, strangers = _walked(a, b), _matched(a, b), _woken(a, b), _strangers(a, b)
+    s.bins[bin, C_WAKES] += 1
+    s.bins[bin, C_WALKED] += walked
+    s.bins[bin, C_MATCHED] += matched
+    s.bins[bin, C_WOKEN] += woken
+    s.bins[bin, C_STRANGERS] += strangers
     s.figures[F_WAKES] += 1
     s.figures[F_WALKED] += walked
     s.figures[F_MATCHED] += matched
     s.figures[F_WOKEN] += woken
-    s.figures[F_OTHER] += other
+    s.figures[F_STRANGERS] += strangers
+    s.figures[F_OTHER] += _other_bit(a, b)
     s.figures[F_LONGEST_WALK] = max(s.figures[F_LONGEST_WALK], walked)
-
-
-@inlined
-def _note_mapping(s: State, kind: int, time: int, bin: int) -> None:
-    """Count a swap in or out, a truncation."""
-    if kind == K_TRUNCATED:
-        s.figures[F_TRUNCATED] += 1
-        return
-    change = 1 if kind == K_SWAPPED else -1
-    _gauge(s, 3, bin, s.now[SWAPPED], change, time)
-    s.now[SWAPPED] += change
-    if change > 0:
-        s.bins[bin, B_SUM] += 1
-        s.figures[F_SWAPS_IN] += 1
-        s.figures[F_SWAPPED_MAX] = max(s.figures[F_SWAPPED_MAX], s.now[SWAPPED])
-    else:
-        s.bins[bin, B_SUM + 1] += 1
-        s.figures[F_SWAPS_OUT] += 1
 
 
 @jit
 def observe(s: State, times: Any, kinds: Any, tasks: Any, pages: Any, a_words: Any, b_words: Any, bins: int) -> int:
     """Fold a batch, whose edges stand in s.edges, into a fresh leaf of `bins` bins. Returns a place in FAULTS."""
     n_pages, n_queues, n_tasks, longest = len(s.pages), len(s.queues), len(s.queued_at), len(s.of_length) - 1
-    bin, begun, cell_bin, stamp, end = 0, 0, 0, s.now[NEXT_STAMP], s.edges[1]
+    bin, begun, stamp, end = 0, 0, s.now[NEXT_STAMP], s.edges[1]
     _open_bin(s, 0)
     for i in range(len(times)):
         time, kind, a, b = times[i], kinds[i], a_words[i], b_words[i]
         if time >= end and bin + 1 < bins:
-            s.bins[bin, B_SUM + 7] = i - begun
+            s.bins[bin, C_EVENTS] = i - begun
             begun = i
             while bin + 1 < bins and time >= s.edges[bin + 1]:
                 bin += 1
                 _open_bin(s, bin)
-            cell_bin, end = bin // PER_CELL_BIN, s.edges[bin + 1]
-            stamp = s.now[NEXT_STAMP] + cell_bin
+            end = s.edges[bin + 1]
+            stamp = s.now[NEXT_STAMP] + bin // PER_CELL_BIN
         page = pages[i]
+        s.states[i] = 0
         if page != NONE:
             if page >= n_pages:
                 return 1
-            cell = _touch(s, page, stamp, cell_bin)
-            swapped = K_INSERTED <= kind <= K_TRUNCATED and s.pages[page, MARKS] & MARK_SWAPPED != 0
-            _change_page(s, kind, page, a, b)
-            if swapped and s.pages[page, MARKS] & MARK_SWAPPED == 0:
-                _gauge(s, 3, bin, s.now[SWAPPED], -1, time)
-                s.now[SWAPPED] -= 1
-            s.pages[page, EVENTS] += 1
-            state = _page_state(s, page)
-            s.lane_cells[cell, HIGH] = max(s.lane_cells[cell, HIGH], state)
-            s.lane_cells[cell, LAST] = state
+            _change_page(s, kind, page, a, b, time, bin, stamp, i)
         if kind in (K_QUEUED, K_WOKEN, K_LEFT):
-            length = b & 0xFFFFFFFF
-            if a < 0 or a >= n_queues:
+            queue, length = _queue(a, b), _length(a, b)
+            if queue < 0 or queue >= n_queues:
                 return 2
             if tasks[i] >= n_tasks:
                 return 3
             if length > longest:
                 return 4
-            _set_length(s, a, length, bin, time, i)
-            _note_wait(s, kind, tasks[i], time, 1 if kind == K_QUEUED else -1, bin)
+            change = 1 if kind == K_QUEUED else -1
+            turn = change if length == (1 if kind == K_QUEUED else 0) else 0
+            _set_length(s, queue, length, turn, bin, time, i)
+            _note_wait(s, kind, tasks[i], time, change, bin, i)
         elif kind == K_WALK_ENDED:
             _note_walk(s, a, b, bin)
-        elif kind in (K_SWAPPED, K_RESTORED, K_TRUNCATED):
-            _note_mapping(s, kind, time, bin)
+        elif kind == K_SWAPPED:
+            s.bins[bin, C_SWAPS_IN] += 1
+            s.figures[F_SWAPS_IN] += 1
+        elif kind == K_RESTORED:
+            s.bins[bin, C_SWAPS_OUT] += 1
+            s.figures[F_SWAPS_OUT] += 1
+        elif kind == K_TRUNCATED:
+            s.figures[F_TRUNCATED] += 1
         elif kind == K_LOST:
             if a < 0:
                 s.figures[F_LOST_UNKNOWN] += 1
@@ -470,7 +390,7 @@ def observe(s: State, times: Any, kinds: Any, tasks: Any, pages: Any, a_words: A
             if s.figures[F_BROKEN] == 0:
                 s.figures[F_BROKEN_FIRST], s.figures[F_BROKEN_AT] = a, s.figures[F_EVENTS] + i
             s.figures[F_BROKEN] += 1
-    s.bins[bin, B_SUM + 7] = len(times) - begun
+    s.bins[bin, C_EVENTS] = len(times) - begun
     while bin + 1 < bins:
         bin += 1
         _open_bin(s, bin)

@@ -144,7 +144,7 @@ def _record(part: str) -> None:
         planes.taken()
         return
     summary = Summariser(Cast(tasks=[TaskName(name="t", pid=1)], page_count=1, files=[], queues=1))
-    leaf = summary.leaf(batch)
+    leaf, _ = summary.leaf(batch)
     if part == "merge":
         Merger(1, 1).merge([leaf])
         return

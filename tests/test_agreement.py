@@ -12,8 +12,9 @@ import pytest
 from engine.designs import AXES, BUILT_IN, DESIGNS
 from engine.designs.card import Card
 from engine.designs.loading import problems
-from engine.events import COLUMNS, EVENTS, FLAG_LETTERS, LANES, PAGE_STATE_COLOURS, RECORD, Kind, PageState
+from engine.events import COLUMNS, EVENTS, FLAG_LETTERS, LANES, RECORD, Kind
 from engine.kernels import KERNELS
+from engine.page_state import NUMBERS, PAGE_STATE_COLOURS, SEVERITIES, SEVERITY, PageState
 from engine.scenario import Kernel, Scenario
 
 ROOT = Path(__file__).parent.parent
@@ -42,10 +43,9 @@ def test_given_the_events_when_grouped_then_every_lane_is_known_and_none_is_empt
 @pytest.mark.parametrize("kind", Kind)
 def test_given_an_event_when_read_then_its_words_sentence_and_colour_are_there(kind: Kind) -> None:
     event = EVENTS[kind]
-    fields = {field for _, field, _, _ in Formatter().parse(event.says) if field is not None}
-    assert fields <= {"task", "page", "bit", "mark", "invariant"}
-    assert event.a
-    assert event.b
+    named = {field for _, field, _, _ in Formatter().parse(event.says) if field is not None}
+    assert named <= {"task", "page", *event.words.fields}
+    assert all(field.label for field in event.words.fields.values())
     assert re.fullmatch(r"#[0-9a-f]{6}", event.colour)
 
 
@@ -55,9 +55,17 @@ def test_given_the_columns_when_packed_then_a_record_is_as_long_as_they_are_toge
 
 
 def test_given_the_page_states_when_coloured_then_each_has_a_colour_of_its_own() -> None:
-    assert len(set(PAGE_STATE_COLOURS)) == len(PageState) == len(PAGE_STATE_COLOURS)
-    assert [state.value for state in PageState] == list(range(len(PageState)))
+    assert set(PAGE_STATE_COLOURS) == set(PageState)
+    assert len(set(PAGE_STATE_COLOURS.values())) == len(PageState)
     assert len(set(FLAG_LETTERS.values())) == len(FLAG_LETTERS)
+
+
+def test_given_the_page_states_when_ordered_by_severity_then_each_has_its_place_and_its_stored_number() -> None:
+    assert sorted(SEVERITY) == sorted(PageState)
+    assert NUMBERS[SEVERITIES[list(PageState)]].tolist() == list(PageState)
+    stored = {"free": 0, "clean": 1, "dirty": 2, "locked": 3, "waited_on": 4, "swapped": 5, "writeback": 6}
+    stored |= {"truncated": 7}  # as version 0.1.0 wrote them
+    assert {name: PageState[name].value for name in stored} == stored
 
 
 # --- designs --------------------------------------------------------------------------------------------------------
@@ -169,9 +177,9 @@ def test_given_the_page_states_when_drawn_then_words_and_colours_come_from_the_t
     from app.tracks import STATE_WORDS, states
 
     assert list(STATE_WORDS) == list(PageState)
-    assert [state["colour"] for state in states()] == list(PAGE_STATE_COLOURS)
+    assert {state["number"]: state["colour"] for state in states()} == PAGE_STATE_COLOURS
     scripts = "".join(path.read_text() for path in (ROOT / "static" / "js").glob("*.js")).lower()
-    assert [colour for colour in PAGE_STATE_COLOURS if colour in scripts] == []
+    assert [colour for colour in PAGE_STATE_COLOURS.values() if colour in scripts] == []
 
 
 def test_given_the_readme_when_it_shows_a_picture_then_the_file_is_there() -> None:

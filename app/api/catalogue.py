@@ -7,7 +7,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Path
 
 from app.api.deps import problems
-from app.api.models import Design, EventKind, Preset, Structure
+from app.api.models import Design, EventField, EventKind, Preset, Structure
 from app.refusals import Refusal
 from app.strict import StrictRoute
 from app.wording import nearest
@@ -15,6 +15,7 @@ from engine.designs import DESIGNS
 from engine.events import EVENTS
 from engine.scenario import Scenario
 from engine.scenarios import shipped
+from engine.words import Bits, Less
 
 router = APIRouter(tags=["catalogue"], route_class=StrictRoute)
 
@@ -37,11 +38,26 @@ async def list_designs() -> list[Design]:
 
 @router.get("/events")
 async def list_event_kinds() -> list[EventKind]:
-    """List the kinds of events, with what their two words a and b mean."""
+    """List the kinds of events, with the fields of their two words."""
     return [
-        EventKind(kind=kind.name, number=kind, a=e.a, b=e.b, says=e.says, lane=e.lane, colour=e.colour)
-        for kind, e in EVENTS.items()
+        EventKind(
+            kind=kind.name,
+            number=kind,
+            fields=[_field(name, field) for name, field in event.words.fields.items()],
+            says=event.says,
+            lane=event.lane,
+            colour=event.colour,
+        )
+        for kind, event in EVENTS.items()
     ]
+
+
+def _field(name: str, field: Bits | Less) -> EventField:
+    if isinstance(field, Less):
+        return EventField(name=name, label=field.label, form=field.form, word=None, shift=None, bits=None)
+    return EventField(
+        name=name, label=field.label, form=field.form, word=field.word, shift=field.shift, bits=field.size
+    )
 
 
 @router.get("/scenario/schema")

@@ -8,6 +8,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from app.api.asked import DEMO, RUN_ID
+from engine.words import FORMS
 
 TWINS = ("json", "txt", "pml")
 """Forms in which an exploration can be saved."""
@@ -226,7 +227,7 @@ class MatrixQueued(BaseModel):
 
 
 class Event(BaseModel):
-    """One event. What a and b mean depends on the kind: see /events."""
+    """One event. Which fields it has depends on its kind: see /events."""
 
     model_config = ConfigDict(
         json_schema_extra={
@@ -242,6 +243,13 @@ class Event(BaseModel):
                     "pfn": "0x29b0",
                     "a": 214,
                     "b": 1_099_511_627_781,
+                    "fields": {
+                        "queue": 214,
+                        "length": 5,
+                        "bit": "PG_locked",
+                        "flags": ["exclusive"],
+                        "unflagged": False,
+                    },
                     "says": "wl-120 queued for PG_locked of page 0x29b0",
                 }
             ]
@@ -256,8 +264,11 @@ class Event(BaseModel):
     task_name: str | None
     page: int | None = Field(description="row of the cast's pages")
     pfn: str | None
-    a: int | str = Field(description="a mapping word is a string of 16 hex digits, anything else a number")
-    b: int | str
+    a: int | str = Field(description="the first word as stored; a mapping word is a string of 16 hex digits")
+    b: int | str = Field(description="the second word")
+    fields: dict[str, int | str | bool | list[str]] = Field(
+        description="the words taken apart: numbers, names of bits and flags, mapping words as strings of 16 hex digits"
+    )
     says: str
 
 
@@ -275,7 +286,9 @@ class Mapping(BaseModel):
 
     word: str
     pointer: str
-    tag: str
+    tag: str = Field(description="none, PAGE_MAPPING_ANON, _MOVABLE or _KSM; PAGE_MAPPING_WAIT while swapped")
+    tag_bits: int = Field(description="how many of the lowest bits are the tag")
+    means: str = Field(description="what the word says, in words")
     bits: list[int] = Field(description="64 bits, the highest first")
     file: str | None = Field(None, description="the file whose address_space the pointer is")
 
@@ -433,14 +446,24 @@ class Design(BaseModel):
     needs: str
 
 
+class EventField(BaseModel):
+    """A field of an event's words."""
+
+    name: str
+    label: str
+    form: str = Field(description="what the value stands for: " + ", ".join(FORMS))
+    word: str | None = Field(description="a or b; null for a field that is computed from others")
+    shift: int | None = Field(description="its lowest bit in the word")
+    bits: int | None = Field(description="how many bits it takes; 64 is the whole word, and signed")
+
+
 class EventKind(BaseModel):
     """What one kind of event means."""
 
     kind: str
     number: int
-    a: str
-    b: str
-    says: str
+    fields: list[EventField]
+    says: str = Field(description="names in braces stand for the task, the page, and fields")
     lane: str
     colour: str
 

@@ -11,17 +11,19 @@ from numpy.typing import NDArray
 
 from app.nodes import CellsPart
 from app.windows.columns import Columns, Steps, areas, extremes, filled, painted
-from app.windows.states import Pages, lengths_before, pages_before, states_after
+from app.windows.states import lengths_before, pages_before, severities_after
 from app.windows.tree import Piece, Run
 from engine.cast import Cast
 from engine.errors import Damaged
-from engine.events import Kind
+from engine.events import ENTRY, Kind
 from engine.nodes import Cells, heat_fold, heat_rows
+from engine.page_state import NUMBERS
 from engine.raster import bin_instants, column_of, overlaps
 
 Words = NDArray[np.int64]
 Gap = tuple[int, int, str]
 UNKNOWN = 255
+_length = ENTRY.reader("length")
 QUEUES_AT_ONCE = 1024
 """Queues painted at a time: each needs a word a column."""
 
@@ -131,7 +133,7 @@ class Heat:
         at = np.flatnonzero(
             (what.kind == Kind.waiter_queued) | (what.kind == Kind.waiter_woken) | (what.kind == Kind.waiter_left)
         )
-        queues, times, after = what.a[at], what.time[at], what.b[at] & 0xFFFFFFFF
+        queues, times, after = what.a[at], what.time[at], _length(what.a[at], what.b[at])
         touched, row = np.unique(queues, return_inverse=True)
         here = slice(*columns.met(piece.t0, piece.t1))
         still = np.zeros(len(self.z), np.int64)
@@ -161,7 +163,7 @@ class Heat:
 
 
 class Lanes:
-    """The worst state of some pages in each column."""
+    """The worst state of some pages in each column, as its severity; answered as stored numbers of PageState."""
 
     def __init__(self, cast: Cast, columns: Columns, pages: Sequence[int]) -> None:
         self.cast = cast
@@ -171,44 +173,42 @@ class Lanes:
         self._place = np.full(int(self.rows.max(initial=-1)) + 2, -1, np.int64)
         self._place[self.rows] = np.arange(len(self.rows))
         """The place of each page in rows, -1 for all others; the last is for those behind."""
-        self._pages: Pages | None = None
         self._carry = np.full(len(self.rows), -1, np.int64)
 
     def begin(self, run: Run, chunk: int) -> None:
         try:
-            self._pages = pages_before(run, self.cast, chunk, self.rows)
-            self._carry = self._pages.states().astype(np.int64)
+            self._carry = self._before(run, chunk)
         except Damaged:
             self.lose()
+
+    def _before(self, run: Run, chunk: int) -> Words:
+        return pages_before(run, self.cast, chunk, self.rows).severities().astype(np.int64)
 
     def knows(self, part: CellsPart) -> bool:
         return bool(np.isin(self.rows, part.lanes.keys).all())
 
     def lose(self) -> None:
-        self._pages = None
         self._carry[:] = -1
 
     def take_part(self, part: CellsPart, columns: Columns) -> None:
-        self._pages = None
         high, self._carry = dense(part.lanes, part.bins, self.rows, self._carry)
         _raise_to(self.z, high, part, columns)
 
     def take_events(self, run: Run, piece: Piece, columns: Columns) -> None:
-        batch = run.batch(piece.number)
-        pages = self._pages if self._pages is not None else pages_before(run, self.cast, piece.number, self.rows)
-        self._pages = None
+        batch, severities = run.batch(piece.number), severities_after(run, self.cast, piece.number)
+        if (self._carry < 0).any():
+            self._carry = self._before(run, piece.number)
         at = self._place[np.minimum(batch.page, len(self._place) - 1)]
         which = np.flatnonzero(at >= 0)
-        row = at[which]
-        carry = pages.states().astype(np.int64)
-        states = states_after(batch, which, row, pages).astype(np.int64)
-        where, high, self._carry = painted(columns, piece.t0, piece.t1, row, batch.time[which], states, carry)
+        worst = severities[which].astype(np.int64)
+        where, high, self._carry = painted(
+            columns, piece.t0, piece.t1, at[which], batch.time[which], worst, self._carry
+        )
         self.z[:, where] = np.maximum(self.z[:, where], high)
-        self._pages = pages
 
     def answer(self) -> dict[str, Any]:
         """Return the lanes as JSON has them, in the order that was asked for."""
-        z = np.where(self.z < 0, UNKNOWN, self.z).astype(np.uint8)
+        z = np.where(self.z < 0, UNKNOWN, NUMBERS[np.maximum(self.z, 0)]).astype(np.uint8)
         order = np.searchsorted(self.rows, np.array(self.asked, np.int64))
         return {"pages": self.asked, "labels": [label(self.cast, page) for page in self.asked], "z": packed(z[order])}
 
@@ -258,7 +258,7 @@ class Queue:
             self._carry = lengths_before(run, self.cast, piece.number)[self._key]
         waits = (what.kind == Kind.waiter_queued) | (what.kind == Kind.waiter_woken) | (what.kind == Kind.waiter_left)
         at = np.flatnonzero(waits & (what.a == self.queue))
-        steps = Steps(piece.t0, piece.t1, int(self._carry[0]), what.time[at], what.b[at] & 0xFFFFFFFF)
+        steps = Steps(piece.t0, piece.t1, int(self._carry[0]), what.time[at], _length(what.a[at], what.b[at]))
         where, low, high = extremes(columns, steps)
         self.low[where] = np.minimum(self.low[where], low)
         self.high[where] = np.maximum(self.high[where], high)

@@ -1,4 +1,4 @@
-"""Events as readers see them: filtered, named and put into words; and one page's own history."""
+"""Events that fit a filter, and one page's own history."""
 
 from __future__ import annotations
 
@@ -11,32 +11,15 @@ from numpy.typing import NDArray
 from app.nodes import CellsPart
 from app.store import Store
 from app.windows.cells import label
-from app.windows.states import pages_before, words_after
+from app.windows.event_json import event_json, page_json
+from app.windows.states import pages_before, words_after, words_before
 from app.windows.tree import Piece, Run
-from engine.cast import Cast
 from engine.errors import AskedWrongly
-from engine.events import EVENTS, NONE, PAGE_BITS, Batch, Kind, entry
-from engine.invariants import INVARIANTS
+from engine.events import Batch
 
 SCAN_MAX = 256
 """Chunks that one question reads in vain at most: a rare kind is found page by page."""
 LIMIT_MAX = 10_000
-FLAG_NAMES = {
-    0: "PG_locked",
-    1: "PG_error",
-    2: "PG_referenced",
-    3: "PG_uptodate",
-    4: "PG_dirty",
-    5: "PG_lru",
-    6: "PG_active",
-    7: "PG_waiters",
-    13: "PG_private_2",
-    14: "PG_writeback",
-}
-TAGS = ("none", "PAGE_MAPPING_ANON", "PAGE_MAPPING_MOVABLE", "PAGE_MAPPING_KSM")
-WORD_A = {kind for kind, event in EVENTS.items() if event.a.startswith(("mapping", "saved mapping"))}
-WORD_B = {kind for kind, event in EVENTS.items() if event.b.startswith(("mapping", "saved mapping"))}
-"""Kinds whose word a, or b, is a word of page->mapping."""
 
 
 class Found(list[dict[str, Any]]):
@@ -79,7 +62,7 @@ def events(
             if len(found) == limit:
                 found.next_after_seq = found[-1]["seq"]
                 return found
-            found.append(told(batch, at, cast))
+            found.append(event_json(batch, at, cast))
         in_vain += len(found) == before
     return found
 
@@ -144,39 +127,6 @@ def _fitting(
     return np.flatnonzero(fits) + first
 
 
-def told(batch: Batch, at: int, cast: Cast) -> dict[str, Any]:
-    """Return one event as JSON has it."""
-    kind = Kind(int(batch.kind[at]))
-    task, page = int(batch.task[at]), int(batch.page[at])
-    a, b = int(batch.a[at]), int(batch.b[at])
-    task_name = cast.tasks[task].name if task < len(cast.tasks) else None
-    pfn = None if page == NONE else f"0x{cast.pfn(page):x}"
-    return {
-        "seq": batch.first_seq + at,
-        "time_ns": int(batch.time[at]),
-        "kind": kind.name,
-        "cpu": int(batch.cpu[at]),
-        "task": None if task == NONE else task,
-        "task_name": task_name,
-        "page": None if page == NONE else page,
-        "pfn": pfn,
-        "a": word(a) if kind in WORD_A else a,
-        "b": word(b) if kind in WORD_B else b,
-        "says": EVENTS[kind].says.format(
-            task=task_name or "the kernel",
-            page="a page" if pfn is None else f"page {pfn}",
-            bit=PAGE_BITS.get(entry(b).bit, f"bit {entry(b).bit}"),
-            invariant=INVARIANTS[a].says if kind is Kind.invariant_broken and 0 <= a < len(INVARIANTS) else "",
-            mark=cast.marks[a] if kind is Kind.mark and 0 <= a < len(cast.marks) else "a mark",
-        ),
-    }
-
-
-def word(value: int) -> str:
-    """Return a word as 16 hex digits."""
-    return f"0x{value & (1 << 64) - 1:016x}"
-
-
 def history(store: Store, run_id: str, page: int, t0: int, t1: int, limit: int = 200) -> dict[str, Any]:
     """Return what happened to a page in t0..t1 (t1 excluded), with the page before and after each event.
 
@@ -196,41 +146,12 @@ def history(store: Store, run_id: str, page: int, t0: int, t1: int, limit: int =
             break
         batch = run.batch(number)
         which = np.flatnonzero(batch.page == page)
-        seen = pages_before(run, cast, number, np.array([page], np.int64))
-        mapping, flags = int(seen.mapping[0]), int(seen.flags[0])
-        mappings, flag_words = words_after(batch, which, seen)
+        page_then = pages_before(run, cast, number, np.array([page], np.int64))
+        before, history = words_before(page_then), words_after(batch, which, page_then)
         inside = set(_fitting(batch, 0, t0, t1, None, None, page).tolist())
-        for at, mapping_after, flags_after in zip(which.tolist(), mappings.tolist(), flag_words.tolist(), strict=True):
+        for at, after in zip(which.tolist(), history, strict=True):
             if at in inside and len(found) < limit:
-                before = _page_seen(mapping, flags, cast)
-                found.append(
-                    told(batch, at, cast) | {"before": before, "after": _page_seen(mapping_after, flags_after, cast)}
-                )
-            mapping, flags = mapping_after, flags_after
+                both = {"before": page_json(before, cast), "after": page_json(after, cast)}
+                found.append(event_json(batch, at, cast) | both)
+            before = after
     return {"page": page, "pfn": f"0x{cast.pfn(page):x}", "label": label(cast, page), "events": found}
-
-
-def _page_seen(mapping: int, flags: int, cast: Cast) -> dict[str, Any]:
-    return {"mapping": decoded_mapping(mapping, cast), "flags": decoded_flags(flags)}
-
-
-def decoded_mapping(value: int, cast: Cast) -> dict[str, Any]:
-    """Return a word of page->mapping taken apart: tag, pointer, bits (highest first), and the file it points to."""
-    bits = value & (1 << 64) - 1
-    low = bits & 3
-    # A page_wait stands behind the lowest bit (encoding E1); file pages have no other use for it.
-    tag = "PAGE_MAPPING_WAIT" if low == 1 else TAGS[low]
-    names = [file.name for file in cast.files if file.address == value]
-    decoded = {
-        "word": word(value),
-        "pointer": word(value & ~3),
-        "tag": tag,
-        "bits": [bits >> place & 1 for place in range(63, -1, -1)],
-    }
-    return decoded | ({"file": names[0]} if names and value else {})
-
-
-def decoded_flags(value: int) -> dict[str, Any]:
-    """Return page->flags taken apart: the names of the bits that are set."""
-    names = [FLAG_NAMES.get(place, f"bit {place}") for place in range(64) if value >> place & 1]
-    return {"word": word(value), "names": names}

@@ -12,9 +12,10 @@ from numpy.typing import NDArray
 from app.chunks import What
 from app.nodes import SeriesPart
 from app.windows.columns import Columns, Steps, areas, extremes
+from app.windows.states import swapped_changes
 from app.windows.tree import Piece, Run
 from engine.errors import Damaged
-from engine.events import Batch, Kind
+from engine.events import ENTRY, WALK, Batch, Kind
 from engine.nodes import COUNTERS, GAUGES
 from engine.raster import counted, overlaps, shared
 
@@ -27,6 +28,7 @@ QUEUED, WOKEN, LEFT, WALK_ENDED = (
 HAPPENED = ("events", "swaps_in", "swaps_out", "wakes")
 WALKED = ("walked", "matched", "woken", "strangers")
 SWAPPED, RESTORED = int(Kind.mapping_swapped), int(Kind.mapping_restored)
+_length, _walks_of = ENTRY.reader("length"), [WALK.reader(name) for name in WALKED]
 
 
 class Exact(NamedTuple):
@@ -53,6 +55,8 @@ class Series:
         self.area = np.zeros((len(GAUGES), px), np.int64)
         self.sums = np.zeros((len(COUNTERS), px), np.int64)
         self.covered = np.zeros(px, np.int64)
+        self.uncounted = np.zeros((len(COUNTERS), px), np.bool_)
+        """Columns that met a summary which was stored without the counter."""
         self.level = -1
         self.gaps: list[Gap] = []
 
@@ -98,6 +102,8 @@ class Series:
             edges = columns.edges[start : stop + 1]
             self.area[:, start:stop] += shared(edges, part.cuts, part.areas).astype(np.int64)
             self.sums[:, start:stop] += counted(edges, part.cuts, part.counts).astype(np.int64)
+            for name in part.lacks.intersection(COUNTERS):
+                self.uncounted[COUNTERS.index(name), start:stop] = True
         self.covered += columns.covered(parts[0].t0, parts[-1].t1)
 
     # --- from events ------------------------------------------------------------------------------------------------
@@ -154,7 +160,6 @@ class Series:
     def answer(self) -> dict[str, Any]:
         """Return the series as JSON has them: None where the run has not come, or is damaged."""
         seen = self.high[0] >= 0
-        unseen = np.flatnonzero(~seen)
         lasting = self.covered > 0
         # a column that holds but an instant of the run has no mean of its own: the highest value stands for it
         answer: dict[str, Any] = {}
@@ -168,7 +173,7 @@ class Series:
         mean = _divided(self.area[GAUGES.index("waiters")], in_use, in_use > 0)
         answer["queue_mean"] = {"mean": _told(mean, np.flatnonzero(~seen | (in_use <= 0)))}
         for which, name in enumerate(COUNTERS):
-            answer[name] = {"sum": _told(self.sums[which], unseen)}
+            answer[name] = {"sum": _told(self.sums[which], np.flatnonzero(~seen | self.uncounted[which]))}
         return answer
 
 
@@ -199,7 +204,7 @@ def _exact(run: Run, piece: Piece, leaf: SeriesPart | Damaged) -> Exact:
         what = run.what(piece.number)
         before = leaf.before if isinstance(leaf, SeriesPart) else _before(run, piece.number)
         times = tuple(what.time[what.kind == kind] for kind in (SWAPPED, RESTORED, WALK_ENDED))
-        found = Exact(piece.t0, piece.t1, _gauges(what, piece, before, leaf), (what.time, *times), _walks(what))
+        found = Exact(piece.t0, piece.t1, _gauges(run, what, piece, before, leaf), (what.time, *times), _walks(what))
         if isinstance(leaf, SeriesPart):
             run.keep("exact", piece.number, found, 24 * len(what.time))
     return found
@@ -208,29 +213,47 @@ def _exact(run: Run, piece: Piece, leaf: SeriesPart | Damaged) -> Exact:
 def _walks(what: What | Batch) -> Words:
     ended = np.flatnonzero(what.kind == WALK_ENDED)
     a, b = what.a[ended], what.b[ended]
-    walked, matched, woken = b & 0x1FFFFF, b >> 21 & 0x1FFFFF, b >> 42 & 0x1FFFFF
-    return np.stack((walked, matched, woken, walked - matched - (a >> 40 & 0xFFFFF)))
+    return np.stack([read(a, b) for read in _walks_of])
 
 
 def _gauges(
-    what: What | Batch, piece: Piece, before: Words | None, leaf: SeriesPart | Damaged
+    run: Run, what: What | Batch, piece: Piece, before: Words | None, leaf: SeriesPart | Damaged
 ) -> tuple[Steps | None, ...]:
-    """Return each gauge over a chunk, None where it is not known."""
+    """Return each gauge over a chunk, in the order of GAUGES; None where it is not known."""
     if before is None:
         return (None,) * len(GAUGES)
+    begun = dict(zip(GAUGES, before.tolist(), strict=True))
     waits = np.flatnonzero((what.kind == QUEUED) | (what.kind == WOKEN) | (what.kind == LEFT))
     change = np.where(what.kind[waits] == QUEUED, 1, -1)
-    waiters = _summed(what, piece, int(before[0]), waits, change)
-    length = what.b[waits] & 0xFFFFFFFF
+    length = _length(what.a[waits], what.b[waits])
     turns = np.flatnonzero(length == (change > 0))  # to length 1 by queueing, to 0 by leaving
-    in_use = _summed(what, piece, int(before[2]), waits[turns], change[turns])
+    found: dict[str, Steps | None] = {
+        "waiters": _summed(what, piece, begun["waiters"], waits, change),
+        "queue_longest": None,
+        "queues_in_use": _summed(what, piece, begun["queues_in_use"], waits[turns], change[turns]),
+        "pages_swapped": _swapped(run, what, piece, begun["pages_swapped"], leaf),
+    }
+    if isinstance(leaf, SeriesPart):
+        for name, (at, to) in leaf.changes.items():
+            if name in found:
+                found[name] = Steps(piece.t0, piece.t1, begun[name], what.time[at], to)
+    return tuple(found[name] for name in GAUGES)
+
+
+def _swapped(run: Run, what: What | Batch, piece: Piece, before: int, leaf: SeriesPart | Damaged) -> Steps | None:
+    """Return pages_swapped as the kinds of the events tell it. Where a plain store may have ended a swap unseen, it is
+    worked out page by page."""
     swaps = np.flatnonzero((what.kind == SWAPPED) | (what.kind == RESTORED))
     change = np.where(what.kind[swaps] == SWAPPED, 1, -1)
-    swapped = _summed(what, piece, int(before[3]), swaps, change)
-    if not isinstance(leaf, SeriesPart):
-        return waiters, None, in_use, swapped
-    longest = Steps(piece.t0, piece.t1, int(before[1]), what.time[leaf.steps_at], leaf.steps_to)
-    return waiters, longest, in_use, swapped
+    if isinstance(leaf, SeriesPart):
+        after = int(leaf.after[GAUGES.index("pages_swapped")])
+        if not leaf.dated or before + change.sum() == after:
+            return _summed(what, piece, before, swaps, change)
+    try:
+        at, more = swapped_changes(run, run.cast(), piece.number)
+    except Damaged:
+        return None
+    return Steps(piece.t0, piece.t1, before, what.time[at], before + more)
 
 
 def _summed(what: What | Batch, piece: Piece, before: int, at: NDArray[np.intp], change: Words) -> Steps:

@@ -1,22 +1,25 @@
-"""What pages and queues were before a chunk, and what events make of the pages: the plain fold, for chosen rows."""
+"""What pages and queues were before a chunk, and the state of each event's page after it.
+
+Chunks are stored with their states. Those of program 0.1.0 are not: they get them here, by the rule of the worker.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from app.windows.tree import Run
 from engine.cast import Cast
-from engine.events import NO_WAITERS_FLAG, PG_LOCKED, PG_WAITERS, WQ_DONE, Batch, Kind
-from engine.fold import FLAGS_AFTER
-from engine.nodes import MARK_SWAPPED, MARK_TRUNCATED, page_states
-from engine.raster import stable_order
+from engine.events import NONE, Batch
+from engine.nodes import Changes
+from engine.page_state import MARK_SWAPPED, SEVERITIES, page_after, severity_of
 
 Words = NDArray[np.int64]
-FLAGS_TOLD = np.isin(np.arange(256), list(FLAGS_AFTER))
-"""By kind: whether b holds page->flags as they are afterwards."""
+Severities = NDArray[np.uint8]
 
 
 @dataclass
@@ -28,8 +31,19 @@ class Pages:
     waiters: Words
     marks: Words
 
-    def states(self) -> NDArray[np.uint8]:
-        return page_states(self.mapping, self.flags, self.waiters, self.marks)
+    def severities(self) -> Severities:
+        """Return the severity of each page's state, a place in engine.page_state.SEVERITY."""
+        found: Severities = severity_of(self.mapping, self.flags, self.waiters, self.marks)
+        return found
+
+
+class PageWords(NamedTuple):
+    """One page at one instant."""
+
+    mapping: int
+    flags: int
+    waiters: int
+    marks: int
 
 
 def pages_before(run: Run, cast: Cast, chunk: int, rows: Words) -> Pages:
@@ -55,90 +69,60 @@ def lengths_before(run: Run, cast: Cast, chunk: int) -> Words:
     return lengths
 
 
-def states_after(batch: Batch, which: NDArray[np.intp], row: Words, pages: Pages) -> NDArray[np.uint8]:
-    """Return the state of its page after each of the events `which`, and leave `pages` as they are after the last.
+def severities_after(run: Run, cast: Cast, chunk: int) -> Severities:
+    """Return the severity of its page's state after each event of a chunk, shape (events,). Raises Damaged."""
+    found: Severities | None = run.kept("severities", chunk)
+    if found is None:
+        states = run.states(chunk)
+        found = SEVERITIES[states] if states is not None else _derived(run, cast, chunk)[0]
+        run.keep("severities", chunk, found, found.nbytes)
+    return found
 
-    row: place of each event's page in `pages`.
+
+def swapped_changes(run: Run, cast: Cast, chunk: int) -> Changes:
+    """Return how many more pages are swapped than before a chunk, after each event of it that swaps one in or ends a
+    swap; worked out page by page. Raises Damaged.
     """
-    order = stable_order(row)
-    after = _folded(batch, which[order], row[order], pages)
-    states = np.empty(len(row), np.uint8)
-    states[order] = after.states()
-    return states
+    return _derived(run, cast, chunk)[1]
 
 
-def words_after(batch: Batch, which: NDArray[np.intp], page: Pages) -> tuple[Words, Words]:
-    """Return page->mapping and page->flags after each of the events `which` of the one page."""
-    after = _folded(batch, which, np.zeros(len(which), np.int64), page)
-    return after.mapping, after.flags
+def words_before(page: Pages) -> PageWords:
+    """Return the one page in `page`."""
+    return PageWords(*(int(column[0]) for column in (page.mapping, page.flags, page.waiters, page.marks)))
 
 
-def _folded(batch: Batch, which: NDArray[np.intp], row: Words, pages: Pages) -> Pages:
-    """Return the page of each event as it is after it, and leave `pages` as after the last; `row` rises."""
-    kind, a, b = batch.kind[which].astype(np.int64), batch.a[which], batch.b[which]
-    rows = Rows(row)
-
-    queued, woken = kind == Kind.waiter_queued, kind == Kind.waiter_woken
-    change = queued.astype(np.int64) - (woken | (kind == Kind.waiter_left))
-    total = np.cumsum(change)
-    waiters = total - (total[rows.firsts] - change[rows.firsts])[rows.group] + pages.waiters[row]
-
-    seen, freed, truncated = kind == Kind.page_seen, kind == Kind.page_freed, kind == Kind.page_truncated
-    swapped, restored = kind == Kind.mapping_swapped, kind == Kind.mapping_restored
-    inserted = kind == Kind.page_inserted
-    takes_b = swapped | restored | truncated | (kind == Kind.page_removed)
-    mapping = rows.lasting(
-        np.where(takes_b, b, np.where(freed, 0, a)), takes_b | inserted | seen | freed, pages.mapping[row]
-    )
-
-    # page->flags: the newest whole word, and two bits that other events set and clear
-    whole = FLAGS_TOLD[kind] | seen | freed
-    base = np.where(seen, b, np.where(freed, 0, a))
-    handed = woken & (b >> 40 & WQ_DONE != 0) & (b >> 32 & 0xFF == PG_LOCKED)
-    flagged = queued & (b & NO_WAITERS_FLAG == 0)
-    cleared = (kind == Kind.walk_ended) & (a >> 36 & 1 == 1)
-    before = pages.flags[row]
-    flags = rows.lasting(base, whole, before)
-    locked = rows.lasting(np.where(handed, 1, base & 1), whole | handed, before & 1)
-    waited = rows.lasting(
-        np.where(flagged, 1, np.where(cleared, 0, base >> PG_WAITERS & 1)),
-        whole | flagged | cleared,
-        before >> PG_WAITERS & 1,
-    )
-    lock, wait = 1 << PG_LOCKED, 1 << PG_WAITERS
-    flags = flags & ~(lock | wait) | locked * lock | waited * wait
-
-    marks = pages.marks[row]
-    stored = takes_b & ~swapped & ~restored | inserted
-    over = stored & (mapping != rows.previous(mapping, pages.mapping[row]))  # a plain store: nothing is behind it
-    is_swapped = rows.lasting(swapped * MARK_SWAPPED, swapped | restored | over, marks & MARK_SWAPPED)
-    is_truncated = rows.lasting(truncated * MARK_TRUNCATED, truncated | inserted | seen | freed, marks & MARK_TRUNCATED)
-    after = Pages(mapping, flags, waiters, is_swapped | is_truncated)
-    own = row[rows.lasts]
-    pages.mapping[own], pages.flags[own] = after.mapping[rows.lasts], after.flags[rows.lasts]
-    pages.waiters[own], pages.marks[own] = after.waiters[rows.lasts], after.marks[rows.lasts]
-    return after
+def words_after(batch: Batch, which: NDArray[np.intp], page: Pages) -> Iterator[PageWords]:
+    """Yield the one page in `page` as it is after each of the events `which`, all of which are about it."""
+    words = words_before(page)
+    for kind, a, b in zip(*(column[which].tolist() for column in (batch.kind, batch.a, batch.b)), strict=True):
+        words = PageWords(*page_after(kind, a, b, *words))
+        yield words
 
 
-class Rows:
-    """Events sorted by row: where each row begins and ends."""
-
-    def __init__(self, row: Words) -> None:
-        self.firsts = np.flatnonzero(np.diff(row, prepend=-1))
-        self.lasts = np.append(self.firsts[1:], len(row)) - 1 if len(row) else self.firsts
-        self.group = np.repeat(np.arange(len(self.firsts)), self.lasts - self.firsts + 1)
-
-    def previous(self, values: Words, before: Words) -> Words:
-        """Return what each event finds: the value of the one before it in its row, `before` for the first."""
-        found = np.roll(values, 1)
-        found[self.firsts] = before[self.firsts]
+def _derived(run: Run, cast: Cast, chunk: int) -> tuple[Severities, Changes]:
+    """Return the severities after a chunk's events and the changes of pages_swapped, by folding the chunk."""
+    found: tuple[Severities, Changes] | None = run.kept("derived", chunk)
+    if found is not None:
         return found
-
-    def lasting(self, values: Words, sets: NDArray[np.bool_], before: Words) -> Words:
-        """Return what each event finds or sets: the newest value set in its row, `before` where there is none yet."""
-        if not sets.any():
-            return before
-        newest = np.where(sets, np.arange(len(values)), -1)
-        np.maximum.accumulate(newest, out=newest)
-        result: Words = np.where(newest >= self.firsts[self.group], values[newest], before)
-        return result
+    batch = run.batch(chunk)
+    rows = np.unique(batch.page[batch.page != NONE]).astype(np.int64)
+    start = pages_before(run, cast, chunk, rows)
+    columns = (start.mapping, start.flags, start.waiters, start.marks)
+    pages = dict(zip(rows.tolist(), zip(*(column.tolist() for column in columns), strict=True), strict=True))
+    more = 0
+    severities = np.zeros(len(batch), np.uint8)
+    at, to = [], []
+    events = zip(*(column.tolist() for column in (batch.page, batch.kind, batch.a, batch.b)), strict=True)
+    for place, (page, kind, a, b) in enumerate(events):
+        if page == NONE:
+            continue
+        before = pages[page]
+        pages[page] = after = page_after(kind, a, b, *before)
+        severities[place] = severity_of(*after)
+        if change := (after[3] & MARK_SWAPPED) - (before[3] & MARK_SWAPPED):
+            more += change
+            at.append(place)
+            to.append(more)
+    found = severities, Changes(np.array(at, np.int64), np.array(to, np.int64))
+    run.keep("derived", chunk, found, severities.nbytes + 16 * len(at))
+    return found

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple, Protocol, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from app.chunks import What, decode, decode_times, decode_what
+from app.chunks import States, What, decode_times, decode_what, decode_with_states
 from app.nodes import CellsPart, SeriesPart, decode_folded
 from app.store import ChunkRow, Store
 from app.windows.cache import cache_of
@@ -152,9 +152,20 @@ class Run:
         """Return the events of a chunk."""
         batch: Batch | None = self._cache.get((self.id, "batch", number))
         if batch is None:
-            batch = upgraded_events(decode(self._chunk(number)), self._format)
+            stored, states = decode_with_states(self._chunk(number))
+            batch = upgraded_events(stored, self._format)
             self._cache.put((self.id, "batch", number), batch, 40 * len(batch))
+            self._cache.put((self.id, "states", number), (states,), len(batch))
         return batch
+
+    def states(self, number: int) -> States | None:
+        """Return the stored number of the page's state after each event of a chunk; None if it was stored without."""
+        found: tuple[States | None] | None = self._cache.get((self.id, "states", number))
+        if found is None:
+            states = decode_with_states(self._chunk(number))[1]
+            found = (states,)
+            self._cache.put((self.id, "states", number), found, 64 if states is None else len(states))
+        return found[0]
 
     def what(self, number: int) -> What | Batch:
         """Return at least time, kind, a and b of a chunk's events: half the work of all."""

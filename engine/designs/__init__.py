@@ -22,6 +22,20 @@ DESIGNS: dict[str, Card] = AXES["wait"]
 """The designs of the wait axis, which is the one that runs are listed and compared by."""
 
 
+STRUCTURES_MAX = 1 << 20
+"""Structures of one kind that have addresses of their own."""
+
+
+def structure_at(pointer: int) -> str | None:
+    """Return the name of the structure that a design keeps at an address, such as "page_wait 2"; None if none does."""
+    for card in DESIGNS.values():
+        for kind in card.pointers:
+            row, within = divmod(pointer - kind.base, kind.bytes)
+            if 0 <= row < STRUCTURES_MAX and not within:
+                return f"{kind.name} {row}"
+    return None
+
+
 def number(axis: str, design: str) -> int:
     """Return the number by which a World's rules know a design."""
     return list(AXES[axis]).index(design)

@@ -45,6 +45,7 @@ from engine.mm.wait_list import (
     unlink,
     unlock_list,
 )
+from engine.packers import pack_entry
 from engine.state import ASLEEP, NONE, READY, World
 from engine.trace import record, witness
 from engine.verbs import (
@@ -208,15 +209,9 @@ def _append(w: World, task: int, page: int, list: int) -> None:
     _look_around(w, task, page, list)
     link_tail(w, list, task)
     w.pages.flags[page] |= 1 << PG_WAITERS
-    bit, flags = w.tasks.bit[task], w.entries.flags[task]
-    record(
-        w,
-        WAITER_QUEUED,
-        task,
-        page,
-        queue_shown(w, page, list),
-        line_length(w, list) | (bit << 32) | (flags << 40),
-    )
+    queue, length = queue_shown(w, page, list), line_length(w, list)
+    a, b = pack_entry(queue, length, w.tasks.bit[task], w.entries.flags[task], 0)
+    record(w, WAITER_QUEUED, task, page, a, b)
 
 
 @jit
@@ -322,9 +317,9 @@ def wait_finish(w: World, task: int) -> int:
             return SPIN
         page = w.entries.page[task]
         unlink(w, task)
-        shown = queue_shown(w, page, list)
-        bit, flags = w.entries.bit[task], w.entries.flags[task]
-        record(w, WAITER_LEFT, task, page, shown, line_length(w, list) | (bit << 32) | (flags << 40))
+        queue, length = queue_shown(w, page, list), line_length(w, list)
+        a, b = pack_entry(queue, length, w.entries.bit[task], w.entries.flags[task], 0)
+        record(w, WAITER_LEFT, task, page, a, b)
         wait_detach(w, task, list)
         unlock_list(w, list)
     w.tasks.state[task] = READY

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from engine.designs import DESIGNS
+from engine.designs import structure_at
 from engine.jit import inlined
 from engine.state import World
 
@@ -21,10 +21,8 @@ def word_shown(word: int, files: list[int]) -> str:
     suffix = f" | {tag}" if tag else ""
     if pointer in files:
         return f"file {files.index(pointer)}{suffix}"
-    for card in DESIGNS.values():
-        for kind in card.pointers:
-            if kind.base <= pointer < kind.base + (kind.bytes << 20):
-                return f"{kind.name} {(pointer - kind.base) // kind.bytes}{suffix}"
+    if structure := structure_at(pointer):
+        return structure + suffix
     return f"{word & (1 << 64) - 1:#018x}"
 
 

@@ -22,6 +22,7 @@ from engine.mm.wait_list import (
     unlink,
     unlock_list,
 )
+from engine.packers import pack_entry, pack_walk
 from engine.state import NONE, VISITS, World
 from engine.trace import record, witness
 from engine.verbs import (
@@ -79,15 +80,8 @@ def _wake(w: World, task: int, entry: int, page: int, list: int, flags: int) -> 
     unlink(w, entry)
     w.entries.flags[entry] = flags
     w.tasks.woken[task] += 1
-    shown = queue_shown(w, page, list)
-    record(
-        w,
-        WAITER_WOKEN,
-        entry,
-        page,
-        shown,
-        line_length(w, list) | (w.entries.bit[entry] << 32) | (flags << 40),
-    )
+    a, b = pack_entry(queue_shown(w, page, list), line_length(w, list), w.entries.bit[entry], flags, 0)
+    record(w, WAITER_WOKEN, entry, page, a, b)
 
 
 @inlined
@@ -214,15 +208,16 @@ def wake_end(w: World, task: int) -> int:
         cleared = 1
     elif w.rules.watched and t.other_bit[task] == 0 and not _waits_here(w, list, page):
         witness(w, STALE_WAITERS_FLAG)
-    shown = queue_shown(w, page, list)
-    record(
-        w,
-        WALK_ENDED,
-        task,
-        page,
-        shown | (t.stop[task] << 32) | (cleared << 36) | (t.other_bit[task] << 40),
-        t.walked[task] | (t.matched[task] << 21) | (t.woken[task] << 42),
+    a, b = pack_walk(
+        queue=queue_shown(w, page, list),
+        stop=t.stop[task],
+        cleared=cleared,
+        other_bit=t.other_bit[task],
+        walked=t.walked[task],
+        matched=t.matched[task],
+        woken=t.woken[task],
     )
+    record(w, WALK_ENDED, task, page, a, b)
     wait_detach(w, task, list)
     unlock_list(w, list)
     back(w, task)

@@ -44,13 +44,13 @@ export function onScheme(redraw) {
 }
 
 /** A table of 256 pixels for page states; states without a colour, and 255 (not known), stay clear. */
-export function stateWords(colours) {
+export function stateWords(states) {
   const table = new Uint32Array(256);
   const paper = parts(colour("--paper"));
-  colours.forEach((text, state) => {
-    // The two calm states step back on dark paper, where their pale colours would glare.
-    const weight = dark() && state < 2 ? [0.16, 0.4][state] : 1;
-    table[state] = word(parts(text).map((c, i) => Math.round(c * weight + paper[i] * (1 - weight))));
+  states.forEach((state, severity) => {
+    // The two mildest states step back on dark paper, where their pale colours would glare.
+    const weight = dark() && severity < 2 ? [0.16, 0.4][severity] : 1;
+    table[state.number] = word(parts(state.colour).map((c, i) => Math.round(c * weight + paper[i] * (1 - weight))));
   });
   return table;
 }

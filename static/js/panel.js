@@ -101,8 +101,8 @@ export class Panel {
       head.textContent = `page->mapping ${name}`;
       const line = document.createElement("div");
       const m = state.mapping;
-      line.append(hex(m.word, other.mapping.word), ` ${meaning(m)}`);
-      box.append(head, line, bits(m.word, other.mapping.word, `page->mapping ${name}`));
+      line.append(hex(m.word, other.mapping.word), ` ${m.means}`);
+      box.append(head, line, bits(m.word, other.mapping.word, m.tag_bits, `page->mapping ${name}`));
       parts.push(box);
     }
     const flags = document.createElement("div");
@@ -113,12 +113,6 @@ export class Panel {
     parts.push(flags);
     return parts;
   }
-}
-
-function meaning(mapping) {
-  if (/^0x0+$/.test(mapping.word)) return "NULL: in no file";
-  const name = mapping.file ? ` (${mapping.file})` : "";
-  return mapping.tag === "none" ? `struct address_space${name}` : `${mapping.tag} + pointer ${mapping.pointer}${name}`;
 }
 
 /** Flags that are set, gained and lost, told by words and not by colour alone. */

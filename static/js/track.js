@@ -162,7 +162,7 @@ export class Track {
   }
 
   #lanes(view) {
-    const table = stateWords(this.setup.states.map((state) => state.colour));
+    const table = stateWords(this.setup.states);
     for (const plot of this.plots) {
       const lanes = plot.data?.lanes;
       if (!lanes) continue;
@@ -229,7 +229,7 @@ export class Track {
     if (row === null) return "";
     const column = Math.min(plot.cells.columns - 1, Math.floor(((t - w.x0) / (w.dx * w.px)) * plot.cells.columns));
     const value = plot.cells.cells[row * plot.cells.columns + column];
-    if (this.id === "lanes") return `${w.lanes.labels[row]}: ${value === 255 ? "not reached" : this.setup.states[value].words}`;
+    if (this.id === "lanes") return `${w.lanes.labels[row]}: ${value === 255 ? "not reached" : this.setup.states.find((state) => state.number === value).words}`;
     const first = row * w.heat.fold;
     return `${w.heat.fold > 1 ? `queues ${first} to ${first + w.heat.fold - 1}` : `queue ${first}`}: longest ${value}`;
   }

@@ -15,8 +15,8 @@ export function hex(word, other) {
   return box;
 }
 
-/** Four rows of sixteen bits, highest first; the two tag bits are tinted, bits that differ from `other` are framed. */
-export function bits(word, other, label) {
+/** Four rows of sixteen bits, highest first; the tag bits are tinted, bits that differ from `other` are framed. */
+export function bits(word, other, tagBits, label) {
   const [own, before] = [BigInt(word), BigInt(other ?? word)];
   const box = document.createElement("div");
   box.className = "bits";
@@ -27,7 +27,7 @@ export function bits(word, other, label) {
     for (let at = top; at > top - 16; at -= 1) {
       const bit = (own >> BigInt(at)) & 1n;
       const names = ["bit"];
-      if (at < 2) names.push("tag-bit");
+      if (at < tagBits) names.push("tag-bit");
       if (bit !== ((before >> BigInt(at)) & 1n)) {
         names.push("moved");
         moved.push(at);
@@ -35,7 +35,7 @@ export function bits(word, other, label) {
       box.append(span(String(bit), names.join(" ")));
     }
   }
-  const low = own & 3n;
-  box.setAttribute("aria-label", `${label} ${word}; tag bits ${low >> 1n}${low & 1n}; bits changed: ${moved.length ? moved.join(", ") : "none"}`);
+  const tag = (own & ((1n << BigInt(tagBits)) - 1n)).toString(2).padStart(tagBits, "0");
+  box.setAttribute("aria-label", `${label} ${word}; tag bits ${tag}; bits changed: ${moved.length ? moved.join(", ") : "none"}`);
   return box;
 }

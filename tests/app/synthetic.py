@@ -14,14 +14,15 @@ from engine.events import (
     NONE,
     PG_DIRTY,
     PG_LOCKED,
+    PG_UPTODATE,
     PG_WAITERS,
     PG_WRITEBACK,
     WQ_DONE,
     WQ_EXCLUSIVE,
     Batch,
     Kind,
-    PageState,
 )
+from engine.page_state import PageState
 
 FILE = -0x77FF_8000_0000
 STRUCTURE = -0x77FE_0000_0000 | 1
@@ -32,6 +33,8 @@ class Page:
     mapping: int = 0
     flags: int = 0
     waiters: list[int] = field(default_factory=list)
+    stranded: list[int] = field(default_factory=list)
+    """Waiters of a structure that a plain store threw out of page->mapping."""
     swapped: bool = False
     truncated: bool = False
     saved: int = 0
@@ -43,7 +46,7 @@ class Page:
             return PageState.writeback
         if self.swapped:
             return PageState.swapped
-        if self.waiters:
+        if self.waiters or self.stranded:
             return PageState.waited_on
         if self.flags >> PG_LOCKED & 1:
             return PageState.locked
@@ -54,7 +57,7 @@ class Page:
 
 @dataclass
 class After:
-    """What holds after an event; queues are those that are not empty."""
+    """What holds after an event; queues are those whose last length told is not 0."""
 
     gauges: tuple[int, int, int, int]
     queues: dict[int, int]
@@ -65,7 +68,10 @@ class After:
 
 
 class Log:
-    """A random log of `count` events over few pages, so that everything meets everything."""
+    """A random log of `count` events over few pages, so that everything meets everything; every kind is in it.
+
+    The words are put together by hand here, from the layouts of version 0.1.0: stored events keep them for ever.
+    """
 
     def __init__(
         self,
@@ -90,6 +96,7 @@ class Log:
             page_files=[0] * (pages // 2),
             cached_in=0 if seed % 2 else -1,
             queues=pages if queues is None else queues,
+            marks=["here"],
         )
         self._swaps = queues is None
         self._pages = [Page(FILE if seed % 2 else 0) for _ in range(pages)]
@@ -103,7 +110,10 @@ class Log:
             if self._random.random() < 0.7:
                 self._time += self._random.randrange(gap + 1)
             self._step()
-        del self.rows[count:], self.after[count:]
+        del self.rows[count - 1 :], self.after[count - 1 :]
+        self.rows.append((self.rows[-1][0] if self.rows else 0, int(Kind.task_finished), 0, 0, NONE, 0, 0))
+        if self.after:
+            self.after.append(After(self.after[-1].gauges, self.after[-1].queues, None, None))
 
     def batch(self) -> Batch:
         columns = zip(*self.rows, strict=True)
@@ -121,7 +131,7 @@ class Log:
         if not self._truth:
             return
         lengths = [n for n in self._queues.values() if n]
-        waiters = sum(len(p.waiters) for p in self._pages)
+        waiters = sum(len(p.waiters) + len(p.stranded) for p in self._pages)
         swapped = sum(p.swapped for p in self._pages)
         gauges = (waiters, max(lengths, default=0), len(lengths), swapped)
         here = None if page == NONE else self._pages[page]
@@ -153,67 +163,95 @@ class Log:
         if task in self._waiting:
             return
         queue = self._queue_of(number)
-        if self._swaps and not page.waiters:
+        if self._swaps and not page.swapped:
             page.saved, before = page.mapping, page.mapping
             page.mapping, page.swapped = STRUCTURE + 64 * number, True
             self._say(Kind.mapping_swapped, task, number, before, page.mapping)
         page.waiters.append(task)
-        page.flags |= 1 << PG_WAITERS
+        unflagged = self._random.random() < 0.2
+        if not unflagged:
+            page.flags |= 1 << PG_WAITERS
         self._waiting[task] = number
-        self._queues[queue] = self._queues.get(queue, 0) + 1
-        self._say(Kind.waiter_queued, task, number, queue, self._queues[queue] | WQ_EXCLUSIVE << 40)
+        self._queues[queue] = len(page.waiters) if self._swaps else self._queues.get(queue, 0) + 1
+        words = self._queues[queue] | WQ_EXCLUSIVE << 40 | unflagged << 48
+        self._say(Kind.waiter_queued, task, number, queue, words)
 
     def _take(self, page: Page, number: int, task: int, kind: Kind, flags: int) -> None:
         queue = self._queue_of(number)
-        page.waiters.remove(task)
+        line = page.waiters if task in page.waiters else page.stranded
+        line.remove(task)
         del self._waiting[task]
-        self._queues[queue] -= 1
+        self._queues[queue] = len(line) if self._swaps else self._queues[queue] - 1
+        bit = self._random.choice((PG_LOCKED, PG_WRITEBACK))
         if kind is Kind.waiter_woken and flags & WQ_DONE:
-            page.flags |= 1 << PG_LOCKED
-        self._say(kind, task, number, queue, self._queues[queue] | flags << 40)
+            page.flags |= 1 << bit
+        self._say(kind, task, number, queue, self._queues[queue] | bit << 32 | flags << 40)
 
     def _restore(self, number: int, page: Page, task: int) -> None:
-        if self._swaps and not page.waiters:
+        if page.swapped and not page.waiters:
             before, page.mapping, page.swapped = page.mapping, page.saved, False
             self._say(Kind.mapping_restored, task, number, before, page.mapping)
 
     def _wake(self, number: int, page: Page, task: int) -> None:
-        if not page.waiters:
+        line = page.waiters + page.stranded
+        if not line:
             return
         strangers = self._random.randrange(5)
-        woken = page.waiters[0]
+        woken = line[0]
         flags = WQ_EXCLUSIVE | (WQ_DONE if self._random.random() < 0.3 else 0)
+        if strangers == 4:
+            self._say(Kind.walk_paused, task, number, self._queue_of(number), 3)
         self._take(page, number, woken, Kind.waiter_woken, flags)
-        cleared = not page.waiters
+        cleared = len(line) == 1
         if cleared:
             page.flags &= ~(1 << PG_WAITERS)
         other = self._random.randrange(2)
-        a = self._queue_of(number) | cleared << 36 | other << 40
+        a = self._queue_of(number) | self._random.randrange(3) << 32 | cleared << 36 | other << 40
         self._say(Kind.walk_ended, task, number, a, strangers + other + 1 | 1 << 21 | 1 << 42)
         self._restore(number, page, woken)
 
     def _leave(self, number: int, page: Page, task: int) -> None:
-        if page.waiters:
-            gone = self._random.choice(page.waiters)
+        line = page.waiters + page.stranded
+        if line:
+            gone = self._random.choice(line)
             self._take(page, number, gone, Kind.waiter_left, WQ_EXCLUSIVE)
             self._restore(number, page, gone)
 
     def _cache(self, number: int, page: Page, task: int) -> None:
-        if page.swapped:
-            if page.saved and self._random.random() < 0.3:
-                page.truncated, page.saved = True, 0
+        if page.swapped and self._random.random() < 0.8:
+            if page.saved and self._random.random() < 0.3:  # truncated behind the structure
+                before, page.saved = page.saved, 0
+                self._say(Kind.saved_mapping_cleared, task, number, before, 0)
+                page.truncated = True
                 self._say(Kind.page_truncated, task, number, page.mapping, page.mapping)
-        elif page.mapping:
-            page.truncated = self._random.random() < 0.5
-            kind = Kind.page_truncated if page.truncated else Kind.page_removed
-            page.mapping = 0
-            self._say(kind, task, number, FILE, 0)
-        elif self._random.random() < 0.3 and not page.waiters:
-            before, page.flags, page.truncated = page.flags, 0, False
-            self._say(Kind.page_freed, task, number, 0, before)
-        else:
-            page.mapping, page.truncated = FILE, False
+            return
+        before = page.mapping
+        if not before and self._random.random() < 0.7:
+            self._store(page, FILE)
+            page.truncated = False
             self._say(Kind.page_inserted, task, number, FILE, number)
+            return
+        which = self._random.choice((Kind.page_removed, Kind.page_truncated, Kind.page_freed, Kind.page_seen))
+        flags = page.flags
+        self._store(page, FILE if which is Kind.page_seen else 0)
+        if which in (Kind.page_removed, Kind.page_truncated):
+            page.truncated = page.truncated or which is Kind.page_truncated
+            self._say(which, task, number, before, 0)
+            return
+        page.truncated = False
+        if which is Kind.page_freed:
+            page.flags = 0
+            self._say(which, task, number, before, flags)
+        else:
+            page.flags = 1 << PG_DIRTY
+            self._say(which, NONE, number, page.mapping, page.flags)
+
+    def _store(self, page: Page, word: int) -> None:
+        """A writer that looks at nothing: what was swapped in is gone, and its waiters are stranded."""
+        if page.swapped:
+            page.stranded += page.waiters
+            page.waiters, page.swapped = [], False
+        page.mapping = word
 
     def _writeback(self, number: int, page: Page, task: int) -> None:
         page.flags ^= 1 << PG_WRITEBACK
@@ -226,16 +264,27 @@ class Log:
         self._say(Kind.page_dirtied if dirty else Kind.page_cleaned, task, number, page.flags, 0)
 
     def _other(self, number: int, page: Page, task: int) -> None:
-        which = self._random.randrange(4)
-        if which == 0:
-            self._say(Kind.page_pinned, task, number, 2, 0)
-        elif which == 1:
-            self._say(Kind.events_lost, NONE, NONE, self._random.choice((-1, 7)), 0)
-        elif which == 2:
-            self._say(Kind.truncate_began, task, NONE, FILE, 0)
-        elif not page.waiters and not page.swapped:
-            page.mapping, page.flags, page.truncated = FILE, 1 << PG_DIRTY, False
-            self._say(Kind.page_seen, NONE, number, page.mapping, page.flags)
+        rest: tuple[tuple[Kind, int, int, int], ...] = (
+            (Kind.page_pinned, number, 2, 0),
+            (Kind.page_put, number, 1, 0),
+            (Kind.lookup_retried, number, page.mapping, FILE),
+            (Kind.page_written, number, page.mapping, number),
+            (Kind.page_mapped, number, page.mapping, number),
+            (Kind.page_unmapped, number, page.mapping, number),
+            (Kind.truncate_began, NONE, FILE, 0),
+            (Kind.truncate_ended, NONE, FILE, 5),
+            (Kind.events_lost, NONE, self._random.choice((-1, 7)), 0),
+            (Kind.mark, NONE, 0, 0),
+            (Kind.invariant_broken, number, 3, 0),
+            (Kind.table_resized, NONE, 64, 128),
+        )
+        flags = (Kind.page_uptodate, Kind.waiters_flag_set, Kind.waiters_flag_cleared)
+        kind, at, a, b = self._random.choice((*rest, *((kind, number, 0, 0) for kind in flags)))
+        if kind in flags:
+            bit = 1 << (PG_UPTODATE if kind is Kind.page_uptodate else PG_WAITERS)
+            page.flags = page.flags & ~bit if kind is Kind.waiters_flag_cleared else page.flags | bit
+            a = page.flags
+        self._say(kind, task, at, a, b)
 
 
 def state_at_start(cast: Cast) -> int:

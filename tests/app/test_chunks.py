@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from app.chunks import COUNT_MAX, decode, decode_what, encode
+from app.chunks import COUNT_MAX, States, decode, decode_what, decode_with_states, encode
 from app.packing import DIGEST, pack, seal, unpack, unseal
 from engine.errors import Damaged
 from engine.events import COLUMNS, Batch
@@ -40,11 +40,21 @@ def same(one: Batch, other: Batch) -> bool:
     )
 
 
+def some_states(batch: Batch) -> States:
+    """Return states that depend on the kind, mostly, as the real ones do."""
+    states: States = batch.kind % 5 + (batch.page % 7 == 0)
+    return states
+
+
 @settings(max_examples=150, deadline=None)
 @given(batches())
 def test_given_any_events_when_stored_then_they_come_back_exactly(batch: Batch) -> None:
-    data = encode(batch)
-    assert same(decode(data), batch)
+    states = some_states(batch)
+    data = encode(batch, states)
+    back, their_states = decode_with_states(data)
+    assert same(back, batch)
+    assert their_states is not None
+    assert their_states.tolist() == states.tolist()
     what = decode_what(data)
     assert np.array_equal(what.time, batch.time)
     assert np.array_equal(what.b, batch.b)
@@ -52,7 +62,7 @@ def test_given_any_events_when_stored_then_they_come_back_exactly(batch: Batch) 
 
 def test_a_full_chunk_of_a_made_up_run_comes_back_exactly() -> None:
     batch = Log(1, COUNT_MAX, pages=200, tasks=100, queues=32, truth=False).batch()
-    data = encode(batch)
+    data = encode(batch, some_states(batch))
     assert same(decode(data), batch)
     assert len(data) < 6.5 * len(batch), "such a log, with every kind in it, packs to about six bytes an event"
 
@@ -60,10 +70,12 @@ def test_a_full_chunk_of_a_made_up_run_comes_back_exactly() -> None:
 def test_more_events_than_a_chunk_holds_are_refused() -> None:
     batch = Log(1, 10).batch()
     with pytest.raises(AssertionError, match="a chunk of 0 events"):
-        encode(batch.cut(0, 0))
+        encode(batch.cut(0, 0), some_states(batch))
+    with pytest.raises(AssertionError, match="9 states for 10 events"):
+        encode(batch, some_states(batch)[:9])
 
 
-CHUNK = encode(Log(3, 300, truth=False).batch())
+CHUNK = encode(Log(3, 300, truth=False).batch(), np.arange(300).astype(np.uint8))
 
 
 @settings(max_examples=200, deadline=None)

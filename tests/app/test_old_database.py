@@ -14,14 +14,21 @@ import pytest
 from fastapi.testclient import TestClient
 
 from app.main import create_app
+from app.nodes import SeriesPart
 from app.runner import play_one
 from app.store import Store
 from app.store.folder import REVISIONS
+from app.windows.states import severities_after, swapped_changes
+from app.windows.tree import Run
+from engine.events import NONE
 from engine.formats import UPGRADERS, upgraded_scenario
+from engine.nodes import GAUGES
+from engine.page_state import MARK_SWAPPED, SEVERITIES
 from engine.play import open_run, seal
 from engine.scenario import Scenario
 from tests.app.old import DONE, EXPECTED, EXPLORATIONS, RUNS, SHARES, opened
 from tests.app.test_runner import get, stored_events
+from tests.worlds import start_of
 
 SCENARIOS = [x for x, told in EXPLORATIONS.items() if told["kind"] == "scenario"]
 FOUND = [x for x, told in EXPLORATIONS.items() if told["answer"]["schedule"]]
@@ -145,6 +152,32 @@ def test_given_an_old_run_when_verified_then_it_is_sound(store: Store, run: str)
     found = store.verify(run)
     assert found.damaged == []
     assert found.sealed == found.seal == RUNS[run]["seal"]
+
+
+@pytest.mark.parametrize("run", DONE)
+def test_given_an_old_chunk_without_states_when_read_then_it_has_those_of_the_fold(store: Store, run: str) -> None:
+    reader = Run(store, run)
+    cast = reader.cast()
+    state, swapped = start_of(cast), 0
+    for chunk in range(reader.chunks):
+        batch, before = reader.batch(chunk), swapped
+        assert reader.states(chunk) is None
+        expected = []
+        for kind, page, a, b in zip(*(c.tolist() for c in (batch.kind, batch.page, batch.a, batch.b)), strict=True):
+            if page == NONE:
+                expected.append(0)
+                continue
+            marks = state.page(page).marks
+            state.page(page).add(kind, a, b)
+            swapped += (state.page(page).marks & MARK_SWAPPED) - (marks & MARK_SWAPPED)
+            expected.append(int(SEVERITIES[state.page(page).state]))
+        assert severities_after(reader, cast, chunk).tolist() == expected
+        changes = swapped_changes(reader, cast, chunk)
+        assert (before + int(changes.to[-1]) if len(changes.to) else before) == swapped
+        leaf = reader.series(0, chunk, chunk)[chunk]
+        assert isinstance(leaf, SeriesPart)
+        assert leaf.dated
+        assert leaf.after[GAUGES.index("pages_swapped")] == swapped
 
 
 @pytest.mark.parametrize("run", DONE)

@@ -15,7 +15,7 @@ from engine import timed, timed_run
 from engine.batches import cut_batch
 from engine.designs import DESIGNS
 from engine.errors import AskedWrongly, BadScenario
-from engine.events import NONE, PG_PRIVATE_2, WQ_CUSTOM, WQ_DONE, WQ_EXCLUSIVE, WQ_WOKEN, Kind, entry
+from engine.events import ENTRY, NONE, PG_PRIVATE_2, WQ_CUSTOM, WQ_DONE, WQ_EXCLUSIVE, WQ_WOKEN, Kind
 from engine.play import seal
 from engine.recordings.kernels import UNKNOWN_BIT
 from engine.recordings.moves import MOVE, Op, Recording, Report
@@ -236,4 +236,4 @@ def test_entries_of_a_wait_for_an_unnamed_bit_come_apart() -> None:
     moves = [{"op": Op.queued, "task": 0, "bit": UNKNOWN_BIT, "flags": 0}]
     (batch,) = run_of(recording(moves)).batches()
     (row,) = np.flatnonzero(batch.kind == Kind.waiter_queued)
-    assert entry(int(batch.b[row])).length == 1
+    assert ENTRY.unpack(0, int(batch.b[row])).length == 1

@@ -80,6 +80,7 @@ def changed(source: Path, here: dict[str, str], file: str, old: str, new: str) -
             "WAKE_ENTRY",
             "THINK",
         ),
+        ("events.py", 'unflagged=bits("b", 48, 1', 'unflagged=bits("b", 49, 1', "WAKE_ENTRY", "THINK"),
         (
             "designs/wait/page_wait/words.py",
             "BYTES = 136",

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from engine.designs import DESIGNS
-from engine.events import PAGE_BITS, Batch, Kind, entry, walk
+from engine.events import ENTRY, PAGE_BITS, STOPS, WALK, Batch, Kind
 from engine.kernels import KERNELS
 from engine.play import open_run, seal
 from engine.recordings.demo import demo
@@ -87,10 +87,12 @@ def told(batch: Batch) -> str:
     ):
         name = Kind(kind).name
         if kind in (Kind.waiter_queued, Kind.waiter_woken, Kind.waiter_left):
-            words = f"queue {a} length {entry(b).length} {PAGE_BITS[entry(b).bit]}"
+            entry = ENTRY.unpack(a, b)
+            words = f"queue {a} length {entry.length} {PAGE_BITS[entry.bit]}"
         elif kind == Kind.walk_ended:
-            seen = walk(a, b)
-            words = f"queue {seen.queue} walked {seen.walked} matched {seen.matched} woken {seen.woken} {seen.stop}"
+            seen = WALK.unpack(a, b)
+            counts = f"walked {seen.walked} matched {seen.matched} woken {seen.woken}"
+            words = f"queue {seen.queue} {counts} {STOPS[seen.stop]}"
         else:
             words = f"{a & (1 << 64) - 1:#x} {b & (1 << 64) - 1:#x}"
         lines.append(f"{time:>8} task {task} page {page} {name} {words}")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from engine.events import PG_LOCKED, PG_WAITERS, walk
+from engine.events import PG_LOCKED, PG_WAITERS, STOPS, WALK
 from engine.kernels import KERNELS
 from tests.worlds import Stage
 
@@ -110,7 +110,7 @@ def test_l5_a_walk_wakes_the_shared_and_stops_after_the_first_exclusive(kernel: 
     told = stage.until(0, "NEXT_OP")
     assert [line for line in told if "woken" in line] == ["1 waiter_woken", "2 waiter_woken"]
     ended = stage.batches[-1]
-    assert walk(int(ended.a[-1]), int(ended.b[-1])).stop == "exclusive"
+    assert WALK.unpack(int(ended.a[-1]), int(ended.b[-1])).stop == STOPS.index("exclusive")
     (queue,) = stage.folded().queues.values()
     assert [waiter.task for waiter in queue] == [3]
 
@@ -128,7 +128,7 @@ def test_l6_an_unlock_walks_past_the_waiters_of_another_page(kernel: str) -> Non
         stage.sleep(task)
     stage.sleep(2)
     told = stage.until(0, "NEXT_OP")
-    seen = walk(*((int(stage.batches[-1].a[-1]), int(stage.batches[-1].b[-1]))))
+    seen = WALK.unpack(*((int(stage.batches[-1].a[-1]), int(stage.batches[-1].b[-1]))))
     assert (seen.walked, seen.matched, seen.woken, seen.strangers) == (151, 1, 1, 150)
     assert stage.saw("walk_met_strangers")
     assert told.count("0 walk_paused") == (0 if kernel in ("4.13", "6.7+") else 2)
@@ -147,7 +147,7 @@ def test_l6_a_page_of_its_own_queue_meets_no_strangers() -> None:
     stage.until(0, "NEXT_OP")
     ended = stage.batches[-1]
     row = [i for i, kind in enumerate(ended.kind.tolist()) if kind == 7][-1]
-    assert walk(int(ended.a[row]), int(ended.b[row])).walked == 1
+    assert WALK.unpack(int(ended.a[row]), int(ended.b[row])).walked == 1
 
 
 def test_l7_a_run_that_nobody_explores_does_not_walk_the_queue_for_a_witness() -> None:
@@ -186,4 +186,4 @@ def test_l7_pg_waiters_stays_after_the_last_waiter_if_others_share_the_queue(ker
     stage.sleep(2)  # takes the lock and unlocks: walks in vain
     assert not flag(stage, PG_WAITERS)
     ended = stage.batches[-1]
-    assert walk(int(ended.a[-1]), int(ended.b[-1])).matched == 0
+    assert WALK.unpack(int(ended.a[-1]), int(ended.b[-1])).matched == 0

@@ -10,7 +10,7 @@ import pytest
 
 from engine.build import hash_pages, make_world, page_addresses
 from engine.costs import COSTS
-from engine.events import EVENTS, LANES, STOPS, Kind, entry, walk
+from engine.events import EVENTS, LANES, Kind
 from engine.kernels import KERNELS
 from engine.mm import steps
 from engine.rules import rules_of
@@ -59,10 +59,3 @@ def test_every_choice_of_a_scenario_exists_in_the_engine() -> None:
 def test_every_kind_of_event_is_told_and_drawn() -> None:
     assert set(EVENTS) == set(Kind)
     assert {event.lane for event in EVENTS.values()} == set(LANES)
-
-
-def test_packed_words_come_apart_again() -> None:
-    assert entry(7 | 14 << 32 | 9 << 40) == (7, 14, 9)
-    seen = walk(200 | 2 << 32 | 1 << 36 | 5 << 40, 100 | 90 << 21 | 80 << 42)
-    assert seen == (200, STOPS[2], True, 5, 100, 90, 80)
-    assert seen.strangers == 5

@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from app.runner import play_one
 from app.store import Store
 from engine.scenario import Scenario
+from engine.scenarios import shipped
 
 V1 = "/api/v1"
 PAGES, TASKS, EVENTS = 6, 12, 3_000
@@ -122,6 +123,77 @@ def test_given_a_page_when_its_history_is_read_then_each_event_begins_where_the_
     word = next(event["after"]["mapping"] for event in events if event["kind"] == "mapping_swapped")
     assert word["tag"] == "PAGE_MAPPING_WAIT"
     assert int("".join(map(str, word["bits"])), 2) == int(word["word"], 16)
+
+
+def test_given_an_event_when_read_then_its_words_are_fields_with_names(client: TestClient, base: str) -> None:
+    kinds = {kind["kind"]: kind for kind in client.get(f"{V1}/events").json()}
+    for event in all_events(client, base):
+        assert list(event["fields"]) == [field["name"] for field in kinds[event["kind"]]["fields"]]
+        if event["kind"] == "waiter_queued":
+            assert event["fields"]["bit"] == "PG_locked"
+            assert event["fields"]["length"] == event["b"] & 0xFFFFFFFF
+            assert event["fields"]["queue"] == event["a"]
+        elif event["kind"] == "walk_ended":
+            fields = event["fields"]
+            assert fields["walked"] == fields["matched"] + fields["other_bit"] + fields["strangers"]
+            assert fields["stop"] in ("end", "exclusive", "taken")
+        elif event["kind"] == "mapping_swapped":
+            assert event["fields"] == {"before": event["a"], "after": event["b"]}
+        elif event["kind"] == "page_locked":
+            assert "PG_locked" in event["fields"]["flags"]
+
+
+def mappings(store: Store, client: TestClient, asked: dict[str, Any]) -> list[dict[str, Any]]:
+    """Play a scenario; return every mapping word that the histories of its first pages show."""
+    started, _ = store.start_run(Scenario.model_validate(asked))
+    while (claimed := store.claim("a test")) is not None:
+        play_one(store, claimed)
+    pages = range(min(store.cast(started.id).page_count, 40))
+    histories = [client.get(f"{V1}/runs/{started.id}/pages/{page}/history?_size=1000").json() for page in pages]
+    return [
+        event[when]["mapping"] for history in histories for event in history["events"] for when in ("before", "after")
+    ]
+
+
+@pytest.mark.parametrize(
+    ("wait", "tag_bits", "structure"),
+    [
+        ({"design": "page_wait", "encoding": "E1"}, "001", "page_wait "),
+        ({"design": "page_wait", "encoding": "E3"}, "100", "page_wait "),
+        ({"design": "page_waiter"}, "001", "page_waiter of task "),
+    ],
+    ids=["E1", "E3", "page_waiter"],
+)
+def test_given_a_swapped_mapping_when_shown_then_the_structure_behind_it_is_named(
+    store: Store, client: TestClient, wait: dict[str, Any], tag_bits: str, structure: str
+) -> None:
+    ops = ({"op": "think", "mean_ns": 900}, {"op": "pick"}, {"op": "lock"}, {"op": "hold", "mean_ns": 900})
+    group = {"name": "locker", "tasks": 8, "program": [*ops, {"op": "unlock"}]}
+    workload = {"kind": "tasks", "pages": 2, "groups": [group]}
+    asked = {"name": "named", "wait": wait, "workload": workload, "limits": {"events": 300}}
+    found = mappings(store, client, asked)
+    swapped = [word for word in found if word["tag"] == "PAGE_MAPPING_WAIT"]
+    assert swapped
+    for word in swapped:
+        assert word["means"].startswith(f"PAGE_MAPPING_WAIT + {structure}")
+        assert "".join(map(str, word["bits"][-3:])) == tag_bits
+        assert int(word["pointer"], 16) == int(word["word"], 16) & ~7
+        assert word["tag_bits"] == 3
+    for word in found:
+        if word["tag"] == "none":
+            assert word["means"] in ("NULL: in no file", "struct address_space (file)")
+
+
+def test_given_an_anonymous_page_under_hashed_when_shown_then_it_is_no_wait_structure(
+    store: Store, client: TestClient
+) -> None:
+    asked = shipped()["demo"].model_dump(exclude_unset=True) | {"wait": {"design": "hashed"}}
+    tags = {word["tag"]: word for word in mappings(store, client, asked)}
+    assert "PAGE_MAPPING_ANON" in tags
+    assert "PAGE_MAPPING_WAIT" not in tags
+    word = tags["PAGE_MAPPING_ANON"]
+    assert word["means"] == f"PAGE_MAPPING_ANON + pointer {word['pointer']}"
+    assert int(word["pointer"], 16) == int(word["word"], 16) - 1
 
 
 def test_given_a_cast_when_read_then_rows_have_their_names(client: TestClient, base: str) -> None:

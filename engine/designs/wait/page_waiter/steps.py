@@ -25,7 +25,7 @@ from engine.designs.wait.page_waiter.structures import (
     waiter_row,
     waiter_word,
 )
-from engine.events import NO_WAITERS_FLAG, PG_LOCKED, PG_WAITERS, WQ_DONE, WQ_WOKEN, Kind
+from engine.events import PG_LOCKED, PG_WAITERS, WQ_DONE, WQ_WOKEN, Kind
 from engine.invariants import LOCK_HANDED_OVER, LOCK_STOLEN, USE_AFTER_FREE
 from engine.jit import inlined, jit
 from engine.mm.filemap import meets_truncation, trylock_page
@@ -34,6 +34,7 @@ from engine.mm.mapping import tagged
 from engine.mm.program import back
 from engine.mm.steps import BLOCKED, WAKE_BEGIN, own_steps
 from engine.mm.wait_list import link_tail, try_to_wake_up, unlink
+from engine.packers import pack_entry
 from engine.state import ASLEEP, NONE, READY, World
 from engine.trace import broken, record, witness
 
@@ -64,8 +65,8 @@ WAITER_QUEUED, WAITER_WOKEN, WAITER_LEFT = int(Kind.waiter_queued), int(Kind.wai
 @inlined
 def _tell(w: World, kind: int, task: int, page: int) -> None:
     list = own_list(w, page)
-    b = w.lists.length[list] | (PG_LOCKED << 32) | (w.entries.flags[task] << 40)
-    record(w, kind, task, page, list, b | NO_WAITERS_FLAG)
+    a, b = pack_entry(list, w.lists.length[list], PG_LOCKED, w.entries.flags[task], unflagged=1)
+    record(w, kind, task, page, a, b)
 
 
 @inlined

@@ -1,0 +1,156 @@
+"""What an event leaves of its page, and what state the page is in then. The one place that decides either.
+
+`page_after` and `severity_of` are plain functions of numbers. The worker compiles them as they stand (engine.tally) and
+stores the state after each event beside it; the plain fold, page histories and chunks without states call them.
+"""
+
+from __future__ import annotations
+
+from enum import IntEnum
+from typing import Any
+
+import numpy as np
+
+from engine.events import ENTRY, EVENTS, PG_DIRTY, PG_LOCKED, PG_WAITERS, PG_WRITEBACK, WALK, WQ_DONE, Kind
+
+
+class PageState(IntEnum):
+    """The state that a page is shown in. The numbers are stored: a new state takes the next one, and none is reused."""
+
+    free = 0  # in no file: mapping is NULL and nobody has it locked
+    clean = 1
+    dirty = 2
+    locked = 3
+    waited_on = 4  # tasks sit in a queue for it
+    swapped = 5  # page->mapping holds a tagged pointer to the design's structure
+    writeback = 6
+    truncated = 7  # taken from its file by truncation, not yet freed or inserted again
+
+
+SEVERITY = (
+    PageState.free,
+    PageState.clean,
+    PageState.dirty,
+    PageState.locked,
+    PageState.waited_on,
+    PageState.swapped,
+    PageState.writeback,
+    PageState.truncated,
+)
+"""Mildest first: of several states that a page or a cell is in, the last shows. A new state goes where it belongs."""
+PAGE_STATE_COLOURS = {
+    PageState.free: "#d9dde2",
+    PageState.clean: "#9fb8cc",
+    PageState.dirty: "#c8a15a",
+    PageState.locked: "#0072b2",
+    PageState.waited_on: "#e69f00",
+    PageState.swapped: "#d55e00",
+    PageState.writeback: "#f0e442",
+    PageState.truncated: "#8b2f8f",
+}
+
+NUMBERS = np.array(SEVERITY, np.uint8)
+"""Severity (place in SEVERITY) -> stored number."""
+SEVERITIES = np.zeros(256, np.uint8)
+"""Stored number -> severity; 0 for a number that this version does not know."""
+SEVERITIES[NUMBERS] = np.arange(len(SEVERITY))
+_CLEAN, _DIRTY, _LOCKED, _WAITED_ON, _SWAPPED, _WRITEBACK, _TRUNCATED = (
+    1 << SEVERITY.index(state)
+    for state in (
+        PageState.clean,
+        PageState.dirty,
+        PageState.locked,
+        PageState.waited_on,
+        PageState.swapped,
+        PageState.writeback,
+        PageState.truncated,
+    )
+)
+_HIGHEST = np.array([max(applies.bit_length() - 1, 0) for applies in range(1 << len(SEVERITY))], np.uint8)
+"""Bits of severities -> the highest. Looked up, because a branch on what pages happen to be is mostly mispredicted."""
+
+MARK_SWAPPED, MARK_TRUNCATED = 1, 2
+"""Bits of a page's marks: what neither its mapping word nor its flags tell."""
+
+FLAGS_AFTER = np.zeros(256, np.bool_)
+"""By kind: whether its words hold page->flags as they are afterwards, in word a."""
+for _kind, _event in EVENTS.items():
+    _field = _event.words.stored.get("flags")
+    FLAGS_AFTER[_kind] = _field is not None and _field.whole and _field.word == "a"
+
+K_QUEUED, K_WOKEN, K_LEFT, K_WALK_ENDED, K_SWAPPED, K_RESTORED, K_INSERTED, K_REMOVED, K_TRUNCATED, K_FREED, K_SEEN = (
+    int(kind)
+    for kind in (
+        Kind.waiter_queued,
+        Kind.waiter_woken,
+        Kind.waiter_left,
+        Kind.walk_ended,
+        Kind.mapping_swapped,
+        Kind.mapping_restored,
+        Kind.page_inserted,
+        Kind.page_removed,
+        Kind.page_truncated,
+        Kind.page_freed,
+        Kind.page_seen,
+    )
+)
+_UNFLAGGED, _CLEARED = ENTRY["unflagged"].mask, WALK["cleared"].mask
+_HANDED_OVER, _BIT_AT, _BIT_MASK = ENTRY["flags"].at(WQ_DONE), ENTRY["bit"].shift, (1 << ENTRY["bit"].size) - 1
+_LAST_FLAG = 62
+
+
+def page_after(
+    kind: int, a: int, b: int, mapping: int, flags: int, waiters: int, marks: int
+) -> tuple[int, int, int, int]:
+    """Return a page's mapping word, flags, number of waiters and marks after an event, given those before it."""
+    if FLAGS_AFTER[kind]:
+        flags = a
+    elif kind == K_QUEUED:
+        waiters += 1
+        if b & _UNFLAGGED == 0:
+            flags |= 1 << PG_WAITERS
+    elif kind == K_WOKEN:
+        waiters -= 1
+        bit = b >> _BIT_AT & _BIT_MASK
+        if b & _HANDED_OVER and bit <= _LAST_FLAG:  # a recording may not tell the bit
+            flags |= 1 << bit
+    elif kind == K_LEFT:
+        waiters -= 1
+    elif kind == K_WALK_ENDED:
+        if a & _CLEARED:
+            flags &= ~(1 << PG_WAITERS)
+    elif kind == K_SWAPPED:
+        mapping, marks = b, marks | MARK_SWAPPED
+    elif kind == K_RESTORED:
+        mapping, marks = b, marks & ~MARK_SWAPPED
+    elif kind in (K_INSERTED, K_REMOVED, K_TRUNCATED, K_FREED, K_SEEN):
+        word = b
+        if kind in (K_INSERTED, K_SEEN):
+            word = a
+        elif kind == K_FREED:
+            word = 0
+        if word != mapping:  # a plain store over a word that was swapped in leaves nothing behind it
+            mapping, marks = word, marks & ~MARK_SWAPPED
+        if kind == K_TRUNCATED:
+            marks |= MARK_TRUNCATED
+        elif kind != K_REMOVED:
+            marks &= ~MARK_TRUNCATED
+        if kind == K_SEEN:
+            flags = b
+        elif kind == K_FREED:
+            flags = 0
+    return mapping, flags, waiters, marks
+
+
+def severity_of(mapping: Any, flags: Any, waiters: Any, marks: Any) -> Any:
+    """Return the severity (place in SEVERITY) of the worst state that a page is in; numbers, or columns of them."""
+    applies = (
+        (mapping != 0) * _CLEAN
+        | (flags >> PG_DIRTY & 1) * _DIRTY
+        | (flags >> PG_LOCKED & 1) * _LOCKED
+        | (waiters > 0) * _WAITED_ON
+        | (flags >> PG_WRITEBACK & 1) * _WRITEBACK
+        | (marks & MARK_SWAPPED != 0) * _SWAPPED
+        | (marks & MARK_TRUNCATED != 0) * _TRUNCATED
+    )
+    return _HIGHEST[applies]
