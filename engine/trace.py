@@ -1,4 +1,4 @@
-"""record(): the one place where an event is made; broken() and witness(): where a step says what it has seen."""
+"""record() and its kin: where events are made; broken() and witness(): where a step says what it has seen."""
 
 from __future__ import annotations
 
@@ -6,9 +6,10 @@ import numpy as np
 
 from engine.events import Kind
 from engine.jit import inlined, jit
+from engine.packers import pack_entry, pack_walk
 from engine.state import BROKEN, CAPACITY, EVENTS, NOW, OVERFLOW, SEEN, World
 
-INVARIANT_BROKEN = int(Kind.invariant_broken)
+INVARIANT_BROKEN, WALK_ENDED = int(Kind.invariant_broken), int(Kind.walk_ended)
 
 
 @inlined
@@ -27,6 +28,33 @@ def record(w: World, kind: int, task: int, page: int, a: int, b: int) -> None:
     trace.a[at] = a
     trace.b[at] = b
     w.clock[EVENTS] += 1
+
+
+@inlined
+def record_entry(
+    w: World, kind: int, task: int, page: int, queue: int, length: int, bit: int, flags: int, unflagged: int
+) -> None:
+    """Append an event of a wait entry: the words of engine.events.ENTRY."""
+    a, b = pack_entry(queue, length, bit, flags, unflagged)
+    record(w, kind, task, page, a, b)
+
+
+@inlined
+def record_walk(
+    w: World,
+    task: int,
+    page: int,
+    queue: int,
+    stop: int,
+    cleared: int,
+    other_bit: int,
+    walked: int,
+    matched: int,
+    woken: int,
+) -> None:
+    """Append the event of a walk that ended: the words of engine.events.WALK."""
+    a, b = pack_walk(queue, stop, cleared, other_bit, walked, matched, woken)
+    record(w, WALK_ENDED, task, page, a, b)
 
 
 @jit

@@ -45,9 +45,8 @@ from engine.mm.wait_list import (
     unlink,
     unlock_list,
 )
-from engine.packers import pack_entry
 from engine.state import ASLEEP, NONE, READY, World
-from engine.trace import record, witness
+from engine.trace import record, record_entry, witness
 from engine.verbs import (
     wait_attach,
     wait_detach,
@@ -210,8 +209,7 @@ def _append(w: World, task: int, page: int, list: int) -> None:
     link_tail(w, list, task)
     w.pages.flags[page] |= 1 << PG_WAITERS
     queue, length = queue_shown(w, page, list), line_length(w, list)
-    a, b = pack_entry(queue, length, w.tasks.bit[task], w.entries.flags[task], 0)
-    record(w, WAITER_QUEUED, task, page, a, b)
+    record_entry(w, WAITER_QUEUED, task, page, queue, length, w.tasks.bit[task], w.entries.flags[task], 0)
 
 
 @jit
@@ -318,8 +316,7 @@ def wait_finish(w: World, task: int) -> int:
         page = w.entries.page[task]
         unlink(w, task)
         queue, length = queue_shown(w, page, list), line_length(w, list)
-        a, b = pack_entry(queue, length, w.entries.bit[task], w.entries.flags[task], 0)
-        record(w, WAITER_LEFT, task, page, a, b)
+        record_entry(w, WAITER_LEFT, task, page, queue, length, w.entries.bit[task], w.entries.flags[task], 0)
         wait_detach(w, task, list)
         unlock_list(w, list)
     w.tasks.state[task] = READY

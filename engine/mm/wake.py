@@ -22,9 +22,8 @@ from engine.mm.wait_list import (
     unlink,
     unlock_list,
 )
-from engine.packers import pack_entry, pack_walk
 from engine.state import NONE, VISITS, World
-from engine.trace import record, witness
+from engine.trace import record, record_entry, record_walk, witness
 from engine.verbs import (
     flag_stale,
     wait_detach,
@@ -33,7 +32,7 @@ from engine.verbs import (
     wake_look,
 )
 
-WAITER_WOKEN, WALK_PAUSED, WALK_ENDED = int(Kind.waiter_woken), int(Kind.walk_paused), int(Kind.walk_ended)
+WAITER_WOKEN, WALK_PAUSED = int(Kind.waiter_woken), int(Kind.walk_paused)
 WAITERS_FLAG_CLEARED = int(Kind.waiters_flag_cleared)
 WAITQUEUE_WALK_BREAK_CNT = 64  # include/linux/wait.h, 4.14 to 6.6
 END, EXCLUSIVE, TAKEN = range(3)  # engine.events.STOPS
@@ -80,8 +79,8 @@ def _wake(w: World, task: int, entry: int, page: int, list: int, flags: int) -> 
     unlink(w, entry)
     w.entries.flags[entry] = flags
     w.tasks.woken[task] += 1
-    a, b = pack_entry(queue_shown(w, page, list), line_length(w, list), w.entries.bit[entry], flags, 0)
-    record(w, WAITER_WOKEN, entry, page, a, b)
+    queue, length = queue_shown(w, page, list), line_length(w, list)
+    record_entry(w, WAITER_WOKEN, entry, page, queue, length, w.entries.bit[entry], flags, 0)
 
 
 @inlined
@@ -208,16 +207,9 @@ def wake_end(w: World, task: int) -> int:
         cleared = 1
     elif w.rules.watched and t.other_bit[task] == 0 and not _waits_here(w, list, page):
         witness(w, STALE_WAITERS_FLAG)
-    a, b = pack_walk(
-        queue=queue_shown(w, page, list),
-        stop=t.stop[task],
-        cleared=cleared,
-        other_bit=t.other_bit[task],
-        walked=t.walked[task],
-        matched=t.matched[task],
-        woken=t.woken[task],
-    )
-    record(w, WALK_ENDED, task, page, a, b)
+    queue, other = queue_shown(w, page, list), t.other_bit[task]
+    walked, matched, woken = t.walked[task], t.matched[task], t.woken[task]
+    record_walk(w, task, page, queue, t.stop[task], cleared, other, walked, matched, woken)
     wait_detach(w, task, list)
     unlock_list(w, list)
     back(w, task)

@@ -129,11 +129,12 @@ def test_given_a_counter_that_summaries_lack_then_its_columns_are_unknown_and_no
 
 def older_series(leaf: Node, planes: object = None) -> bytes:
     """Store a node as a program without the counter `woken` and the gauge pages_swapped did."""
-    gauges = [GAUGES.index(name) for name in nodes.GAUGES]
-    counters = [COUNTERS.index(name) for name in nodes.COUNTERS]
+    gauges = [which for which, name in enumerate(GAUGES) if name != "pages_swapped"]
+    counters = [which for which, name in enumerate(COUNTERS) if name != "woken"]
     s = leaf.series
-    series = Series(*(part[gauges] for part in s[:5]), sums=s.sums[counters])
-    changes = {name: leaf.changes[name] for name in leaf.changes if name in nodes.GAUGES}
+    kept = {name: getattr(s, name)[gauges] for name in ("before", "after", "low", "high", "area")}
+    series = s._replace(**kept, sums=s.sums[counters])
+    changes = {name: changed for name, changed in leaf.changes.items() if name != "pages_swapped"}
     return encode_series(leaf._replace(series=series, changes=changes))
 
 

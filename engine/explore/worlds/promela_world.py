@@ -29,6 +29,8 @@ from engine.state import ASLEEP, BROKEN, FINISHED, GROUPS, NONE, READY, World
 
 REPLACED = {
     "trace.record": "",
+    "trace.record_entry": "",
+    "trace.record_walk": "",
     "trace.witness": "",
     "rng.exponential": "0LL",
     "dispatch.step": "ladder({})",

@@ -34,9 +34,8 @@ from engine.mm.mapping import tagged
 from engine.mm.program import back
 from engine.mm.steps import BLOCKED, WAKE_BEGIN, own_steps
 from engine.mm.wait_list import link_tail, try_to_wake_up, unlink
-from engine.packers import pack_entry
 from engine.state import ASLEEP, NONE, READY, World
-from engine.trace import broken, record, witness
+from engine.trace import broken, record, record_entry, witness
 
 (
     WAITER_TRY,
@@ -59,14 +58,15 @@ PAGE_UNLOCKED, MAPPING_SWAPPED, MAPPING_RESTORED = (
     int(Kind.mapping_swapped),
     int(Kind.mapping_restored),
 )
+UNFLAGGED = 1
+"""In an event's words: PG_waiters is not set for these waiters."""
 WAITER_QUEUED, WAITER_WOKEN, WAITER_LEFT = int(Kind.waiter_queued), int(Kind.waiter_woken), int(Kind.waiter_left)
 
 
 @inlined
 def _tell(w: World, kind: int, task: int, page: int) -> None:
     list = own_list(w, page)
-    a, b = pack_entry(list, w.lists.length[list], PG_LOCKED, w.entries.flags[task], unflagged=1)
-    record(w, kind, task, page, a, b)
+    record_entry(w, kind, task, page, list, w.lists.length[list], PG_LOCKED, w.entries.flags[task], UNFLAGGED)
 
 
 @inlined
