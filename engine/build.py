@@ -15,11 +15,13 @@ from engine.mm.steps import STEPS
 from engine.rng import exponential_table
 from engine.schema import DTYPES, ENGINE_TABLES, Column, element_types
 from engine.state import (
+    FRAMES_MAX,
     GROUPS,
     NONE,
     Code,
     Entries,
     Files,
+    Frames,
     Lists,
     Machine,
     Pages,
@@ -89,6 +91,7 @@ def make_world(
     buffer.plan_one("I64", CLOCK_PLACES)
     buffer.plan(Pages, {"": n_pages})
     buffer.plan(Tasks, {"": n_tasks})
+    buffer.plan(Frames, {"": FRAMES_MAX * n_tasks})
     buffer.plan(Entries, {"": 2 * n_tasks})
     buffer.plan(Lists, {"": n_lists})
     buffer.plan(Structures, {"": n_waits})
@@ -112,6 +115,7 @@ def make_world(
         next(parts),
         pages=take(Pages),
         tasks=take(Tasks),
+        frames=take(Frames),
         entries=take(Entries),
         lists=take(Lists),
         waits=take(Structures),

@@ -14,10 +14,13 @@ from typing import Any
 
 from engine.axes import VERBS
 from engine.designs import AXES
+from engine.designs.card import OWN_STEPS, Card
 from engine.dispatch import STEP, verb_signature
+from engine.errors import BadDesign
 from engine.fingerprint import names_used, python_function
 from engine.jit import INTERPRETED, callback
-from engine.mm.steps import BLOCKED, NUMBERS, STEPS
+from engine.mm.steps import BLOCKED, NUMBERS, PATHS, STEPS, own_steps
+from engine.nesting import Leads, deepest, leads_of
 from engine.state import UNLINKED, World
 
 NUMBER_OF_VERB = {row.verb.name: number for number, row in enumerate(VERBS)}
@@ -46,24 +49,26 @@ def verb_function(number: int, design: str) -> Any:
 
 
 @cache
-def _mentions(function: Any) -> tuple[frozenset[int], frozenset[int], frozenset[str]]:
+def _mentions(function: Any) -> tuple[Leads, frozenset[int], frozenset[str]]:
     """Return the steps, the verbs and all names in a function's code, and in that of the functions that it calls."""
-    steps, verbs, names, seen, to_see = set[int](), set[int](), set[str](), set[Any](), [function]
+    goes, calls, verbs, names = set[int](), set[int](), set[int](), set[str]()
+    seen, to_see = set[Any](), [function]
     while to_see:
         python = python_function(to_see.pop())
         if python is None or python in seen:
             continue
         seen.add(python)
+        leads = leads_of(python)
+        goes |= leads.goes
+        calls |= leads.calls
         for name in names_used(python.__code__):
             names.add(name)
             value = python.__globals__.get(name)
-            if isinstance(value, int) and NUMBERS.get(name) == value:
-                steps.add(value)
-            elif (called := getattr(value, "verb", None)) is not None:
+            if (called := getattr(value, "verb", None)) is not None:
                 verbs.add(NUMBER_OF_VERB[called])
             elif python_function(value) is not None:
                 to_see.append(value)
-    return frozenset(steps), frozenset(verbs), frozenset(names)
+    return Leads(frozenset(goes), frozenset(calls)), frozenset(verbs), frozenset(names)
 
 
 def names_in(function: Any) -> frozenset[str]:
@@ -85,10 +90,41 @@ def reachable(
     steps = set(first)
     to_see: list[Any] = [*roots, *filter(None, answers.values()), *(step_function(number) for number in first)]
     while to_see:
-        more, _, _ = _mentions(to_see.pop())
+        leads, _, _ = _mentions(to_see.pop())
+        more = leads.goes | leads.calls
         to_see += [step_function(number) for number in more - steps]
         steps |= more
     return tuple(sorted(steps)), tuple(number for number, function in answers.items() if function is not None)
+
+
+def ruled_steps(card: Card) -> tuple[tuple[str, int], ...]:
+    """Return (rule, step) for each of the design's OWN_STEPS that it has."""
+    return tuple((rule, NUMBERS[name]) for rule in OWN_STEPS if (name := getattr(card, rule)))
+
+
+def check_nesting() -> None:
+    """Raise BadDesign, in one line, for a wait design whose calls nest too deep, whatever the scenario."""
+    for design, card in AXES["wait"].items():
+        steps = (*range(len(PATHS)), *own_steps("wait", design))
+        try:
+            nesting(steps, ruled_steps(card))
+        except BadDesign as problem:
+            raise BadDesign(f"design {design!r}, {card.package}: {problem}") from None
+
+
+@lru_cache(maxsize=256)
+def nesting(steps: tuple[int, ...], ruled: tuple[tuple[str, int], ...]) -> int:
+    """Return how many frames a task can use, given all steps that can come to run, and ruled_steps() of the design.
+
+    Raises BadDesign for more than FRAMES_MAX.
+    """
+    to = dict(ruled)
+
+    def leads(step: int) -> Leads:
+        found, _, names = _mentions(step_function(step))
+        return found._replace(goes=found.goes | {to[rule] for rule in names & to.keys()})
+
+    return deepest(steps, leads)
 
 
 def compiled(function: Callable[..., Any], signature: Any) -> Any:
@@ -102,10 +138,11 @@ def compiled(function: Callable[..., Any], signature: Any) -> Any:
 def link(w: World, designs: dict[str, str], first: Iterable[int] = (), roots: Iterable[Any] = ()) -> None:
     """Fill w.code for a World whose tasks begin with the steps `first`, under these designs (axis -> name)."""
     card = AXES["wait"][designs["wait"]]
-    own = {NUMBERS[name] for name in (card.lock_step, card.unlock_step, card.grant_step) if name}
-    own |= {NUMBERS[step] for _, step in card.actors}
-    steps, verbs = reachable(tuple(roots), frozenset({*first, *own}), tuple(sorted(designs.items())))
+    ruled = ruled_steps(card)
+    first = frozenset({*first, *dict(ruled).values(), *(NUMBERS[step] for _, step in card.actors)})
+    steps, verbs = reachable(tuple(roots), first, tuple(sorted(designs.items())))
     w.designs = designs
+    w.nesting = nesting(steps, ruled)
     w.step_functions, w.verb_functions = [unlinked] * len(STEPS), [None] * len(VERBS)
     for number in steps:
         w.step_functions[number] = step_function(number)

@@ -42,6 +42,9 @@ class Plan(NamedTuple):
     passes: int
 
 
+ONE_PATH = ([0], [0], [1], [0])
+"""The program of a replay's rows: each path is an operation by itself, and there is none after it."""
+
 LEVELS_MAX = 8
 """Wakes of one thread that may be under way at once. A kernel nests three or four; a damaged recording may say more."""
 
@@ -107,7 +110,9 @@ class ReplayRun:
         n_pages = len(recording.pfns)
         rules = rules_of(scenario, n_rows, kernel)
         rules = rules._replace(cpus=0, latency_ns=0, visits=max(1 << 18, 4 * n_rows))
-        self.world = w = make_world(rules, wait=scenario.wait, n_pages=n_pages, n_files=len(recording.files))
+        self.world = w = make_world(
+            rules, wait=scenario.wait, n_pages=n_pages, n_files=len(recording.files), program=ONE_PATH
+        )
         link(w, scenario.designs, roots=[replay_batch])
         for task, step in enumerate(actors_of(scenario), rules.first_actor):
             w.tasks.step[task], w.tasks.state[task] = step, ASLEEP

@@ -19,7 +19,7 @@ from engine.events import (
     Kind,
 )
 from engine.jit import inlined, jit
-from engine.mm.steps import STOP, WAIT_FINISH, WAIT_PREPARE, WAKE_BEGIN, WAKE_RESUME
+from engine.mm.steps import NEXT_OP, WAIT_FINISH, WAIT_PREPARE, WAKE_BEGIN, WAKE_RESUME
 from engine.mm.wait_list import queue_length
 from engine.recordings.moves import Op
 from engine.state import CAPACITY, EVENTS, NONE, NOW, READY, SLACK, VISITS, WOKEN, World
@@ -164,7 +164,7 @@ def _run(w: World, row: int) -> bool:
         cost = step(w, row)
         _run_actors(w)
         at = w.tasks.step[row]
-        if cost < 0 or at in (STOP, WAKE_RESUME):
+        if cost < 0 or at in (NEXT_OP, WAKE_RESUME):
             w.clock[WOKEN] = 0  # whom the recording wakes, it names
             return True
         if w.clock[EVENTS] >= CAPACITY - SLACK:
@@ -177,7 +177,7 @@ def _start(w: World, row: int, first: int, page: int, bit: int, cpu: int) -> Non
     w.tasks.page[row] = page
     w.tasks.bit[row] = bit
     w.tasks.cpu[row] = cpu
-    w.tasks.then[row] = STOP
+    w.tasks.depth[row] = 0
     w.tasks.step[row] = first
 
 

@@ -7,6 +7,7 @@ from typing import Any
 from engine.cast import TaskName
 from engine.costs import costs
 from engine.designs import DESIGNS
+from engine.designs.card import OWN_STEPS
 from engine.kernels import KERNELS
 from engine.mm import steps
 from engine.scenario import Scenario, Tasks
@@ -23,7 +24,7 @@ def rules_of(scenario: Scenario, n_tasks: int, kernel: str) -> Rules:
     ns = costs(scenario.costs.preset, given)
     numbers: dict[str, Any] = dict.fromkeys(Rules._fields, 0)
     numbers |= {"queue_lists": 1, **card.rules(scenario.wait)}
-    for which in ("lock_step", "unlock_step", "grant_step", "sleep_step"):
+    for which in OWN_STEPS:
         name = getattr(card, which)
         numbers[which] = NONE if name is None else steps.NUMBERS[name]
     numbers |= {name: getattr(profile, name) for name in Rules._fields if hasattr(profile, name)}

@@ -14,7 +14,7 @@ from engine.errors import AskedWrongly
 from engine.events import Batch
 from engine.invariants import COUNTS, DEADLOCK, LEAK, LOST_WAKEUP, MAPPING_LOST, QUEUE_LENGTH
 from engine.jit import jit
-from engine.mm.program import back
+from engine.mm.frames import ret
 from engine.mm.steps import NEXT_OP, PICK, SPIN, STEPS, WAIT_FINISH, WAIT_PUBLISH, WAKE_END
 from engine.state import ASLEEP, CAPACITY, EVENTS, FINISHED, NONE, NOW, READY, SEEN, SLACK, WOKEN, World
 from engine.trace import broken
@@ -70,7 +70,7 @@ def make_move(w: World, task: int, choice: int) -> bool:
     w.clock[SEEN] = 0
     if was == PICK:
         w.tasks.page[task] = w.picks.first[w.program.arg[at]] + choice
-        back(w, task)
+        ret(w, task)
         w.clock[NOW] += 1
     elif step_once(w, task) == SPIN:
         return False

@@ -50,7 +50,7 @@ NULL = 0xFFFFFFFF
 
 
 ENGINE_TABLES = frozenset(
-    ("pages", "tasks", "entries", "lists", "waits", "files", "program", "picks", "machine", "trace", "code")
+    ("pages", "tasks", "frames", "entries", "lists", "waits", "files", "program", "picks", "machine", "trace", "code")
 )
 """Names of the tables that every World holds; a design's have other names."""
 
@@ -68,16 +68,18 @@ class Declared(NamedTuple):
     start: int
     state: bool
     """Whether it is part of a state: some step reads it."""
+    by: str = ""
+    """The one function that fills it, "" for any: no part of a state in worlds that never call that."""
 
 
-def number(low: int, high: int) -> Any:
+def number(low: int, high: int, *, by: str = "") -> Any:
     """A number in this range."""
-    return Declared(low, high, "", "", 0, True)
+    return Declared(low, high, "", "", 0, True, by)
 
 
-def flag() -> Any:
+def flag(*, by: str = "") -> Any:
     """0 or 1."""
-    return number(0, 1)
+    return number(0, 1, by=by)
 
 
 def word() -> Any:
@@ -95,9 +97,9 @@ def place(table: str) -> Any:
     return Declared(0, -1, table, "", 0, True)
 
 
-def row(table: str, start: int = NULL) -> Any:
+def row(table: str, start: int = NULL, *, by: str = "") -> Any:
     """A row of a table, or NONE."""
-    return Declared(-1, -1, table, table, start, True)
+    return Declared(-1, -1, table, table, start, True, by)
 
 
 def unseen(start: int = 0) -> Any:

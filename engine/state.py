@@ -44,11 +44,12 @@ class Tasks(NamedTuple):
     """One row a task (or an interrupt that wakes)."""
 
     step: U8 = number(0, 127)  # the next step
-    then: U8 = number(0, 127)  # step after the path under way
-    outer: U8 = number(0, 127)  # step after the path around that one
+    depth: U8 = number(0, 1)  # frames in use: engine.mm.frames
     at: U32 = place("program")  # place in its program
     rounds: I64 = number(-1, 0)  # times through its program still to go, -1 for ever
     page: U32 = row("pages", start=0)  # page it works on
+    second: U32 = row("pages")  # second page of the path under way (migration: the new one), or NONE
+    argument: I64 = number(0, 4)  # argument of the path under way (truncation: its pass)
     bit: U8 = number(0, 15)  # page bit it locks, waits for or wakes for
     state: U8 = number(0, 3)  # READY ..
     drowsy: U8 = flag()  # before 5.9: 1 from set_current_state() on, while it still runs; a wake now keeps it awake
@@ -57,7 +58,6 @@ class Tasks(NamedTuple):
     random: U64 = unseen()  # state of its random stream
     holds: U8 = number(0, 3)  # references it took by lookup and has not put
     file: U32 = row("files", start=0)  # that it truncates
-    phase: U8 = number(0, 4)  # of its truncation: engine.mm.truncate_range
     seen: I64 = word()  # page_wait: mapping word that it follows, on the way to the structure's lock; 0 for none
     made: U32 = row("waits")  # page_wait: structure that it made and has not swapped in, or NONE
     spins_on: U32 = unseen(NONE)  # list whose lock it spins on, or NONE
@@ -71,6 +71,20 @@ class Tasks(NamedTuple):
     woken: I64 = unseen()
     other_bit: I64 = number(0, 7)
     stop: U8 = unseen()  # STOPS
+
+
+class Frames(NamedTuple):
+    """Where the callers of paths go on, FRAMES_MAX rows a task (engine.mm.frames): row depth * tasks + task."""
+
+    step: U8 = number(0, 127)  # step after the path that was called
+    kept: U8 = flag(by="call_on")  # 1 if the columns below hold what the caller worked on
+    page: U32 = row("pages", start=0, by="call_on")
+    second: U32 = row("pages", start=0, by="call_on")
+    argument: I64 = number(0, 4, by="call_on")
+
+
+FRAMES_MAX = 8
+"""Calls that can nest; engine.nesting refuses more before a run."""
 
 
 class Entries(NamedTuple):
@@ -218,6 +232,7 @@ recorded more events than SLACK."""
 GROUPS: dict[str, Any] = {
     "pages": Pages,
     "tasks": Tasks,
+    "frames": Frames,
     "entries": Entries,
     "lists": Lists,
     "waits": Structures,
@@ -243,6 +258,7 @@ class World:
     clock: I64
     pages: Pages
     tasks: Tasks
+    frames: Frames
     entries: Entries
     lists: Lists
     waits: Structures
@@ -258,6 +274,8 @@ class World:
     step_functions: list[Any]
     """Interpreted runs only: the functions that the rows of `code` stand for."""
     verb_functions: list[Any]
+    nesting: int
+    """Frames that a task of this World can use (engine.nesting)."""
 
     if TYPE_CHECKING:
 

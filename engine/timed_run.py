@@ -105,7 +105,6 @@ class TimedRun:
             pages.mapping.array[:] = FIRST_FILE_ADDRESS
             w.files.pages[0] = workload.pages
         tasks.random.array[:] = seed_streams(scenario.seed, n_tasks + len(actors))
-        tasks.then.array[:] = steps.NEXT_OP
         at = 0
         for group, begin in zip(workload.groups, begins[: len(workload.groups)], strict=True):
             rows = slice(at, at + group.tasks)

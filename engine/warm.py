@@ -23,6 +23,7 @@ from numba.core import event
 
 from engine.axes import VERBS
 from engine.designs import AXES
+from engine.errors import BadDesign
 from engine.jit import CACHE
 from engine.mm.steps import STEPS
 
@@ -197,7 +198,10 @@ _JOBS: dict[str, Any] = {
 
 def warm(*, first: bool, processes: int, say: Callable[[str], None]) -> None:
     """Compile what is not in the cache yet; say: gets lines of progress."""
+    from engine.linking import check_nesting
+
     begin = time.monotonic()
+    check_nesting()
     groups = list(stages(first=first))
     total, done, compiled, tenth = sum(map(len, groups)), 0, 0, 1
     with ProcessPoolExecutor(processes, mp_context=get_context("spawn")) as pool:
@@ -239,5 +243,7 @@ def main(options: list[str]) -> None:
 if __name__ == "__main__":
     try:
         main(sys.argv[1:])
+    except BadDesign as problem:
+        sys.exit(f"folioscope: {problem}")
     except KeyboardInterrupt:  # Ctrl-C reaches the server and this child of it alike
         sys.exit(130)

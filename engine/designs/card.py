@@ -49,6 +49,10 @@ class Expected:
     kernels: tuple[str, ...] = ()
 
 
+OWN_STEPS = ("lock_step", "unlock_step", "grant_step", "sleep_step")
+"""Fields of a card, and rules, that hold a design's own steps: a step that reads the rule leads there."""
+
+
 @dataclass(frozen=True)
 class Card:
     """A design of one axis. A reader of a comparison sees title to needs; the engine reads the rest."""

@@ -5,8 +5,8 @@ from __future__ import annotations
 from engine.events import Kind
 from engine.invariants import BUG_ON, COUNTS, WILD_DEREFERENCE, WRONG_IDENTITY
 from engine.jit import inlined, jit
+from engine.mm.frames import ret
 from engine.mm.mapping import PAGE_MAPPING_KSM, POINTER_BITS
-from engine.mm.program import back
 from engine.state import NONE, World
 from engine.trace import broken, record
 from engine.verbs import mapping_holds, read_mapping, write_mapping
@@ -83,7 +83,7 @@ def still_ours(w: World, task: int, page: int) -> bool:
 
 @jit
 def find_get_entry(w: World, task: int) -> int:
-    """Take a reference on the page if its slot still holds it. Next: back; the put after it if nothing else keeps the
+    """Take a reference on the page if its slot still holds it. Next: ret; the put after it if nothing else keeps the
     page, and it was not found.
 
     The slot is the truth here, not page->mapping: a page out of the cache has an empty slot.
@@ -98,13 +98,13 @@ def find_get_entry(w: World, task: int) -> int:
     else:
         take_reference(w, task, page)
         w.tasks.holds[task] += 1
-    back(w, task)
+    ret(w, task)
     return w.rules.atomic_ns
 
 
 @jit
 def put_page(w: World, task: int) -> int:
-    """Drop the reference of the lookup before; nothing if that found no page. Next: back.
+    """Drop the reference of the lookup before; nothing if that found no page. Next: ret.
 
     A scenario's tasks together keep one more reference on each page (their lookups before the run), so none is freed
     under a task that waits for it.
@@ -112,20 +112,20 @@ def put_page(w: World, task: int) -> int:
     if w.tasks.holds[task]:
         w.tasks.holds[task] -= 1
         drop_reference(w, task, w.tasks.page[task])
-    back(w, task)
+    ret(w, task)
     return w.rules.atomic_ns
 
 
 @jit
 def add_to_page_cache(w: World, task: int) -> int:
-    """With the page locked: the cache's reference, mapping and slot. Next: back.
+    """With the page locked: the cache's reference, mapping and slot. Next: ret.
 
     mm/filemap.c: __add_to_page_cache_locked(); the slot is filled under the file's tree lock, so all in one step.
     """
     page = w.tasks.page[task]
     if w.pages.file[page] == NONE:
         insert_page(w, task, page, w.pages.home[page], w.pages.index[page])
-    back(w, task)
+    ret(w, task)
     return w.rules.atomic_ns
 
 
@@ -160,9 +160,9 @@ def remove_page(w: World, task: int, page: int, kind: int) -> None:
 
 @jit
 def delete_from_page_cache(w: World, task: int) -> int:
-    """With the page locked: out of its file. Next: back."""
+    """With the page locked: out of its file. Next: ret."""
     page = w.tasks.page[task]
     if w.pages.file[page] != NONE:
         remove_page(w, task, page, PAGE_REMOVED)
-    back(w, task)
+    ret(w, task)
     return w.rules.atomic_ns

@@ -21,8 +21,8 @@ from engine.events import (
 )
 from engine.invariants import LOCK_STOLEN, REQUEUED_AT_TAIL, RETURNED_BIT_SET, STOLEN_OFTEN, WAIT_HOLDING_LOCK
 from engine.jit import inlined, jit
+from engine.mm.frames import call, ret
 from engine.mm.lock_owner import disown_lock
-from engine.mm.program import back
 from engine.mm.steps import (
     BLOCKED,
     SPIN,
@@ -96,6 +96,13 @@ def begin_wait(w: World, task: int, bit: int, flags: int) -> None:
 
 
 @inlined
+def wait_for_writeback(w: World, task: int, then: int) -> None:
+    """Call the wait for the end of a writeback. Next: wait_prepare; after the wait, `then`."""
+    begin_wait(w, task, PG_WRITEBACK, 0)
+    call(w, task, WAIT_PREPARE, then)
+
+
+@inlined
 def _through(w: World, task: int, page: int) -> bool:
     """Get the bit if the task wants it, else see it clear; True if so."""
     if w.entries.flags[task] & WQ_EXCLUSIVE:
@@ -105,12 +112,12 @@ def _through(w: World, task: int, page: int) -> bool:
 
 @inlined
 def lock_page(w: World, task: int) -> int:
-    """Try the lock; else wait for it. Next: back, or wait_prepare.
+    """Try the lock; else wait for it. Next: ret, or wait_prepare.
 
     include/linux/pagemap.h: lock_page(); mm/filemap.c: __lock_page().
     """
     if trylock_page(w, task, w.tasks.page[task]):
-        back(w, task)
+        ret(w, task)
     else:
         begin_wait(w, task, PG_LOCKED, WQ_EXCLUSIVE)
     return w.rules.atomic_ns
@@ -118,20 +125,20 @@ def lock_page(w: World, task: int) -> int:
 
 @jit
 def wait_on_page_locked(w: World, task: int) -> int:
-    """Wait until the page is unlocked, without wanting the lock. Next: back, or wait_prepare.
+    """Wait until the page is unlocked, without wanting the lock. Next: ret, or wait_prepare.
 
     include/linux/pagemap.h: wait_on_page_locked().
     """
     if w.pages.flags[w.tasks.page[task]] & (1 << PG_LOCKED):
         begin_wait(w, task, PG_LOCKED, 0)
     else:
-        back(w, task)
+        ret(w, task)
     return 0
 
 
 @inlined
 def unlock_page(w: World, task: int) -> int:
-    """Clear PG_locked and read PG_waiters in one atomic step. Next: back, or wake_begin.
+    """Clear PG_locked and read PG_waiters in one atomic step. Next: ret, or wake_begin.
 
     mm/filemap.c: unlock_page(); from 6.7 on one XOR of the flags byte, with the same outcome.
     """
@@ -147,7 +154,7 @@ def unlock_page(w: World, task: int) -> int:
         w.tasks.bit[task] = PG_LOCKED
         w.tasks.step[task] = WAKE_BEGIN
     else:
-        back(w, task)
+        ret(w, task)
     return w.rules.atomic_ns
 
 
@@ -304,7 +311,7 @@ def wait_sleep(w: World, task: int) -> int:
 
 @jit
 def wait_finish(w: World, task: int) -> int:
-    """Take the entry off the queue if it is still there (lock got without a wake, or a signal). Next: back.
+    """Take the entry off the queue if it is still there (lock got without a wake, or a signal). Next: ret.
 
     kernel/sched/wait.c: finish_wait().
     """
@@ -321,5 +328,5 @@ def wait_finish(w: World, task: int) -> int:
         unlock_list(w, list)
     w.tasks.state[task] = READY
     w.tasks.unfairness[task] = 0
-    back(w, task)
+    ret(w, task)
     return 0

@@ -7,7 +7,7 @@ Whether it is there still is asked with the page locked, and if not the lookup b
         ^                                            └─ truncated: unlock_page, found_stale ─┐
         └────────────────────────────────────────────────────────────────────────────────────┘
 
-lookup_locked ends with the page locked; write and fault are whole. While the path runs, `outer` keeps where it goes on.
+lookup_locked ends with the page locked; write and fault are whole.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from engine.events import Kind
 from engine.invariants import LOOKUP_SEEN_RETRIED, STRANDED_PTE, TRUNCATED_WRITTEN
 from engine.jit import inlined, jit
 from engine.mm.cache import drop_reference, give_up, still_ours, take_reference
-from engine.mm.program import back
+from engine.mm.frames import call, ret
 from engine.mm.steps import (
     FAULT,
     FAULT_MAP,
@@ -44,7 +44,6 @@ LOOKUP_RETRIED = int(Kind.lookup_retried)
 
 @inlined
 def _begin(w: World, task: int) -> int:
-    w.tasks.outer[task] = w.tasks.then[task]
     w.tasks.step[task] = FIND_SLOT
     return 0
 
@@ -73,25 +72,18 @@ def _operation(w: World, task: int) -> int:
     return w.program.step[w.tasks.at[task]]
 
 
-@inlined
-def _end(w: World, task: int) -> None:
-    w.tasks.then[task] = w.tasks.outer[task]
-    back(w, task)
-
-
 @jit
 def find_slot(w: World, task: int) -> int:
-    """Read the slot. Next: find_get; if the page is not in it, back, or the put. mm/filemap.c: find_get_entry()."""
+    """Read the slot. Next: find_get; if the page is not in it, ret, or the put. mm/filemap.c: find_get_entry()."""
     page = w.tasks.page[task]
     if w.pages.file[page] != NONE:
         w.tasks.step[task] = FIND_GET
         return 0
     record(w, LOOKUP_RETRIED, task, page, read_mapping(w, page), w.files.address[w.pages.home[page]])
-    w.tasks.then[task] = w.tasks.outer[task]
     if _operation(w, task) == LOOKUP_LOCKED:
         give_up(w, task)
     else:
-        back(w, task)
+        ret(w, task)
     return 0
 
 
@@ -116,8 +108,7 @@ def find_again(w: World, task: int) -> int:
         _put(w, task, page)
         w.tasks.step[task] = FIND_SLOT
     else:
-        w.tasks.then[task] = FOUND_CHECK
-        w.tasks.step[task] = LOCK_PAGE
+        call(w, task, LOCK_PAGE, FOUND_CHECK)
     return 0
 
 
@@ -136,14 +127,13 @@ def found_check(w: World, task: int) -> int:
     page = w.tasks.page[task]
     if not still_ours(w, task, page):
         witness(w, LOOKUP_SEEN_RETRIED)
-        w.tasks.then[task] = FOUND_STALE
-        w.tasks.step[task] = UNLOCK_PAGE
+        call(w, task, UNLOCK_PAGE, FOUND_STALE)
         return 0
     operation = _operation(w, task)
     if operation == WRITE:
         w.tasks.step[task] = WRITE_COPY
     elif operation != FAULT:
-        _end(w, task)
+        ret(w, task)
     elif w.pages.index[page] < w.files.size[w.pages.home[page]]:
         w.tasks.step[task] = FAULT_MAP
     else:
@@ -166,8 +156,7 @@ def write_copy(w: World, task: int) -> int:
     record(w, PAGE_WRITTEN, task, page, w.pages.mapping[page], w.pages.index[page])
     if w.pages.file[page] == NONE:
         broken(w, task, page, TRUNCATED_WRITTEN)
-    w.tasks.then[task] = FOUND_UNLOCK
-    w.tasks.step[task] = SET_DIRTY
+    call(w, task, SET_DIRTY, FOUND_UNLOCK)
     return 0
 
 
@@ -186,14 +175,13 @@ def fault_map(w: World, task: int) -> int:
 @jit
 def found_unlock(w: World, task: int) -> int:
     """Next: unlock_page, then found_put."""
-    w.tasks.then[task] = FOUND_PUT
-    w.tasks.step[task] = UNLOCK_PAGE
+    call(w, task, UNLOCK_PAGE, FOUND_PUT)
     return 0
 
 
 @jit
 def found_put(w: World, task: int) -> int:
-    """Drop the reference. Next: back."""
+    """Drop the reference. Next: ret."""
     _put(w, task, w.tasks.page[task])
-    _end(w, task)
+    ret(w, task)
     return w.rules.atomic_ns

@@ -11,9 +11,9 @@ from engine.events import PG_DIRTY, PG_WRITEBACK, Kind
 from engine.invariants import SHARED_WAIT
 from engine.jit import inlined, jit
 from engine.mm.cache import drop_reference, take_reference
-from engine.mm.filemap import begin_wait, trylock_page
+from engine.mm.filemap import trylock_page, wait_for_writeback
+from engine.mm.frames import call, ret
 from engine.mm.mapping import PAGE_MAPPING_KSM, POINTER_BITS
-from engine.mm.program import back
 from engine.mm.steps import (
     FOUND_PUT,
     LOCK_PAGE,
@@ -41,13 +41,12 @@ def migrate_page(w: World, task: int) -> int:
     """
     page = w.tasks.page[task]
     if w.pages.file[page] == NONE:
-        back(w, task)
+        ret(w, task)
         return 0
     take_reference(w, task, page)
     w.tasks.holds[task] += 1
-    w.tasks.outer[task] = w.tasks.then[task]
-    w.tasks.then[task] = MIGRATE_WAIT
-    w.tasks.step[task] = LOCK_PAGE
+    w.tasks.second[task] = w.program.arg[w.tasks.at[task]]
+    call(w, task, LOCK_PAGE, MIGRATE_WAIT)
     return w.rules.atomic_ns
 
 
@@ -55,24 +54,29 @@ def migrate_page(w: World, task: int) -> int:
 def migrate_wait(w: World, task: int) -> int:
     """Wait for a writeback under way, with the page locked. Next: migrate_new."""
     if w.pages.flags[w.tasks.page[task]] & (1 << PG_WRITEBACK):
-        w.tasks.then[task] = MIGRATE_WAIT if w.rules.writeback_loops else MIGRATE_NEW
-        begin_wait(w, task, PG_WRITEBACK, 0)
+        wait_for_writeback(w, task, MIGRATE_WAIT if w.rules.writeback_loops else MIGRATE_NEW)
     else:
         w.tasks.step[task] = MIGRATE_NEW
     return 0
 
 
+@inlined
+def _unlock(w: World, task: int) -> None:
+    """Unlock the page that the task works on; its second page is of no use after that. Next: unlock_page, found_put."""
+    w.tasks.second[task] = NONE
+    call(w, task, UNLOCK_PAGE, FOUND_PUT)
+
+
 @jit
 def migrate_new(w: World, task: int) -> int:
     """Take the new page, locked and with a reference. Next: migrate_move; unlock_page and found_put if it is in use."""
-    new = w.program.arg[w.tasks.at[task]]
+    new = w.tasks.second[task]
     if w.pages.file[new] == NONE and trylock_page(w, task, new):
         take_reference(w, task, new)
         w.tasks.holds[task] += 1
         w.tasks.step[task] = MIGRATE_MOVE
     else:
-        w.tasks.then[task] = FOUND_PUT
-        w.tasks.step[task] = UNLOCK_PAGE
+        _unlock(w, task)
     return w.rules.atomic_ns
 
 
@@ -83,11 +87,10 @@ def migrate_move(w: World, task: int) -> int:
 
     mm/migrate.c: migrate_page_move_mapping(), migrate_page_copy(), under the tree lock with the count frozen.
     """
-    page, new = w.tasks.page[task], w.program.arg[w.tasks.at[task]]
+    page, new = w.tasks.page[task], w.tasks.second[task]
     if w.pages.file[page] != NONE and w.pages.refcount[page] == 2 + w.rules.pins:
         _move(w, task, page, new)
-    w.tasks.then[task] = MIGRATE_PUT
-    w.tasks.step[task] = UNLOCK_PAGE
+    call(w, task, UNLOCK_PAGE, MIGRATE_PUT)
     return w.rules.atomic_ns
 
 
@@ -127,7 +130,6 @@ def migrate_put(w: World, task: int) -> int:
     """Put the old page; from here on the task works on the new one. Next: unlock_page, then found_put."""
     w.tasks.holds[task] -= 1
     drop_reference(w, task, w.tasks.page[task])
-    w.tasks.page[task] = w.program.arg[w.tasks.at[task]]
-    w.tasks.then[task] = FOUND_PUT
-    w.tasks.step[task] = UNLOCK_PAGE
+    w.tasks.page[task] = w.tasks.second[task]
+    _unlock(w, task)
     return w.rules.atomic_ns

@@ -70,7 +70,6 @@ PATHS: tuple[tuple[str, str], ...] = (
     ("MIGRATE_NEW", "engine.mm.migrate.migrate_new"),
     ("MIGRATE_MOVE", "engine.mm.migrate.migrate_move"),
     ("MIGRATE_PUT", "engine.mm.migrate.migrate_put"),
-    ("STOP", "engine.mm.program.stop"),
 )
 
 (
@@ -135,7 +134,6 @@ PATHS: tuple[tuple[str, str], ...] = (
     MIGRATE_NEW,
     MIGRATE_MOVE,
     MIGRATE_PUT,
-    STOP,
 ) = range(len(PATHS))
 
 

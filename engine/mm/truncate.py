@@ -5,7 +5,8 @@ from __future__ import annotations
 from engine.events import PG_DIRTY, PG_WRITEBACK, Kind
 from engine.jit import jit
 from engine.mm.cache import remove_page, still_ours
-from engine.mm.filemap import begin_wait
+from engine.mm.filemap import wait_for_writeback
+from engine.mm.frames import call
 from engine.mm.steps import LOCK_PAGE, TRUNCATE_CHECK, TRUNCATE_REMOVE, UNLOCK_PAGE
 from engine.state import NONE, World
 from engine.trace import record
@@ -17,9 +18,7 @@ PAGE_CLEANED = int(Kind.page_cleaned)
 @jit
 def truncate_page(w: World, task: int) -> int:
     """Lock the page, however long that takes. Next: lock_page, then truncate_check."""
-    w.tasks.outer[task] = w.tasks.then[task]
-    w.tasks.then[task] = TRUNCATE_CHECK
-    w.tasks.step[task] = LOCK_PAGE
+    call(w, task, LOCK_PAGE, TRUNCATE_CHECK)
     return 0
 
 
@@ -31,8 +30,7 @@ def truncate_check(w: World, task: int) -> int:
     """
     page = w.tasks.page[task]
     if w.pages.flags[page] & (1 << PG_WRITEBACK):
-        w.tasks.then[task] = TRUNCATE_CHECK if w.rules.writeback_loops else TRUNCATE_REMOVE
-        begin_wait(w, task, PG_WRITEBACK, 0)
+        wait_for_writeback(w, task, TRUNCATE_CHECK if w.rules.writeback_loops else TRUNCATE_REMOVE)
     else:
         w.tasks.step[task] = TRUNCATE_REMOVE
     return 0
@@ -40,7 +38,7 @@ def truncate_check(w: World, task: int) -> int:
 
 @jit
 def truncate_remove(w: World, task: int) -> int:
-    """If the page is still ours: no longer dirty, and out of its file. Next: unlock_page, then back.
+    """If the page is still ours: no longer dirty, and out of its file. Next: unlock_page, then ret.
 
     mm/truncate.c: truncate_inode_page(), truncate_cleanup_page(). mapping becomes NULL at this one point: under the
     page lock and the tree lock.
@@ -52,6 +50,5 @@ def truncate_remove(w: World, task: int) -> int:
             w.pages.flags[page] = flags & ~(1 << PG_DIRTY)
             record(w, PAGE_CLEANED, task, page, flags & ~(1 << PG_DIRTY), 0)
         remove_page(w, task, page, PAGE_TRUNCATED)
-    w.tasks.then[task] = w.tasks.outer[task]
     w.tasks.step[task] = UNLOCK_PAGE
     return w.rules.atomic_ns

@@ -12,8 +12,8 @@ from engine.events import PG_DIRTY, PG_WRITEBACK, Kind
 from engine.invariants import PAGE_SURVIVES, STRANDED_PTE
 from engine.jit import inlined, jit
 from engine.mm.cache import drop_reference, remove_page, still_ours, take_reference
-from engine.mm.filemap import begin_wait, trylock_page
-from engine.mm.program import back
+from engine.mm.filemap import trylock_page, wait_for_writeback
+from engine.mm.frames import call, ret
 from engine.mm.steps import (
     LOCK_PAGE,
     RANGE_CHECK,
@@ -34,7 +34,7 @@ TRUNCATE_BEGAN, TRUNCATE_ENDED = int(Kind.truncate_began), int(Kind.truncate_end
 PAGE_TRUNCATED, PAGE_CLEANED, PAGE_UNMAPPED = int(Kind.page_truncated), int(Kind.page_cleaned), int(Kind.page_unmapped)
 
 IDLE, FIRST, SECOND, SECOND_FOUND, LAST_UNMAP = range(5)
-"""tasks.phase: SECOND has found no page since it began again, SECOND_FOUND has."""
+"""tasks.argument: SECOND has found no page since it began again, SECOND_FOUND has."""
 
 
 @jit
@@ -49,7 +49,6 @@ def truncate_range(w: World, task: int) -> int:
         if w.pages.file[page] == file:
             w.pages.doomed[page] = task
     record(w, TRUNCATE_BEGAN, task, NONE, w.files.address[file], 0)
-    w.tasks.outer[task] = w.tasks.then[task]
     w.tasks.file[task] = file
     w.tasks.page[task] = 0
     w.tasks.step[task] = RANGE_UNMAP
@@ -75,10 +74,10 @@ def range_unmap(w: World, task: int) -> int:
             w.tasks.page[task] = page
             return w.rules.atomic_ns
     w.tasks.page[task] = 0
-    if w.tasks.phase[task] == LAST_UNMAP:
+    if w.tasks.argument[task] == LAST_UNMAP:
         w.tasks.step[task] = RANGE_END
     else:
-        w.tasks.phase[task] = FIRST
+        w.tasks.argument[task] = FIRST
         w.tasks.step[task] = RANGE_NEXT
     return 0
 
@@ -94,12 +93,11 @@ def range_next(w: World, task: int) -> int:
             w.tasks.page[task] = page
             take_reference(w, task, page)
             w.tasks.holds[task] += 1
-            if w.tasks.phase[task] == FIRST:
+            if w.tasks.argument[task] == FIRST:
                 w.tasks.step[task] = RANGE_TRYLOCK
             else:
-                w.tasks.phase[task] = SECOND_FOUND
-                w.tasks.then[task] = RANGE_WAIT
-                w.tasks.step[task] = LOCK_PAGE
+                w.tasks.argument[task] = SECOND_FOUND
+                call(w, task, LOCK_PAGE, RANGE_WAIT)
             return w.rules.atomic_ns
     return _end_of_range(w, task)
 
@@ -108,12 +106,12 @@ def range_next(w: World, task: int) -> int:
 def _end_of_range(w: World, task: int) -> int:
     """Begin the second pass, or begin it again (that takes time, however the costs are set), or end."""
     w.tasks.page[task] = 0
-    again = w.tasks.phase[task] == SECOND_FOUND
-    if w.tasks.phase[task] == SECOND:
-        w.tasks.phase[task] = LAST_UNMAP
+    again = w.tasks.argument[task] == SECOND_FOUND
+    if w.tasks.argument[task] == SECOND:
+        w.tasks.argument[task] = LAST_UNMAP
         w.tasks.step[task] = RANGE_UNMAP
     else:
-        w.tasks.phase[task] = SECOND
+        w.tasks.argument[task] = SECOND
         w.tasks.step[task] = RANGE_NEXT
     return max(1, w.rules.atomic_ns) if again else 0
 
@@ -129,18 +127,10 @@ def range_trylock(w: World, task: int) -> int:
 def range_wait(w: World, task: int) -> int:
     """Second pass: wait for a writeback under way while holding the page lock. Next: range_check."""
     if w.pages.flags[w.tasks.page[task]] & (1 << PG_WRITEBACK):
-        w.tasks.then[task] = RANGE_WAIT if w.rules.writeback_loops else RANGE_CHECK
-        begin_wait(w, task, PG_WRITEBACK, 0)
+        wait_for_writeback(w, task, RANGE_WAIT if w.rules.writeback_loops else RANGE_CHECK)
     else:
         w.tasks.step[task] = RANGE_CHECK
     return 0
-
-
-@inlined
-def _unlock(w: World, task: int) -> None:
-    """Next: unlock_page, then range_put."""
-    w.tasks.then[task] = RANGE_PUT
-    w.tasks.step[task] = UNLOCK_PAGE
 
 
 @jit
@@ -149,9 +139,9 @@ def range_check(w: World, task: int) -> int:
     unlock_page and range_put.
     """
     page = w.tasks.page[task]
-    busy = w.tasks.phase[task] == FIRST and w.pages.flags[page] & (1 << PG_WRITEBACK) != 0
+    busy = w.tasks.argument[task] == FIRST and w.pages.flags[page] & (1 << PG_WRITEBACK) != 0
     if busy or not still_ours(w, task, page) or w.pages.file[page] == NONE:
-        _unlock(w, task)
+        call(w, task, UNLOCK_PAGE, RANGE_PUT)
     else:
         w.tasks.step[task] = RANGE_CLEAN
     return 0
@@ -179,7 +169,7 @@ def range_remove(w: World, task: int) -> int:
     page = w.tasks.page[task]
     w.pages.doomed[page] = NONE
     remove_page(w, task, page, PAGE_TRUNCATED)
-    _unlock(w, task)
+    call(w, task, UNLOCK_PAGE, RANGE_PUT)
     return w.rules.atomic_ns
 
 
@@ -198,7 +188,7 @@ def range_put(w: World, task: int) -> int:
 
 @jit
 def range_end(w: World, task: int) -> int:
-    """Truncation returns: no page that it found may be in the file, no entry may map a page that is out. Next: back."""
+    """Truncation returns: no page that it found may be in the file, no entry may map a page that is out. Next: ret."""
     for page in range(w.rules.n_pages):
         if w.pages.doomed[page] == task:
             w.pages.doomed[page] = NONE
@@ -208,7 +198,6 @@ def range_end(w: World, task: int) -> int:
     file = w.tasks.file[task]
     w.tasks.file[task] = 0
     record(w, TRUNCATE_ENDED, task, NONE, w.files.address[file], w.files.pages[file])
-    w.tasks.phase[task] = IDLE
-    w.tasks.then[task] = w.tasks.outer[task]
-    back(w, task)
+    w.tasks.argument[task] = IDLE
+    ret(w, task)
     return 0

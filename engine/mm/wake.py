@@ -10,8 +10,8 @@ from engine.designs.wait import FOUND, NOBODY
 from engine.events import PG_LOCKED, PG_WAITERS, WQ_CUSTOM, WQ_DONE, WQ_EXCLUSIVE, WQ_WOKEN, Kind
 from engine.invariants import LOCK_HANDED_OVER, STALE_WAITERS_FLAG, WALK_MET_STRANGERS
 from engine.jit import inlined, jit
+from engine.mm.frames import ret
 from engine.mm.lock_owner import own_lock
-from engine.mm.program import back
 from engine.mm.steps import SPIN, WAKE_END, WAKE_ENTRY, WAKE_PAUSE, WAKE_RESUME
 from engine.mm.wait_list import (
     line_length,
@@ -41,7 +41,7 @@ END, EXCLUSIVE, TAKEN = range(3)  # engine.events.STOPS
 @jit
 def wake_begin(w: World, task: int) -> int:
     """Find the queue, take its lock and stand before the first entry. Next: wake_begin until that is done, then
-    wake_entry; back if there is no queue.
+    wake_entry; ret if there is no queue.
     """
     page = w.tasks.page[task]
     t = w.tasks
@@ -52,7 +52,7 @@ def wake_begin(w: World, task: int) -> int:
         if flags & (1 << PG_WAITERS):
             w.pages.flags[page] = flags & ~(1 << PG_WAITERS)
             record(w, WAITERS_FLAG_CLEARED, task, page, flags & ~(1 << PG_WAITERS), 0)
-        back(w, task)
+        ret(w, task)
     if look != FOUND:
         return 0
     list = wait_list(w, task, page, t.bit[task])
@@ -194,7 +194,7 @@ def _waits_here(w: World, list: int, page: int) -> bool:
 
 @jit
 def wake_end(w: World, task: int) -> int:
-    """Clear PG_waiters if the design says it is stale; let the lock go. Next: back.
+    """Clear PG_waiters if the design says it is stale; let the lock go. Next: ret.
 
     With shared queues, the walk that wakes the last waiter of a page, in a queue that others use, leaves the flag set:
     the next unlock walks in vain and clears it.
@@ -212,5 +212,5 @@ def wake_end(w: World, task: int) -> int:
     record_walk(w, task, page, queue, t.stop[task], cleared, other, walked, matched, woken)
     wait_detach(w, task, list)
     unlock_list(w, list)
-    back(w, task)
+    ret(w, task)
     return 0

@@ -6,8 +6,8 @@ from engine.events import PG_DIRTY, PG_WAITERS, PG_WRITEBACK, Kind
 from engine.invariants import BUG_ON, USE_AFTER_FREE
 from engine.jit import inlined, jit
 from engine.mm.cache import drop_reference, follow_mapping, take_reference
-from engine.mm.filemap import begin_wait
-from engine.mm.program import back
+from engine.mm.filemap import begin_wait, wait_for_writeback
+from engine.mm.frames import call, ret
 from engine.mm.steps import (
     WAIT_ON_WRITEBACK,
     WAKE_BEGIN,
@@ -26,14 +26,14 @@ PAGE_DIRTIED, PAGE_CLEANED = int(Kind.page_dirtied), int(Kind.page_cleaned)
 
 @jit
 def set_page_dirty(w: World, task: int) -> int:
-    """Set PG_dirty. Next: back. mm/page-writeback.c: set_page_dirty()."""
+    """Set PG_dirty. Next: ret. mm/page-writeback.c: set_page_dirty()."""
     page = w.tasks.page[task]
     follow_mapping(w, task, page, True)
     flags = w.pages.flags[page]
     if not flags & (1 << PG_DIRTY):
         w.pages.flags[page] = flags | (1 << PG_DIRTY)
         record(w, PAGE_DIRTIED, task, page, flags | (1 << PG_DIRTY), 0)
-    back(w, task)
+    ret(w, task)
     return w.rules.atomic_ns
 
 
@@ -45,20 +45,14 @@ def set_page_writeback(w: World, task: int) -> int:
     5.10 wait once, and are woken for a bit that may be set again; from 5.11 on the wait is repeated.
     """
     if w.pages.flags[w.tasks.page[task]] & (1 << PG_WRITEBACK):
-        if w.tasks.then[task] != WRITEBACK_BEGIN:  # not on a second wait in a row
-            w.tasks.outer[task] = w.tasks.then[task]
-        w.tasks.then[task] = WRITEBACK_BEGIN if w.rules.writeback_loops else WRITEBACK_SET
-        begin_wait(w, task, PG_WRITEBACK, 0)
+        wait_for_writeback(w, task, WRITEBACK_BEGIN if w.rules.writeback_loops else WRITEBACK_SET)
         return 0
-    if w.tasks.then[task] == WRITEBACK_BEGIN:
-        w.tasks.then[task] = w.tasks.outer[task]
     return _start_writeback(w, task)
 
 
 @jit
 def writeback_set(w: World, task: int) -> int:
-    """After the one wait before 5.11. Next: back."""
-    w.tasks.then[task] = w.tasks.outer[task]
+    """After the one wait before 5.11. Next: ret."""
     return _start_writeback(w, task)
 
 
@@ -79,13 +73,13 @@ def _start_writeback(w: World, task: int) -> int:
     flags |= 1 << PG_WRITEBACK
     w.pages.flags[page] = flags
     record(w, WRITEBACK_STARTED, task, page, flags, 0)
-    back(w, task)
+    ret(w, task)
     return w.rules.atomic_ns
 
 
 @jit
 def end_page_writeback(w: World, task: int) -> int:
-    """Clear PG_writeback, from 5.10 on with a reference held. Next: end_page_writeback_wake; back if it was clear.
+    """Clear PG_writeback, from 5.10 on with a reference held. Next: end_page_writeback_wake; ret if it was clear.
 
     mm/filemap.c: end_page_writeback(). Before 6.7 clearing the bit and reading PG_waiters are two steps; from then on
     one XOR does both (mm/page-writeback.c: __folio_end_writeback()). Next then: wake_begin or end_page_writeback_put.
@@ -93,7 +87,7 @@ def end_page_writeback(w: World, task: int) -> int:
     page = w.tasks.page[task]
     flags = w.pages.flags[page]
     if not flags & (1 << PG_WRITEBACK):
-        back(w, task)
+        ret(w, task)
         return 0
     if w.rules.writeback_pins:
         take_reference(w, task, page)
@@ -111,11 +105,9 @@ def end_page_writeback(w: World, task: int) -> int:
 @inlined
 def _read_waiters(w: World, task: int, flags: int) -> None:
     """PG_waiters decides. Next: wake_begin, then end_page_writeback_put; or that at once."""
-    w.tasks.outer[task] = w.tasks.then[task]
-    w.tasks.then[task] = WRITEBACK_PUT
     if flags & (1 << PG_WAITERS):
         w.tasks.bit[task] = PG_WRITEBACK
-        w.tasks.step[task] = WAKE_BEGIN
+        call(w, task, WAKE_BEGIN, WRITEBACK_PUT)
     else:
         w.tasks.step[task] = WRITEBACK_PUT
 
@@ -135,27 +127,23 @@ def end_page_writeback_wake(w: World, task: int) -> int:
 
 @jit
 def end_page_writeback_put(w: World, task: int) -> int:
-    """From 5.10 on: drop the reference. Next: back."""
-    w.tasks.then[task] = w.tasks.outer[task]
+    """From 5.10 on: drop the reference. Next: ret."""
     if w.rules.writeback_pins:
         drop_reference(w, task, w.tasks.page[task])
-    back(w, task)
+    ret(w, task)
     return 0
 
 
 @jit
 def wait_on_page_writeback(w: World, task: int) -> int:
-    """Wait for writeback to end: once before 5.11, from then on until the bit is seen clear. Next: back.
+    """Wait for writeback to end: once before 5.11, from then on until the bit is seen clear. Next: ret.
 
     mm/page-writeback.c: wait_on_page_writeback().
     """
     if not w.pages.flags[w.tasks.page[task]] & (1 << PG_WRITEBACK):
-        if w.tasks.then[task] == WAIT_ON_WRITEBACK:
-            w.tasks.then[task] = w.tasks.outer[task]
-        back(w, task)
-        return 0
-    if w.rules.writeback_loops and w.tasks.then[task] != WAIT_ON_WRITEBACK:
-        w.tasks.outer[task] = w.tasks.then[task]
-        w.tasks.then[task] = WAIT_ON_WRITEBACK
-    begin_wait(w, task, PG_WRITEBACK, 0)
+        ret(w, task)
+    elif w.rules.writeback_loops:
+        wait_for_writeback(w, task, WAIT_ON_WRITEBACK)
+    else:
+        begin_wait(w, task, PG_WRITEBACK, 0)
     return 0

@@ -297,8 +297,9 @@ def test_given_arrange_when_tasks_stand_as_they_began_then_nobody_moves() -> Non
 
 PLACES = frozenset(
     {
-        *(f"tasks.{name}" for name in ("step", "then", "outer", "at", "rounds", "page", "bit", "unfairness")),
+        *(f"tasks.{name}" for name in ("step", "depth", "at", "rounds", "page", "bit", "unfairness")),
         *(f"tasks.{name}" for name in ("cursor", "walk_list", "matched", "other_bit")),
+        *("frames.step", "frames.kept", "frames.page", "frames.second", "frames.argument"),
         *("entries.page", "entries.bit", "entries.next", "entries.prev", "entries.list"),
         *("lists.tail", "lists.length", "waits.free_next", "clock.free_wait", "clock.broken"),
     }

@@ -17,13 +17,15 @@ from engine.schema import element_types
 from engine.state import BROKEN, FREE_WAIT, GROUPS, World
 
 Span = tuple[int, int]
-TASK_ROWS = frozenset({"tasks", "entries"})
-"""Tables with a row per task; a wait entry of a row that is no task's is a bookmark."""
+TASK_ROWS = frozenset({"tasks", "frames", "entries"})
+"""Tables with rows of tasks: row k * tasks + t is task t's. The first rows alone are part of a state where there are
+more: a wait entry of a further row is a bookmark.
+"""
 TASK_REFERENCES = frozenset(
     f"{group}.{name}"
     for group, table in GROUPS.items()
     for name, given in table._field_defaults.items()
-    if given.refers in TASK_ROWS and given.state
+    if given.refers in ("tasks", "entries") and given.state
 )
 """Columns that hold rows of tasks, or of their wait entries."""
 CLOCK = ((FREE_WAIT, "free_wait"), (BROKEN, "broken"))
@@ -55,7 +57,7 @@ def state_columns(w: World) -> list[StateColumn]:
     for group, table in GROUPS.items():
         rows = tuple(_rows(w, group)) if group in names else ()
         for name, given in table._field_defaults.items():
-            if rows and given.state and name in names:
+            if rows and given.state and name in names and (not given.by or given.by in names):
                 high = given.high + (_size(w, given.per) if given.per else 0)
                 found.append(StateColumn(group, name, element_types(table)[name], rows, (given.low, max(high, 0))))
     for place, name in CLOCK:
@@ -80,6 +82,8 @@ def _rows(w: World, group: str) -> Iterator[int]:
     if group == "lists" and w.rules.bits:
         yield from sorted(set(w.pages.queue.array.tolist()))
         yield from range(1 << w.rules.bits, w.lists.head.array.size)
+    elif group == "frames":
+        yield from range(w.nesting * w.rules.n_tasks)
     elif group == "entries":  # bookmarks are left after 65 entries: no small world has so many
         yield from range(w.rules.n_tasks)
     else:

@@ -28,20 +28,31 @@ def _mixed(key: Any, value: Any) -> Any:
 def _key(w: World, task: int) -> Any:
     """Return what is seen of a task without its name."""
     t, e = w.tasks, w.entries
-    key = np.int64(t.step[task]) | np.int64(t.then[task]) << np.int64(8) | np.int64(t.outer[task]) << np.int64(16)
+    key = np.int64(t.step[task]) | np.int64(t.depth[task]) << np.int64(8)
+    for depth in range(t.depth[task]):
+        key = _mixed(key, _frame(w, depth * w.rules.n_tasks + task))
     key = _mixed(key, np.int64(t.at[task]) | np.int64(t.rounds[task]) << np.int64(16))
     key = _mixed(key, np.int64(t.page[task]) | np.int64(t.bit[task]) << np.int64(33) | np.int64(t.state[task]) << 40)
     key = _mixed(
         key,
         np.int64(t.drowsy[task])
         | np.int64(t.unfairness[task]) << 8
-        | (np.int64(t.holds[task]) | np.int64(t.phase[task]) << 8) << 24,
+        | (np.int64(t.holds[task]) | np.int64(t.argument[task]) << 8) << 24,
     )
+    key = _mixed(key, np.int64(t.second[task]))
     key = _mixed(key, np.int64(t.walk_list[task]) | np.int64(t.matched[task]) << 33 | np.int64(t.other_bit[task]) << 40)
     key = _mixed(_mixed(key, t.seen[task]), t.made[task])
     key = _mixed(key, _position(w, t.cursor[task]))
     key = _mixed(key, np.int64(e.list[task]) | np.int64(e.bit[task]) << 33 | np.int64(e.flags[task]) << 40)
     return _mixed(key, _position(w, task))
+
+
+@jit
+def _frame(w: World, row: int) -> Any:
+    """Return what is seen of a frame."""
+    f = w.frames
+    key = np.int64(f.step[row]) | np.int64(f.kept[row]) << np.int64(8) | np.int64(f.argument[row]) << np.int64(9)
+    return _mixed(key, np.int64(f.page[row]) | np.int64(f.second[row]) << np.int64(32))
 
 
 @jit
@@ -89,6 +100,9 @@ def renamed(columns: Sequence[StateColumn], values: Values, order: Sequence[int]
     place = {task: at for at, task in enumerate(order)}
     told = []
     for column, old in zip(columns, values.variables, strict=True):
-        rows = tuple(old[order[row]] for row in range(len(old))) if column.group in TASK_ROWS else old
+        rows = old
+        if column.group in TASK_ROWS:
+            n = len(order)
+            rows = tuple(old[row - row % n + order[row % n]] for row in range(len(old)))
         told.append(tuple(place.get(one, one) for one in rows) if column.title in TASK_REFERENCES else rows)
     return Values(tuple(told), ())

@@ -57,8 +57,9 @@ def _task(w: World, task: int, files: list[int]) -> State:
         f"{who} is": "about to sleep" if drowsy else STATES[state],
         f"{who} has looked up": w.tasks.holds[task],
         f"{who}'s entry": " ".join(name for bit, name in WQ_NAMES.items() if flags & bit) or "plain",
-        f"{who} truncates in pass": w.tasks.phase[task],
+        f"{who} truncates in pass": w.tasks.argument[task],
         f"{who} truncates file": w.tasks.file[task],
+        f"{who}'s second page": "none" if w.tasks.second[task] == NONE else w.tasks.second[task],
     }
     if w.rules.n_waits:
         told[f"{who} follows"] = word_shown(w.tasks.seen[task] & ~2, files) if w.tasks.seen[task] else "nothing"

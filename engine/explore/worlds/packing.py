@@ -106,8 +106,8 @@ def _pack(module: ir.Module, w: World, columns: list[StateColumn], layout: Layou
         column = columns[number]
         place: Any = _I64(address)
         if symmetry and column.group in TASK_ROWS:
-            size = kind.width // 8
-            place = b.add(_I64(address - column.rows[index] * size), b.mul(order[column.rows[index]], _I64(size)))
+            size, task = kind.width // 8, column.rows[index] % n
+            place = b.add(_I64(address - task * size), b.mul(order[task], _I64(size)))
         value = b.load(b.inttoptr(place, kind.as_pointer()))
         if kind.width == 32:
             value = b.sext(value, _I64)  # NONE is -1

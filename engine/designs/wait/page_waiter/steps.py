@@ -29,9 +29,9 @@ from engine.events import PG_LOCKED, PG_WAITERS, WQ_DONE, WQ_WOKEN, Kind
 from engine.invariants import LOCK_HANDED_OVER, LOCK_STOLEN, USE_AFTER_FREE
 from engine.jit import inlined, jit
 from engine.mm.filemap import meets_truncation, trylock_page
+from engine.mm.frames import ret
 from engine.mm.lock_owner import disown_lock, own_lock
 from engine.mm.mapping import tagged
-from engine.mm.program import back
 from engine.mm.steps import BLOCKED, WAKE_BEGIN, own_steps
 from engine.mm.wait_list import link_tail, try_to_wake_up, unlink
 from engine.state import ASLEEP, NONE, READY, World
@@ -78,7 +78,7 @@ def _queue(w: World, task: int, page: int) -> None:
 
 @inlined
 def _through(w: World, task: int) -> None:
-    """The task owns the lock. Next: waiter_gone, then back."""
+    """The task owns the lock. Next: waiter_gone, then ret."""
     retire(w, task)
     w.tasks.step[task] = WAITER_GONE
 
@@ -193,14 +193,14 @@ def waiter_leave(w: World, task: int) -> int:
 
 @jit
 def waiter_gone(w: World, task: int) -> int:
-    """L9: return. With grace periods not before all have left who were on the way to the waiter. Next: back."""
+    """L9: return. With grace periods not before all have left who were on the way to the waiter. Next: ret."""
     if w.waits.readers[task] and not w.rules.free_early:
         w.tasks.state[task] = ASLEEP
         return BLOCKED
     abandon(w, task)
     w.entries.flags[task] = 0
     w.tasks.state[task] = READY
-    back(w, task)
+    ret(w, task)
     return 0
 
 
@@ -231,20 +231,20 @@ def _grant(w: World, task: int, page: int, head: int) -> None:
 
 @jit
 def unlock_grant(w: World, task: int) -> int:
-    """U2, tagged: PG_locked stays set, and is the head's. Next: back."""
+    """U2, tagged: PG_locked stays set, and is the head's. Next: ret."""
     page, word = w.tasks.page[task], w.tasks.seen[task]
     if word & DANGLING:
         broken(w, task, page, USE_AFTER_FREE)
     let_go(w, task)
     disown_lock(w, task, page)
     _grant(w, task, page, waiter_row(word))
-    back(w, task)
+    ret(w, task)
     return w.rules.atomic_ns + w.rules.wake_ns
 
 
 @jit
 def recorded_grant(w: World, task: int) -> int:
-    """What a recorded wake comes to: it tells that the lock was let go, and the design hands it over. Next: back.
+    """What a recorded wake comes to: it tells that the lock was let go, and the design hands it over. Next: ret.
 
     To nobody, if the head has been handed it before, and the recording does not show that it has gone on since.
     """
@@ -255,13 +255,13 @@ def recorded_grant(w: World, task: int) -> int:
         w.pages.owner[page] = NONE
         _grant(w, task, page, head)
     t.walked[task], t.matched[task], t.woken[task], t.other_bit[task] = met, met, met, 0
-    back(w, task)
+    ret(w, task)
     return 0
 
 
 @jit
 def unlock_clear(w: World, task: int) -> int:
-    """U2, untagged: clear PG_locked. Next: wake_begin for those who wait in the shared queue, or back; corrected,
+    """U2, untagged: clear PG_locked. Next: wake_begin for those who wait in the shared queue, or ret; corrected,
     unlock_look before that.
     """
     page = w.tasks.page[task]
@@ -278,17 +278,17 @@ def unlock_clear(w: World, task: int) -> int:
 
 @inlined
 def _wake_shared(w: World, task: int, page: int) -> None:
-    """Next: wake_begin, or back."""
+    """Next: wake_begin, or ret."""
     if w.pages.flags[page] & (1 << PG_WAITERS):
         w.tasks.bit[task] = PG_LOCKED
         w.tasks.step[task] = WAKE_BEGIN
     else:
-        back(w, task)
+        ret(w, task)
 
 
 @jit
 def unlock_look(w: World, task: int) -> int:
-    """Corrected: has somebody published since the mapping was read? Next: unlock_again, wake_begin or back."""
+    """Corrected: has somebody published since the mapping was read? Next: unlock_again, wake_begin or ret."""
     page = w.tasks.page[task]
     if tagged(w, w.pages.mapping[page]):
         w.tasks.step[task] = UNLOCK_AGAIN

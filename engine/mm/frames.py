@@ -1,0 +1,70 @@
+"""Calls between paths. Each actor has a small stack of frames: where its callers go on, and what they worked on.
+
+    call(w, task, LOCK_PAGE, FOUND_CHECK)                        the caller's page is locked; then found_check
+    call_on(w, task, LOCK_PAGE, MERGE_CHECK, other, page, 0)     so is another page; then merge_check on the first one
+    ret(w, task)                                                 end of a path: go on where the caller said
+
+The step called is named at the place of the call, so engine.nesting knows before a run how deep calls can nest, and
+refuses more than FRAMES_MAX. Row depth * tasks + task of World.frames is that frame of the task. ret() zeroes the frame
+that it leaves, so that states of an exploration do not differ by frames that are no longer in use.
+"""
+
+from __future__ import annotations
+
+from engine.jit import inlined
+from engine.mm.steps import NEXT_OP
+from engine.state import World
+
+
+@inlined
+def call(w: World, task: int, step: int, then: int) -> None:
+    """Go on with the path that begins with `step`, on the same pages; after it with the step `then`."""
+    depth = w.tasks.depth[task]
+    w.frames.step[depth * w.rules.n_tasks + task] = then
+    w.tasks.depth[task] = depth + 1
+    w.tasks.step[task] = step
+
+
+@inlined
+def call_on(w: World, task: int, step: int, then: int, page: int, second: int, arg: int) -> None:
+    """Call a path on other pages and with its own argument; ret() gives the caller its pages and argument back."""
+    frame = w.tasks.depth[task] * w.rules.n_tasks + task
+    w.frames.kept[frame] = 1
+    w.frames.page[frame] = w.tasks.page[task]
+    w.frames.second[frame] = w.tasks.second[task]
+    w.frames.argument[frame] = w.tasks.argument[task]
+    call(w, task, step, then)
+    w.tasks.page[task] = page
+    w.tasks.second[task] = second
+    w.tasks.argument[task] = arg
+
+
+@inlined
+def ret(w: World, task: int) -> None:
+    """End of a path: go on with the step that the caller named; between two operations, begin the next one."""
+    depth = w.tasks.depth[task]
+    if depth:
+        _pop(w, task, depth - 1)
+        return
+    at = w.tasks.at[task]
+    if w.program.last[at]:
+        w.tasks.step[task] = NEXT_OP
+    else:
+        w.tasks.at[task] = at + 1
+        w.tasks.step[task] = w.program.step[at + 1]
+
+
+@inlined
+def _pop(w: World, task: int, depth: int) -> None:
+    frame = depth * w.rules.n_tasks + task
+    w.tasks.step[task] = w.frames.step[frame]
+    w.tasks.depth[task] = depth
+    w.frames.step[frame] = 0
+    if w.frames.kept[frame]:
+        w.tasks.page[task] = w.frames.page[frame]
+        w.tasks.second[task] = w.frames.second[frame]
+        w.tasks.argument[task] = w.frames.argument[frame]
+        w.frames.kept[frame] = 0
+        w.frames.page[frame] = 0
+        w.frames.second[frame] = 0
+        w.frames.argument[frame] = 0
