@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -39,12 +40,23 @@ class Cast(BaseModel):
     files: list[FileName] = []
     page_files: list[int] = []
     cached_in: int = -1
-    """Row of the file whose address every page's mapping holds when the run begins; -1: all pages begin free."""
+    """Row of the file whose address every page's mapping holds when the run begins, of the first file where page_files
+    tells more; -1: all pages begin free."""
     marks: list[str] = []
     queues: int = 0
     """Queues that the wait design has (page_wait: as many as there are pages)."""
     clock: str = "simulated"
     """What time 0 stands for: "simulated", or the recording's clock at its first event, in words."""
+
+    def file_of(self, row: int) -> int:
+        """Return the row of the file that a page is (first) cached in, -1 for none."""
+        return self.page_files[row] if row < len(self.page_files) else self.cached_in
+
+    def first_mappings(self, rows: Iterable[int]) -> list[int]:
+        """Return page->mapping of these pages before the first event."""
+        if self.cached_in < 0:
+            return [0 for _ in rows]
+        return [self.files[self.file_of(row)].address for row in rows]
 
     def pfn(self, row: int) -> int:
         """Return the page frame number of a page row."""

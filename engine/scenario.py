@@ -11,7 +11,16 @@ from functools import reduce
 from operator import or_
 from typing import TYPE_CHECKING, Annotated, Any, Literal, Self, TypeAlias
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    SerializerFunctionWrapHandler,
+    model_serializer,
+    model_validator,
+)
 
 from engine.designs import AXES, DESIGNS
 from engine.formats import SCENARIO, upgraded_scenario
@@ -23,6 +32,7 @@ TIME_MAX_NS = 2**43 - 2
 """2.4 hours: a pending event is one word, 43 bits of time over 20 bits of task (DECISIONS 5)."""
 TASKS_MAX = 2**20 - 1
 PAGES_MAX = 2**22
+FILES_MAX = 1_024
 EVENTS_MAX = 200_000_000
 PICKS_MAX = 2**23
 """Rows in the tables from which pages are chosen, over all picks that differ: each row costs 8 bytes and 2 us."""
@@ -133,10 +143,11 @@ class Group(Part):
 
 
 class Tasks(Part):
-    """A made-up workload: groups of tasks over one file's pages."""
+    """A made-up workload: groups of tasks over the pages of a file, or of several."""
 
     kind: Literal["tasks"]
     pages: Annotated[int, Field(ge=1, le=PAGES_MAX)]
+    files: Annotated[int, Field(ge=1, le=FILES_MAX, description="files that the pages belong to, in equal parts")] = 1
     first_pfn: Annotated[int, Field(ge=0, lt=2**36)] = 0
     cached: bool = True
     pinned: Annotated[
@@ -144,6 +155,16 @@ class Tasks(Part):
         Field(description="a reference on every page keeps it; if not, a task must look a page up before it uses it"),
     ] = True
     groups: Annotated[list[Group], Field(min_length=1, max_length=64)]
+
+    @model_serializer(mode="wrap")
+    def _as_before(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Leave out `files` if it is 1, so that older scenarios keep their bytes and their names."""
+        told: dict[str, Any] = dump(self)
+        return {name: value for name, value in told.items() if (name, value) != ("files", 1)}
+
+    def file_of(self, page: int) -> int:
+        """Return the row of the file that a page belongs to."""
+        return page * self.files // self.pages
 
 
 class Recorded(Part):
@@ -216,12 +237,18 @@ class Scenario(Part):
             total = sum(group.tasks for group in self.workload.groups)
             if total > TASKS_MAX:
                 raise ValueError(f"{total} tasks in all groups; the limit is {TASKS_MAX}: use fewer")
+            if self.workload.files > self.workload.pages:
+                raise ValueError(
+                    f"{self.workload.files} files share {self.workload.pages} pages: each needs one; raise pages"
+                )
             for group in self.workload.groups:
                 pages, pinned, who = self.workload.pages, self.workload.pinned, f"group {group.name!r}"
                 check_program(who, group.names, repeat=group.repeat, pages=pages, pinned=pinned)
                 for op in group.program:
                     if isinstance(op, Migrate) and op.to >= pages:
                         raise ValueError(f"{who} migrates to page {op.to}, but there are {pages}: raise pages")
+                    if isinstance(op, Migrate) and self.workload.files > 1:
+                        raise ValueError(f"{who} migrates: pages keep their file here, so leave files at 1")
                     if isinstance(op, Pick) and op.first + (op.count or 1) > pages:
                         raise ValueError(
                             f"{who} picks page {op.first + (op.count or 1) - 1}, but there are {pages} pages: "

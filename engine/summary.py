@@ -51,7 +51,7 @@ class Summariser:
         n_pages, n_queues, n_tasks = cast.page_count, max(cast.queues, 1), len(cast.tasks)
         if cast.pfns is not None:
             n_pages = len(cast.pfns)
-        self._start = _first_mappings(cast, n_pages)
+        self._start = np.array(cast.first_mappings(range(n_pages)), np.int64)
         self._s = make_state(self._start, n_queues, n_tasks)
         self._sort_pages, self._sort_queues = CellSorter(n_pages), CellSorter(n_queues)
 
@@ -129,8 +129,3 @@ class Summariser:
         shift = max(0, (step >> WAIT_BITS) - 1)
         low = step - (shift << WAIT_BITS) << shift
         return min(low + (1 << shift >> 1), int(self._s.figures[F_WAIT_MAX]))
-
-
-def _first_mappings(cast: Cast, n_pages: int) -> Words:
-    """Return page->mapping of every page before the first event."""
-    return np.full(n_pages, cast.files[cast.cached_in].address if cast.cached_in >= 0 else 0, np.int64)

@@ -24,8 +24,20 @@ from engine.timed import FULL, STUCK, run_batch, start
 FIRST_FILE_ADDRESS = -0x77FFFB000000
 """The first made-up struct address_space: 0xffff880005000000, in the direct map of 4.16."""
 
+FILE_BYTES = 1 << 12
+"""From one made-up struct address_space to the next."""
+
 QUIET_MAX = 32
 """Batches in a row without an event (timed.TURNS_MAX turns each) after which a run is given up: half a minute."""
+
+
+def _address(file: int) -> int:
+    return FIRST_FILE_ADDRESS + file * FILE_BYTES
+
+
+def _files_of(workload: Tasks) -> list[int]:
+    """Return the file of each page."""
+    return [workload.file_of(page) for page in range(workload.pages)]
 
 
 class TimedRun:
@@ -48,7 +60,11 @@ class TimedRun:
             + actor_names(scenario),
             first_pfn=workload.first_pfn,
             page_count=workload.pages,
-            files=[FileName(name="file", address=FIRST_FILE_ADDRESS)],
+            files=[
+                FileName(name="file" if workload.files == 1 else f"file-{row}", address=_address(row))
+                for row in range(workload.files)
+            ],
+            page_files=_files_of(workload) if workload.files > 1 else [],
             cached_in=0 if workload.cached else -1,
             queues=queues_of(scenario, workload.pages),
         )
@@ -90,20 +106,23 @@ class TimedRun:
             rules_of(scenario, n_tasks, scenario.profile)._replace(watched=watched),
             wait=scenario.wait,
             n_pages=workload.pages,
-            n_files=1,
+            n_files=workload.files,
             program=program,
             picks=picks,
         )
         pages, tasks = w.pages, w.tasks
         hash_pages(w, page_addresses(np.arange(workload.pages) + workload.first_pfn))
-        pages.index.array[:] = np.arange(workload.pages)
+        home = np.array(_files_of(workload))
+        sizes = np.bincount(home, minlength=workload.files)
+        pages.home.array[:] = home
+        pages.index.array[:] = np.arange(workload.pages) - (np.cumsum(sizes) - sizes)[home]
         pages.refcount.array[:] = int(workload.cached) + int(workload.pinned)
-        w.files.size[0] = workload.pages
-        w.files.address[0] = FIRST_FILE_ADDRESS
+        w.files.size.array[:] = sizes
+        w.files.address.array[:] = [_address(row) for row in range(workload.files)]
         if workload.cached:
-            pages.file.array[:] = 0
-            pages.mapping.array[:] = FIRST_FILE_ADDRESS
-            w.files.pages[0] = workload.pages
+            pages.file.array[:] = home
+            pages.mapping.array[:] = w.files.address.array[home]
+            w.files.pages.array[:] = sizes
         tasks.random.array[:] = seed_streams(scenario.seed, n_tasks + len(actors))
         at = 0
         for group, begin in zip(workload.groups, begins[: len(workload.groups)], strict=True):

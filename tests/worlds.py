@@ -79,8 +79,10 @@ class Stage:
 
 def start_of(cast: Cast) -> Folded:
     """Return the state before the first event."""
-    mapping = cast.files[cast.cached_in].address if cast.cached_in >= 0 else 0
-    return Folded(pages_at_start=Page(mapping=mapping))
+    if cast.page_files and cast.cached_in >= 0:
+        words = cast.first_mappings(range(cast.page_count))
+        return Folded({row: Page(mapping=word) for row, word in enumerate(words)})
+    return Folded(pages_at_start=Page(mapping=next(iter(cast.first_mappings([0])))))
 
 
 def story(batch: Batch) -> list[str]:

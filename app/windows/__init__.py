@@ -136,9 +136,7 @@ def _pages_of(asked: str, run: RunRow, cast: Cast) -> list[int]:
             raise _too_many(int(hot))
         return [page for page, _, _ in json.loads(run.hot_json or "[]")[: int(hot)] if page < count]
     if file is not None:
-        if cast.cached_in == int(file):
-            return list(range(min(count, PAGES_MAX)))
-        return [page for page, of in enumerate(cast.page_files) if of == int(file)][:PAGES_MAX]
+        return [page for page in range(count) if cast.file_of(page) == int(file)][:PAGES_MAX]
     pages = list(dict.fromkeys(int(row) for row in rows.split(",")))
     if len(pages) > PAGES_MAX:
         raise _too_many(len(pages))

@@ -320,6 +320,6 @@ def _raise_to(z: Words, high: Words, part: CellsPart, columns: Columns) -> None:
 
 def label(cast: Cast, page: int) -> str:
     """Return how a page is called: its frame, and the file it starts in."""
-    file = cast.page_files[page] if page < len(cast.page_files) else cast.cached_in
+    file = cast.file_of(page)
     name = f" {cast.files[file].name}" if 0 <= file < len(cast.files) else ""
     return f"0x{cast.pfn(page):x}{name}"

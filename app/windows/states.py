@@ -48,9 +48,8 @@ class PageWords(NamedTuple):
 
 def pages_before(run: Run, cast: Cast, chunk: int, rows: Words) -> Pages:
     """Return the pages `rows` (rising) as they were before a chunk. Raises Damaged where that is not known."""
-    word = cast.files[cast.cached_in].address if cast.cached_in >= 0 else 0
     zeros = [np.zeros(len(rows), np.int64) for _ in range(3)]
-    pages = Pages(np.full(len(rows), word, np.int64), *zeros)
+    pages = Pages(np.array(cast.first_mappings(rows.tolist()), np.int64), *zeros)
     for folded in run.before(chunk):
         at = np.searchsorted(folded.pages, rows)
         at[at == len(folded.pages)] = 0

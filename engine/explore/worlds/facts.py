@@ -23,7 +23,7 @@ def facts(subject: WorldSubject) -> State:
         flags = w.pages.flags[page]
         told[f"page {page}: flags"] = " ".join(name for bit, name in FLAG_NAMES.items() if flags >> bit & 1) or "0"
         told[f"page {page}: mapping"] = word_shown(w.pages.mapping[page], files)
-        told[f"page {page}: slot"] = "empty" if w.pages.file[page] == NONE else f"in the file at {w.pages.index[page]}"
+        told[f"page {page}: slot"] = _slot(w, page)
         told[f"page {page}: references"] = w.pages.refcount[page]
         told[f"page {page}: lock"] = _who(w.pages.owner[page], "free")
         told[f"page {page}: pte"] = "mapped" if w.pages.mapped[page] else "none"
@@ -42,6 +42,13 @@ def facts(subject: WorldSubject) -> State:
         name, value = _structure(w, row, files)
         told[name] = value
     return told
+
+
+def _slot(w: World, page: int) -> str:
+    file, at = w.pages.file[page], w.pages.index[page]
+    if file == NONE:
+        return "empty"
+    return f"in file {file} at {at}" if w.files.size.array.size > 1 else f"in the file at {at}"
 
 
 def at_rest(name: str) -> bool:
