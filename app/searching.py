@@ -8,6 +8,7 @@ import secrets
 import shutil
 import threading
 import time
+from collections.abc import Callable
 from typing import Any
 
 from app.exploring import story_of, subject_of
@@ -21,13 +22,14 @@ from engine.explore.checking import checked
 from engine.explore.explorer import Explorer
 from engine.explore.plan import Limits, Plan, Progress
 from engine.explore.saving import resume, save
+from engine.explore.shrink import Budget
 from engine.explore.table import Table
 from engine.scenario import Scenario
 
 log = logging.getLogger("folioscope.runner")
 
-SHRINK_S = 4.0
-"""Time for making a finding smaller: what is there by then is shown."""
+SHRINK_STATES = 4_000_000
+"""States that making a finding smaller may search: a few seconds; what is there by then is shown."""
 TOLD_S = 0.5
 """Pause between two words on progress."""
 CHECKPOINT_S = 15.0
@@ -78,6 +80,12 @@ def _explore(store: Store, row: ExplorationRow, keeper: Keeper) -> None:
 
     stopped_by = explorer.run(limits, told=told, stop=lambda: keeper.halt != "")
     halt = keeper.halt if stopped_by == "cancel" else ""
+    found = dict[str, Any]()
+    if halt not in {"lost", "stop"}:
+        why = "memory" if halt == "limit_memory" else stopped_by
+        found = shortened(answer(explorer, why, limits, lambda: keeper.halt != ""))
+        found["shrunk"] = None if keeper.halt else smaller(_what(row), found, lambda: keeper.halt != "")
+    halt = keeper.halt if halt or not _whole(found) else ""
     if halt == "lost":
         raise Fenced(f"exploration {row.id} is not attempt {row.attempt}'s any more")
     if halt == "stop":
@@ -85,8 +93,6 @@ def _explore(store: Store, row: ExplorationRow, keeper: Keeper) -> None:
             kept.save(explorer)
         store.release_exploration(row.id, row.attempt)
         return
-    found = shortened(answer(explorer, "memory" if halt == "limit_memory" else stopped_by, limits))
-    found["shrunk"] = None if halt else smaller(_what(row), found)
     store.finish_exploration(
         row.id,
         row.attempt,
@@ -176,9 +182,16 @@ def story_json(explorer: Explorer, found: dict[str, Any]) -> str | None:
     return json.dumps(told)
 
 
-def smaller(asked: Table | Scenario, found: dict[str, Any]) -> dict[str, Any] | None:
+def _whole(found: dict[str, Any]) -> bool:
+    """Return whether an answer has all that was asked for: nobody stopped the look at promises or the shrinking."""
+    shrunk = found.get("shrunk")
+    cut = shrunk["stopped_by"] if shrunk else None
+    return "cancel" not in {found["bounds"]["liveness_stopped_by"], cut} and not (found["error"] and shrunk is None)
+
+
+def smaller(asked: Table | Scenario, found: dict[str, Any], stop: Callable[[], bool]) -> dict[str, Any] | None:
     """Return what is left of a finding without what it does not need, None if nothing broke or all of it is needed."""
-    made = shrunk(asked, found, 120, SHRINK_S) if found["error"] else None
+    made = shrunk(asked, found, 120, Budget(states=SHRINK_STATES, stop=stop)) if found["error"] else None
     return made[0] if made and made[0]["dropped"] else None
 
 

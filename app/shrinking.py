@@ -7,53 +7,60 @@ from typing import Any
 
 from engine.explore.calm import calm
 from engine.explore.columns import columns
+from engine.explore.shrink import Budget
 from engine.explore.shrink_table import fails, failure, shrink_table
 from engine.explore.story import story_of_table
 from engine.explore.table import Step, Table
 from engine.scenario import Scenario
 
-SECONDS = 60.0
+CANDIDATE_STATES = 2_000_000
+"""States for one candidate of a table."""
 
 
 def shrunk(
-    asked: Table | Scenario, found: dict[str, Any], wide: int, seconds: float = SECONDS
+    asked: Table | Scenario, found: dict[str, Any], wide: int, budget: Budget | None = None
 ) -> tuple[dict[str, Any], str] | None:
     """Return what is left of an answer's finding, and its schedule as columns; None if it has no schedule to its end.
 
     subject: the smaller table or scenario. schedule: its word; a scenario carries it, of a table it is a word of the
-    whole table, too: what was left out makes no step. stopped_by: null if nothing more can be left out.
+    whole table, too: what was left out makes no step. stopped_by: null if nothing more can be left out, else
+    tries, states or cancel.
     """
     if found["schedule"] is None:
         return None
-    made = _table(asked, found, seconds) if isinstance(asked, Table) else _scenario(asked, found, seconds)
+    pays = budget or Budget()
+    made = _table(asked, found, pays) if isinstance(asked, Table) else _scenario(asked, found, pays)
     told, story = made
     return told, columns(story, wide)
 
 
-def _table(table: Table, found: dict[str, Any], seconds: float) -> tuple[dict[str, Any], Any]:
+def _table(table: Table, found: dict[str, Any], budget: Budget) -> tuple[dict[str, Any], Any]:
     from engine.explore import schedules
     from engine.explore.explorer import Explorer
     from engine.explore.plan import Limits
 
     def searched(smaller: Table) -> Sequence[Step] | None:
         explorer = Explorer(smaller)
-        return explorer.found(explorer.run(Limits(seconds=seconds / 4))).schedule
+        most = Limits(states=min(CANDIDATE_STATES, budget.states), seconds=float("inf"))
+        ended = explorer.run(most, stop=budget.stopped)
+        budget.states -= explorer.progress().states
+        return None if budget.stopped() else explorer.found(ended).schedule
 
     steps = schedules.read(table, found["schedule"])
     same = failure(table, steps)
-    small = shrink_table(table, steps, searched, seconds=seconds)
+    small = shrink_table(table, steps, searched, budget=budget)
     order = calm(small.schedule, lambda one: fails(table, one, same), lambda step: step.process)
     told = _told(small, small.subject, schedules.written(table, order), len(order))
     return told, story_of_table(table, order)
 
 
-def _scenario(scenario: Scenario, found: dict[str, Any], seconds: float) -> tuple[dict[str, Any], Any]:
+def _scenario(scenario: Scenario, found: dict[str, Any], budget: Budget) -> tuple[dict[str, Any], Any]:
     from engine.explore.worlds.smaller import shrink_world
     from engine.explore.worlds.subject import WorldSubject
     from engine.explore.worlds.telling import story_of_world
 
     moves = WorldSubject(scenario).read(found["schedule"])
-    small = shrink_world(scenario, found["error"], moves, seconds=seconds)
+    small = shrink_world(scenario, found["error"], moves, budget)
     subject = WorldSubject(Scenario.model_validate(small.subject))
     word = subject.written(small.schedule)
     told = _told(small, small.subject | {"schedule": word}, word, len(small.schedule))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from engine.explore.calmer import calmest
@@ -17,8 +18,13 @@ NEVER, SOMETIMES, NOT_EXPLORED = "Never", "Sometimes", "not explored"
 """Verdicts: nothing breaks, within the bounds that are told; a schedule breaks it; not all was looked at."""
 
 
-def answer(explorer: Explorer, stopped_by: str, limits: Limits) -> dict[str, Any]:
-    """Return what a search found, as JSON has it. Numbers that a sample or a bound cannot know are null."""
+def answer(
+    explorer: Explorer, stopped_by: str, limits: Limits, stop: Callable[[], bool] = lambda: False
+) -> dict[str, Any]:
+    """Return what a search found, as JSON has it. Numbers that a sample or a bound cannot know are null.
+
+    stop: called now and then while promises are looked at; True leaves them unknown, stopped by "cancel".
+    """
     subject, plan, found = explorer.subject, explorer.plan, explorer.found(stopped_by)
     sampled = plan.search in {"random", "pct"}
     whole = found.complete and not sampled and plan.preemptions is None
@@ -26,7 +32,7 @@ def answer(explorer: Explorer, stopped_by: str, limits: Limits) -> dict[str, Any
     live, unlooked = None, ""
     if plan.promises and subject.promises:
         try:
-            live = promise(explorer, stopped_by, limits)
+            live = promise(explorer, stopped_by, limits, stop)
         except Unknown as why:
             unlooked = str(why)
     schedule = found.schedule if found.schedule is None else calmest(explorer) or found.schedule

@@ -53,10 +53,11 @@ def promise(
         raise Unknown("the plan")
     if stopped_by:
         raise Unknown(stopped_by)
-    began, whole = time.monotonic(), explorer
+    # the search has used some of the time already: one limit for both
+    ends_at, whole = time.monotonic() + limits.seconds - explorer.seconds, explorer
     if plan.reduction != "none" or plan.compact:
         whole = Explorer(explorer.subject)
-        if why := whole.run(limits, stop=stop):
+        if why := whole.run(limits._replace(seconds=ends_at - time.monotonic()), stop=stop):
             raise Unknown(why)
     subject = explorer.subject
     lasso = starving(
@@ -65,7 +66,7 @@ def promise(
         subject.process_of,
         len(subject.processes),
         memory_left=limits.memory - whole.progress().memory,
-        ends_at=began + limits.seconds,
+        ends_at=ends_at,
         stop=stop,
     )
     if lasso is None:

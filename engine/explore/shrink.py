@@ -5,11 +5,13 @@ What might be left out is told by shrink_scenario.py and shrink_table.py: tasks 
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterable
 from typing import Any, Generic, NamedTuple, TypeVar
 
-TRIES_MAX, SECONDS_MAX = 2_000, 60.0
+TRIES_MAX = 2_000
+STATES_MAX = 20_000_000
+"""States that the searches of one shrinking may find together. Work, not time: the answer is the
+same on every machine."""
 
 S = TypeVar("S")
 F = TypeVar("F")
@@ -17,9 +19,31 @@ Told = dict[str, Any]
 """A scenario or a table as its JSON has it."""
 
 
+class Budget:
+    """What one shrinking may still do. Candidates deduct the states of their searches; stop ends it within a turn."""
+
+    def __init__(
+        self, tries: int = TRIES_MAX, states: int = STATES_MAX, stop: Callable[[], bool] = lambda: False
+    ) -> None:
+        """stop: called between two turns of a search; True ends the shrinking with the reason "cancel"."""
+        self.tries, self.states, self._stop = tries, states, stop
+        self._stopped = False
+
+    def stopped(self) -> bool:
+        """Return whether somebody asked for the end; once true it stays true."""
+        self._stopped = self._stopped or self._stop()
+        return self._stopped
+
+    def ended_by(self) -> str:
+        """Return "cancel", "states" or "tries", "" while there is something left."""
+        if self.stopped():
+            return "cancel"
+        return "states" if self.states <= 0 else "tries" if self.tries <= 0 else ""
+
+
 class Shrunk(NamedTuple, Generic[S, F]):
     """The smaller subject, a schedule of its failure, what was left out in the order in which it was, how many
-    candidates were tried, and what ended it: "" if nothing more can be left out, else tries or time."""
+    candidates were tried, and what ended it: "" if nothing more can be left out, else tries, states or cancel."""
 
     subject: S
     schedule: F
@@ -34,22 +58,21 @@ def shrink(
     candidates: Callable[[S], Iterable[tuple[str, S]]],
     finds: Callable[[S, F], F | None],
     *,
-    tries: int = TRIES_MAX,
-    seconds: float = SECONDS_MAX,
+    budget: Budget | None = None,
 ) -> Shrunk[S, F]:
-    """Return the subject without what it does not need to fail. Deterministic, unless time ends it.
+    """Return the subject without what it does not need to fail. Deterministic, unless it is cancelled.
 
     candidates: what to leave out, in words, and the subject without it; finds: is given one of these and the schedule
     of the failure so far, and returns one of the same failure, or None.
     """
-    ends, tried, dropped = time.monotonic() + seconds, 0, list[str]()
+    tried, dropped, budget = 0, list[str](), budget or Budget()
     options = list(candidates(subject))
     at = in_vain = 0  # once round without success, and nothing more can be left out
     while in_vain < len(options):
-        if tried == tries or time.monotonic() > ends:
-            return Shrunk(subject, schedule, tuple(dropped), tried, "tries" if tried == tries else "time")
+        if ended := budget.ended_by():
+            return Shrunk(subject, schedule, tuple(dropped), tried, ended)
         what, smaller = options[at % len(options)]
-        tried += 1
+        tried, budget.tries = tried + 1, budget.tries - 1
         found = finds(smaller, schedule)
         if found is None:
             at, in_vain = at + 1, in_vain + 1

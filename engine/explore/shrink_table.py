@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from engine.explore.checking import checked
 from engine.explore.layout import start_of
 from engine.explore.playing import ending, play
-from engine.explore.shrink import SECONDS_MAX, TRIES_MAX, Shrunk, Told, shrink
+from engine.explore.shrink import TRIES_MAX, Budget, Shrunk, Told, shrink
 from engine.explore.table import Step, Table
 from engine.explore.wording import BadTable
 
@@ -66,7 +66,7 @@ def shrink_table(
     searched: Callable[[Table], Sequence[Step] | None],
     *,
     tries: int = TRIES_MAX,
-    seconds: float = SECONDS_MAX,
+    budget: Budget | None = None,
 ) -> Shrunk[Told, tuple[Step, ...]]:
     """Return a smaller table with the failure that steps lead to; the schedule is made of the steps of `table` itself.
 
@@ -87,7 +87,7 @@ def shrink_table(
         back = carried(found, smaller, table)
         return tuple(back) if back is not None and fails(table, back, same) else None
 
-    return shrink(table.asked.model_dump(), tuple(steps), table_candidates, finds, tries=tries, seconds=seconds)
+    return shrink(table.asked.model_dump(), tuple(steps), table_candidates, finds, budget=budget or Budget(tries))
 
 
 def carried(steps: Sequence[Step], table: Table, other: Table) -> list[Step] | None:

@@ -122,3 +122,18 @@ def test_given_a_promise_when_spin_looks_for_a_weakly_fair_cycle_then_it_agrees(
     errors = re.search(r"errors: (\d+)", done.stdout)
     assert errors, done.stdout
     assert (int(errors[1]) > 0) is KNOWN[name]["eventually_broken"]
+
+
+@pytest.mark.parametrize(
+    ("plan", "turn"),
+    [(Plan(), "engine.explore.liveness.TURN"), (Plan(reduction="por"), "engine.explore.explorer.TURN_STATES")],
+)
+def test_given_somebody_who_stops_the_look_at_promises_then_it_ends_and_claims_nothing(
+    plan: Plan, turn: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With a reduction the look begins with a whole search of its own, which has to be stopped, too."""
+    explorer = Explorer(checked(table("ticket_lock_turns")), plan)
+    stopped_by = explorer.run()
+    monkeypatch.setattr(turn, 2)  # such a table is done within one turn
+    found = answer(explorer, stopped_by, Limits(), stop=lambda: True)
+    assert (found["liveness"], found["bounds"]["liveness_stopped_by"]) == (None, "cancel")

@@ -11,7 +11,7 @@ from engine.explore.calm import calm, switches
 from engine.explore.checking import checked
 from engine.explore.explorer import Explorer
 from engine.explore.playing import ending, play
-from engine.explore.shrink import shrink
+from engine.explore.shrink import Budget, shrink
 from engine.explore.shrink_scenario import scenario_candidates
 from engine.explore.shrink_table import carried, fails, failure, shrink_table, table_candidates
 from engine.explore.table import Step, Table
@@ -265,10 +265,12 @@ def test_given_a_lookup_that_locks_when_left_out_then_its_unlock_and_put_go_with
 
 def test_given_a_limit_of_tries_then_what_was_left_out_so_far_counts() -> None:
     told = scenario(*WIDE, pages=3).model_dump()
-    small = shrink(told, "a", scenario_candidates, needs("lock"), tries=2)
+    small = shrink(told, "a", scenario_candidates, needs("lock"), budget=Budget(tries=2))
     assert (small.tries, small.stopped_by, small.dropped) == (
         2,
         "tries",
         ("group t0", "group t0")[:1] + small.dropped[1:],
     )
-    assert shrink(told, "a", scenario_candidates, needs("lock"), seconds=-1.0).stopped_by == "time"
+    assert (
+        shrink(told, "a", scenario_candidates, needs("lock"), budget=Budget(stop=lambda: True)).stopped_by == "cancel"
+    )

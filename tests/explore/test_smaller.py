@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import functools
+import itertools
 
 import pytest
 
 from engine.events import Kind
 from engine.explore.calm import switches
-from engine.explore.shrink import Shrunk, Told
+from engine.explore.shrink import Budget, Shrunk, Told
 from engine.explore.shrink_scenario import scenario_candidates
 from engine.explore.worlds.smaller import leads_to, schedule_to, shrink_world
 from engine.explore.worlds.subject import WorldSubject
@@ -72,3 +73,30 @@ def test_given_moves_that_cannot_be_made_or_stop_short_then_they_lead_to_nothing
     assert not leads_to(subject, found.schedule[:-1], "deadlock")
     assert not leads_to(subject, [*found.schedule, 0], "deadlock")
     assert not leads_to(subject, found.schedule, "lost_wakeup")
+
+
+def test_given_a_clock_that_runs_ahead_when_shrunk_then_the_answer_is_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A stored answer must not depend on how fast the machine is."""
+    expected, clock = small("lock_stolen"), itertools.count(0, 1000)
+    monkeypatch.setattr("time.monotonic", lambda: float(next(clock)))
+    small.cache_clear()
+    assert small("lock_stolen") == expected
+
+
+@pytest.mark.parametrize("looks", [1, 4])
+def test_given_somebody_who_stops_it_when_shrunk_then_the_rest_is_kept_and_told(looks: int) -> None:
+    asked, whole, seen = scenario(*CASES["lock_stolen"]), small("lock_stolen"), itertools.count(1)
+    moves = schedule_to(WorldSubject(asked), "lock_stolen")
+    assert moves is not None
+    found = shrink_world(asked, "lock_stolen", moves, Budget(stop=lambda: next(seen) >= looks))
+    assert found.stopped_by == "cancel"
+    assert found.tries < whole.tries
+    assert found.dropped == whole.dropped[: len(found.dropped)]
+    assert leads_to(named(found.subject), found.schedule, "lock_stolen")
+
+
+def test_given_few_states_when_shrunk_then_it_says_that_states_ended_it() -> None:
+    asked = scenario(*CASES["lock_stolen"])
+    moves = schedule_to(WorldSubject(asked), "lock_stolen")
+    assert moves is not None
+    assert shrink_world(asked, "lock_stolen", moves, Budget(states=1)).stopped_by == "states"

@@ -8,7 +8,7 @@ from engine.errors import AskedWrongly
 from engine.explore.calm import calm
 from engine.explore.explorer import Explorer
 from engine.explore.plan import Limits, Plan
-from engine.explore.shrink import SECONDS_MAX, TRIES_MAX, Shrunk, Told, shrink
+from engine.explore.shrink import Budget, Shrunk, Told, shrink
 from engine.explore.shrink_scenario import scenario_candidates
 from engine.explore.worlds.subject import WorldSubject
 from engine.explore.worlds.telling import play, possible
@@ -19,14 +19,24 @@ from engine.state import BROKEN, SEEN
 
 NAMES = (*(one.name for one in INVARIANTS), *(name for name, _ in WITNESSES))
 """What an exploration can find, in the order of Memory.seen."""
-LIMITS = Limits(states=2_000_000, memory=1 << 30, seconds=20.0)
-"""For one candidate."""
+LIMITS = Limits(states=2_000_000, memory=1 << 30, seconds=float("inf"))
+"""For one candidate: work alone, so that what is found does not depend on the machine."""
 
 
-def schedule_to(subject: WorldSubject, name: str, limits: Limits = LIMITS) -> list[int] | None:
-    """Return the shortest schedule to a broken invariant, or to a witness; None if none was found within the limits."""
-    explorer, row = Explorer(subject, Plan()), NAMES.index(name)
-    found = explorer.found(explorer.run(limits, stop=lambda: bool(explorer.memory.seen[row, 0])))
+def schedule_to(
+    subject: WorldSubject, name: str, limits: Limits = LIMITS, budget: Budget | None = None
+) -> list[int] | None:
+    """Return the shortest schedule to a broken invariant, or to a witness; None if none was found within the limits.
+
+    budget: pays for the states; a search that it stops finds nothing.
+    """
+    explorer, row, budget = Explorer(subject, Plan()), NAMES.index(name), budget or Budget()
+    most = limits._replace(states=min(limits.states, budget.states))
+    ended = explorer.run(most, stop=lambda: bool(explorer.memory.seen[row, 0]) or budget.stopped())
+    budget.states -= explorer.progress().states
+    if budget.stopped():
+        return None
+    found = explorer.found(ended)
     seen = (found.broken | found.witnessed).get(name)
     return seen.schedule if seen else None
 
@@ -51,18 +61,19 @@ def leads_to(subject: WorldSubject, moves: Sequence[int], name: str) -> bool:
 
 
 def shrink_world(
-    scenario: Scenario, name: str, moves: Sequence[int], *, tries: int = TRIES_MAX, seconds: float = SECONDS_MAX
+    scenario: Scenario, name: str, moves: Sequence[int], budget: Budget | None = None
 ) -> Shrunk[Told, list[int]]:
     """Return a smaller scenario in which invariant or witness `name` is found, and its schedule, put into an order with
     few switches. moves: a schedule to it in the scenario itself."""
+    pays = budget or Budget()
 
     def finds(told: Told, known: list[int]) -> list[int] | None:
         try:
-            return schedule_to(WorldSubject(Scenario.model_validate(told)), name)
+            return schedule_to(WorldSubject(Scenario.model_validate(told)), name, budget=pays)
         except AskedWrongly:  # as a candidate it is no loss
             return None
 
-    small = shrink(scenario.model_dump(), list(moves), scenario_candidates, finds, tries=tries, seconds=seconds)
+    small = shrink(scenario.model_dump(), list(moves), scenario_candidates, finds, budget=pays)
     subject = WorldSubject(Scenario.model_validate(small.subject | {"schedule": None}))
     n = len(subject.processes)
     order = calm(small.schedule, lambda one: leads_to(subject, one, name), lambda move: move % n)
