@@ -39,6 +39,8 @@ router = APIRouter(include_in_schema=False, route_class=PageRoute, default_respo
 
 ROWS_A_PAGE = 50
 STEPS_SHOWN = 400
+PHASES = {"answer": "all states found; working out the answer", "shrink": "reducing the finding to what it needs"}
+"""What an exploration does after its search, by the phase in its progress."""
 """Steps of a story that the page shows; its text has them all."""
 MIB = 1 << 20
 EXPLORATION_ID = Annotated[str, Path(pattern=r"^[0-9a-f]{12}$")]
@@ -283,7 +285,7 @@ def status(request: Request, exploration_id: EXPLORATION_ID) -> Response:
 
 
 def _live_context(row: ExplorationRow) -> dict[str, Any]:
-    return {"row": row, "progress": json.loads(row.progress_json) if row.progress_json else None}
+    return {"row": row, "progress": json.loads(row.progress_json) if row.progress_json else None, "phases": PHASES}
 
 
 @router.get("/x/{exploration_id}")

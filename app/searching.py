@@ -8,11 +8,10 @@ import secrets
 import shutil
 import threading
 import time
-from collections.abc import Callable
 from typing import Any
 
 from app.exploring import story_of, subject_of
-from app.keeping import Held, Keeper
+from app.keeping import Halt, Held, Keeper
 from app.shrinking import shrunk
 from app.store import ExplorationRow, Fenced, Store
 from app.store.rows import scenario_to_play
@@ -64,28 +63,37 @@ def explore_one(store: Store, row: ExplorationRow, *, stop: threading.Event | No
 
 
 def _explore(store: Store, row: ExplorationRow, keeper: Keeper) -> None:
-    limits = limits_of(row)
+    limits, stop = limits_of(row), _Stop(keeper)
     explorer = _taken_up(store, row)
     said, kept = 0.0, _Checkpoints(store, row)
 
-    def told(now: Progress) -> None:
+    def note(phase: str) -> None:
+        progress = explorer.progress()._asdict() | {"phase": phase}
+        try:
+            store.note_exploration(row.id, row.attempt, progress_json=json.dumps(progress))
+        except AskedWrongly as error:  # a busy or full disk: the next word may get through
+            log.warning("exploration %s: its progress could not be told: %s", row.id, error)
+
+    def told(_: Progress) -> None:
         nonlocal said
         if time.monotonic() - said >= TOLD_S:
             said = time.monotonic()
-            try:
-                store.note_exploration(row.id, row.attempt, progress_json=json.dumps(now._asdict()))
-            except AskedWrongly as error:  # a busy or full disk: the next word may get through
-                log.warning("exploration %s: its progress could not be told: %s", row.id, error)
+            note("search")
             kept.look(explorer)
 
-    stopped_by = explorer.run(limits, told=told, stop=lambda: keeper.halt != "")
-    halt = keeper.halt if stopped_by == "cancel" else ""
+    stopped_by = explorer.run(limits, told=told, stop=stop)
+    ends_at = time.monotonic() + limits.seconds - explorer.seconds
     found = dict[str, Any]()
-    if halt not in {"lost", "stop"}:
-        why = "memory" if halt == "limit_memory" else stopped_by
-        found = shortened(answer(explorer, why, limits, lambda: keeper.halt != ""))
-        found["shrunk"] = None if keeper.halt else smaller(_what(row), found, lambda: keeper.halt != "")
-    halt = keeper.halt if halt or not _whole(found) else ""
+    if stop.heard not in {"lost", "stop"}:
+        note("answer")
+        found = shortened(answer(explorer, "memory" if stop.heard == "limit_memory" else stopped_by, limits, stop))
+        if stop.heard == "limit_memory" and found["bounds"]["liveness_stopped_by"] == "cancel":
+            found["bounds"]["liveness_stopped_by"] = "memory"
+    found["shrunk"] = None
+    if found.get("error") and not stop.heard:
+        note("shrink")
+        found["shrunk"] = smaller(_what(row), found, Budget(states=SHRINK_STATES, ends_at=ends_at, stop=stop))
+    halt = stop.heard
     if halt == "lost":
         raise Fenced(f"exploration {row.id} is not attempt {row.attempt}'s any more")
     if halt == "stop":
@@ -103,6 +111,21 @@ def _explore(store: Store, row: ExplorationRow, keeper: Keeper) -> None:
         progress_json=json.dumps(explorer.progress()._asdict()),
         story_json=story_json(explorer, found),
     )
+
+
+class _Stop:
+    """Tells a search whether to stop, and remembers why it was told so: the answer is then cut short.
+
+    A reason that comes after the last question changes nothing: the answer is whole.
+    """
+
+    def __init__(self, keeper: Keeper) -> None:
+        self._keeper = keeper
+        self.heard: Halt = ""
+
+    def __call__(self) -> bool:
+        self.heard = self.heard or self._keeper.halt
+        return self.heard != ""
 
 
 class _Checkpoints:
@@ -182,16 +205,9 @@ def story_json(explorer: Explorer, found: dict[str, Any]) -> str | None:
     return json.dumps(told)
 
 
-def _whole(found: dict[str, Any]) -> bool:
-    """Return whether an answer has all that was asked for: nobody stopped the look at promises or the shrinking."""
-    shrunk = found.get("shrunk")
-    cut = shrunk["stopped_by"] if shrunk else None
-    return "cancel" not in {found["bounds"]["liveness_stopped_by"], cut} and not (found["error"] and shrunk is None)
-
-
-def smaller(asked: Table | Scenario, found: dict[str, Any], stop: Callable[[], bool]) -> dict[str, Any] | None:
-    """Return what is left of a finding without what it does not need, None if nothing broke or all of it is needed."""
-    made = shrunk(asked, found, 120, Budget(states=SHRINK_STATES, stop=stop)) if found["error"] else None
+def smaller(asked: Table | Scenario, found: dict[str, Any], budget: Budget) -> dict[str, Any] | None:
+    """Return what is left of a finding without what it does not need; None if it needs all, or has no schedule."""
+    made = shrunk(asked, found, 120, budget)
     return made[0] if made and made[0]["dropped"] else None
 
 

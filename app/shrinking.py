@@ -24,7 +24,7 @@ def shrunk(
 
     subject: the smaller table or scenario. schedule: its word; a scenario carries it, of a table it is a word of the
     whole table, too: what was left out makes no step. stopped_by: null if nothing more can be left out, else
-    tries, states or cancel.
+    tries, states, time or cancel.
     """
     if found["schedule"] is None:
         return None
@@ -49,7 +49,7 @@ def _table(table: Table, found: dict[str, Any], budget: Budget) -> tuple[dict[st
     steps = schedules.read(table, found["schedule"])
     same = failure(table, steps)
     small = shrink_table(table, steps, searched, budget=budget)
-    order = calm(small.schedule, lambda one: fails(table, one, same), lambda step: step.process)
+    order = calm(small.schedule, lambda one: fails(table, one, same), lambda step: step.process, stop=budget.stopped)
     told = _told(small, small.subject, schedules.written(table, order), len(order))
     return told, story_of_table(table, order)
 

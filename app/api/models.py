@@ -127,8 +127,8 @@ class ExplorationLine(BaseModel):
     )
     plan: dict[str, Any]
     limits: dict[str, int | float]
-    progress: dict[str, int | float] | None = Field(
-        description="states, edges, frontier, depth, seconds and memory (bytes) so far"
+    progress: dict[str, int | float | str] | None = Field(
+        description="states, edges, frontier, depth, seconds and memory (bytes) so far; phase: search, answer or shrink"
     )
     created_ns: int = Field(description="UTC, nanoseconds since 1970")
     started_ns: int | None

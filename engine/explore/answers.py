@@ -23,19 +23,20 @@ def answer(
 ) -> dict[str, Any]:
     """Return what a search found, as JSON has it. Numbers that a sample or a bound cannot know are null.
 
-    stop: called now and then while promises are looked at; True leaves them unknown, stopped by "cancel".
+    stop: called now and then; True leaves out what is not known yet: promises (stopped by "cancel"), the number of
+    schedules, the schedule with the fewest switches.
     """
     subject, plan, found = explorer.subject, explorer.plan, explorer.found(stopped_by)
     sampled = plan.search in {"random", "pct"}
     whole = found.complete and not sampled and plan.preemptions is None
-    told = counted(subject, explorer.shape, found.states) if whole and plan.reduction == "none" else None
+    told = counted(subject, explorer.shape, found.states, stop) if whole and plan.reduction == "none" else None
     live, unlooked = None, ""
     if plan.promises and subject.promises:
         try:
             live = promise(explorer, stopped_by, limits, stop)
         except Unknown as why:
             unlooked = str(why)
-    schedule = found.schedule if found.schedule is None else calmest(explorer) or found.schedule
+    schedule = found.schedule if found.schedule is None else calmest(explorer, stop) or found.schedule
     starves = live is not None and not live["holds"]
     return {
         "name": subject.name,

@@ -16,16 +16,18 @@ def calm(
     plays: Callable[[list[S]], bool],
     who: Callable[[S], Any] = lambda one: one,
     tries: int = TRIES,
+    stop: Callable[[], bool] = lambda: False,
 ) -> list[S]:
     """Return the steps in an order that switches less often, if one is found; each process keeps its own order.
 
     plays: whether an order can be made and ends in the same error; asked at most `tries` times. who: a step's process.
+    stop: asked before each; True ends it with the best order so far.
     Greedy: two runs of one process become one, by moving either past all that lies between, or one past a part of it.
     """
     best = list(schedule)
     for _ in range(len(best)):
         for order in _joined(best, who):
-            if tries == 0:
+            if tries == 0 or stop():
                 return best
             tries -= 1
             if plays(order):

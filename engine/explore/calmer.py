@@ -6,7 +6,7 @@ shortest path. Along it, for each state and each process that may have made the 
 
 from __future__ import annotations
 
-import time
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -21,9 +21,8 @@ from engine.explore.native import ENDED, FAILED, FAULT, FINAL, OUTSIDE, REPORTED
 from engine.explore.search import DONE, MORE
 from engine.jit import inlined, jit
 
-CELLS_MAX = 1 << 24
-"""States times processes, at most: 11 bytes each."""
-SECONDS = 5.0
+CELLS_MAX = 1 << 23
+"""States times processes, at most: 11 bytes each, and a second or two of work in all."""
 TURN = 1 << 14
 NEVER = (1 << 16) - 1
 """More switches than any path has that is looked at."""
@@ -149,9 +148,12 @@ def follow(
     return MORE
 
 
-def calmest(explorer: Explorer, seconds: float = SECONDS) -> list[Any] | None:
+def calmest(explorer: Explorer, stop: Callable[[], bool] = lambda: False) -> list[Any] | None:
     """Return the shortest schedule to the error that was found, or to another of its kind, with the fewest switches;
-    None where the search did not keep all shortest paths, or there are too many."""
+    None where the search did not keep all shortest paths, or there are too many.
+
+    stop: called now and then; True gives None. No clock has a say in it, so the same search gives the same schedule.
+    """
     plan, memory, c = explorer.plan, explorer.memory, explorer.memory.counters
     kind, length = int(c[s.ERROR_KIND]), int(c[s.ERROR_LENGTH])
     kept = plan.search == "bfs" and plan.reduction == "none" and plan.preemptions is None and not plan.compact
@@ -173,9 +175,8 @@ def calmest(explorer: Explorer, seconds: float = SECONDS) -> list[Any] | None:
     paths.switches[0, processes] = 0
     flat, base, out = memory.states.reshape(-1), memory.states.ctypes.data, memory.out.ctypes.data
     code = (explorer.native.expand, explorer.native.judge, base, out)
-    ends_at = time.monotonic() + seconds
     while follow(memory, flat, paths, explorer.subject.process_of, *code, kind, length, TURN) != DONE:
-        if time.monotonic() > ends_at:
+        if stop():
             return None
     _, _, state, last, step = (int(told) for told in paths.counters)
     if state < 0:

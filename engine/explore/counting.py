@@ -7,7 +7,7 @@ Traces (Mazurkiewicz) are schedules up to the exchange of neighbouring independe
 from __future__ import annotations
 
 import ctypes
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 import numpy as np
@@ -21,6 +21,8 @@ from engine.explore.touches import footprint
 
 STATES_MAX, VISITS_MAX = 100_000, 300_000
 """Larger graphs are not counted."""
+TURN = 1_024
+"""States, or visits, between two questions whether to stop."""
 
 State = tuple[int, ...]
 Edges = dict[State, list[tuple[int, State]]]
@@ -33,25 +35,38 @@ class Counted(NamedTuple):
     traces: int | None
 
 
-def counted(subject: Subject, shape: Shape, states: int) -> Counted:
+class _Stopped(Exception):
+    """Somebody asked for the end."""
+
+
+def counted(subject: Subject, shape: Shape, states: int, stop: Callable[[], bool] = lambda: False) -> Counted:
     """Return how many schedules and traces there are; states: how many the search found.
+
+    stop: called now and then; True leaves both unknown.
 
     Traces are counted of tables: what a step of the engine reads and writes is not known beforehand.
     """
     if states > STATES_MAX:
         return Counted(None, None)
-    edges = _edges(subject, shape.layout, shape.native)
+    try:
+        return _counted(subject, shape, stop)
+    except _Stopped:
+        return Counted(None, None)
+
+
+def _counted(subject: Subject, shape: Shape, stop: Callable[[], bool]) -> Counted:
+    edges = _edges(subject, shape.layout, shape.native, stop)
     order = _backwards(edges)
     if order is None:
         return Counted(None, None)
     schedules: dict[State, int] = {}
     for state in order:
         schedules[state] = sum(schedules[to] for _, to in edges[state]) or 1
-    traces = _traces(subject.table, shape.layout, edges, order[-1]) if isinstance(subject, TableSubject) else None
+    traces = _traces(subject.table, shape.layout, edges, order[-1], stop) if isinstance(subject, TableSubject) else None
     return Counted(schedules[order[-1]], traces)
 
 
-def _edges(subject: Subject, layout: Layout, native: Native) -> Edges:
+def _edges(subject: Subject, layout: Layout, native: Native, stop: Callable[[], bool]) -> Edges:
     """Return the steps that lead from each state, the start first."""
     width = layout.width
     expand = ctypes.CFUNCTYPE(ctypes.c_int64, *[ctypes.c_int64] * 4)(native.expand)
@@ -62,6 +77,8 @@ def _edges(subject: Subject, layout: Layout, native: Native) -> Edges:
         state = waiting.pop()
         if state in edges:
             continue
+        if len(edges) % TURN == 0 and stop():
+            raise _Stopped
         here[:] = state
         n = expand(0, here.ctypes.data, out.ctypes.data, -1)
         rows = out[: n * (width + TAIL)].reshape(n, width + TAIL).tolist()
@@ -91,7 +108,7 @@ def _backwards(edges: Edges) -> list[State] | None:
     return order
 
 
-def _traces(table: Table, layout: Layout, edges: Edges, start: State) -> int | None:
+def _traces(table: Table, layout: Layout, edges: Edges, start: State, stop: Callable[[], bool]) -> int | None:
     """Return the number of traces from a state on, without recursion: graphs are deeper than Python's stack."""
     steps = table.steps
     Key = tuple[State, frozenset[int]]
@@ -110,8 +127,12 @@ def _traces(table: Table, layout: Layout, edges: Edges, start: State) -> int | N
         return found
 
     stack: list[tuple[Key, list[Key] | None]] = [((start, frozenset()), None)]
+    turns = 0
     while stack:
         key, below = stack.pop()
+        turns += 1
+        if turns % TURN == 0 and stop():
+            raise _Stopped
         if key in known:
             continue
         if below is None:

@@ -5,6 +5,7 @@ What might be left out is told by shrink_scenario.py and shrink_table.py: tasks 
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterable
 from typing import Any, Generic, NamedTuple, TypeVar
 
@@ -23,27 +24,36 @@ class Budget:
     """What one shrinking may still do. Candidates deduct the states of their searches; stop ends it within a turn."""
 
     def __init__(
-        self, tries: int = TRIES_MAX, states: int = STATES_MAX, stop: Callable[[], bool] = lambda: False
+        self,
+        tries: int = TRIES_MAX,
+        states: int = STATES_MAX,
+        *,
+        ends_at: float = float("inf"),
+        stop: Callable[[], bool] = lambda: False,
     ) -> None:
-        """stop: called between two turns of a search; True ends the shrinking with the reason "cancel"."""
-        self.tries, self.states, self._stop = tries, states, stop
-        self._stopped = False
+        """ends_at: by time.monotonic(), where a user gave a limit of time for all.
+
+        stop: called between two turns of a search; True ends the shrinking with the reason "cancel".
+        """
+        self.tries, self.states, self._ends_at, self._stop = tries, states, ends_at, stop
+        self._stopped = ""
 
     def stopped(self) -> bool:
-        """Return whether somebody asked for the end; once true it stays true."""
-        self._stopped = self._stopped or self._stop()
-        return self._stopped
+        """Return whether time is up, or somebody asked for the end; once true it stays true."""
+        if not self._stopped:
+            self._stopped = "cancel" if self._stop() else "time" if time.monotonic() > self._ends_at else ""
+        return self._stopped != ""
 
     def ended_by(self) -> str:
-        """Return "cancel", "states" or "tries", "" while there is something left."""
+        """Return "cancel", "time", "states" or "tries", "" while there is something left."""
         if self.stopped():
-            return "cancel"
+            return self._stopped
         return "states" if self.states <= 0 else "tries" if self.tries <= 0 else ""
 
 
 class Shrunk(NamedTuple, Generic[S, F]):
     """The smaller subject, a schedule of its failure, what was left out in the order in which it was, how many
-    candidates were tried, and what ended it: "" if nothing more can be left out, else tries, states or cancel."""
+    candidates were tried, and what ended it: "" if nothing more can be left out, else tries, states, time or cancel."""
 
     subject: S
     schedule: F

@@ -275,12 +275,14 @@ def _limits(row: ExplorationRow) -> dict[str, Any]:
     return {"states": told["states"], "memory": told["memory_bytes"], "seconds": told["seconds"]}
 
 
+THOROUGH = "import app.searching as s, app.runner as r, sys; s.SHRINK_STATES = 1 << 40; sys.exit(r.main())"
+"""A worker that shrinks for as long as something may be left out."""
 HASTY = "import app.searching as s, app.runner as r, sys; s.CHECKPOINT_S = s.TOLD_S = 0.2; sys.exit(r.main())"
 
 
-def worker(settings: Settings, *, hasty: bool = False) -> subprocess.Popen[bytes]:
-    """Start a worker; a hasty one writes five checkpoints a second."""
-    words = ["-c", HASTY] if hasty else ["-m", "app.runner"]
+def worker(settings: Settings, program: str = "") -> subprocess.Popen[bytes]:
+    """Start a worker; a HASTY one writes five checkpoints a second."""
+    words = ["-c", program] if program else ["-m", "app.runner"]
     return subprocess.Popen([sys.executable, *words], cwd=ROOT, env=environment(settings))
 
 
@@ -293,7 +295,7 @@ def test_given_workers_killed_in_mid_search_then_the_answer_is_that_of_an_undist
     told = counters(5, 20 if hasty else 14)
     row, _ = store.explore(asked_of(told, settings))
     for kill in range(2):
-        process = worker(settings, hasty=hasty)
+        process = worker(settings, HASTY if hasty else "")
         sign = "checkpoint" if hasty else "progress_json"
         until(lambda: (now := get(store, row.id)).state == "running" and getattr(now, sign), sign)  # noqa: B023
         process.send_signal(signal.SIGKILL)
@@ -317,6 +319,93 @@ def test_given_workers_killed_in_mid_search_then_the_answer_is_that_of_an_undist
     assert answered(done) == answered(replace(done, answer_json=json.dumps(shortened(found) | {"shrunk": None})))
     assert not hasty or list((settings.data / "checkpoints").iterdir()) == []
     store.close()
+
+
+def slow_promise(store: Store) -> ExplorationRow:
+    """Ask for an exploration that is done at once, with a look at its promises that takes long: of all states."""
+    told = counters(4, 60) | {"fair": "weak", "eventually": "c[0] == 60"}
+    row, _ = store.explore(asked_of(told, store.settings, reduction="por"))
+    return row
+
+
+def slow_shrink(store: Store) -> ExplorationRow:
+    """Ask for an exploration whose finding takes seconds to shrink: it needs all processes, and nearly all states."""
+    told = counters(4, 30)
+    told["procs"][0]["steps"][1] = {
+        "at": "n",
+        "guard": " && ".join(f"c[{i}] == 30" for i in range(4)),
+        "do": ["assert(0 == 1)"],
+        "to": "-",
+    }
+    row, _ = store.explore(asked_of(told, store.settings))
+    return row
+
+
+SLOW = {"answer": slow_promise, "shrink": slow_shrink}
+
+
+def phase_of(store: Store, row: ExplorationRow) -> str:
+    return str(json.loads(get(store, row.id).progress_json or "{}").get("phase"))
+
+
+@pytest.mark.parametrize("phase", SLOW)
+def test_given_an_answer_under_way_when_cancelled_then_its_worker_ends_it_soon(store: Store, phase: str) -> None:
+    row = SLOW[phase](store)
+    process = worker(store.settings, THOROUGH)
+    until(lambda: phase_of(store, row) == phase, phase)
+    began = time.monotonic()
+    store.cancel_exploration(row.id)
+    until(lambda: not get(store, row.id).live, "the end")
+    took = time.monotonic() - began
+    process.terminate()
+    assert process.wait(20) == 0
+    ended, found = get(store, row.id), json.loads(get(store, row.id).answer_json or "null")
+    assert (ended.state, ended.reason) == ("cancelled", "user")
+    assert took < 2.5
+    if phase == "answer":
+        assert (found["liveness"], found["bounds"]["liveness_stopped_by"]) == (None, "cancel")
+        assert ended.verdict == "not explored"
+    else:
+        assert (ended.verdict, found["error"]) == ("Sometimes", "assertion")
+        assert found["shrunk"] is None or found["shrunk"]["stopped_by"] == "cancel"
+
+
+@pytest.mark.parametrize("phase", SLOW)
+def test_given_an_answer_under_way_when_its_worker_is_asked_to_end_then_another_can_take_it_up(
+    store: Store, phase: str
+) -> None:
+    row = SLOW[phase](store)
+    process = worker(store.settings, THOROUGH)
+    until(lambda: phase_of(store, row) == phase, phase)
+    began = time.monotonic()
+    process.terminate()
+    assert process.wait(20) == 0
+    assert time.monotonic() - began < 5
+    left = get(store, row.id)
+    assert (left.state, left.attempt, left.losses, left.verdict) == ("queued", 2, 0, None)
+
+
+def test_given_a_limit_of_time_when_the_finding_is_shrunk_then_it_ends_and_says_so(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The clock is moved past the limit as soon as the search is done."""
+    monkeypatch.setattr(searching, "SHRINK_STATES", 1 << 40)
+    slow_shrink(store)
+    row = store.claim_exploration("test")
+    assert row is not None
+    ahead, note = [0.0], store.note_exploration
+
+    def noted(*args: Any, **told: Any) -> None:
+        note(*args, **told)
+        if phase_of(store, row) == "shrink":
+            ahead[0] = 1e6
+
+    monkeypatch.setattr(store, "note_exploration", noted)
+    monkeypatch.setattr("app.searching.time.monotonic", lambda real=time.monotonic: real() + ahead[0])
+    explore_one(store, row)
+    found = json.loads(get(store, row.id).answer_json or "null")
+    assert (get(store, row.id).state, found["error"]) == ("done", "assertion")
+    assert found["shrunk"] is None
 
 
 def stopped_with_checkpoint(store: Store, monkeypatch: pytest.MonkeyPatch) -> ExplorationRow:

@@ -76,5 +76,5 @@ def shrink_world(
     small = shrink(scenario.model_dump(), list(moves), scenario_candidates, finds, budget=pays)
     subject = WorldSubject(Scenario.model_validate(small.subject | {"schedule": None}))
     n = len(subject.processes)
-    order = calm(small.schedule, lambda one: leads_to(subject, one, name), lambda move: move % n)
+    order = calm(small.schedule, lambda one: leads_to(subject, one, name), lambda move: move % n, stop=pays.stopped)
     return small._replace(schedule=order)
