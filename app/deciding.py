@@ -47,10 +47,10 @@ def decide(store: Store, asked: Sequence[AskedExploration], say: Callable[[str],
             told = open_
             if not open_:
                 return
-            if (row := store.claim_exploration("folioscope matrix")) is not None:
+            if (row := store.exploration_jobs.claim("folioscope matrix")) is not None:
                 explore_one(store, row, stop=stop)
             else:
-                store.recover_explorations()
+                store.exploration_jobs.recover()
                 pause.wait(LOOK_S)
     for row in store.explored(names).values():
         if row.live:

@@ -351,7 +351,9 @@ def open_as_run(
     except ValidationError as error:
         raise refusal_of_model(error, Scenario) from None
     digest = hashlib.sha256(f"{schedule}{' smaller' if small else ''}".encode()).hexdigest()
-    run, _ = store_of(request).start_run(played, tags=["explored"], key=f"x-{row.id}-{digest[:32]}", body_sha256=digest)
+    run, _ = store_of(request).start_run(
+        played, tags=["explored"], key=f"x-{row.id}-{digest[:32]}", body_sha256=digest, parent_id=row.id
+    )
     return to_run(run.id)
 
 

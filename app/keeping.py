@@ -11,7 +11,7 @@ from typing import Literal, NamedTuple
 
 from app.settings import MIB
 from app.store import Store
-from app.store.work import BEAT_S, Beat
+from app.store.jobs import BEAT_S, Beat
 from engine.errors import FolioscopeError
 
 log = logging.getLogger("folioscope.runner")
@@ -37,8 +37,8 @@ def held_run(store: Store, run_id: str, attempt: int) -> Held:
     most = store.settings
     return Held(
         f"run {run_id}",
-        lambda: store.beat(run_id, attempt),
-        lambda: store.look(run_id, attempt),
+        lambda: store.run_jobs.beat(run_id, attempt),
+        lambda: store.run_jobs.look(run_id, attempt),
         most.run_seconds_max,
         most.run_bytes_max,
     )

@@ -39,7 +39,7 @@ def play_here(scenario: Scenario, tags: list[str], say: Callable[[str], None] | 
             say(f"run {row.id}: {row.name}")
         seen = -1
         while row.state not in OVER:
-            if (claimed := store.claim("folioscope run")) is not None:
+            if (claimed := store.run_jobs.claim("folioscope run")) is not None:
                 play_one(store, claimed, stop=stop)
             elif seen == (seen := store.changed()):
                 pause.wait(LOOK_S)

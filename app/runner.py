@@ -128,7 +128,7 @@ def _settle(store: Store, run: RunRow, writer: Writer, halt: Halt, progress: flo
         raise Fenced(f"run {run.id} is not attempt {run.attempt}'s any more")
     writer.close(progress)
     if halt == "stop":
-        store.release(run.id, run.attempt)
+        store.run_jobs.release(run.id, run.attempt)
     elif halt == "cancel":
         store.finish(run.id, run.attempt, "cancelled", reason="user")
     else:
@@ -181,8 +181,8 @@ class Worker:
             found = False
             try:
                 if time.monotonic() >= recover_at:
-                    self._store.recover()
-                    self._store.recover_explorations()
+                    self._store.run_jobs.recover()
+                    self._store.exploration_jobs.recover()
                     self._store.checkpoint()
                     recover_at, seen = time.monotonic() + RECOVER_S, -1
                 version = self._store.changed()
@@ -199,7 +199,7 @@ class Worker:
 
     def _play(self) -> bool:
         """Play a run if one waits."""
-        run = self._store.claim(self._name)
+        run = self._store.run_jobs.claim(self._name)
         if run is not None:
             self._turns = [self._explore, self._play]
             play_one(self._store, run, open_run=self._open_run, stop=self._stop)
@@ -207,7 +207,7 @@ class Worker:
 
     def _explore(self) -> bool:
         """Explore if an exploration waits."""
-        row = self._store.claim_exploration(self._name)
+        row = self._store.exploration_jobs.claim(self._name)
         if row is not None:
             self._turns = [self._play, self._explore]
             explore_one(self._store, row, stop=self._stop)

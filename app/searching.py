@@ -48,8 +48,8 @@ def explore_one(store: Store, row: ExplorationRow, *, stop: threading.Event | No
     more, or back in the queue because `stop` was set."""
     held = Held(
         f"exploration {row.id}",
-        lambda: store.beat_exploration(row.id, row.attempt),
-        lambda: store.look_exploration(row.id, row.attempt),
+        lambda: store.exploration_jobs.beat(row.id, row.attempt),
+        lambda: store.exploration_jobs.look(row.id, row.attempt),
         float("inf"),
         2 * int(json.loads(row.limits_json)["memory_bytes"]) + SPARE_BYTES,
     )
@@ -99,7 +99,7 @@ def _explore(store: Store, row: ExplorationRow, keeper: Keeper) -> None:
     if halt == "stop":
         if explorer.progress().memory <= QUICK_BYTES:
             kept.save(explorer)
-        store.release_exploration(row.id, row.attempt)
+        store.exploration_jobs.release(row.id, row.attempt)
         return
     store.finish_exploration(
         row.id,

@@ -51,7 +51,7 @@ def play_alone(asked: Scenario) -> int:
 def stored(store: Store, asked: Scenario) -> tuple[RunRow, float]:
     """Play a run as a worker does and store it; return its row and the CPU seconds."""
     row, _ = store.start_run(asked, pace_ms_per_s=None, tags=[], key=None, body_sha256=None)
-    claimed = store.claim("bench")
+    claimed = store.run_jobs.claim("bench")
     assert claimed is not None, "the run was just queued"
     assert claimed.id == row.id, "nobody else plays here"
     cpu = cpu_of(partial(play_one, store, claimed))

@@ -38,6 +38,7 @@ class RunLine(BaseModel):
     started_ns: int | None
     ended_ns: int | None
     seal: str | None = Field(description="SHA-256 of all events in order, once the run is done")
+    parent_id: str | None = Field(None, description="the exploration whose finding the run plays")
 
     @classmethod
     def fields_of(cls, row: Any) -> dict[str, Any]:

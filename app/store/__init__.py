@@ -9,6 +9,7 @@ from app.store.database import Database
 from app.store.events import ChunkRow
 from app.store.explorations import Explorations
 from app.store.folder import REVISIONS, drop_ballast, keep_ballast, prepare
+from app.store.jobs import EXPLORATIONS, RUNS, Jobs
 from app.store.recordings import Recordings
 from app.store.rows import ExplorationRow, RecordingRow, RunRow, ShareRow
 from app.store.runs import Runs
@@ -36,6 +37,7 @@ class Store(Runs, Work, Explorations, Recordings, Shares, Verifying):
     def __init__(self, settings: Settings, *, busy_s: float) -> None:
         self.settings = settings
         self.db = Database(settings, busy_s=busy_s)
+        self.run_jobs, self.exploration_jobs = Jobs(self.db, RUNS), Jobs(self.db, EXPLORATIONS)
 
     def changed(self) -> int:
         """Return a number that differs whenever anything was stored since, by any process: a cheap poll."""

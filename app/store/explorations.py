@@ -1,4 +1,4 @@
-"""Explorations: asked for, listed, claimed by workers, answered. Leases and fences are those of app.store.work."""
+"""Explorations: asked for, listed, claimed by workers, answered. Their life as jobs is in app.store.jobs."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from sqlalchemy import Connection, delete, func, insert, select, update
 
 from app.settings import Settings
 from app.store.database import Database
-from app.store.rows import EXPLORATION_COLUMNS, ExplorationRow
+from app.store.jobs import Jobs, new_lease
+from app.store.rows import ExplorationRow, exploration_rows
 from app.store.runs import KEY_LIVES_NS, number_of, refuse_full_disk
-from app.store.tables import Exploration, Fenced
-from app.store.work import LOSSES_MAX, Beat, expired, new_lease
+from app.store.tables import Exploration
 from engine import VERSION
 from engine.errors import AskedWrongly
 
@@ -41,6 +41,7 @@ class Explorations:
 
     db: Database
     settings: Settings
+    exploration_jobs: Jobs[ExplorationRow]
 
     # --- as users see them -------------------------------------------------------------------------------------------
 
@@ -60,7 +61,7 @@ class Explorations:
                 text = f"{waiting} explorations wait for a worker, the most there may be: ask when some have ended"
                 raise AskedWrongly(text, code="queue_full", status=503)
             exploration_id = _insert(connection, asked, key, body_sha256)
-            return _rows(connection, Exploration.id == exploration_id)[0], True
+            return exploration_rows(connection, Exploration.id == exploration_id)[0], True
 
     def explore_all(self, asked: Sequence[AskedExploration]) -> list[AskedExploration]:
         """Queue as many of these as may wait, but none that is under way already; return what did not fit."""
@@ -80,7 +81,7 @@ class Explorations:
     def exploration(self, exploration_id: str) -> ExplorationRow | None:
         """Return an exploration, None if there is none."""
         with self.db.read() as connection:
-            return next(iter(_rows(connection, Exploration.id == exploration_id)), None)
+            return next(iter(exploration_rows(connection, Exploration.id == exploration_id)), None)
 
     def story(self, exploration_id: str) -> str | None:
         """Return the story of an exploration's finding as JSON, None if it has none."""
@@ -100,7 +101,7 @@ class Explorations:
         if state is not None:
             conditions.append(Exploration.state == state)
         with self.db.read() as connection:
-            rows = _rows(connection, *conditions, size=size + 1)
+            rows = exploration_rows(connection, *conditions, size=size + 1)
         return rows[:size], f"{rows[size - 1].number:x}" if len(rows) > size else None
 
     def explored(self, asked: Sequence[str]) -> dict[str, ExplorationRow]:
@@ -110,7 +111,7 @@ class Explorations:
         with self.db.read() as connection:
             for first in range(0, len(asked), 500):
                 here = Exploration.asked_sha256.in_(asked[first : first + 500])
-                for row in _rows(connection, here, Exploration.engine_version == VERSION, size=10_000):
+                for row in exploration_rows(connection, here, Exploration.engine_version == VERSION, size=10_000):
                     before = found.get(row.asked_sha256)
                     if before is None or (before.state in ("failed", "cancelled") and row.state == "done"):
                         found[row.asked_sha256] = row
@@ -118,16 +119,10 @@ class Explorations:
 
     def cancel_exploration(self, exploration_id: str) -> ExplorationRow:
         """Take it from the queue, or ask its worker to stop; one that has ended stays. Raises AskedWrongly."""
-        here = Exploration.id == exploration_id
-        with self.db.write() as connection:
-            values = {"state": "cancelled", "reason": "user", "ended_ns": time.time_ns()}
-            connection.execute(update(Exploration).where(here, Exploration.state == "queued").values(**values))
-            asked = update(Exploration).where(here, Exploration.state == "running")
-            connection.execute(asked.values(cancel_requested=True))
-            rows = _rows(connection, here)
-        if not rows:
+        row = self.exploration_jobs.cancel(exploration_id)
+        if row is None:
             raise _no_exploration(exploration_id)
-        return rows[0]
+        return row
 
     def delete_exploration(self, exploration_id: str) -> None:
         """Delete it; a worker that explores it is fenced off. Raises AskedWrongly (no_exploration)."""
@@ -138,44 +133,9 @@ class Explorations:
 
     # --- as workers see them -----------------------------------------------------------------------------------------
 
-    def claim_exploration(self, worker: str) -> ExplorationRow | None:
-        """Take the oldest queued one, None if there is none."""
-        oldest = select(Exploration.number).where(Exploration.state == "queued").order_by(Exploration.number).limit(1)
-        with self.db.read() as connection:
-            if connection.scalar(oldest) is None:
-                return None
-        first = {"state": "running", "worker": worker, "lease_until": new_lease()}
-        started = func.coalesce(Exploration.started_ns, time.time_ns())
-        with self.db.write() as connection:
-            taken = connection.scalar(
-                update(Exploration)
-                .where(Exploration.number == oldest.scalar_subquery(), Exploration.state == "queued")
-                .values(**first, started_ns=started)
-                .returning(Exploration.id)
-            )
-            return None if taken is None else _rows(connection, Exploration.id == taken)[0]
-
-    def beat_exploration(self, exploration_id: str, attempt: int) -> Beat:
-        """Renew the lease, and tell whether it is still this attempt's and shall go on."""
-        with self.db.write() as connection:
-            asked = connection.execute(
-                update(Exploration)
-                .where(*_held(exploration_id, attempt))
-                .values(lease_until=new_lease())
-                .returning(Exploration.cancel_requested)
-            ).one_or_none()
-        return "lost" if asked is None else "cancel" if asked.cancel_requested else "held"
-
-    def look_exploration(self, exploration_id: str, attempt: int) -> Beat:
-        """Tell the same without renewing the lease: a read."""
-        query = select(Exploration.cancel_requested).where(*_held(exploration_id, attempt))
-        with self.db.read() as connection:
-            asked = connection.execute(query).one_or_none()
-        return "lost" if asked is None else "cancel" if asked.cancel_requested else "held"
-
     def note_exploration(self, exploration_id: str, attempt: int, **told: str) -> None:
         """Store how far it is (progress_json), or where it can be taken up (checkpoint). Raises Fenced."""
-        self._change(exploration_id, attempt, {**told, "lease_until": new_lease()})
+        self.exploration_jobs.change(exploration_id, attempt, {**told, "lease_until": new_lease()})
 
     def finish_exploration(
         self,
@@ -191,46 +151,10 @@ class Explorations:
         progress_json: str | None = None,
     ) -> None:
         """End it. Raises Fenced if it is not this attempt's any more."""
-        values: dict[str, Any] = {"state": state, "reason": reason, "detail": detail, "verdict": verdict}
-        values |= {"answer_json": answer_json, "story_json": story_json, "checkpoint": None}
+        values = {"verdict": verdict, "answer_json": answer_json, "story_json": story_json, "checkpoint": None}
         values |= {"progress_json": progress_json} if progress_json else {}
-        self._change(exploration_id, attempt, values | {"ended_ns": time.time_ns(), "lease_until": None})
+        self.exploration_jobs.end(exploration_id, attempt, state, reason, detail, values)
         self.drop_checkpoint(exploration_id)
-
-    def _change(self, exploration_id: str, attempt: int, values: dict[str, Any]) -> None:
-        with self.db.write() as connection:
-            change = update(Exploration).where(*_held(exploration_id, attempt)).values(**values)
-            if connection.execute(change).rowcount == 0:
-                raise Fenced(f"exploration {exploration_id} is not attempt {attempt}'s any more")
-
-    def release_exploration(self, exploration_id: str, attempt: int) -> None:
-        """Put it back into the queue: its worker was asked to stop. Nothing happens if it is not its any more."""
-        values = {"state": "queued", "attempt": attempt + 1, "worker": None, "lease_until": None}
-        with self.db.write() as connection:
-            connection.execute(update(Exploration).where(*_held(exploration_id, attempt)).values(**values))
-
-    def recover_explorations(self) -> int:
-        """Deal with those whose worker died; return how many. Queued again, or ended if it was asked or too often."""
-        lost = expired(Exploration)
-        with self.db.read() as connection:
-            if connection.scalar(select(Exploration.id).where(lost).limit(1)) is None:
-                return 0
-        ended = {"lease_until": None, "ended_ns": time.time_ns()}
-        detail = f"{LOSSES_MAX} workers died while they explored it: ask for fewer states, or for less memory"
-        again = {"state": "queued", "worker": None, "lease_until": None, "attempt": Exploration.attempt + 1}
-        often = Exploration.losses >= LOSSES_MAX - 1
-        with self.db.write() as connection:
-            change = update(Exploration)
-            changes = (
-                change.where(expired(Exploration), Exploration.cancel_requested).values(
-                    state="cancelled", reason="user", **ended
-                ),
-                change.where(expired(Exploration), often).values(
-                    state="failed", reason="interrupted", detail=detail, losses=Exploration.losses + 1, **ended
-                ),
-                change.where(expired(Exploration)).values(losses=Exploration.losses + 1, **again),
-            )
-            return sum(connection.execute(one).rowcount for one in changes)
 
     # --- checkpoints -------------------------------------------------------------------------------------------------
 
@@ -246,15 +170,6 @@ class Explorations:
         for path in (folder / exploration_id, *folder.glob(f".{exploration_id}.*")):
             with contextlib.suppress(OSError):
                 path.unlink()
-
-
-def _held(exploration_id: str, attempt: int) -> tuple[Any, ...]:
-    return Exploration.id == exploration_id, Exploration.attempt == attempt, Exploration.state == "running"
-
-
-def _rows(connection: Connection, *conditions: Any, size: int = 1) -> list[ExplorationRow]:
-    query = select(*EXPLORATION_COLUMNS).where(*conditions).order_by(Exploration.number.desc()).limit(size)
-    return [ExplorationRow(*row) for row in connection.execute(query)]
 
 
 def _insert(connection: Connection, asked: AskedExploration, key: str | None, body_sha256: str | None) -> str:
@@ -274,7 +189,7 @@ def _asked_by(connection: Connection, key: str, body_sha256: str | None) -> Expl
     if found.body_sha256 != body_sha256:
         text = "this Idempotency-Key came before with another body: take a new key for a new exploration"
         raise AskedWrongly(text, code="idempotency_mismatch", field="Idempotency-Key")
-    return _rows(connection, Exploration.id == found.id)[0]
+    return exploration_rows(connection, Exploration.id == found.id)[0]
 
 
 def _no_exploration(exploration_id: str) -> AskedWrongly:

@@ -17,7 +17,7 @@ from app.store.database import APPLICATION_ID, file_of
 from engine.errors import AskedWrongly
 
 BALLAST = "ballast"
-REVISIONS = ("0001", "0002")
+REVISIONS = ("0001", "0002", "0003")
 """Schemas that this version knows, oldest first; migrations/versions holds one step each."""
 
 

@@ -61,6 +61,7 @@ class RunRow:
     losses: int
     worker: str | None
     cancel_requested: bool
+    parent_id: str | None
     started_ns: int | None
     ended_ns: int | None
     chunks: int
@@ -134,6 +135,7 @@ class ExplorationRow:
     attempt: int
     losses: int
     cancel_requested: bool
+    parent_id: str | None
     started_ns: int | None
     ended_ns: int | None
     progress_json: str | None
@@ -151,6 +153,12 @@ RUN_COLUMNS = [getattr(Run, name) for name in RunRow.__dataclass_fields__ if nam
 RECORDING_COLUMNS = [getattr(Recording, name) for name in RecordingRow.__dataclass_fields__]
 EXPLORATION_COLUMNS = [getattr(Exploration, name) for name in ExplorationRow.__dataclass_fields__]
 SHARE_COLUMNS = [getattr(Share, name) for name in ShareRow.__dataclass_fields__]
+
+
+def exploration_rows(connection: Connection, *conditions: Any, size: int = 1) -> list[ExplorationRow]:
+    """Return at most `size` explorations, newest first."""
+    query = select(*EXPLORATION_COLUMNS).where(*conditions).order_by(Exploration.number.desc()).limit(size)
+    return [ExplorationRow(*row) for row in connection.execute(query)]
 
 
 def run_rows(connection: Connection, *conditions: Any, order: Any = None, size: int = 1) -> list[RunRow]:

@@ -12,6 +12,7 @@ from sqlalchemy import Connection, delete, func, insert, select, update
 
 from app.settings import MIB, Settings
 from app.store.database import Database
+from app.store.jobs import Jobs
 from app.store.rows import RunRow, run_rows
 from app.store.tables import STATES, Chunk, Key, Keyframe, Recording, Run, StoredNode, Tag
 from engine import VERSION
@@ -31,6 +32,7 @@ class Runs:
 
     db: Database
     settings: Settings
+    run_jobs: Jobs[RunRow]
 
     def start_run(
         self,
@@ -40,11 +42,12 @@ class Runs:
         tags: list[str] | None = None,
         key: str | None = None,
         body_sha256: str | None = None,
+        parent_id: str | None = None,
     ) -> tuple[RunRow, bool]:
         """Queue a run and return it with True; or the run that this key started before, with False.
 
-        Raises AskedWrongly: idempotency_mismatch (the key came with another body), queue_full, storage_full,
-        no_recording.
+        parent_id: job that the run belongs to. Raises AskedWrongly: idempotency_mismatch (the key came with another
+        body), queue_full, storage_full, no_recording.
         """
         canonical = scenario.canonical()
         with self.db.write() as connection:
@@ -58,7 +61,8 @@ class Runs:
             self._refuse_if_full(connection)
             _refuse_if_missing(connection, scenario)
             run_id = secrets.token_hex(6)
-            connection.execute(insert(Run).values(id=run_id, **_first_values(scenario, canonical, pace_ms_per_s)))
+            values = _first_values(scenario, canonical, pace_ms_per_s)
+            connection.execute(insert(Run).values(id=run_id, parent_id=parent_id, **values))
             if tags:
                 connection.execute(insert(Tag), [{"run_id": run_id, "tag": tag} for tag in dict.fromkeys(tags)])
             now = time.time_ns()
@@ -120,15 +124,10 @@ class Runs:
 
         Raises AskedWrongly (no_run) if there is none.
         """
-        with self.db.write() as connection:
-            here = (Run.id == run_id, Run.deleted.is_(False))
-            values = {"state": "cancelled", "reason": "user", "ended_ns": time.time_ns()}
-            connection.execute(update(Run).where(*here, Run.state == "queued").values(**values))
-            connection.execute(update(Run).where(*here, Run.state == "running").values(cancel_requested=True))
-            rows = run_rows(connection, Run.id == run_id)
-        if not rows:
+        row = self.run_jobs.cancel(run_id)
+        if row is None:
             raise _no_run(run_id)
-        return rows[0]
+        return row
 
     def delete(self, run_id: str) -> None:
         """Delete a run with its events; a worker that plays it is fenced off. Raises AskedWrongly (no_run)."""

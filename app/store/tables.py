@@ -34,7 +34,11 @@ class Base(DeclarativeBase):
 
 class Run(Base):
     __tablename__ = "runs"
-    __table_args__ = (Index("runs_by_state", "state", "number"), {"sqlite_autoincrement": True})
+    __table_args__ = (
+        Index("runs_by_state", "state", "number"),
+        Index("runs_by_parent", "parent_id"),
+        {"sqlite_autoincrement": True},
+    )
 
     number: Mapped[int] = mapped_column(primary_key=True, autoincrement=True)
     id: Mapped[str] = mapped_column(unique=True)
@@ -61,8 +65,10 @@ class Run(Base):
     """Workers that died while they played it."""
     worker: Mapped[str | None]
     lease_until: Mapped[int | None] = mapped_column(BigInteger)
-    """On the machine's monotonic clock, which no one sets: see app.store.work."""
+    """On the machine's monotonic clock, which no one sets: see app.store.jobs."""
     cancel_requested: Mapped[bool]
+    parent_id: Mapped[str | None]
+    """Job that this one belongs to: the exploration whose finding a run plays."""
     deleted: Mapped[bool]
     started_ns: Mapped[int | None] = mapped_column(BigInteger)
     ended_ns: Mapped[int | None] = mapped_column(BigInteger)
@@ -182,6 +188,7 @@ class Exploration(Base):
         UniqueConstraint("key"),
         Index("explorations_by_state", "state", "number"),
         Index("explorations_by_asked", "asked_sha256", "number"),
+        Index("explorations_by_parent", "parent_id"),
         {"sqlite_autoincrement": True},
     )
     number: Mapped[int] = mapped_column(primary_key=True, autoincrement=True)
@@ -209,6 +216,7 @@ class Exploration(Base):
     worker: Mapped[str | None]
     lease_until: Mapped[int | None] = mapped_column(BigInteger)
     cancel_requested: Mapped[bool]
+    parent_id: Mapped[str | None]
     started_ns: Mapped[int | None] = mapped_column(BigInteger)
     ended_ns: Mapped[int | None] = mapped_column(BigInteger)
 

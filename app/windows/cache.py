@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import threading
 import weakref
-from collections import OrderedDict
 from collections.abc import Hashable
 from typing import Any
+
+from cachetools import LRUCache
 
 from app.store import Store
 
@@ -19,41 +20,31 @@ class Cache:
 
     def __init__(self, bytes_max: int) -> None:
         self._most = bytes_max
-        self._held = 0
         self._lock = threading.Lock()
-        self._values: OrderedDict[Hashable, tuple[int, Any]] = OrderedDict()
+        self._values: LRUCache[Hashable, tuple[int, Any]] = LRUCache(bytes_max, getsizeof=lambda sized: sized[0])
 
     def get(self, key: Hashable) -> Any:
         """Return the value, None if it is not kept."""
         with self._lock:
             found = self._values.get(key)
-            if found is None:
-                return None
-            self._values.move_to_end(key)
-            return found[1]
+            return None if found is None else found[1]
 
     def put(self, key: Hashable, value: Any, size: int) -> None:
         """Keep a value of so many bytes, if it is no larger than a quarter of all room."""
         if size > self._most // 4:
             return
         with self._lock:
-            old = self._values.pop(key, None)
-            self._held += size - (old[0] if old else 0)
             self._values[key] = (size, value)
-            while self._held > self._most:
-                _, (freed, _) = self._values.popitem(last=False)
-                self._held -= freed
 
     def clear(self) -> None:
         """Forget everything."""
         with self._lock:
             self._values.clear()
-            self._held = 0
 
     @property
     def held(self) -> int:
         """Bytes kept now."""
-        return self._held
+        return int(self._values.currsize)
 
 
 _caches: weakref.WeakKeyDictionary[Store, Cache] = weakref.WeakKeyDictionary()

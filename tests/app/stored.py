@@ -41,7 +41,7 @@ class LogPlayer:
 def play_log(store: Store, log: Log, sizes: Sequence[int]) -> RunRow:
     """Store a log as a done run, in chunks of these sizes by turns."""
     run, _ = store.start_run(scenario(events=len(log.rows)))
-    claimed = store.claim("test")
+    claimed = store.run_jobs.claim("test")
     assert claimed is not None
     assert claimed.id == run.id
     store.set_cast(run.id, claimed.attempt, cast_block(run.id, log.cast))

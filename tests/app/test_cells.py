@@ -49,7 +49,7 @@ def test_given_what_is_missing_when_queued_then_it_is_missing_no_more_and_a_cell
     smallest = min(needed, key=lambda one: len(one.subject_json))
     assert store.explore_all([smallest]) == []
     assert len(cells.missing(store, cases.DEFAULT_KERNEL)) == len(needed) - 1
-    row = store.claim_exploration("test")
+    row = store.exploration_jobs.claim("test")
     assert row is not None
     explore_one(store, row)
     found = [one for one in cells.shown(store, cases.DEFAULT_KERNEL).values() if one.exploration == row.id]
@@ -66,7 +66,7 @@ def test_given_what_is_missing_when_queued_then_it_is_missing_no_more_and_a_cell
 def test_given_an_exploration_that_failed_when_listed_then_its_cell_is_missing_again(store: Store) -> None:
     first = cells.missing(store, cases.DEFAULT_KERNEL)[0]
     store.explore_all([first])
-    row = store.claim_exploration("test")
+    row = store.exploration_jobs.claim("test")
     assert row is not None
     store.finish_exploration(row.id, row.attempt, "failed", reason="error", detail="for a reason")
     shown = [one for one in cells.shown(store, cases.DEFAULT_KERNEL).values() if one.exploration == row.id]

@@ -67,7 +67,7 @@ def get(store: Store, exploration_id: str) -> ExplorationRow:
 
 def claimed(store: Store, name: str = "peterson", **more: Any) -> ExplorationRow:
     started, _ = store.explore(asked(name, **more))
-    row = store.claim_exploration("test")
+    row = store.exploration_jobs.claim("test")
     assert row is not None
     assert row.id == started.id
     return row
@@ -99,7 +99,7 @@ def test_given_a_table_when_explored_then_the_answer_is_what_is_known_of_it(stor
 
 def test_given_a_limit_when_it_is_met_then_the_answer_says_what_was_covered(store: Store) -> None:
     row, _ = store.explore(asked_of(counters(4, 60), store.settings, {"states": 100_000}))
-    assert store.claim_exploration("test") is not None
+    assert store.exploration_jobs.claim("test") is not None
     explore_one(store, row)
     done = get(store, row.id)
     found = answered(done)
@@ -111,7 +111,7 @@ def test_given_a_limit_when_it_is_met_then_the_answer_says_what_was_covered(stor
 
 def test_given_little_memory_when_it_is_used_up_then_the_exploration_ends_and_says_so(store: Store) -> None:
     row, _ = store.explore(asked_of(counters(4, 90), store.settings, {"memory_bytes": 8 << 20}))
-    assert store.claim_exploration("test") is not None
+    assert store.exploration_jobs.claim("test") is not None
     explore_one(store, row)
     found = answered(get(store, row.id))
     assert (found["verdict"], found["bounds"]["stopped_by"]) == ("not explored", "memory")
@@ -122,7 +122,7 @@ def test_given_more_outcomes_than_are_kept_when_stored_then_the_rest_is_counted(
     steps = [{"at": "x", "do": [f"c[0] = {n}"], "to": "-"} for n in range(OUTCOMES_MAX + 7)]
     told["procs"][0] |= {"start": "x", "steps": steps}
     row, _ = store.explore(asked_of(told | {"outcomes": ["c"], "ranges": {}}, store.settings))
-    assert store.claim_exploration("test") is not None
+    assert store.exploration_jobs.claim("test") is not None
     explore_one(store, row)
     found = answered(get(store, row.id))
     assert (len(found["outcomes"]), found["outcomes_left_out"]) == (OUTCOMES_MAX, 7)
@@ -132,7 +132,7 @@ def test_given_a_table_without_end_when_explored_then_the_reason_is_told(store: 
     told = counters(1, 1) | {"ranges": {}}
     told["procs"][0]["steps"] = [{"at": "n", "do": ["c[0] = c[0] + 1"], "to": "n"}]
     row, _ = store.explore(asked_of(told, store.settings))
-    assert store.claim_exploration("test") is not None
+    assert store.exploration_jobs.claim("test") is not None
     explore_one(store, row)
     failed = get(store, row.id)
     assert (failed.state, failed.reason, failed.answer_json) == ("failed", "error", None)
@@ -174,16 +174,16 @@ def test_given_a_full_queue_when_one_more_is_asked_for_then_it_is_refused(tmp_pa
 
 def test_given_an_older_attempt_when_it_writes_then_it_is_refused(store: Store) -> None:
     row = claimed(store)
-    store.release_exploration(row.id, row.attempt)
-    taken = store.claim_exploration("other")
+    store.exploration_jobs.release(row.id, row.attempt)
+    taken = store.exploration_jobs.claim("other")
     assert taken is not None
     assert taken.attempt == row.attempt + 1
     with pytest.raises(Fenced):
         store.note_exploration(row.id, row.attempt, progress_json="{}")
     with pytest.raises(Fenced):
         store.finish_exploration(row.id, row.attempt, "done")
-    assert store.beat_exploration(row.id, row.attempt) == "lost"
-    assert store.beat_exploration(taken.id, taken.attempt) == "held"
+    assert store.exploration_jobs.beat(row.id, row.attempt) == "lost"
+    assert store.exploration_jobs.beat(taken.id, taken.attempt) == "held"
     store.finish_exploration(taken.id, taken.attempt, "done")
     with pytest.raises(Fenced):
         store.finish_exploration(taken.id, taken.attempt, "failed")
@@ -227,7 +227,7 @@ def explored_in_a_thread(store: Store, row: ExplorationRow, stop: threading.Even
 def long_one(store: Store) -> ExplorationRow:
     """Claim an exploration that takes minutes."""
     store.explore(asked_of(counters(5, 60), store.settings))
-    row = store.claim_exploration("test")
+    row = store.exploration_jobs.claim("test")
     assert row is not None
     return row
 
@@ -303,7 +303,7 @@ def test_given_workers_killed_in_mid_search_then_the_answer_is_that_of_an_undist
         assert get(store, row.id).state == "running", "it was killed in time"
         if kill == 0:  # the first death is found out by the clock, the second one at once
             began = time.monotonic()
-            until(lambda: store.recover_explorations() == 1, "the lease to run out")
+            until(lambda: store.exploration_jobs.recover() == 1, "the lease to run out")
             assert time.monotonic() - began < 10
         else:
             with store.db.write() as connection:
@@ -391,7 +391,7 @@ def test_given_a_limit_of_time_when_the_finding_is_shrunk_then_it_ends_and_says_
     """The clock is moved past the limit as soon as the search is done."""
     monkeypatch.setattr(searching, "SHRINK_STATES", 1 << 40)
     slow_shrink(store)
-    row = store.claim_exploration("test")
+    row = store.exploration_jobs.claim("test")
     assert row is not None
     ahead, note = [0.0], store.note_exploration
 
@@ -412,14 +412,14 @@ def stopped_with_checkpoint(store: Store, monkeypatch: pytest.MonkeyPatch) -> Ex
     """Let a worker be stopped in mid-search, and claim what it left."""
     monkeypatch.setattr(searching, "TOLD_S", 0.0)
     row, _ = store.explore(asked_of(counters(4, 25), store.settings))
-    first = store.claim_exploration("test")
+    first = store.exploration_jobs.claim("test")
     assert first is not None
     stop = threading.Event()
     thread = explored_in_a_thread(store, first, stop)
     until(lambda: get(store, row.id).progress_json, "its first progress")
     stop.set()
     thread.join(PATIENCE_S)
-    left = store.claim_exploration("test")
+    left = store.exploration_jobs.claim("test")
     assert left is not None
     assert (left.checkpoint, left.attempt) == (row.id, 2)
     return left
@@ -486,7 +486,7 @@ def test_given_runs_and_explorations_when_both_wait_then_they_take_turns(tmp_pat
 def test_given_a_finding_when_explored_then_what_it_does_not_need_is_left_out_and_fails_still(store: Store) -> None:
     told = scenario_of("lock", "2*lock hold unlock", "lookup put", kernel="4.16", bits=1).model_dump()
     store.explore(asked_of(told, None))
-    row = store.claim_exploration("test")
+    row = store.exploration_jobs.claim("test")
     assert row is not None
     explore_one(store, row)
     found = json.loads(get(store, row.id).answer_json or "")

@@ -9,7 +9,7 @@ import pytest
 
 from app import keeping
 from app.keeping import Held, Keeper
-from app.store.work import Beat
+from app.store.jobs import Beat
 
 
 def held(looked: threading.Event, told: Beat = "held") -> Held:

@@ -105,7 +105,7 @@ def test_given_a_stored_scenario_that_fits_no_longer_when_looked_at_then_all_is_
     for run in RUNS:
         if run != RUN:
             change(store, run, deleted=True)
-    run = store.claim("test")
+    run = store.run_jobs.claim("test")
     assert run is not None
     assert run.id == RUN
     play_one(store, run)
@@ -131,7 +131,7 @@ def test_given_an_explored_scenario_that_fits_no_longer_when_looked_at_then_it_i
     with store.db.write() as connection:
         values = {"state": "queued", "answer_json": None, "verdict": None}
         connection.execute(update(Exploration).where(here).values(**values))
-    row = store.claim_exploration("test")
+    row = store.exploration_jobs.claim("test")
     assert row is not None
     assert row.id == FOUND
     explore_one(store, row)
@@ -220,7 +220,7 @@ def test_given_a_run_that_an_older_version_began_when_its_events_would_be_mixed_
     for run in RUNS:
         change(store, run, deleted=run != RUN)
     change(store, RUN, state="queued", event_format=FORMAT - 1)
-    run = store.claim("test")
+    run = store.run_jobs.claim("test")
     assert run is not None
     play_one(store, run)
     failed = get(store, RUN)

@@ -199,7 +199,7 @@ def test_given_a_run_that_was_queued_before_the_upgrade_when_claimed_then_it_is_
     tmp_path_factory: pytest.TempPathFactory,
 ) -> None:
     store = opened(tmp_path_factory.mktemp("queued"))
-    run = store.claim("test")
+    run = store.run_jobs.claim("test")
     assert run is not None
     assert run.id == EXPECTED["queued"]
     play_one(store, run)

@@ -64,7 +64,7 @@ def get(store: Store, run_id: str) -> RunRow:
 
 def claimed(store: Store, asked: Scenario | None = None, **more: Any) -> RunRow:
     started, _ = store.start_run(asked or scenario(events=1_000), **more)
-    run = store.claim("test")
+    run = store.run_jobs.claim("test")
     assert run is not None
     assert run.id == started.id
     return run
@@ -143,7 +143,7 @@ def half_played(store: Store, log: Log, size: int, chunks: int) -> RunRow:
             stop.set()
 
     play_one(store, run, open_run=lambda *_: Dying(log.cast, log.batches(size)[:chunks]), stop=stop)
-    released = store.claim("test")
+    released = store.run_jobs.claim("test")
     assert released is not None
     assert (released.id, released.attempt, released.losses) == (run.id, 2, 0)
     return released
@@ -335,7 +335,7 @@ def test_given_workers_killed_in_mid_run_then_the_run_ends_with_the_seal_of_an_u
         assert len(kept) == held, "nothing that was told of is lost"
         if kill == 0:  # the first death is found out by the clock, the second one at once
             began = time.monotonic()
-            until(lambda: store.recover() == 1, "the lease to run out")
+            until(lambda: store.run_jobs.recover() == 1, "the lease to run out")
             assert time.monotonic() - began < 10
         else:
             with store.db.write() as connection:

@@ -226,7 +226,7 @@ class Transitions(RuleBasedStateMachine):
 
     @rule()
     def claim(self) -> None:
-        row = self.store.claim("w")
+        row = self.store.run_jobs.claim("w")
         if row is not None:
             self.claims.append((row.id, row.attempt))
 
@@ -262,13 +262,13 @@ class Transitions(RuleBasedStateMachine):
     def beat(self, data: st.DataObject) -> None:
         claim = data.draw(st.sampled_from(self.claims))
         held = self._held(claim)
-        assert (self.store.beat(*claim) != "lost") == held
-        assert (self.store.look(*claim) != "lost") == held
+        assert (self.store.run_jobs.beat(*claim) != "lost") == held
+        assert (self.store.run_jobs.look(*claim) != "lost") == held
 
     @precondition(lambda self: self.claims)
     @rule(data=st.data())
     def release(self, data: st.DataObject) -> None:
-        self.store.release(*data.draw(st.sampled_from(self.claims)))
+        self.store.run_jobs.release(*data.draw(st.sampled_from(self.claims)))
 
     @rule(data=st.data())
     def cancel(self, data: st.DataObject) -> None:
@@ -277,11 +277,11 @@ class Transitions(RuleBasedStateMachine):
     @rule()
     def die(self) -> None:
         expire(self.store)
-        self.store.recover()
+        self.store.run_jobs.recover()
 
     @rule()
     def recover_the_living(self) -> None:
-        assert self.store.recover() == 0, "a lease that holds is left alone"
+        assert self.store.run_jobs.recover() == 0, "a lease that holds is left alone"
 
     @invariant()
     def only_legal_moves(self) -> None:
@@ -306,11 +306,11 @@ TestTransitions.settings = settings(max_examples=12, stateful_step_count=25, dea
 def test_given_a_worker_that_died_thrice_then_its_run_is_given_up(store: Store) -> None:
     row, _ = store.start_run(named("a"))
     for attempt in (1, 2, 3):
-        claimed = store.claim("w")
+        claimed = store.run_jobs.claim("w")
         assert claimed is not None
         assert claimed.attempt == attempt
         expire(store)
-        assert store.recover() == 1
+        assert store.run_jobs.recover() == 1
     given_up = store.run(row.id)
     assert given_up is not None
     assert (given_up.state, given_up.reason, given_up.losses) == ("failed", "interrupted", 3)
@@ -318,15 +318,15 @@ def test_given_a_worker_that_died_thrice_then_its_run_is_given_up(store: Store) 
 
 def test_given_a_lease_of_before_a_reboot_then_it_has_run_out(store: Store) -> None:
     store.start_run(named("a"))
-    assert store.claim("w") is not None
+    assert store.run_jobs.claim("w") is not None
     with store.db.write() as connection:  # the clock began anew: the old lease seems to end in a year
         connection.execute(update(Run).values(lease_until=Run.lease_until + 10**16))
-    assert store.recover() == 1
+    assert store.run_jobs.recover() == 1
 
 
 def test_chunks_that_do_not_follow_what_is_stored_are_refused_whole(store: Store) -> None:
     row, _ = store.start_run(named("a"))
-    store.claim("w")
+    store.run_jobs.claim("w")
     store.append(row.id, 1, [chunk(0, 0), chunk(1, 10)], [], [], KNOWN)
     for wrong in ([chunk(0, 0)], [chunk(1, 10)], [chunk(3, 20)], [chunk(2, 19)]):
         with pytest.raises(Fenced):
@@ -365,10 +365,10 @@ def test_a_deleted_run_leaves_nothing_and_gives_its_space_back(store: Store) -> 
 
 def test_deleting_a_run_fences_its_worker_off(store: Store) -> None:
     row, _ = store.start_run(named("a"))
-    store.claim("w")
+    store.run_jobs.claim("w")
     store.append(row.id, 1, [chunk(0, 0)], [], [], KNOWN)
     store.delete(row.id)
-    assert store.look(row.id, 1) == "lost"
+    assert store.run_jobs.look(row.id, 1) == "lost"
     with pytest.raises(Fenced):
         store.append(row.id, 1, [chunk(1, 10)], [], [], KNOWN)
 

@@ -264,7 +264,7 @@ def test_given_all_of_a_run_in_one_column_then_the_sums_are_those_of_all_events(
 def test_a_live_run_shows_what_there_is_and_nothing_behind_it(store: Store) -> None:
     log = Log(6, 900)
     run, _ = store.start_run(_scenario())
-    claimed = store.claim("me")
+    claimed = store.run_jobs.claim("me")
     assert claimed is not None
     assert claimed.id == run.id
     before = windows.window(store, claimed, 0, 1_000, 10, ("series", "heat", "lanes"))

@@ -33,7 +33,7 @@ def posted(client: TestClient, **fields: Any) -> dict[str, Any]:
 
 
 def finish_all(store: Store) -> None:
-    while (row := store.claim_exploration("test")) is not None:
+    while (row := store.exploration_jobs.claim("test")) is not None:
         explore_one(store, row)
 
 

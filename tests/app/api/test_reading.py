@@ -40,7 +40,7 @@ def run_id(store: Store) -> str:
         "limits": {"events": EVENTS},
     }
     started, _ = store.start_run(Scenario.model_validate(asked))
-    while (claimed := store.claim("a test")) is not None:
+    while (claimed := store.run_jobs.claim("a test")) is not None:
         play_one(store, claimed)
     run = store.run(started.id)
     assert run is not None
@@ -146,7 +146,7 @@ def test_given_an_event_when_read_then_its_words_are_fields_with_names(client: T
 def mappings(store: Store, client: TestClient, asked: dict[str, Any]) -> list[dict[str, Any]]:
     """Play a scenario; return every mapping word that the histories of its first pages show."""
     started, _ = store.start_run(Scenario.model_validate(asked))
-    while (claimed := store.claim("a test")) is not None:
+    while (claimed := store.run_jobs.claim("a test")) is not None:
         play_one(store, claimed)
     pages = range(min(store.cast(started.id).page_count, 40))
     histories = [client.get(f"{V1}/runs/{started.id}/pages/{page}/history?_size=1000").json() for page in pages]
@@ -312,7 +312,7 @@ def test_given_a_flipped_byte_in_a_chunk_when_read_then_it_is_409_and_the_window
     from sqlalchemy import text
 
     asked = client.post(f"{V1}/runs", json={"scenario": json.loads(store.runs(1)[0][0].scenario_json)}).json()
-    while (claimed := store.claim("a test")) is not None:
+    while (claimed := store.run_jobs.claim("a test")) is not None:
         play_one(store, claimed)
     where = {"run": asked["id"]}
     with store.db.write() as connection:

@@ -1,0 +1,186 @@
+"""The life of a job: claimed by a worker, kept by a lease, ended; and what becomes of one whose worker died.
+
+    queued -> running -> done | failed | cancelled          queued -> cancelled          running -> queued, attempt + 1
+
+A claim is a lease: it holds for LEASE_S and is renewed while the worker lives. Leases are counted on the machine's
+monotonic clock, which all its processes share and no one can set. After a reboot that clock begins anew; a lease that
+seems to end further off than any lease lasts is an old one. The attempt number is the fence: whatever a worker writes
+carries the attempt it claimed, and is refused once the job has another one.
+
+Runs and explorations are jobs: rows of tables with the columns of tables.JobColumns. A job may have a parent, of its
+own kind or of another; who cancels the parent cancels those of its children that have not ended.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Any, Generic, Literal, NamedTuple, TypeVar
+
+from sqlalchemy import Connection, and_, func, or_, select, update
+
+from app.store.database import Database
+from app.store.rows import ExplorationRow, RunRow, exploration_rows, run_rows
+from app.store.tables import Exploration, Fenced, Run
+
+LEASE_S = 7.0
+BEAT_S = 2.0
+"""Pause between two renewals: three may fail before the lease is lost."""
+LOSSES_MAX = 3
+"""Workers that a job may cost before it is given up."""
+
+Beat = Literal["held", "cancel", "lost"]
+Row = TypeVar("Row")
+
+
+class Kind(NamedTuple, Generic[Row]):
+    """A kind of job."""
+
+    name: str
+    table: Any
+    there: tuple[Any, ...]
+    """Conditions of rows that are not being deleted."""
+    rows: Callable[[Connection, Any], list[Row]]
+    given_up: str
+    """What is said of a job that cost LOSSES_MAX workers."""
+
+
+RUNS: Kind[RunRow] = Kind(
+    "run", Run, (Run.deleted.is_(False),), run_rows, f"{LOSSES_MAX} workers died while they played it"
+)
+EXPLORATIONS: Kind[ExplorationRow] = Kind(
+    "exploration",
+    Exploration,
+    (),
+    exploration_rows,
+    f"{LOSSES_MAX} workers died while they explored it: ask for fewer states, or for less memory",
+)
+KINDS: tuple[Kind[Any], ...] = (RUNS, EXPLORATIONS)
+
+
+def new_lease() -> int:
+    """Return when a lease that is given now ends."""
+    return time.monotonic_ns() + int(LEASE_S * 1e9)
+
+
+class Jobs(Generic[Row]):
+    """The jobs of one kind, as workers see them. All calls open and close their own transaction."""
+
+    def __init__(self, db: Database, kind: Kind[Row]) -> None:
+        self._db, self._kind, self._table = db, kind, kind.table
+
+    def held(self, job_id: str, attempt: int) -> tuple[Any, ...]:
+        """Return the conditions of a job that is still this attempt's."""
+        of = self._table
+        return of.id == job_id, of.attempt == attempt, of.state == "running", *self._kind.there
+
+    def fenced(self, job_id: str, attempt: int) -> Fenced:
+        """Return what to raise where held() holds no longer."""
+        return Fenced(f"{self._kind.name} {job_id} is not attempt {attempt}'s any more")
+
+    def claim(self, worker: str) -> Row | None:
+        """Take the oldest queued job, None if there is none."""
+        of = self._table
+        oldest = select(of.number).where(of.state == "queued", *self._kind.there).order_by(of.number).limit(1)
+        with self._db.read() as connection:
+            if connection.scalar(oldest) is None:
+                return None
+        first = {"state": "running", "worker": worker, "lease_until": new_lease()}
+        started = func.coalesce(of.started_ns, time.time_ns())
+        with self._db.write() as connection:
+            taken = connection.scalar(
+                update(of)
+                .where(of.number == oldest.scalar_subquery(), of.state == "queued")
+                .values(**first, started_ns=started)
+                .returning(of.id)
+            )
+            return None if taken is None else self._kind.rows(connection, of.id == taken)[0]
+
+    def beat(self, job_id: str, attempt: int) -> Beat:
+        """Renew the lease, and tell whether the job is still this attempt's and shall go on."""
+        of = self._table
+        renew = update(of).where(*self.held(job_id, attempt)).values(lease_until=new_lease())
+        with self._db.write() as connection:
+            return _beat(connection.execute(renew.returning(of.cancel_requested)).one_or_none())
+
+    def look(self, job_id: str, attempt: int) -> Beat:
+        """Tell the same without renewing the lease: a read."""
+        query = select(self._table.cancel_requested).where(*self.held(job_id, attempt))
+        with self._db.read() as connection:
+            return _beat(connection.execute(query).one_or_none())
+
+    def change(self, job_id: str, attempt: int, values: dict[str, Any]) -> None:
+        """Store values of a job that is held. Raises Fenced if it is not this attempt's any more."""
+        with self._db.write() as connection:
+            done = connection.execute(update(self._table).where(*self.held(job_id, attempt)).values(**values))
+            if done.rowcount == 0:
+                raise self.fenced(job_id, attempt)
+
+    def end(
+        self,
+        job_id: str,
+        attempt: int,
+        state: Literal["done", "failed", "cancelled"],
+        reason: str | None,
+        detail: str | None,
+        values: dict[str, Any],
+    ) -> None:
+        """End a job that is held, with what it came to. Raises Fenced if it is not this attempt's any more."""
+        ended = {"state": state, "reason": reason, "detail": detail, "ended_ns": time.time_ns(), "lease_until": None}
+        self.change(job_id, attempt, values | ended)
+
+    def release(self, job_id: str, attempt: int) -> None:
+        """Requeue a job whose worker was asked to stop. Nothing happens if it is not its any more."""
+        values = {"state": "queued", "attempt": attempt + 1, "worker": None, "lease_until": None}
+        with self._db.write() as connection:
+            connection.execute(update(self._table).where(*self.held(job_id, attempt)).values(**values))
+
+    def recover(self) -> int:
+        """Requeue jobs whose lease expired; end those that were to be cancelled, or that cost too many workers.
+
+        Returns how many there were.
+        """
+        of = self._table
+        with self._db.read() as connection:
+            if connection.scalar(select(of.id).where(self.expired()).limit(1)) is None:
+                return 0
+        ended = {"lease_until": None, "ended_ns": time.time_ns()}
+        lost = {"losses": of.losses + 1}
+        failed = {"state": "failed", "reason": "interrupted", "detail": self._kind.given_up, **lost, **ended}
+        again = {"state": "queued", "attempt": of.attempt + 1, "worker": None, "lease_until": None, **lost}
+        with self._db.write() as connection:
+            changes = (
+                update(of).where(self.expired(), of.cancel_requested).values(state="cancelled", reason="user", **ended),
+                update(of).where(self.expired(), of.losses >= LOSSES_MAX - 1).values(**failed),
+                update(of).where(self.expired()).values(**again),
+            )
+            return sum(connection.execute(change).rowcount for change in changes)
+
+    def expired(self) -> Any:
+        """The condition of a lease that has run out, or was given before a reboot. Ask with the write lock held: a
+        renewal between reading the clock and reading the row would look like one from before a reboot."""
+        of, now = self._table, time.monotonic_ns()
+        far = now + int(2 * LEASE_S * 1e9)
+        return and_(of.state == "running", or_(of.lease_until.is_(None), of.lease_until <= now, of.lease_until > far))
+
+    def cancel(self, job_id: str) -> Row | None:
+        """Take a job from the queue, or ask its worker to stop, and so for its children; one that has ended stays.
+
+        Returns the job, None if there is none.
+        """
+        of = self._table
+        with self._db.write() as connection:
+            _cancel(connection, of, of.id == job_id, *self._kind.there)
+            for kind in KINDS:
+                _cancel(connection, kind.table, kind.table.parent_id == job_id, *kind.there)
+            return next(iter(self._kind.rows(connection, and_(of.id == job_id, *self._kind.there))), None)
+
+
+def _beat(asked: Any) -> Beat:
+    return "lost" if asked is None else "cancel" if asked.cancel_requested else "held"
+
+
+def _cancel(connection: Connection, of: Any, *here: Any) -> None:
+    values = {"state": "cancelled", "reason": "user", "ended_ns": time.time_ns()}
+    connection.execute(update(of).where(*here, of.state == "queued").values(**values))
+    connection.execute(update(of).where(*here, of.state == "running").values(cancel_requested=True))
