@@ -6,7 +6,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 from fastapi import APIRouter, Form, Path, Query, Request
@@ -29,6 +28,9 @@ from engine.scenarios import shipped
 
 if TYPE_CHECKING:
     from app.store import RecordingRow
+
+COMPARED = 2
+"""Runs that one page compares."""
 
 router = APIRouter(include_in_schema=False, route_class=PageRoute, default_response_class=HTMLResponse)
 
@@ -232,15 +234,17 @@ def play(
     design: Annotated[list[str], Form(max_length=8)],
     pace: PACE = 0,
 ) -> Response:
-    """Play a recording under the designs ticked; two lead to their comparison."""
+    """Play a recording under the designs ticked; two lead to their comparison, more to the list of just these runs."""
     row = store_of(request).recording(recording_id)
     if row is None:
         raise Refusal(404, "no_recording", f"there is no recording {recording_id}")
     scenario = played(row)
-    ids: Sequence[str] = [
-        _start(request, under(scenario, name), pace, [], f"{key}-{number}")
-        for number, name in enumerate(dict.fromkeys(design))
-    ]
+    scenarios = [under(scenario, name) for name in dict.fromkeys(design)]
+    tag = f"together-{hashlib.sha256(key.encode()).hexdigest()[:8]}"
+    tags = [tag] if len(scenarios) > COMPARED else []
+    ids = [_start(request, one, pace, tags, f"{key}-{number}") for number, one in enumerate(scenarios)]
+    if tags:
+        return RedirectResponse(f"/?tag={tag}", 303)
     return to_run(ids[0]) if len(ids) == 1 else RedirectResponse(f"/c/{ids[0]},{ids[1]}", 303)
 
 

@@ -103,6 +103,24 @@ def test_a_recording_is_uploaded_reported_and_played_under_two_designs(
     assert site.run(a)["recording"] == site.run(b)["recording"] != "demo"
 
 
+def test_given_three_designs_ticked_when_a_recording_is_played_then_the_list_shows_all_three(
+    site: Site, page: Page
+) -> None:
+    page.goto(f"{site.address}/recordings")
+    card = page.locator("article").first
+    boxes = card.get_by_role("checkbox")
+    for box in range(3):
+        boxes.nth(box).check()
+    chosen = {str(boxes.nth(box).get_attribute("value")) for box in range(3)}
+    card.get_by_role("button", name="Play under these designs").click()
+    page.wait_for_url("**/?tag=together-*")
+    rows = page.locator("tbody tr")
+    expect(rows).to_have_count(3)
+    runs = [site.run(str(box.get_attribute("value"))) for box in page.locator("tbody input[name=run]").all()]
+    assert {run["design"] for run in runs} == chosen
+    assert len({run["recording"] for run in runs}) == 1
+
+
 def test_given_a_file_that_is_no_recording_then_the_page_says_why(
     site: Site, page: Page, tmp_path: Path, console: list[str]
 ) -> None:

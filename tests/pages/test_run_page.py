@@ -147,7 +147,7 @@ def test_the_mapping_word_is_shown_bit_by_bit_with_what_a_swap_changed(site: Sit
     page.keyboard.press("ArrowDown")
     page.keyboard.press("Enter")
     panel = page.locator("#panel")
-    swap = panel.locator("tbody tr", has_text="page_wait swapped into").first
+    swap = panel.locator("tbody tr", has_text="swapped for a wait structure").first
     swap.click()
     before, after = panel.locator(".bits").all()
     words = [panel.locator(".hex").nth(n).inner_text() for n in (0, 1)]
