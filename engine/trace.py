@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 
 from engine.events import Kind
-from engine.jit import inlined, jit
+from engine.jit import INTERPRETED, inlined, jit
 from engine.packers import pack_entry, pack_walk
-from engine.state import BROKEN, CAPACITY, EVENTS, NOW, OVERFLOW, SEEN, World
+from engine.state import BROKEN, CAPACITY, EVENTS, NONE, NOW, OVERFLOW, SEEN, World
 
 INVARIANT_BROKEN, WALK_ENDED = int(Kind.invariant_broken), int(Kind.walk_ended)
 
@@ -15,6 +15,9 @@ INVARIANT_BROKEN, WALK_ENDED = int(Kind.invariant_broken), int(Kind.walk_ended)
 @inlined
 def record(w: World, kind: int, task: int, page: int, a: int, b: int) -> None:
     """Append one event at the time now, on the task's CPU. The scheduler keeps room for it (state.SLACK)."""
+    if INTERPRETED:
+        assert task == NONE or 0 <= task < w.rules.n_tasks, "an event names a task that is not there"
+        assert page == NONE or 0 <= page < w.rules.n_pages, "an event names a page that is not there"
     at = w.clock[EVENTS]
     if at >= CAPACITY:  # nothing is written beyond the arrays; cut_batch() refuses the batch
         w.clock[OVERFLOW] = kind

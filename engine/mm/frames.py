@@ -11,15 +11,17 @@ that it leaves, so that states of an exploration do not differ by frames that ar
 
 from __future__ import annotations
 
-from engine.jit import inlined
+from engine.jit import INTERPRETED, inlined
 from engine.mm.steps import NEXT_OP
-from engine.state import World
+from engine.state import FRAMES_MAX, World
 
 
 @inlined
 def call(w: World, task: int, step: int, then: int) -> None:
     """Go on with the path that begins with `step`, on the same pages; after it with the step `then`."""
     depth = w.tasks.depth[task]
+    if INTERPRETED:
+        assert depth < FRAMES_MAX, "calls nest deeper than engine.nesting found"
     w.frames.step[depth * w.rules.n_tasks + task] = then
     w.tasks.depth[task] = depth + 1
     w.tasks.step[task] = step

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from engine.jit import inlined, jit
-from engine.state import ASLEEP, NONE, READY, WOKEN, World
+from engine.jit import INTERPRETED, inlined, jit
+from engine.state import ASLEEP, FINISHED, NONE, READY, WOKEN, World
 from engine.verbs import page_queue_length
 
 
 @inlined
 def link_tail(w: World, list: int, entry: int) -> None:
     """Append the entry at the tail of the list; a bookmark does not count as a waiter."""
+    if INTERPRETED:
+        assert w.entries.list[entry] == NONE, "an entry is linked on two lists"
     last = w.lists.tail[list]
     w.entries.next[entry] = NONE
     w.entries.prev[entry] = last
@@ -68,6 +70,9 @@ def link_before(w: World, list: int, entry: int, next: int) -> None:
 def unlink(w: World, entry: int) -> None:
     """Take the entry off its list."""
     list = w.entries.list[entry]
+    if INTERPRETED:
+        assert list != NONE, "an entry is unlinked that is on no list"
+        assert entry >= w.rules.n_tasks or w.lists.length[list] > 0, "a list is shorter than its entries"
     before, after = w.entries.prev[entry], w.entries.next[entry]
     if before == NONE:
         w.lists.head[list] = after
@@ -116,6 +121,8 @@ def unlock_list(w: World, list: int) -> None:
 @inlined
 def _pass_lock(w: World, row: int) -> None:
     """The lock is the first spinner's from now on, who finds out in a moment; nobody overtakes (qspinlock is fair)."""
+    if INTERPRETED:
+        assert w.lists.lock[row] != NONE, "a queue lock is released that nobody holds"
     first = w.lists.spin_head[row]
     w.lists.lock[row] = first
     if first != NONE:
@@ -129,6 +136,8 @@ def _pass_lock(w: World, row: int) -> None:
 @inlined
 def make_ready(w: World, task: int, delay: int) -> None:
     """Tell the scheduler that the task can go on, `delay` ns from now."""
+    if INTERPRETED:
+        assert w.tasks.state[task] != FINISHED, "a task is woken that has finished"
     at = w.clock[WOKEN]
     w.machine.woken[at] = task
     w.machine.woken_delay[at] = delay

@@ -9,6 +9,7 @@ import pytest
 
 from engine.designs import DESIGNS
 from engine.errors import BadDesign
+from engine.fingerprint import python_function
 from engine.jit import jit
 from engine.linking import check_nesting, nesting, ruled_steps, step_function
 from engine.mm.frames import call, call_on, ret
@@ -69,8 +70,8 @@ def test_given_no_caller_when_a_path_ends_then_the_next_operation_begins() -> No
 
 
 def test_given_the_kernels_paths_then_what_they_call_runs_one_frame_deeper() -> None:
-    assert leads_of(step_function(NUMBERS["FIND_AGAIN"]).py_func).calls == {LOCK_PAGE}
-    assert FOUND_CHECK in leads_of(step_function(NUMBERS["FIND_AGAIN"]).py_func).goes
+    assert leads_of(python_function(step_function(NUMBERS["FIND_AGAIN"]))).calls == {LOCK_PAGE}
+    assert FOUND_CHECK in leads_of(python_function(step_function(NUMBERS["FIND_AGAIN"]))).goes
     for design, card in DESIGNS.items():
         assert nesting(tuple(range(len(STEPS))), ruled_steps(card)) == 1, design
     check_nesting()

@@ -136,7 +136,7 @@ class _Function:
     def _statement(self, node: ast.stmt, depth: int) -> tuple[list[str], bool]:
         pad = "  " * depth
         match node:
-            case ast.Expr(value=ast.Constant()) | ast.Pass():
+            case ast.Expr(value=ast.Constant()) | ast.Pass() | ast.Assert():
                 return [], False
             case ast.Expr(value=ast.Call() as call):
                 told = self._call(call)
