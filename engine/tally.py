@@ -23,7 +23,7 @@ from engine.nodes import (
     heat_rows,
 )
 from engine.packers import reader
-from engine.page_state import MARK_SWAPPED, NUMBERS, page_after, severity_of
+from engine.page_state import MARK_SWAPPED, page_after, severity_of
 
 PER_CELL_BIN = LEAF_SERIES_BINS_A_CELL
 CELL_BINS = LEAF_CELL_BINS
@@ -124,7 +124,7 @@ class State(NamedTuple):
     lane_cells: Any  # int32 (BATCH, 4)
     queue_cells: Any  # int32 (BATCH, 5)
     changes: Any  # int64 (gauges, 2, BATCH): places of the events that changed a gauge, and its value after each
-    states: Any  # uint8 (BATCH,): stored number of the page's state after each event, 0 where it is about no page
+    states: Any  # uint8 (BATCH,): severity of the page's state after each event, 0 where it is about no page
     edges: Any  # int64 (SERIES_BINS + 1,)
 
 
@@ -288,10 +288,12 @@ def _change_page(s: State, kind: int, page: int, a: int, b: int, time: int, bin:
     if kind == K_QUEUED:
         s.pages[page, WAITS] += 1
     severity = _severity_of(mapping, flags, waiters, marks)
-    s.states[place] = NUMBERS[severity]
+    s.states[place] = severity
     cell = s.pages[page, CELL]
     s.lane_cells[cell, HIGH] = max(s.lane_cells[cell, HIGH], severity)
     s.lane_cells[cell, LAST] = severity
+    if marks == before and kind != K_SWAPPED and kind != K_RESTORED:
+        return
     swaps = (marks & MARK_SWAPPED) - (before & MARK_SWAPPED)
     if swaps != (1 if kind == K_SWAPPED else 0) - (1 if kind == K_RESTORED else 0):
         s.now[UNTOLD + G_SWAPPED] += 1
