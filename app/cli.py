@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import shutil
 import sys
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -208,13 +209,14 @@ def explore(
         compact=compact,
     )
     progress = None if as_json or not sys.stderr.isatty() else lambda text: typer.echo(text, err=True)
-    limits = Limits(states, memory << 20, seconds)
+    limits, ends_at = Limits(states, memory << 20, seconds), time.monotonic() + seconds
     found, text = explore_subject(asked, plan, limits, progress, screen_width(), checkpoint)
     smaller = None
     if shrink:
         from app.shrinking import shrunk
+        from engine.explore.shrink import Budget
 
-        smaller = shrunk(asked, found, screen_width())
+        smaller = shrunk(asked, found, screen_width(), Budget(ends_at=ends_at))
         found["shrunk"] = smaller and smaller[0]
     if as_json:
         tell(found)

@@ -107,6 +107,7 @@ def explore_subject(
     else:
         explorer, before = Explorer(subject, plan), 0.0
     at = saved = time.monotonic()
+    ends_at = at + limits.seconds
 
     def told(now: Progress) -> None:
         nonlocal at, saved
@@ -124,7 +125,7 @@ def explore_subject(
             save(explorer, checkpoint)
         else:
             checkpoint.unlink(missing_ok=True)
-    found = answer(explorer, stopped_by, limits)
+    found = answer(explorer, stopped_by, limits, ends_at=ends_at)
     return found, answer_columns(explorer.subject, found, wide)
 
 

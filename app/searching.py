@@ -86,7 +86,8 @@ def _explore(store: Store, row: ExplorationRow, keeper: Keeper) -> None:
     found = dict[str, Any]()
     if stop.heard not in {"lost", "stop"}:
         note("answer")
-        found = shortened(answer(explorer, "memory" if stop.heard == "limit_memory" else stopped_by, limits, stop))
+        why = "memory" if stop.heard == "limit_memory" else stopped_by
+        found = shortened(answer(explorer, why, limits, stop, ends_at))
         if stop.heard == "limit_memory" and found["bounds"]["liveness_stopped_by"] == "cancel":
             found["bounds"]["liveness_stopped_by"] = "memory"
     found["shrunk"] = None

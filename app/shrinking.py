@@ -23,15 +23,15 @@ def shrunk(
     """Return what is left of an answer's finding, and its schedule as columns; None if it has no schedule to its end.
 
     subject: the smaller table or scenario. schedule: its word; a scenario carries it, of a table it is a word of the
-    whole table, too: what was left out makes no step. stopped_by: null if nothing more can be left out, else
-    tries, states, time or cancel.
+    whole table, too: what was left out makes no step. states: that the searches of all candidates found together.
+    stopped_by: null if nothing more can be left out, else tries, states, time or cancel.
     """
     if found["schedule"] is None:
         return None
     pays = budget or Budget()
-    made = _table(asked, found, pays) if isinstance(asked, Table) else _scenario(asked, found, pays)
-    told, story = made
-    return told, columns(story, wide)
+    most = pays.states
+    told, story = _table(asked, found, pays) if isinstance(asked, Table) else _scenario(asked, found, pays)
+    return told | {"states": most - pays.states}, columns(story, wide)
 
 
 def _table(table: Table, found: dict[str, Any], budget: Budget) -> tuple[dict[str, Any], Any]:

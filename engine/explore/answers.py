@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -19,24 +20,34 @@ NEVER, SOMETIMES, NOT_EXPLORED = "Never", "Sometimes", "not explored"
 
 
 def answer(
-    explorer: Explorer, stopped_by: str, limits: Limits, stop: Callable[[], bool] = lambda: False
+    explorer: Explorer,
+    stopped_by: str,
+    limits: Limits,
+    stop: Callable[[], bool] = lambda: False,
+    ends_at: float | None = None,
 ) -> dict[str, Any]:
     """Return what a search found, as JSON has it. Numbers that a sample or a bound cannot know are null.
 
-    stop: called now and then; True leaves out what is not known yet: promises (stopped by "cancel"), the number of
+    stop: called now and then. ends_at: by time.monotonic(); without it, the answer has the time that the search left
+    of its limit. Either leaves out what is not known yet: promises (stopped by "cancel" or "time"), the number of
     schedules, the schedule with the fewest switches.
     """
+    ends = time.monotonic() + limits.seconds - explorer.seconds if ends_at is None else ends_at
+
+    def over() -> bool:
+        return stop() or time.monotonic() > ends
+
     subject, plan, found = explorer.subject, explorer.plan, explorer.found(stopped_by)
     sampled = plan.search in {"random", "pct"}
     whole = found.complete and not sampled and plan.preemptions is None
-    told = counted(subject, explorer.shape, found.states, stop) if whole and plan.reduction == "none" else None
+    told = counted(subject, explorer.shape, found.states, over) if whole and plan.reduction == "none" else None
     live, unlooked = None, ""
     if plan.promises and subject.promises:
         try:
-            live = promise(explorer, stopped_by, limits, stop)
+            live = promise(explorer, stopped_by, limits, ends, stop)
         except Unknown as why:
             unlooked = str(why)
-    schedule = found.schedule if found.schedule is None else calmest(explorer, stop) or found.schedule
+    schedule = found.schedule if found.schedule is None else calmest(explorer, over) or found.schedule
     starves = live is not None and not live["holds"]
     return {
         "name": subject.name,

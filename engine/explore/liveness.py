@@ -41,10 +41,15 @@ class Unknown(Exception):
 
 
 def promise(
-    explorer: Explorer, stopped_by: str, limits: Limits, stop: Callable[[], bool] = lambda: False
+    explorer: Explorer,
+    stopped_by: str,
+    limits: Limits,
+    ends_at: float = float("inf"),
+    stop: Callable[[], bool] = lambda: False,
 ) -> dict[str, Any]:
     """Return whether `eventually` becomes true on every fair path, and the lasso where it does not, as words.
 
+    ends_at: by time.monotonic(); the limit of time in `limits` is the search's alone.
     Who waits for whom shows in the whole graph only: after a search that left states out, all are searched for first.
     Raises Unknown; so it does for a sample and for a bound of preemptions, which are no look at all paths.
     """
@@ -53,8 +58,7 @@ def promise(
         raise Unknown("the plan")
     if stopped_by:
         raise Unknown(stopped_by)
-    # the search has used some of the time already: one limit for both
-    ends_at, whole = time.monotonic() + limits.seconds - explorer.seconds, explorer
+    whole = explorer
     if plan.reduction != "none" or plan.compact:
         whole = Explorer(explorer.subject)
         if why := whole.run(limits._replace(seconds=ends_at - time.monotonic()), stop=stop):
@@ -97,12 +101,15 @@ def starving(
     base, out = memory.states.ctypes.data, memory.out.ctypes.data
     flat, everyone = memory.states.reshape(-1), np.uint64((1 << processes) - 1)
 
+    def ask() -> None:
+        if time.monotonic() > ends_at:
+            raise Unknown("time")
+        if stop():
+            raise Unknown("cancel")
+
     def run(turn: Callable[[], int]) -> None:
         while turn() != DONE:
-            if time.monotonic() > ends_at:
-                raise Unknown("time")
-            if stop():
-                raise Unknown("cancel")
+            ask()
 
     run(lambda: g.outline(memory, flat, graph, process_of, native.expand, native.judge, base, out, TURN))
     if ended := int(graph.counters[g.ENDED]):
@@ -113,7 +120,7 @@ def starving(
     if not graph.counters[g.BEST]:
         return None
     entry = int(graph.counters[g.BEST]) - 1
-    return Lasso(_stem(graph, entry), _round(graph, process_of, entry, processes))
+    return Lasso(_stem(graph, entry), _round(graph, process_of, entry, processes, ask))
 
 
 def _room(states: int, edges: int) -> g.Graph:
@@ -147,9 +154,14 @@ def _stem(graph: g.Graph, state: int) -> list[int]:
     return steps[::-1]
 
 
-def _round(graph: g.Graph, process_of: NDArray[np.int64], entry: int, processes: int) -> list[int]:
+def _round(
+    graph: g.Graph, process_of: NDArray[np.int64], entry: int, processes: int, ask: Callable[[], None]
+) -> list[int]:
     """Return the steps of a walk through the fair component, back to where it began: from each place to the nearest one
-    that satisfies a process that is not yet."""
+    that satisfies a process that is not yet.
+
+    ask: called before each search for such a place, of which each may look at the whole component; it raises Unknown.
+    """
     graph.seen[:] = 0
     everyone = np.uint64((1 << processes) - 1)
     open_ = everyone & graph.able[entry]  # those that still have to step, or to be unable to
@@ -157,6 +169,7 @@ def _round(graph: g.Graph, process_of: NDArray[np.int64], entry: int, processes:
 
     def walk(by_step: Any, by_rest: Any, home: int) -> Iterator[tuple[int, int]]:
         nonlocal turn
+        ask()
         turn += 1
         state, edge = (int(told) for told in g.way(graph, process_of, at, by_step, by_rest, home, turn))
         assert state >= 0, "a component that is not connected"

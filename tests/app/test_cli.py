@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import itertools
 import json
 import logging
 import signal
@@ -18,6 +19,9 @@ import pytest
 from typer.main import get_command
 
 from app import cli
+from app.exploring import subject_of
+from engine.explore.explorer import Explorer
+from engine.explore.saving import save
 from engine.recordings.demo import DEMO_TRACE, DEMO_TRUTH
 
 SCENARIO = """
@@ -197,6 +201,28 @@ def test_given_a_search_cut_by_a_limit_when_asked_again_then_it_goes_on_from_its
     assert (tmp_path / "search").read_text() == "something else"
 
 
+def test_given_a_checkpoint_older_than_the_limit_of_time_when_taken_up_then_promises_are_looked_at(
+    folio: Folio, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("engine.explore.liveness.TURN", 2)  # such a table is done within one turn
+    table = TABLES / "ticket_lock_turns.toml"
+    before = Explorer(subject_of(cli.to_explore(table)))
+    before.run()
+    before.seconds = 1_000.0
+    save(before, tmp_path / "search")
+    found = folio("explore", table, "--checkpoint", tmp_path / "search", "--seconds", "100", "--json").json
+    assert (found["verdict"], found["liveness"]["holds"]) == ("Never", True)
+
+
+def test_given_a_limit_of_time_when_it_is_over_before_shrinking_then_that_says_so(
+    folio: Folio, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = itertools.count(0, 1_000_000)
+    monkeypatch.setattr("app.exploring.time.monotonic", lambda: float(next(clock)))
+    found = folio("explore", TABLES / "w1_wait_once.toml", "--shrink", "--json").json
+    assert (found["error"], found["shrunk"]["stopped_by"], found["shrunk"]["dropped"]) == ("assertion", "time", [])
+
+
 def test_given_states_known_by_their_hash_then_the_bounds_say_so(folio: Folio) -> None:
     said = folio("explore", PETERSON, "--compact").out
     assert "states known by 64-bit hash: one missed with a chance of 2e-17" in said
@@ -214,6 +240,7 @@ def test_given_a_finding_when_shrunk_then_what_it_does_not_need_is_left_out(foli
     away = '[[procs]]\nname = "away"\nstart = "s"\nsteps = [{ at = "s", to = "-" }]\n'
     race.write_text((TABLES / "w1_wait_once.toml").read_text() + away)
     small = folio("explore", race, "--shrink", "--json").json["shrunk"]
+    assert small["states"] > small["tries"] > len(small["dropped"])
     assert "process away" in small["dropped"]
     assert "away" not in [process["name"] for process in small["subject"]["procs"]]
     assert "assert(wb == 0) does not hold" in folio("replay", race, "--schedule", small["schedule"]).out

@@ -321,9 +321,9 @@ def test_given_workers_killed_in_mid_search_then_the_answer_is_that_of_an_undist
     store.close()
 
 
-def slow_promise(store: Store) -> ExplorationRow:
+def slow_promise(store: Store, most: int = 60) -> ExplorationRow:
     """Ask for an exploration that is done at once, with a look at its promises that takes long: of all states."""
-    told = counters(4, 60) | {"fair": "weak", "eventually": "c[0] == 60"}
+    told = counters(4, most) | {"fair": "weak", "eventually": f"c[0] == {most}"}
     row, _ = store.explore(asked_of(told, store.settings, reduction="por"))
     return row
 
@@ -342,6 +342,36 @@ def slow_shrink(store: Store) -> ExplorationRow:
 
 
 SLOW = {"answer": slow_promise, "shrink": slow_shrink}
+
+
+def crowded(bytes_left: int) -> str:
+    """Return a worker's program that may take so many bytes more once its search is done, whatever the limit says."""
+    return f"""
+import app.searching as s, app.runner as r, app.keeping as k, sys
+held, answer = s.Held, s.answer
+def grown(*told):
+    most[0] = k.resident_bytes() + {bytes_left}
+    return answer(*told)
+class Crowded(held):
+    memory_bytes = property(lambda _: most[0])
+most, s.Held, s.answer = [1 << 60], Crowded, grown
+sys.exit(r.main())
+"""
+
+
+def test_given_a_worker_at_its_limit_of_memory_when_promises_are_looked_at_then_the_answer_says_memory(
+    store: Store,
+) -> None:
+    """These promises fit into the exploration's own limit of memory: only the worker's stops the look at them."""
+    row = slow_promise(store, 40)
+    process = worker(store.settings, crowded(64 << 20))
+    until(lambda: not get(store, row.id).live, "the end")
+    process.terminate()
+    assert process.wait(20) == 0
+    ended, found = get(store, row.id), answered(get(store, row.id))
+    assert (ended.state, ended.reason, ended.verdict) == ("done", None, "not explored")
+    bounds = found["bounds"]
+    assert (bounds["complete"], bounds["stopped_by"], bounds["liveness_stopped_by"]) == (True, None, "memory")
 
 
 def phase_of(store: Store, row: ExplorationRow) -> str:

@@ -84,3 +84,23 @@ def test_given_a_search_that_does_not_keep_all_shortest_paths_then_its_schedule_
     explorer = Explorer(checked(table("lost_increment")), plan)
     explorer.run()
     assert calmest(explorer) is None
+
+
+@pytest.mark.parametrize("over", [{"stop": lambda: True}, {"ends_at": 0.0}], ids=["stop", "time"])
+def test_given_no_time_left_when_answered_then_nothing_is_counted_and_the_first_schedule_stays(
+    over: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("engine.explore.calmer.TURN", 1)  # such tables are done within one turn
+    calmed = counted = 0
+    for name in BROKEN:
+        explorer = Explorer(checked(table(name)))
+        stopped_by = explorer.run()
+        first = explorer.found(stopped_by).schedule
+        assert first is not None
+        whole, cut = answer(explorer, stopped_by, Limits()), answer(explorer, stopped_by, Limits(), **over)
+        assert (cut["schedules"], cut["traces"]) == (None, None)
+        assert cut["schedule"] == explorer.subject.written(first)
+        calmed += whole["schedule"] != cut["schedule"]
+        counted += whole["schedules"] is not None
+    assert calmed >= 3
+    assert counted >= 3

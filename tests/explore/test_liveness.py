@@ -137,3 +137,12 @@ def test_given_somebody_who_stops_the_look_at_promises_then_it_ends_and_claims_n
     monkeypatch.setattr(turn, 2)  # such a table is done within one turn
     found = answer(explorer, stopped_by, Limits(), stop=lambda: True)
     assert (found["liveness"], found["bounds"]["liveness_stopped_by"]) == (None, "cancel")
+
+
+def test_given_somebody_who_stops_it_when_the_lasso_is_closed_then_it_ends_and_claims_nothing() -> None:
+    """All turns of so small a table are over before the first question whether to stop; the way round comes after."""
+    explorer = Explorer(checked(table("after_you")))
+    stopped_by = explorer.run()
+    assert answer(explorer, stopped_by, Limits())["error"] == "starvation"
+    found = answer(explorer, stopped_by, Limits(), stop=lambda: True)
+    assert (found["liveness"], found["bounds"]["liveness_stopped_by"]) == (None, "cancel")
