@@ -127,8 +127,8 @@ LANES: dict[str, str] = {
     "wait": "waits and wake-ups",
     "mapping": "page->mapping",
     "writeback": "writeback and dirty",
-    "life": "life of a page",
-    "run": "the run itself",
+    "life": "page life cycle",
+    "run": "run",
 }
 
 NO_WORDS = Words()
@@ -161,7 +161,7 @@ EVENTS: dict[Kind, Event] = {
     Kind.page_unlocked: Event(FLAGS_LENGTH, "{task} unlocked {page}", "lock", "#56b4e9"),
     Kind.waiter_queued: Event(ENTRY, "{task} queued for {bit} of {page}", "wait", "#e69f00"),
     Kind.waiter_woken: Event(ENTRY, "{task} was woken for {bit} of {page}", "wait", "#009e73"),
-    Kind.waiter_left: Event(ENTRY, "{task} left the queue by itself", "wait", "#cc79a7"),
+    Kind.waiter_left: Event(ENTRY, "{task} left the queue without a wake-up", "wait", "#cc79a7"),
     Kind.walk_paused: Event(
         Words(queue=word("a", "queue"), walked=word("b", "entries walked in this pass")),
         "{task} walked {walked} entries, left a bookmark and dropped the queue lock",
@@ -174,22 +174,22 @@ EVENTS: dict[Kind, Event] = {
         "wait",
         "#666666",
     ),
-    Kind.mapping_swapped: Event(MAPPING, "mapping of {page} swapped for a wait structure", "mapping", "#d55e00"),
-    Kind.mapping_restored: Event(MAPPING, "mapping of {page} restored", "mapping", "#009e73"),
-    Kind.saved_mapping_cleared: Event(SAVED, "the mapping kept behind {page} was cleared", "mapping", "#cc79a7"),
+    Kind.mapping_swapped: Event(MAPPING, "mapping of {page} was swapped for a wait structure", "mapping", "#d55e00"),
+    Kind.mapping_restored: Event(MAPPING, "mapping of {page} was restored", "mapping", "#009e73"),
+    Kind.saved_mapping_cleared: Event(SAVED, "the saved mapping of {page} was cleared", "mapping", "#cc79a7"),
     Kind.page_inserted: Event(
         Words(mapping=word("a", "mapping after", "mapping"), index=word("b", "index in the file")),
-        "{page} entered the page cache",
+        "{page} was added to the page cache",
         "life",
         "#0072b2",
     ),
-    Kind.page_removed: Event(MAPPING, "{page} left the page cache", "life", "#56b4e9"),
+    Kind.page_removed: Event(MAPPING, "{page} was removed from the page cache", "life", "#56b4e9"),
     Kind.page_truncated: Event(MAPPING, "{page} was truncated", "life", "#d55e00"),
     Kind.writeback_started: Event(FLAGS, "writeback of {page} began", "writeback", "#f0e442"),
     Kind.writeback_ended: Event(FLAGS_LENGTH, "writeback of {page} ended", "writeback", "#009e73"),
     Kind.page_dirtied: Event(FLAGS, "{page} became dirty", "writeback", "#e69f00"),
     Kind.page_cleaned: Event(FLAGS, "{page} became clean", "writeback", "#56b4e9"),
-    Kind.page_uptodate: Event(FLAGS, "{page} holds its data", "life", "#009e73"),
+    Kind.page_uptodate: Event(FLAGS, "{page} became up to date", "life", "#009e73"),
     Kind.page_pinned: Event(COUNT, "{task} took a reference on {page}: {count} now", "life", "#999999"),
     Kind.page_put: Event(COUNT, "{task} dropped a reference on {page}: {count} left", "life", "#999999"),
     Kind.page_freed: Event(
@@ -200,7 +200,7 @@ EVENTS: dict[Kind, Event] = {
     ),
     Kind.page_seen: Event(
         Words(mapping=word("a", "mapping", "mapping"), flags=word("b", "page->flags", "flags")),
-        "the recording first shows {page}",
+        "{page} first appears in the recording",
         "life",
         "#999999",
     ),
@@ -231,7 +231,7 @@ EVENTS: dict[Kind, Event] = {
     Kind.task_finished: Event(NO_WORDS, "{task} finished its program", "run", "#666666"),
     Kind.invariant_broken: Event(
         Words(invariant=word("a", "the invariant's number (engine/invariants.py)", "invariant")),
-        "here {task} breaks an invariant: {invariant}",
+        "INVARIANT BROKEN by {task}: {invariant}",
         "run",
         "#d55e00",
     ),

@@ -18,24 +18,24 @@ class Invariant(NamedTuple):
 
 
 INVARIANTS: tuple[Invariant, ...] = (
-    Invariant("lost_wakeup", "a task sleeps on a bit that is clear, and nobody will wake it", at_end=True),
+    Invariant("lost_wakeup", "a task sleeps on a bit that is clear, and no task will wake it", at_end=True),
     Invariant("deadlock", "tasks wait for each other", at_end=True),
     Invariant("use_after_free", "a structure was used after it was freed"),
     Invariant("mapping_lost", "page->mapping is not what the page cache says it must be", at_end=True),
     Invariant("truncated_written", "a page was written after it was truncated"),
     Invariant("two_owners", "two tasks own one page lock"),
     Invariant("counts", "reference counts do not balance"),
-    Invariant("leak", "a structure or a reference is left over", at_end=True),
-    Invariant("queue_length", "a queue's length is not the number of its sleepers"),
-    Invariant("page_survives", "a truncation has ended and its page is still in the file"),
-    Invariant("bug_on", "the kernel would stop at a BUG_ON"),
+    Invariant("leak", "a structure or a reference was leaked", at_end=True),
+    Invariant("queue_length", "a queue's length is not the number of tasks linked on it"),
+    Invariant("page_survives", "a truncation has returned and its page is still in the file"),
+    Invariant("bug_on", "a BUG_ON() would fire"),
     Invariant("wild_dereference", "a tagged word was followed as if it were a pointer"),
     Invariant("wrong_identity", "a lookup returned a locked page that is not the one asked for"),
-    Invariant("mapping_resurrected", "a truncated page has its mapping again"),
+    Invariant("mapping_resurrected", "the mapping of a truncated page was restored"),
     Invariant("stranded_pte", "a page table entry maps a truncated page"),
     Invariant("shared_wait", "two pages share one wait structure"),
     Invariant("protected_written", "a protected page was written by a CPU"),
-    Invariant("starvation", "a task can be kept from going on for ever"),
+    Invariant("starvation", "a task can starve"),
 )
 """Number (row) -> invariant. A number is never used again for another meaning: events hold it."""
 
@@ -61,14 +61,14 @@ INVARIANTS: tuple[Invariant, ...] = (
 ) = range(len(INVARIANTS))
 
 WITNESSES: tuple[tuple[str, str], ...] = (
-    ("lock_stolen", "the lock was taken past a waiter that was queued for it"),
-    ("stolen_often", "more than five times the lock was taken past one waiter"),
-    ("requeued_at_tail", "a woken waiter lost and queued again at the tail"),
-    ("returned_bit_set", "a wait returned while the bit was set again"),
-    ("walk_met_strangers", "a walk met entries of another page"),
+    ("lock_stolen", "the lock was stolen from a queued waiter"),
+    ("stolen_often", "the lock was stolen from one waiter more than five times"),
+    ("requeued_at_tail", "a woken waiter lost the race and requeued at the tail"),
+    ("returned_bit_set", "a wait returned although the bit was set again"),
+    ("walk_met_strangers", "a wake-up visited waiters of another page"),
     ("stale_waiters_flag", "PG_waiters stayed set with nobody waiting for the page"),
-    ("lock_handed_over", "the lock was handed to a waiter without being let go"),
-    ("lookup_retried", "a lookup found its page truncated and went back"),
+    ("lock_handed_over", "the lock was handed to a waiter without being released"),
+    ("lookup_retried", "a lookup found its page truncated and started over"),
     ("wait_holding_lock", "truncation waits for writeback with the page locked while others wait for the lock"),
 )
 """Number (row) -> name, and what it says."""

@@ -72,8 +72,8 @@ class Story(NamedTuple):
         """In a few words how it ends."""
         broken = [step.broken for step in self.steps if step.broken]
         if self.loop_from is not None:
-            return "a loop: the last steps can repeat for ever"
-        return self.ending or (broken[-1] if broken else "nothing is broken")
+            return "a loop: the last steps can repeat forever"
+        return self.ending or (broken[-1] if broken else "no invariant is broken")
 
 
 def shown(text: str) -> str:

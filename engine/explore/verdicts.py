@@ -42,13 +42,11 @@ def judged(asked: Cell, answer: dict[str, Any]) -> Verdict:
     elif seen := {**broken, **answer["witnessed"]}.get(asked.question):
         return Verdict(SOMETIMES, asked.expected, f"in {seen['steps']} steps; {within}", seen["schedule"])
     if not bounds["complete"]:
-        return Verdict(NOT_EXPLORED, asked.expected, f"cut by the limit of {bounds['stopped_by']}; {within}", None)
+        return Verdict(NOT_EXPLORED, asked.expected, f"stopped by the limit on {bounds['stopped_by']}; {within}", None)
     cuts = [name for name in broken if name not in _AT_END] or list(broken) * (asked.question == "starvation")
     if cuts:
         first = min(cuts, key=lambda name: int(broken[name]["steps"])).replace("_", " ")
-        return Verdict(
-            NOT_EXPLORED, asked.expected, f"no way is followed past another failure ({first}); {within}", None
-        )
+        return Verdict(NOT_EXPLORED, asked.expected, f"masked by: {first}; {within}", None)
     if asked.question == "starvation":
-        return Verdict(NOT_EXPLORED, asked.expected, f"not looked for; {within}", None)
+        return Verdict(NOT_EXPLORED, asked.expected, f"fair schedules were not searched; {within}", None)
     return Verdict(NEVER, asked.expected, within, None)

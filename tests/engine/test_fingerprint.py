@@ -145,7 +145,7 @@ def test_given_a_constant_that_compiled_code_uses_when_it_changes_then_the_funct
         ("mm/filemap.py", '    """Try the lock; else wait for it.', '    """Take the lock, or wait for it.'),
         ("mm/filemap.py", "@inlined\ndef lock_page(", "\n# moves all lines below\n@inlined\ndef lock_page("),
         ("designs/wait/hashed/__init__.py", 'title="shared wait queues, found by hash"', 'title="hashed queues"'),
-        ("invariants.py", "a queue's length is not the number of its sleepers", "a length is wrong"),
+        ("invariants.py", "a queue's length is not the number of tasks linked on it", "a length is wrong"),
     ],
 )
 def test_given_a_message_a_docstring_or_a_comment_when_it_changes_then_nothing_is_compiled_anew(

@@ -27,7 +27,7 @@ def facts(subject: WorldSubject) -> State:
         told[f"page {page}: references"] = w.pages.refcount[page]
         told[f"page {page}: lock"] = _who(w.pages.owner[page], "free")
         told[f"page {page}: pte"] = "mapped" if w.pages.mapped[page] else "none"
-        told[f"page {page}: to be cut by"] = _who(w.pages.doomed[page], "nobody")
+        told[f"page {page}: being truncated by"] = _who(w.pages.doomed[page], "no task")
     for file in range(w.files.size.array.size):
         told[f"file {file}: i_size"] = w.files.size[file]
     for task in range(w.rules.n_tasks):
@@ -62,15 +62,16 @@ def _task(w: World, task: int, files: list[int]) -> State:
     made = w.tasks.made[task]
     told: State = {
         f"{who} is": "about to sleep" if drowsy else STATES[state],
-        f"{who} has looked up": w.tasks.holds[task],
+        f"{who}: references held by lookups": w.tasks.holds[task],
         f"{who}'s entry": " ".join(name for bit, name in WQ_NAMES.items() if flags & bit) or "plain",
-        f"{who} truncates in pass": w.tasks.argument[task],
-        f"{who} truncates file": w.tasks.file[task],
-        f"{who}'s second page": "none" if w.tasks.second[task] == NONE else w.tasks.second[task],
+        f"{who}: truncation pass": w.tasks.argument[task],
+        f"{who}: file being truncated": w.tasks.file[task],
+        f"{who}: second page": "none" if w.tasks.second[task] == NONE else w.tasks.second[task],
     }
     if w.rules.n_waits:
-        told[f"{who} follows"] = word_shown(w.tasks.seen[task] & ~2, files) if w.tasks.seen[task] else "nothing"
-        told[f"{who} has made"] = "nothing" if made == NONE else f"page_wait {made}"
+        seen = w.tasks.seen[task]
+        told[f"{who}: structure it is about to use"] = word_shown(seen & ~2, files) if seen else "none"
+        told[f"{who}: structure allocated"] = "none" if made == NONE else f"page_wait {made}"
     return told
 
 
@@ -86,7 +87,7 @@ def _structure(w: World, row: int, files: list[int]) -> tuple[str, str]:
     if not waiter and (waiting := line_length(w, row * w.rules.queue_lists)):
         parts.append(f"{waiting} waiting")
     if w.waits.readers[row]:
-        parts.append(f"{w.waits.readers[row]} on the way")
+        parts.append(f"{w.waits.readers[row]} about to use it")
     if w.waits.locked[row]:
         parts.append("locked")
     return name, ", ".join(parts) or "free"

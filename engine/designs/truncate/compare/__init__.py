@@ -18,6 +18,6 @@ CARD = Card(
     axis="truncate",
     package=__name__,
     title="page->mapping is not this file's",
-    stands="pagecache_get_page(), write_cache_pages(), truncate_inode_page(): the word itself is compared",
+    stands="pagecache_get_page(), write_cache_pages(), truncate_inode_page(): the raw word is compared",
     options=Compare,
 )

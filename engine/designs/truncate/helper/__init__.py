@@ -18,6 +18,6 @@ CARD = Card(
     axis="truncate",
     package=__name__,
     title="ask a helper for the mapping and compare",
-    stands="the proposal's answer: page_mapping() looks behind what is swapped in",
+    stands="the proposal's answer: page_mapping() returns the mapping saved behind the swapped word",
     options=Helper,
 )

@@ -18,6 +18,6 @@ CARD = Card(
     axis="truncate",
     package=__name__,
     title="page->mapping is NULL",
-    stands="xfs_vm_set_page_dirty(), do_read_cache_page(): a word that is not NULL is taken for the file's",
+    stands="xfs_vm_set_page_dirty(), do_read_cache_page(): any word that is not NULL is taken to be the file's",
     options=RawNull,
 )

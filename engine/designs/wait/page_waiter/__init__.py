@@ -12,7 +12,7 @@ from engine.designs.wait.swapped import TAGS, Swapped, swapped_rules
 
 
 class PageWaiter(Swapped):
-    """The first waiter's structure swapped into page->mapping; only the page lock waits there."""
+    """The first waiter's structure swapped into page->mapping; used for the page lock only."""
 
     design: Literal["page_waiter"] = "page_waiter"
     bits: Annotated[
@@ -28,11 +28,11 @@ CARD = Card(
     axis="wait",
     package=__name__,
     title="the first waiter swapped into page->mapping",
-    stands="Glisse, RFC of April 2018: the structures lie on the waiters' stacks, the lock is handed over",
+    stands="Glisse, RFC of April 2018: the structures are on the waiters' stacks; lock handoff",
     options=PageWaiter,
     structures=(("page_waiter", 56), ("wait_queue_head", 24)),
     tag_bits=lambda options: TAGS[options.encoding],
-    needs="every reader of page->mapping goes through a helper; only the page lock waits there",
+    needs="every reader of page->mapping goes through a helper; used for the page lock only",
     rules=lambda options: {
         **swapped_rules(options),
         "bits": options.bits,

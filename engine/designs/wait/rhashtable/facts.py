@@ -24,11 +24,11 @@ def told(w: Any) -> dict[str, str | int]:
     for element in range(w.elements.page.array.size):
         page, readers = w.elements.page[element], w.elements.readers[element]
         state = f"page {page}" if w.elements.linked[element] else "free" if page == NONE else f"made for page {page}"
-        found[f"element {element}"] = f"{state}, {readers} on the way" if readers else state
+        found[f"element {element}"] = f"{state}, {readers} about to use it" if readers else state
     for task in range(w.rules.first_actor):
         seen, made = w.tasks.seen[task], w.tasks.made[task]
-        found[f"{letters(task)} follows"] = f"element {seen - 1}" if seen else "nothing"
-        found[f"{letters(task)} has made"] = "nothing" if made == NONE else f"element {made}"
+        found[f"{letters(task)}: element it is about to use"] = f"element {seen - 1}" if seen else "none"
+        found[f"{letters(task)}: element allocated"] = "none" if made == NONE else f"element {made}"
     return found
 
 
