@@ -6,7 +6,7 @@ import gzip
 import re
 from pathlib import Path
 
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Locator, Page, expect
 
 from tests.pages.looking import WAIT_MS, Site
 from tests.pages.workloads import storm
@@ -84,14 +84,20 @@ def test_a_form_of_another_site_starts_nothing(site: Site) -> None:
     assert answer.status_code == 403
 
 
-def test_a_recording_is_uploaded_reported_and_played_under_two_designs(
-    site: Site, page: Page, recording_file: Path
-) -> None:
+def imported(site: Site, page: Page, recording_file: Path) -> Locator:
+    """Import a recording on its page, and return the card that reports on it."""
     page.goto(f"{site.address}/recordings")
     page.locator("#file").set_input_files(recording_file)
     page.get_by_role("button", name="Import", exact=True).click()
     card = page.locator("article").first
     expect(card).to_contain_text(recording_file.name, timeout=WAIT_MS)
+    return card
+
+
+def test_a_recording_is_uploaded_reported_and_played_under_two_designs(
+    site: Site, page: Page, recording_file: Path
+) -> None:
+    card = imported(site, page, recording_file)
     card.get_by_text("What the import read").click()
     expect(card.locator("table")).to_contain_text("mm_filemap_add_to_page_cache")
     expect(card).to_contain_text("this line is no event")
@@ -104,10 +110,9 @@ def test_a_recording_is_uploaded_reported_and_played_under_two_designs(
 
 
 def test_given_three_designs_ticked_when_a_recording_is_played_then_the_list_shows_all_three(
-    site: Site, page: Page
+    site: Site, page: Page, recording_file: Path
 ) -> None:
-    page.goto(f"{site.address}/recordings")
-    card = page.locator("article").first
+    card = imported(site, page, recording_file)
     boxes = card.get_by_role("checkbox")
     for box in range(3):
         boxes.nth(box).check()
