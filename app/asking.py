@@ -26,11 +26,11 @@ def read_scenario(given: str) -> Scenario:
         return shipped()[given]
     path = Path(given)
     if given != "-" and not path.is_file():
-        text = f"there is no preset and no file {given[:80]!r}; presets are {', '.join(shipped())}"
+        text = f"no preset or file {given[:80]!r}; known presets: {', '.join(shipped())}"
         raise BadScenario(text, code="no_scenario", field="scenario", status=404)
     body = sys.stdin.buffer.read(SCENARIO_BYTES_MAX + 1) if given == "-" else _head(path)
     if len(body) > SCENARIO_BYTES_MAX:
-        text = f"the scenario has more than {SCENARIO_BYTES_MAX} bytes: write it shorter"
+        text = f"the scenario exceeds {SCENARIO_BYTES_MAX} bytes: shorten it"
         raise BadScenario(text, code="body_too_large", field="scenario", status=413)
     return _scenario(body, path.suffix == ".toml")
 
@@ -43,9 +43,9 @@ def _head(path: Path) -> bytes:
 def _scenario(body: bytes, toml: bool) -> Scenario:
     """Read JSON as strictly as the server does, or TOML, and say what is wrong in the server's words."""
     try:
-        return Scenario.model_validate(read_toml(body.decode()) if toml else parse_json(body))
+        return Scenario.model_validate(read_toml(body.decode()) if toml else parse_json(body, "the scenario"))
     except UnicodeDecodeError as error:
-        raise BadScenario(f"the scenario is not UTF-8: byte {error.start}", code="not_utf8") from None
+        raise BadScenario(f"the scenario is not valid UTF-8 at byte {error.start}", code="not_utf8") from None
     except Refusal as refusal:
         told = refusal
     except ValidationError as error:

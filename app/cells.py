@@ -50,7 +50,7 @@ def known_kernel(name: str) -> str:
     if not name:
         return cases.DEFAULT_KERNEL
     if name not in cases.KERNELS:
-        detail = f"there is no kernel profile of that name{nearest(name, cases.KERNELS)}"
+        detail = f"unknown kernel profile{nearest(name, cases.KERNELS)}"
         raise AskedWrongly(detail, code="unknown_value", field="kernel")
     return name
 

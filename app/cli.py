@@ -1,6 +1,6 @@
 """The command `folioscope`: serve, run, import, replay, explore, matrix, list, verify, version, warm.
 
-Every subcommand takes --json. Exit code 0: done; 1: it could not be done; 2: asked wrongly. An error is one line on
+Every subcommand takes --json. Exit code 0: success; 1: failure; 2: usage error. An error is one line on
 standard error. Importing this module loads neither the engine nor the web server: each command loads what it needs.
 """
 
@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from app.formats import counted
 from engine.errors import AskedWrongly, FolioscopeError
 
 if TYPE_CHECKING:
@@ -25,14 +26,14 @@ app = typer.Typer(
     add_completion=False,
     no_args_is_help=True,
     pretty_exceptions_enable=False,
-    help="Plays a kernel's page locks and waits again under competing designs, live in the browser.",
+    help="Replays a kernel's page locks and waits under competing designs, live in the browser.",
 )
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 
 def say(text: str) -> None:
-    """Print a line for a person, at once, where standard output may be a pipe."""
+    """Print a line of text, and flush it in case standard output is a pipe."""
     typer.echo(text)
     sys.stdout.flush()
 
@@ -43,7 +44,7 @@ def tell(value: Any) -> None:
 
 
 def screen_width() -> int:
-    """Return how many characters a line of columns may have: what the terminal shows, within reason."""
+    """Return the width of the terminal in characters, within 60 to 400."""
     return max(60, min(shutil.get_terminal_size((120, 24)).columns, 400))
 
 
@@ -53,18 +54,18 @@ def to_explore(given: Path) -> Table | Scenario:
 
     if not is_scenario(given):
         return load_table(given)
-    from app.asking import read_scenario  # loads the web server's half, which a table has no use for
+    from app.asking import read_scenario  # imports the web server's modules, which a table does not need
 
     return read_scenario(str(given))
 
 
 @app.command()
 def serve(
-    host: Annotated[str | None, typer.Option(help="Address to listen on; other than loopback needs a token.")] = None,
+    host: Annotated[str | None, typer.Option(help="Address to listen on; any but loopback requires a token.")] = None,
     port: Annotated[int | None, typer.Option(min=0, max=65535, help="Port to listen on; 0 takes a free one.")] = None,
     data: Annotated[Path | None, typer.Option(help="Folder of the database.")] = None,
-    workers: Annotated[int | None, typer.Option(min=0, max=64, help="Processes that play runs.")] = None,
-    demo: Annotated[bool, typer.Option("--demo", help="Play the demo at a pace that one can watch.")] = False,
+    workers: Annotated[int | None, typer.Option(min=0, max=64, help="Worker processes.")] = None,
+    demo: Annotated[bool, typer.Option("--demo", help="Start the demo, throttled so that it can be watched.")] = False,
     access_log: Annotated[bool, typer.Option("--access-log", help="Log each request.")] = False,
     as_json: Json = False,
 ) -> None:
@@ -80,12 +81,12 @@ def serve(
 @app.command()
 def run(
     scenario: Annotated[
-        str, typer.Argument(help="A preset's name, or a scenario file (.toml or .json; - reads JSON).")
+        str, typer.Argument(help="A preset, or a scenario file (.toml or .json; - reads JSON from standard input).")
     ],
-    tag: Annotated[list[str] | None, typer.Option(help="May be repeated.")] = None,
+    tag: Annotated[list[str] | None, typer.Option(help="Tag of the run; may be repeated.")] = None,
     as_json: Json = False,
 ) -> None:
-    """Play a scenario to its end, here, and print its seal and key figures. The run is stored like any other."""
+    """Run a scenario in this process, and print its seal and key figures. The run is stored like any other."""
     from app.asking import read_scenario
     from app.playing import play_here
 
@@ -93,7 +94,10 @@ def run(
     if as_json:
         tell(result)
         return
-    say(f"run {result['id']}: {result['state']}, {result['events']:,} events, {result['time_ns'] / 1e6:,.3f} ms")
+    say(
+        f"run {result['id']}: {result['state']}, {counted(result['events'], 'event')}, "
+        f"{result['time_ns'] / 1e6:,.3f} ms"
+    )
     say(f"seal {result['seal']}")
     for name, value in (result["figures"] or {}).items():
         say(f"  {name:18} {'-' if value is None else f'{value:,}'}")
@@ -102,10 +106,10 @@ def run(
 @app.command("import")
 def import_recording(
     file: Annotated[Path, typer.Argument(help="ftrace, trace-cmd, perf script or bpftrace text; plain, .gz or .zst.")],
-    name: Annotated[str | None, typer.Option(help="What to call it; the file's name if absent.")] = None,
+    name: Annotated[str | None, typer.Option(help="Name of the recording; the file's name by default.")] = None,
     as_json: Json = False,
 ) -> None:
-    """Import a recording of a real kernel, and print what was read, used, skipped and lost."""
+    """Import a recording of a real kernel, and print what was used, skipped and lost."""
     from app.playing import import_file
     from app.uploads import recording_name
 
@@ -113,13 +117,17 @@ def import_recording(
     if as_json:
         tell({"id": row.id, "name": row.name, "sha256": row.sha256, "report": report})
         return
-    say(f"recording {row.id}: {report['form']}, {report['lines']:,} lines, kernel {report['kernel'] or 'not told'}")
+    say(
+        f"recording {row.id}: {report['form']}, {counted(report['lines'], 'line')}, "
+        f"kernel {report['kernel'] or 'unknown'}"
+    )
     for words, counts in (("used", report["used"]), ("skipped", report["skipped"])):
         for event, count in sorted(counts.items(), key=lambda item: -item[1]):
             say(f"  {words:8} {count:>10,}  {event}")
     say(f"  bad lines {report['bad_lines']:,}, events lost {report['lost_events']:,}, ")
     say(
-        f"  waits without a wake {report['waits_without_wake_count']:,}, open at the end {report['unfinished_waits']:,}"
+        f"  waits never woken {report['waits_without_wake_count']:,}, "
+        f"still waiting at the end {report['unfinished_waits']:,}"
     )
     for bad in report["bad"]:
         say(f"  line {bad['line']}: {bad['why']}: {bad['text']}")
@@ -128,19 +136,19 @@ def import_recording(
 @app.command()
 def replay(
     recording: Annotated[
-        str, typer.Argument(help="A recording's file, its id, or demo; with --schedule: a table or a scenario.")
+        str, typer.Argument(help="A recording (file, id, or demo); with --schedule: a table or a scenario.")
     ],
-    truth: Annotated[Path | None, typer.Option(help="What the kernel did, wake by wake (.csv, .gz).")] = None,
-    bits: Annotated[int | None, typer.Option(min=1, max=20, help="2^bits shared queues, 8 as in the kernel.")] = None,
+    truth: Annotated[Path | None, typer.Option(help="Table of what the kernel did at each wake (.csv, .gz).")] = None,
+    bits: Annotated[int | None, typer.Option(min=1, max=20, help="2^bits shared queues; the kernel uses 8.")] = None,
     design: Annotated[str, typer.Option(help="Wait design to replay under.")] = "hashed",
-    kernel: Annotated[str | None, typer.Option(help="Kernel profile; the recording's own if absent.")] = None,
+    kernel: Annotated[str | None, typer.Option(help="Kernel profile; that of the recording by default.")] = None,
     schedule: Annotated[str | None, typer.Option(help="Play this schedule of a table or a scenario.")] = None,
     export: Annotated[
         str | None, typer.Option(help="With --schedule: print it as text (for mail), itf, shiviz or dot.")
     ] = None,
     as_json: Json = False,
 ) -> None:
-    """Foretell every wake-up of a recording from its input alone, and hold it against what the kernel did.
+    """Predict every wake-up of a recording from its input alone, and compare it with what the kernel did.
 
     With --schedule: play one schedule of a protocol table or a scenario, step by step.
     """
@@ -168,24 +176,24 @@ def replay(
 @app.command()
 def explore(
     table: Annotated[Path, typer.Argument(help="A protocol table or a scenario, .json or .toml, or a preset.")],
-    search: Annotated[str, typer.Option(help="bfs (finds the shortest), dfs; samples: random, pct.")] = "bfs",
-    reduction: Annotated[str, typer.Option(help="none, por (partial orders), symmetry (equal tasks), all.")] = "none",
-    preemptions: Annotated[int | None, typer.Option(help="Only schedules with at most so many preemptions.")] = None,
-    walks: Annotated[int, typer.Option(help="With random, pct: schedules to try.")] = 1_000,
-    longest: Annotated[int, typer.Option(help="With random, pct: steps of a schedule at most.")] = 10_000,
-    depth: Annotated[int, typer.Option(help="With pct: orderings that the bug needs (bug depth).")] = 3,
-    seed: Annotated[int, typer.Option(min=0, max=2**63 - 1, help="With random, pct: what is drawn from.")] = 1,
-    states: Annotated[int, typer.Option(min=1, max=2**31, help="Stop at so many states.")] = 100_000_000,
-    memory: Annotated[int, typer.Option(min=1, max=1 << 20, help="Stop at so many MB.")] = 4_096,
-    seconds: Annotated[float, typer.Option(min=0.1, max=1e6, help="Stop after this time.")] = 3_600,
-    compact: Annotated[bool, typer.Option("--compact", help="bfs: know states by a hash of 64 bits.")] = False,
+    search: Annotated[str, typer.Option(help="bfs (shortest schedule), dfs; sampling: random, pct.")] = "bfs",
+    reduction: Annotated[str, typer.Option(help="none, por (partial-order), symmetry, all.")] = "none",
+    preemptions: Annotated[int | None, typer.Option(help="Max. preemptions per schedule.")] = None,
+    walks: Annotated[int, typer.Option(help="With random, pct: number of schedules.")] = 1_000,
+    longest: Annotated[int, typer.Option(help="With random, pct: max. steps per schedule.")] = 10_000,
+    depth: Annotated[int, typer.Option(help="With pct: bug depth (ordering constraints).")] = 3,
+    seed: Annotated[int, typer.Option(min=0, max=2**63 - 1, help="With random, pct: random seed.")] = 1,
+    states: Annotated[int, typer.Option(min=1, max=2**31, help="Max. states.")] = 100_000_000,
+    memory: Annotated[int, typer.Option(min=1, max=1 << 20, help="Max. memory in MiB.")] = 4_096,
+    seconds: Annotated[float, typer.Option(min=0.1, max=1e6, help="Max. seconds.")] = 3_600,
+    compact: Annotated[bool, typer.Option("--compact", help="bfs: hash compaction with 64-bit hashes.")] = False,
     checkpoint: Annotated[
-        Path | None, typer.Option(help="Go on from this file if it is there; write it each 30 s and at a limit.")
+        Path | None, typer.Option(help="Resume from this file if it exists; write it every 30 s and at a limit.")
     ] = None,
     export: Annotated[
-        str | None, typer.Option(help="Explore nothing; print it as promela, or all states of a table as dot.")
+        str | None, typer.Option(help="Do not explore; print the model as promela, or all states of a table as dot.")
     ] = None,
-    shrink: Annotated[bool, typer.Option("--shrink", help="Then leave out what the failure does not need.")] = False,
+    shrink: Annotated[bool, typer.Option("--shrink", help="Then shrink the model to a smaller reproducer.")] = False,
     as_json: Json = False,
 ) -> None:
     """Try every interleaving of a protocol table or of a small scenario: Never, with its bounds, or the shortest
@@ -227,30 +235,34 @@ def explore(
         if found[key] is not None:
             say(f"  {key.replace('_', ' '):18} {found[key]:,}")
     for outcome in found["outcomes"]:
-        say(f"  {'outcome':18} {', '.join(map(str, outcome['values']))}: {outcome['final_states']:,} final states")
+        say(
+            f"  {'outcome':18} {', '.join(map(str, outcome['values']))}: "
+            f"{counted(outcome['final_states'], 'final state')}"
+        )
     within = ", ".join(f"{key.replace('_', ' ')} {bounds[key]}" for key in ("search", "reduction", "processes"))
-    cut = f", cut by the limit of {bounds['stopped_by']}" if bounds["stopped_by"] else ""
-    bound = "" if bounds["preemptions"] is None else f", at most {bounds['preemptions']} preemptions"
+    cut = f", stopped by the limit on {bounds['stopped_by']}" if bounds["stopped_by"] else ""
+    bound = "" if bounds["preemptions"] is None else f", at most {counted(bounds['preemptions'], 'preemption')}"
     if bounds["miss_probability"] is not None:
         known, chance = bounds["states_known_by"], bounds["miss_probability"]
-        bound += f", states known by {known}: one missed with a chance of {chance:.0e}"
+        bound += f", hash compaction ({known}): a state missed with probability {chance:.0e}"
     say(f"  {'bounds':18} {within}{bound}{cut}; {bounds['seconds']} s, {bounds['memory_bytes'] / 1e6:.1f} MB")
     if text:
         live, word = found["liveness"], found["schedule"]
         if word is None and live is not None:
-            word = f"{live['stem'] or '(the start)'}" + (f", then for ever {live['loop']}" if live["loop"] else "")
+            word = f"{live['stem'] or '(initial state)'}" + (f", then forever {live['loop']}" if live["loop"] else "")
         say(f"\n{text}\n\nschedule: {word}")
     if smaller:
         told, text = smaller
-        say(f"\nwithout {', '.join(told['dropped']) or 'anything left out'}:\n\n{text}\n\nschedule: {told['schedule']}")
+        without = f"still fails without {', '.join(told['dropped'])}" if told["dropped"] else "shrunk schedule"
+        say(f"\n{without}:\n\n{text}\n\nschedule: {told['schedule']}")
 
 
 @app.command()
 def matrix(
-    kernel: Annotated[str, typer.Option(help="Kernel profile; the usual one if absent.")] = "",
+    kernel: Annotated[str, typer.Option(help="Kernel profile.")] = "",
     as_json: Json = False,
 ) -> None:
-    """Explore what the matrix "breaks under" still needs, here, and print it. Its explorations are stored."""
+    """Explore the missing cells of the matrix in this process, and print it. The explorations are stored."""
     from app import cells
     from app.deciding import decide, stored
 
@@ -271,7 +283,7 @@ def matrix(
 
 @app.command("list")
 def list_runs(
-    size: Annotated[int, typer.Option(min=1, max=1000, help="Runs to list.")] = 20,
+    size: Annotated[int, typer.Option(min=1, max=1000, help="Max. runs to list.")] = 20,
     state: Annotated[str | None, typer.Option(help="Only runs in this state.")] = None,
     as_json: Json = False,
 ) -> None:
@@ -285,7 +297,7 @@ def list_runs(
     for line in runs:
         say(f"{line['id']}  {line['state']:9}  {line['design']:9}  {line['events']:>12,}  {line['name'][:60]}")
     if not runs:
-        say("no run fits" if state else "nothing has been played yet: folioscope run demo")
+        say("no runs match" if state else "no runs yet: try folioscope run demo")
 
 
 @app.command()
@@ -293,14 +305,17 @@ def verify(
     run: Annotated[str, typer.Argument(help="A run's id, or all.")],
     as_json: Json = False,
 ) -> None:
-    """Read all that is stored of a run, and hold it against its checksums and its seal."""
+    """Read everything stored of a run, and verify its checksums and its seal."""
     from app.playing import verified
 
     verdicts = verified(run)
     for verdict in verdicts:
         if not as_json:
-            words = "sound" if verdict["sound"] else f"DAMAGED in {len(verdict['damaged'])} places"
-            say(f"run {verdict['id']}: {verdict['events']:,} events in {verdict['chunks']:,} chunks, {words}")
+            words = "sound" if verdict["sound"] else f"DAMAGED in {counted(len(verdict['damaged']), 'place')}"
+            say(
+                f"run {verdict['id']}: {counted(verdict['events'], 'event')} "
+                f"in {counted(verdict['chunks'], 'chunk')}, {words}"
+            )
             for line in verdict["damaged"][:20]:
                 say(f"  {line}")
     if as_json:
@@ -332,7 +347,7 @@ def version(as_json: Json = False) -> None:
 
 @app.command()
 def warm(as_json: Json = False) -> None:
-    """Compile the engine, so that later starts load it from the cache."""
+    """Compile the engine into the cache, so that later starts load it from there."""
     from app.serving import warm_engine
 
     seconds = warm_engine(None if as_json else say)
@@ -341,7 +356,7 @@ def warm(as_json: Json = False) -> None:
 
 
 def main() -> None:
-    """Run the command; every error is one line, in JSON where --json was asked for."""
+    """Run the command; print an error as one line, in JSON with --json."""
     try:
         code = app(standalone_mode=False)
     except typer.Exit as left:
@@ -363,14 +378,14 @@ def main() -> None:
     except Exception as error:
         if type(error).__name__ == "NoArgsIsHelpError":
             sys.exit(2)
-        if hasattr(error, "format_message"):  # typer's own: what was asked makes no sense
+        if hasattr(error, "format_message"):  # typer's own usage error
             fail(getattr(error, "exit_code", 2), "usage", error.format_message())
-        fail(1, "internal", f"a fault of ours, {type(error).__name__}: {error}")
+        fail(1, "internal", f"internal error, {type(error).__name__}: {error}")
     sys.exit(code if isinstance(code, int) else 0)
 
 
 def fail(code: int, name: str, text: str, field: str = "") -> None:
-    """Print an error as one line and leave."""
+    """Print an error as one line and exit."""
     line = " ".join(text.split())[:1000]
     if "--json" in sys.argv[1:]:
         typer.echo(json.dumps({"code": name, "detail": line} | ({"field": field} if field else {})), err=True)

@@ -43,7 +43,7 @@ def decide(store: Store, asked: Sequence[AskedExploration], say: Callable[[str],
                 left = store.explore_all(left)
             open_ = len(left) + sum(row.live for row in store.explored(names).values())
             if say and open_ != told:
-                say(f"{open_} of {len(names)} explorations to go")
+                say(f"explorations remaining: {open_} of {len(names)}")
             told = open_
             if not open_:
                 return
@@ -55,7 +55,7 @@ def decide(store: Store, asked: Sequence[AskedExploration], say: Callable[[str],
     for row in store.explored(names).values():
         if row.live:
             store.cancel_exploration(row.id)
-    raise AskedWrongly("cancelled; what had been explored is kept", code="cancelled")
+    raise AskedWrongly("cancelled; completed explorations are kept", code="cancelled")
 
 
 @contextlib.contextmanager

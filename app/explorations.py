@@ -39,7 +39,7 @@ router = APIRouter(include_in_schema=False, route_class=PageRoute, default_respo
 
 ROWS_A_PAGE = 50
 STEPS_SHOWN = 400
-PHASES = {"answer": "all states found; working out the answer", "shrink": "reducing the finding to what it needs"}
+PHASES = {"answer": "all states found; computing the answer", "shrink": "shrinking the finding"}
 """What an exploration does after its search, by the phase in its progress."""
 """Steps of a story that the page shows; its text has them all."""
 MIB = 1 << 20
@@ -76,7 +76,7 @@ def subject_of(row: ExplorationRow) -> Subject:
         return read_subject(json.loads(row.subject_json))
     except (Refusal, AskedWrongly) as error:
         why = error.detail if isinstance(error, Refusal) else error
-        text = f"the subject of exploration {row.id}, stored by version {row.engine_version}, no longer fits: {why}"
+        text = f"the subject of exploration {row.id}, stored by version {row.engine_version}, is no longer valid: {why}"
         raise Refusal(409, "outdated_subject", text) from None
 
 
@@ -143,11 +143,9 @@ def new(
 ) -> Response:
     """Offer a box for a protocol table or a small scenario, and what may be chosen of the search."""
     if table and table not in tables():
-        raise Refusal(404, "no_table", f"there is no table of that name; there are {', '.join(tables())}")
+        raise Refusal(404, "no_table", f"unknown table; known tables: {', '.join(tables())}")
     if preset and preset not in small_presets():
-        raise Refusal(
-            404, "no_preset", f"there is no small preset of that name; there are {', '.join(small_presets())}"
-        )
+        raise Refusal(404, "no_preset", f"unknown small preset; known presets: {', '.join(small_presets())}")
     if of:
         text = json.dumps(json.loads(find(request, of).subject_json), indent=2, ensure_ascii=False)
     elif preset:
@@ -207,7 +205,7 @@ def _limits(given: dict[str, str]) -> AskedLimits:
 
 def _whole(name: str, text: str) -> int:
     if not (text.isascii() and text.strip().isdigit() and len(text) <= 15):
-        raise Refusal(422, "wrong_type", f"{name} must be a whole number in digits", field=name)
+        raise Refusal(422, "wrong_type", f"{name} must be an integer in decimal digits", field=name)
     return int(text)
 
 
@@ -259,7 +257,7 @@ def _export(request: Request, row: ExplorationRow, form: str) -> Response:
     link = f"{str(request.base_url).rstrip('/')}/x/{row.id}"
     if answer is None or answer["schedule"] is None:
         if form != "txt":
-            raise Refusal(404, "no_schedule", "nothing was found that has a schedule", field="form")
+            raise Refusal(404, "no_schedule", "this exploration found no schedule", field="form")
         return PlainTextResponse(verdicts.as_text(row, answer, link))
     told = stepper_of(request).export(subject_of(row), form, answer["schedule"])
     if form == "txt":
@@ -342,7 +340,7 @@ def open_as_run(
     scenario = subject_of(row).what
     if not isinstance(scenario, Scenario):
         raise Refusal(
-            422, "no_scenario", "a table has no kernel to be played: step through it by hand", field="schedule"
+            422, "no_scenario", "a table cannot be played as a run: step through it by hand", field="schedule"
         )
     small = json.loads(row.answer_json or "{}").get("shrunk") if smaller else None
     told = (small["subject"] if small else scenario.model_dump(exclude_unset=True)) | {"schedule": schedule}

@@ -53,7 +53,7 @@ def one_of(field: str, given: str, known: tuple[Any, ...]) -> Any:
     """Return a word that is known. Raises AskedWrongly for another, telling those that are."""
     if given not in known:
         raise AskedWrongly(
-            f"--{field} is one of {', '.join(known)}, not {given[:40]!r}", code="unknown_value", field=field
+            f"--{field} must be one of {', '.join(known)}, not {given[:40]!r}", code="unknown_value", field=field
         )
     return given
 
@@ -117,7 +117,7 @@ def explore_subject(
         if say is not None and time.monotonic() - at >= TOLD_S:
             at = time.monotonic()
             rate = f"{now.states / now.seconds / 1e6:.1f} M states/s, {now.memory >> 20} MB"
-            say(f"{now.states:,} states, {now.frontier:,} to look at, depth {now.depth}, {rate}")
+            say(f"{now.states:,} states, frontier {now.frontier:,}, depth {now.depth}, {rate}")
 
     stopped_by = explorer.run(limits._replace(seconds=limits.seconds + before), told=told)
     if checkpoint is not None:
@@ -143,7 +143,7 @@ def answer_columns(subject: Subject, found: dict[str, Any], wide: int) -> str:
         return ""
     begins, whole = len(subject.read(stem)), subject.read(".".join(filter(None, (stem, loop))))
     if len(whole) > STEPS_TOLD_MAX:
-        return f"the schedule has {len(whole):,} steps: too long to be told; a search by bfs finds the shortest"
+        return f"the schedule has {len(whole):,} steps, too many to print: search with bfs to find the shortest"
     return columns(story_of(subject, whole[:begins], whole[begins:]), wide)
 
 
@@ -171,7 +171,7 @@ def export_subject(asked: Table | Scenario, form: str) -> str:
     if form == "promela":
         return promela_of(asked)
     if isinstance(asked, Scenario):
-        raise AskedWrongly("dot draws the states of a table: take --export promela for a scenario", field="export")
+        raise AskedWrongly("dot draws the states of a table: use --export promela for a scenario", field="export")
     return graph_dot(graph_of(asked)).rstrip("\n")
 
 

@@ -1,5 +1,6 @@
-"""A run's key figures as a reader meets them: the sentence on top, the tiles, what a wake-up walked over, and how two
-runs differ. Pure functions of the stored figures (engine events, summed by the worker).
+"""Present a run's key figures: the verdict, the tiles, the split of visited entries, and the differences of two runs.
+
+Pure functions of the stored figures, which the worker sums from the engine's events.
 """
 
 from __future__ import annotations
@@ -8,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from app.formats import DASH, figure, percent, signed, span, whole
+from app.formats import DASH, counted, figure, percent, plural, signed, span, whole
 from engine.designs import DESIGNS
 from engine.invariants import INVARIANTS
 
@@ -24,7 +25,7 @@ class Tile(NamedTuple):
 
 @dataclass(frozen=True)
 class Part:
-    """A share of the entries walked, in percent, with where it begins on a bar of 100."""
+    """A share of the visited entries, in percent; at: its start on a bar of 100."""
 
     id: str
     words: str
@@ -34,7 +35,7 @@ class Part:
 
 
 class Difference(NamedTuple):
-    """One figure of two runs; words say which way it went, because colour and sign alone do not."""
+    """One figure of two runs; words give the direction, because colour and sign alone do not."""
 
     label: str
     unit: str
@@ -46,25 +47,25 @@ class Difference(NamedTuple):
 
 
 def swaps_mapping(design: str) -> bool:
-    """Return whether a design puts its own word into page->mapping while somebody waits."""
+    """Return whether a design replaces page->mapping while tasks wait."""
     card = DESIGNS.get(design)
     return card is not None and card.tag_bits(card.options()) != 0
 
 
 def per_wake(figures: Figures) -> float | None:
-    """Return how many entries a wake-up walked over on average; None where nobody was woken."""
+    """Return the mean number of entries visited per wake-up; None without wake-ups."""
     wakes = figures.get("wakes")
     return (figures.get("walked") or 0) / wakes if wakes else None
 
 
 def strangers_share(figures: Figures) -> float | None:
-    """Return the share of entries walked that waited for other pages; None where nothing was walked."""
+    """Return the share of visited entries that waited for other pages; None if no entry was visited."""
     walked = figures.get("walked")
     return (figures.get("strangers") or 0) / walked if walked else None
 
 
 def split(figures: Figures) -> list[Part]:
-    """Return what wake-ups walked over, as parts of a bar; [] where nothing was walked."""
+    """Return the entries visited by wake-ups as parts of a bar; [] if no entry was visited."""
     walked = int(figures.get("walked") or 0)
     if not walked:
         return []
@@ -82,73 +83,73 @@ def split(figures: Figures) -> list[Part]:
 
 
 def broken(figures: Figures) -> str | None:
-    """Return which invariant the run broke first and in which event; None if it broke none."""
+    """Return a sentence on the first invariant that the run broke, with its event; None if it broke none."""
     count, first = int(figures.get("broken") or 0), int(figures.get("broken_first") or 0)
     if not count or not 0 <= first < len(INVARIANTS):
         return None
-    more = f", and {whole(count - 1)} more after it" if count > 1 else ""
-    return f"Broken in event {whole(figures.get('broken_at'))}: {INVARIANTS[first].says}{more}."
+    more = f"; {counted(count - 1, 'more violation')} after it" if count > 1 else ""
+    return f"Invariant broken at event {whole(figures.get('broken_at'))}: {INVARIANTS[first].says}{more}."
 
 
-def verdict(figures: Figures) -> str:
-    """Return the sentence that a reviewer reads first."""
+def verdict(figures: Figures, *, live: bool = False) -> str:
+    """Return the sentence at the top of a run's page; live: the run has not ended."""
     wakes, walked, broke = figures.get("wakes"), figures.get("walked"), broken(figures)
     if broke:
         return broke
     if not wakes:
-        return "No task has been woken in this run so far."
+        return "No wake-ups yet." if live else "No task was woken in this run."
     strangers, other = figures.get("strangers") or 0, figures.get("other_bit") or 0
-    text = f"{whole(wakes)} wake-ups walked over {whole(walked)} queue entries, {figure(per_wake(figures))} each"
+    text = f"{counted(wakes, 'wake-up')} visited {counted(walked, 'queue entry', 'queue entries')}"
+    text += f" ({figure(per_wake(figures))} per wake-up)"
     if not strangers and not other:
-        return text + "; every one of them waited for the page and the bit in question."
+        return text + (", every one waiting for the page and bit being woken." if walked else ".")
     wasted = (strangers + other) / walked if walked else 0
     return (
-        text + f"; {percent(wasted)} were visited in vain: {whole(strangers)} waited for other pages, "
-        f"{whole(other)} for another bit of the same page."
+        f"{text}. {percent(wasted)} of the visits were wasted: {whole(strangers)} to waiters for other pages, "
+        f"{whole(other)} to waiters for another bit of the same page."
     )
 
 
 def tiles(figures: Figures, design: str) -> list[Tile]:
-    """Return the key figures in the order in which they matter."""
+    """Return the key figures, most important first."""
     value = figures.get
-    strangers = f"{whole(value('strangers'))} entries of other pages"
-    waits = f"p99 {span(value('wait_ns_p99'))}, longest {span(value('wait_ns_max'))}"
-    lost = f"{whole(value('lost'))} events lost by the recording"
+    queue, longest_walk = value("longest_queue"), counted(value("longest_walk"), "entry", "entries")
+    strangers = counted(value("strangers"), "entry", "entries")
+    waits = f"p99 {span(value('wait_ns_p99'))}, max. {span(value('wait_ns_max'))}"
+    lost = f"{counted(value('lost'), 'event')} lost in the recording"
     if swaps_mapping(design):
-        more = f"{whole(value('swaps_out'))} restored; at most {whole(value('pages_swapped_max'))} pages at once"
-        swaps = Tile("Mapping swaps", whole(value("swaps_in")), "in", more)
+        more = f"{whole(value('swaps_out'))} restored; max. {counted(value('pages_swapped_max'), 'page')} at once"
+        swaps = Tile("Mapping swaps", whole(value("swaps_in")), "", more)
     else:
-        swaps = Tile("Mapping swaps", "none", "", "this design leaves page->mapping alone")
+        swaps = Tile("Mapping swaps", "none", "", "this design never swaps page->mapping")
     return [
-        Tile(
-            "Entries walked per wake-up", figure(per_wake(figures)), "", f"longest walk {whole(value('longest_walk'))}"
-        ),
-        Tile("Strangers walked over", percent(strangers_share(figures)), "", strangers),
-        Tile("Longest queue", whole(value("longest_queue")), "tasks", f"{whole(value('waits'))} waits in all"),
-        Tile("Most tasks waiting", whole(value("waiters_max")), "at once", f"{whole(value('gave_up'))} gave up"),
-        Tile("Wait, mean", span(value("wait_ns_mean")), "", waits),
+        Tile("Entries visited per wake-up", figure(per_wake(figures)), "", f"longest walk: {longest_walk}"),
+        Tile("Entries of other pages", percent(strangers_share(figures)), "", strangers),
+        Tile("Longest queue", whole(queue), plural(queue, "task"), f"{counted(value('waits'), 'wait')} in total"),
+        Tile("Max. tasks waiting", whole(value("waiters_max")), "at once", f"{whole(value('gave_up'))} gave up"),
+        Tile("Mean wait", span(value("wait_ns_mean")), "", waits),
         swaps,
         Tile("Pages truncated", whole(value("truncated")), "", lost),
     ]
 
 
 _ROWS = (
-    # label, figure, kind, and whether less is better: elsewhere the words only say more or fewer
+    # label, figure, kind, whether less is better; otherwise the words only say more or fewer
     ("wake-ups", "wakes", "count", False),
-    ("entries walked", "walked", "count", True),
-    ("entries walked per wake-up", "per_wake", "count", True),
+    ("entries visited", "walked", "count", True),
+    ("entries visited per wake-up", "per_wake", "count", True),
     ("longest walk", "longest_walk", "count", True),
     ("entries of other pages (strangers)", "strangers", "count", True),
     ("entries waiting for another bit", "other_bit", "count", True),
     ("entries matched", "matched", "count", False),
     ("tasks woken", "woken", "count", False),
     ("longest queue", "longest_queue", "count", True),
-    ("most tasks waiting", "waiters_max", "count", True),
+    ("max. tasks waiting", "waiters_max", "count", True),
     ("mean wait", "wait_ns_mean", "time", True),
-    ("wait, p99", "wait_ns_p99", "time", True),
-    ("longest wait", "wait_ns_max", "time", True),
-    ("mappings swapped in", "swaps_in", "count", False),
-    ("most pages swapped", "pages_swapped_max", "count", False),
+    ("p99 wait", "wait_ns_p99", "time", True),
+    ("max. wait", "wait_ns_max", "time", True),
+    ("mapping swaps", "swaps_in", "count", False),
+    ("max. pages swapped", "pages_swapped_max", "count", False),
     ("pages truncated", "truncated", "count", False),
     ("invariants broken", "broken", "count", True),
     ("events", "events", "count", False),
@@ -156,7 +157,7 @@ _ROWS = (
 
 
 def differences(a: Figures, b: Figures) -> list[Difference]:
-    """Return the figures of run B against those of run A, the baseline."""
+    """Compare the figures of run B with those of run A, the baseline."""
     rows = []
     for label, name, kind, less_is_better in _ROWS:
         first, second = _value(a, name), _value(b, name)
@@ -183,10 +184,10 @@ def _words(change: float, kind: str, less_is_better: bool) -> str:
 
 
 def comparison(a: Figures, b: Figures, designs: tuple[str, str]) -> str:
-    """Return the sentence that says first how two runs differ."""
+    """Return the sentence at the top of a comparison."""
     first, second = per_wake(a), per_wake(b)
     if first is None or second is None:
-        return "One of the two runs has woken nobody so far."
-    text = f"A ({designs[0]}) walked {figure(first)} entries a wake-up, B ({designs[1]}) {figure(second)}"
+        return "No comparison yet: at least one of the runs has no wake-ups."
+    text = f"A ({designs[0]}) visited {figure(first)} entries per wake-up, B ({designs[1]}) {figure(second)}"
     shares = strangers_share(a) or 0, strangers_share(b) or 0
-    return text + f"; strangers were {percent(shares[0])} of them in A and {percent(shares[1])} in B."
+    return text + f". Entries of other pages: {percent(shares[0])} in A, {percent(shares[1])} in B."

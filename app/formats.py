@@ -1,4 +1,4 @@
-"""Numbers and times in words, for pages and plain text: every number that is shown passes through here."""
+"""Format numbers, counts and times for pages and plain text: every number shown passes through here."""
 
 from __future__ import annotations
 
@@ -9,12 +9,22 @@ _UNITS = ((10**9, "s"), (10**6, "ms"), (10**3, "µs"), (1, "ns"))
 
 
 def whole(n: float | None) -> str:
-    """Return a whole number with its thousands apart."""
+    """Return a whole number with thousands separators."""
     return DASH if n is None else f"{round(n):,}"
 
 
+def counted(n: float | None, one: str, many: str | None = None) -> str:
+    """Return a count with its noun: "1 wake-up", "2 wake-ups". many: the plural, where it is irregular."""
+    return f"{whole(n)} {plural(n, one, many)}"
+
+
+def plural(n: float | None, one: str, many: str | None = None) -> str:
+    """Return the noun alone, in the form that fits n."""
+    return one if n == 1 else many or f"{one}s"
+
+
 def figure(n: float | None) -> str:
-    """Return a number in three digits where it is small, whole where it is large."""
+    """Return a small number with three significant digits, a large one as a whole number."""
     if n is None:
         return DASH
     if abs(n) >= 100 or n == round(n):
@@ -23,7 +33,7 @@ def figure(n: float | None) -> str:
 
 
 def span(ns: float | None) -> str:
-    """Return a length of time, given in nanoseconds, in three digits and the unit that fits."""
+    """Return a duration in nanoseconds with three significant digits and a fitting unit."""
     if ns is None:
         return DASH
     size, name = next((unit for unit in _UNITS if abs(ns) >= unit[0]), _UNITS[-1])
@@ -31,7 +41,7 @@ def span(ns: float | None) -> str:
 
 
 def percent(share: float | None) -> str:
-    """Return a share (0..1) in percent: 0.3 %, 12 %; what is not zero never reads as 0 %."""
+    """Return a share (0..1) in percent: 0.3 %, 12 %; a nonzero share never reads as 0 %."""
     if share is None:
         return DASH
     points = share * 100
@@ -41,12 +51,12 @@ def percent(share: float | None) -> str:
 
 
 def signed(n: float, text: str) -> str:
-    """Return `text`, the size of n in words, with n's sign before it."""
+    """Return `text`, the magnitude of n as text, with the sign of n in front."""
     return "±0" if n == 0 else f"{'+' if n > 0 else '−'}{text}"
 
 
 def ago(ns: int | None, now_ns: int | None = None) -> str:
-    """Return how long before now (UTC, nanoseconds) something happened: "3 min ago"; a date where it is long ago."""
+    """Return the age of a UTC timestamp in nanoseconds: "3 min ago", or a date when it is 14 days or older."""
     if ns is None:
         return DASH
     seconds = ((time.time_ns() if now_ns is None else now_ns) - ns) / 1e9

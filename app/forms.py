@@ -13,6 +13,7 @@ from fastapi.responses import HTMLResponse, RedirectResponse, Response
 from pydantic import ValidationError
 from starlette.exceptions import HTTPException
 
+from app.formats import counted
 from app.pages import RUN_ID, find_run, store_of
 from app.problems import problem_of, refusal_of
 from app.refusals import Refusal
@@ -35,11 +36,11 @@ COMPARED = 2
 router = APIRouter(include_in_schema=False, route_class=PageRoute, default_response_class=HTMLResponse)
 
 PACES = (
-    (0, "as fast as it goes"),
-    (1, "1 ms of the run a second"),
-    (10, "10 ms a second"),
-    (100, "100 ms a second"),
-    (1000, "as fast as it was"),
+    (0, "full speed"),
+    (1, "1 ms/s (1000x slower)"),
+    (10, "10 ms/s (100x slower)"),
+    (100, "100 ms/s (10x slower)"),
+    (1000, "real time"),
 )
 PACE_MAX = 1_000_000
 KEY = Annotated[str, Form(min_length=8, max_length=100)]
@@ -55,7 +56,7 @@ def new(request: Request, preset: Annotated[str, Query(max_length=60)] = "") -> 
     """Offer the presets, and a box for a scenario of one's own."""
     presets = shipped()
     if preset and preset not in presets:
-        raise Refusal(404, "no_preset", f"there is no preset of that name; there are {', '.join(presets)}")
+        raise Refusal(404, "no_preset", f"unknown preset; known presets: {', '.join(presets)}")
     text = _as_text(presets[preset] if preset else next(iter(presets.values())))
     return _new_page(request, text)
 
@@ -81,9 +82,9 @@ def _asked(preset: str, scenario: str) -> Scenario:
     """Return the scenario that the form asks for. Raises Refusal with field and remedy."""
     if preset:
         if preset not in shipped():
-            raise Refusal(404, "no_preset", f"there is no preset of that name; there are {', '.join(shipped())}")
+            raise Refusal(404, "no_preset", f"unknown preset; known presets: {', '.join(shipped())}")
         return shipped()[preset]
-    value = parse_json(scenario.encode("utf-8", "surrogatepass"))
+    value = parse_json(scenario.encode("utf-8", "surrogatepass"), "the scenario")
     try:
         return Scenario.model_validate(value)
     except ValidationError as error:
@@ -151,7 +152,7 @@ def again(request: Request, run_id: RUN_ID, key: KEY, design: Annotated[str, For
 def under(scenario: Scenario, design: str) -> Scenario:
     """Return a scenario under another wait design. Raises Refusal for one that is not there."""
     if design not in DESIGNS:
-        raise Refusal(422, "unknown_value", f"there is no such design; there are {', '.join(DESIGNS)}", field="design")
+        raise Refusal(422, "unknown_value", f"unknown design; known designs: {', '.join(DESIGNS)}", field="design")
     options = DESIGNS[design].options
     kept = {name: value for name, value in scenario.wait.model_dump().items() if name in options.model_fields}
     wait = options.model_validate({**kept, "design": design})
@@ -199,15 +200,18 @@ def shown_recording(row: RecordingRow) -> ShownRecording:
     report = Report.model_validate_json(row.report_json)
     length = max(0, report.last_time_ns - report.first_time_ns)
     facts: list[tuple[str, Any]] = [
-        ("form", f"{report.form} {report.compressed}".strip()),
-        ("kernel", row.kernel or "not told"),
+        ("format", f"{report.form} {report.compressed}".strip()),
+        ("kernel", row.kernel or "unknown"),
         ("lines", f"{report.lines:,}"),
         ("used", f"{sum(report.used.values()):,}"),
         ("skipped", f"{sum(report.skipped.values()):,}"),
         ("unreadable", f"{report.bad_lines:,}"),
         ("lost", lost_words(report)),
-        ("waits without a wake", f"{report.waits_without_wake_count:,}"),
-        ("length", f"{length / 1e9:.3g} s on {report.cpus} CPUs"),
+        ("waits never woken", f"{report.waits_without_wake_count:,}"),
+        (
+            "length",
+            f"{length / 1e9:.3g} s on {counted(report.cpus, 'CPU') if report.cpus else 'an unknown number of CPUs'}",
+        ),
     ]
     names = sorted({*report.used, *report.skipped}, key=lambda name: -report.used.get(name, 0))
     events = [(name, report.used.get(name, 0), report.skipped.get(name, 0)) for name in names]
@@ -218,11 +222,11 @@ def shown_recording(row: RecordingRow) -> ShownRecording:
 
 def lost_words(report: Report) -> str:
     """Return what a recording lost: what its own notes tell, and what its header's counts tell."""
-    parts = [f"{report.lost_events:,} events"]
+    parts = [counted(report.lost_events, "event")]
     if report.lost_marks:
-        parts.append(f"{report.lost_marks:,} gaps of unknown size")
+        parts.append(counted(report.lost_marks, "gap of unknown size", "gaps of unknown size"))
     if report.buffer_lost:
-        parts.append(f"{report.buffer_lost:,} overwritten in the buffer")
+        parts.append(f"{report.buffer_lost:,} overwritten in the ring buffer")
     return ", ".join(parts)
 
 

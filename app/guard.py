@@ -77,32 +77,37 @@ class Guard:
         headers, path, limits = Headers(scope=scope), scope["path"], self.limits
         size = sum(len(name) + len(value) + 4 for name, value in scope["headers"])
         if len(scope["headers"]) > limits.headers or size > limits.header_bytes:
-            detail = f"at most {limits.headers} header fields of {limits.header_bytes} bytes in all"
+            detail = f"header too large: at most {limits.headers} fields and {limits.header_bytes} bytes in total"
             return Refusal(431, "headers_too_large", detail, limit=limits.header_bytes)
         if len(scope["query_string"]) > limits.query_bytes:
-            detail = f"the query has more than {limits.query_bytes} bytes"
+            detail = f"the query string exceeds {limits.query_bytes} bytes"
             return Refusal(414, "query_too_long", detail, field="query", limit=limits.query_bytes)
         if len(path) > limits.path_bytes or any(
             ord(char) < 32 or ord(char) == 127 or char == "\ufffd" for char in path
         ):
-            return Refusal(404, "not_found", "there is nothing at this address")
+            return Refusal(404, "not_found", "no such address")
         host = headers.getlist("host")
         if len(host) != 1 or not self.known_host(host[0]):
-            detail = f"this server is not {shown(', '.join(host))}: name the hosts it is reached by in FOLIOSCOPE_HOSTS"
+            detail = f"unknown host {shown(', '.join(host))}: list the names of this server in FOLIOSCOPE_HOSTS"
             return Refusal(421, "wrong_host", detail, field="Host")
         if SHARED.match(path) and self.guesses.left(_address(scope)) < 1:
-            detail = f"too many links that open nothing: at most {limits.guesses_per_minute} a minute"
+            detail = f"too many invalid share links: at most {limits.guesses_per_minute} per minute"
             return Refusal(429, "too_many_guesses", detail, limit=limits.guesses_per_minute)
         if self.token and not path.startswith(OPEN) and not _carries(headers.get("authorization", ""), self.token):
             challenge = {"WWW-Authenticate": 'Basic realm="folioscope", charset="UTF-8"'}
             return Refusal(
-                401, "token_needed", "send the token as Bearer, or as the password of any user", headers=challenge
+                401,
+                "token_needed",
+                "send the token as Bearer token, or as password with any user name",
+                headers=challenge,
             )
         if scope["method"] not in SAFE and not same_site(headers):
-            return Refusal(403, "cross_site", "pages of other sites may not change anything here", field="Origin")
+            return Refusal(
+                403, "cross_site", "cross-site requests may not change anything on this server", field="Origin"
+            )
         length = headers.get("content-length", "0")
         if not length.isascii() or not length.isdigit():
-            return Refusal(400, "bad_length", "Content-Length must be a whole number", field="Content-Length")
+            return Refusal(400, "bad_length", "Content-Length must be an integer", field="Content-Length")
         return self.too_large(scope) if len(length) > 18 or int(length) > self.cap(scope) else None
 
     def known_host(self, host: str) -> bool:
@@ -115,7 +120,7 @@ class Guard:
 
     def too_large(self, scope: Scope) -> Refusal:
         cap = self.limits.upload_bytes if _is_upload(scope) else self.limits.body_bytes
-        return Refusal(413, "body_too_large", f"the body has more than {cap} bytes", field="the body", limit=cap)
+        return Refusal(413, "body_too_large", f"the body exceeds {cap} bytes", field="the body", limit=cap)
 
 
 def _address(scope: Scope) -> str:
@@ -177,7 +182,7 @@ class Exchange:
                 refusal = error
             else:
                 log.exception("request %s failed", self.id)
-                refusal = Refusal(500, "internal", f"a fault of ours; the server's log tells more under {self.id}")
+                refusal = Refusal(500, "internal", f"internal error: see {self.id} in the server's log")
             if self.status:
                 raise  # the answer has begun: it can only be cut off
             await answer(refusal)(inner, self.receive, self.send)
@@ -193,7 +198,7 @@ class Exchange:
                 message = await self._receive()
         except TimeoutError:
             seconds = self.guard.limits.upload_s if _is_upload(self.scope) else self.guard.limits.body_s
-            detail = f"the body took longer than {seconds:g} s"
+            detail = f"the body was not received within {seconds:g} s"
             raise Refusal(408, "slow_body", detail, limit=seconds, headers={"Connection": "close"}) from None
         self._count(message)
         if self.body_read > self.guard.cap(self.scope):

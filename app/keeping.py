@@ -114,5 +114,5 @@ def limit_words(halt: Halt, store: Store) -> str:
     """Return in one sentence which limit a run met, and what to do."""
     settings = store.settings
     if halt == "limit_time":
-        return f"it took longer than {settings.run_seconds_max} s: ask for fewer events, or raise run_seconds_max"
-    return f"its worker needed more than {settings.run_bytes_max // MIB} MiB: ask for fewer pages or tasks"
+        return f"the run took longer than {settings.run_seconds_max} s: lower events_max, or raise run_seconds_max"
+    return f"the worker exceeded {settings.run_bytes_max // MIB} MiB: use fewer pages or tasks, or raise run_bytes_max"

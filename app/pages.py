@@ -15,6 +15,7 @@ from fastapi.responses import HTMLResponse, RedirectResponse, Response
 
 from app.figures import broken, comparison, differences, split, tiles, verdict
 from app.files import STATIC
+from app.formats import counted
 from app.refusals import Refusal
 from app.rendering import PageRoute, fragment, new_key, render
 from app.shown import Shown, queues, same_workload, shown
@@ -155,7 +156,7 @@ def figures_context(run: Shown, figures_url: str) -> dict[str, Any]:
     """Return what partials/figures.html needs."""
     return {
         "figures_url": figures_url,
-        "verdict": verdict(run.figures),
+        "verdict": verdict(run.figures, live=run.live),
         "broken": broken(run.figures) is not None,
         "split": split(run.figures),
         "tiles": tiles(run.figures, run.row.design),
@@ -218,7 +219,9 @@ def compare_chosen(run: Annotated[list[str] | None, Query(max_length=20)] = None
     """Lead from two ticked runs to their comparison."""
     chosen = list(dict.fromkeys(run or []))
     if len(chosen) != 2:
-        raise Refusal(422, "two_runs", f"{len(chosen)} runs are ticked: a comparison shows two", field="run", limit=2)
+        raise Refusal(
+            422, "two_runs", f"{counted(len(chosen), 'run')} selected: a comparison shows two", field="run", limit=2
+        )
     return RedirectResponse(f"/c/{chosen[0]},{chosen[1]}", 303)
 
 
@@ -282,7 +285,7 @@ def share_of(store: Store, token: str) -> tuple[ShareRow, list[Shown]]:
     share = store.by_token(token)
     rows = [store.run(run_id) for run_id in json.loads(share.run_ids)] if share else []
     if share is None or not rows or None in rows:
-        raise Refusal(404, "no_share", "this link opens nothing: it was mistyped, withdrawn, or its time has passed")
+        raise Refusal(404, "no_share", "this link is invalid, revoked or expired")
     mirror = f"/api/v1/shared/{token}/runs"
     return share, [shown(row, mirror, f"/s/{token}") for row in rows if row is not None]
 

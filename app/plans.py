@@ -21,32 +21,32 @@ class _Asked(BaseModel):
 class AskedLimits(_Asked):
     """Where an exploration stops and tells what was covered; the server's own limits where absent."""
 
-    states: Annotated[int | None, Field(ge=1, le=2**31, description="states found")] = None
-    memory_bytes: Annotated[int | None, Field(ge=MIB, le=2**40, description="memory of the states found")] = None
-    seconds: Annotated[float | None, Field(gt=0, le=1e6, description="time of the search")] = None
+    states: Annotated[int | None, Field(ge=1, le=2**31, description="max. states found")] = None
+    memory_bytes: Annotated[int | None, Field(ge=MIB, le=2**40, description="max. memory for states, bytes")] = None
+    seconds: Annotated[float | None, Field(gt=0, le=1e6, description="max. time of the search, seconds")] = None
 
 
 class AskedPlan(_Asked):
     """How to search."""
 
     search: Literal["bfs", "dfs", "random", "pct"] = Field(
-        "bfs", description="breadth first (shortest schedules), depth first, random walks, or PCT"
+        "bfs", description="breadth-first (shortest schedules), depth-first, random walks, or PCT"
     )
     reduction: Literal["none", "por", "symmetry", "all"] = Field(
-        "none", description="leave out orders, or equal processes, that make no difference"
+        "none", description="partial-order reduction, symmetry reduction, both, or none"
     )
     preemptions: Annotated[int | None, Field(ge=0, le=200)] = Field(
-        None, description="only schedules that take the CPU from a process at most so often"
+        None, description="max. preemptions of a runnable process per schedule"
     )
-    walks: Annotated[int, Field(ge=1, le=10_000_000, description="random, pct: how many schedules")] = 1_000
-    longest: Annotated[int, Field(ge=1, le=1_000_000, description="random, pct: steps of one at most")] = 10_000
+    walks: Annotated[int, Field(ge=1, le=10_000_000, description="random, pct: number of schedules")] = 1_000
+    longest: Annotated[int, Field(ge=1, le=1_000_000, description="random, pct: max. steps per schedule")] = 10_000
     depth: Annotated[int, Field(ge=1, le=16, description="pct: bug depth")] = 3
-    seed: Annotated[int, Field(ge=0, lt=2**53, description="random, pct: draws")] = 1
+    seed: Annotated[int, Field(ge=0, lt=2**53, description="random, pct: random seed")] = 1
     compact: bool = Field(
         False,
-        description="know states by their hash: less memory, and a state may be missed (the answer says how likely)",
+        description="hash compaction: less memory; the answer gives the probability that a state was missed",
     )
-    promises: bool = Field(True, description="look for ways that keep a process from going on for ever, too")
+    promises: bool = Field(True, description="also check liveness: whether a process can starve")
 
 
 def within(asked: AskedLimits, settings: Settings) -> dict[str, float]:
@@ -58,7 +58,7 @@ def within(asked: AskedLimits, settings: Settings) -> dict[str, float]:
     }
     for name, limit in most.items():
         if (given := getattr(asked, name)) is not None and given > limit:
-            detail = f"limits.{name} is {given}: the most here is {limit}"
+            detail = f"limits.{name} is {given}: the maximum here is {limit}"
             raise Refusal(422, "too_large", detail, field=f"limits.{name}", limit=limit)
     return {name: getattr(asked, name) or limit for name, limit in most.items()}
 

@@ -57,7 +57,7 @@ def play_here(scenario: Scenario, tags: list[str], say: Callable[[str], None] | 
 def _still_there(store: Store, run_id: str) -> RunRow:
     row = store.run(run_id)
     if row is None:
-        raise AskedWrongly(f"run {run_id} was deleted while it was played", code="no_run", status=404)
+        raise AskedWrongly(f"run {run_id} was deleted during playback", code="no_run", status=404)
     return row
 
 
@@ -90,7 +90,7 @@ def stored_runs(size: int, state: str | None) -> list[dict[str, Any]]:
     """Return runs, newest first. Raises AskedWrongly for a state that does not exist."""
     states = ("queued", "running", *OVER)
     if state is not None and state not in states:
-        raise AskedWrongly(f"there is no state {state[:80]!r}; there are {', '.join(states)}", field="state")
+        raise AskedWrongly(f"unknown state {state[:80]!r}; known states: {', '.join(states)}", field="state")
     names = ("id", "number", "name", "state", "design", "kernel", "seed", "events", "time_ns", "seal", "created_ns")
     with contextlib.closing(open_store(load_settings())) as store:
         rows, _ = store.runs(size, None, state=state)

@@ -40,7 +40,7 @@ class Problem(BaseModel):
                     "title": "Unprocessable Content",
                     "status": 422,
                     "code": "too_large",
-                    "detail": "scenario.workload.pages is 1000000000000: the most is 4194304",
+                    "detail": "scenario.workload.pages is 1000000000000: the maximum is 4194304",
                     "field": "scenario.workload.pages",
                     "limit": 4194304,
                 }
@@ -71,7 +71,7 @@ def problem_of(refusal: HTTPException) -> Problem:
             limit=refusal.limit,
             errors=refusal.errors,
         )
-    details = {404: "there is nothing at this address", 405: "this address does not know this method"}
+    details = {404: "no such address", 405: "this address does not support this method"}
     return Problem(
         title=status.phrase,
         status=status,

@@ -1,4 +1,4 @@
-"""Templates, what every template may use, and how a browser is told that something went wrong."""
+"""Render templates, their filters and globals, and error pages."""
 
 from __future__ import annotations
 
@@ -23,46 +23,51 @@ templates = Jinja2Templates(DATA / "templates")
 templates.env.trim_blocks = templates.env.lstrip_blocks = True
 templates.env.globals["asset"] = asset
 templates.env.filters.update(
-    whole=formats.whole, figure=formats.figure, span=formats.span, percent=formats.percent, ago=formats.ago
+    whole=formats.whole,
+    counted=formats.counted,
+    figure=formats.figure,
+    span=formats.span,
+    percent=formats.percent,
+    ago=formats.ago,
 )
 
 HEADINGS = {
-    404: "There is nothing here",
-    403: "Not from there",
-    409: "That does not fit what is stored",
-    413: "That is too large",
-    422: "That cannot be done",
-    429: "Too much at once",
-    503: "Not now",
-    507: "The disk is full",
+    404: "Not found",
+    403: "Cross-site request refused",
+    409: "Conflict with stored data",
+    413: "Too large",
+    422: "Invalid request",
+    429: "Too many requests",
+    503: "Temporarily unavailable",
+    507: "Disk full",
 }
 REMEDIES: dict[int | str, str] = {
-    "stepper_busy": "What steps through worlds is busy, or has just been started: it loads the engine first.",
-    404: "The run may have been deleted, or the link to it withdrawn or mistyped.",
-    429: "Close some tabs of this server, or wait a little.",
-    503: "Runs are waiting for a worker already: try again when some have ended.",
-    507: "Delete runs that are no longer needed, or give the server more space.",
+    "stepper_busy": "The stepper is busy, or is still loading the engine: try again in a few seconds.",
+    404: "The run may have been deleted, or the link mistyped, revoked or expired.",
+    429: "Close other tabs of this server, or wait a few seconds.",
+    503: "The server is busy: try again when some of its runs have finished.",
+    507: "Delete runs you no longer need, or free disk space on the server.",
 }
 
 
 def render(request: Request, name: str, context: dict[str, Any], status: int = 200) -> HTMLResponse:
-    """Return a page that no cache keeps: a run may move on, a shared link be withdrawn."""
+    """Return an uncacheable page: a run may advance, and a share link may be revoked."""
     headers = {"Cache-Control": "private, no-store" if context.get("shared") else "no-cache"}
     return templates.TemplateResponse(request, name, context, status_code=status, headers=headers)
 
 
 def fragment(name: str, context: dict[str, Any]) -> str:
-    """Return a partial as text, where there is no request (the stream's status line)."""
+    """Return a partial as text without a request, as for the status line in the event stream."""
     return templates.get_template(name).render(context)
 
 
 def wants_html(request: Request) -> bool:
-    """Return whether a browser asks for a page: what stands under /api never answers with one."""
+    """Return whether the client accepts HTML; /api never answers with a page."""
     return "text/html" in request.headers.get("accept", "") and not request.url.path.startswith("/api/")
 
 
 def error_page(request: Request, problem: Problem) -> HTMLResponse:
-    """Return the page that tells of a refusal in words, with what may be done."""
+    """Return the error page of a problem, with a remedy where there is one."""
     context = {
         "problem": problem,
         "heading": HEADINGS.get(problem.status, problem.title),
@@ -73,7 +78,7 @@ def error_page(request: Request, problem: Problem) -> HTMLResponse:
 
 
 def problem_from(request: Request, error: Exception) -> Problem:
-    """Return what an exception of a handler means to the one who asked."""
+    """Convert an exception raised by a handler into the client's Problem."""
     if isinstance(error, AskedWrongly | Damaged):
         return problem_of(refusal_of(error))
     if isinstance(error, RequestValidationError):
@@ -83,7 +88,7 @@ def problem_from(request: Request, error: Exception) -> Problem:
 
 
 class PageRoute(APIRoute):
-    """A route of a page: its refusals are pages too, for who asks for HTML."""
+    """A route whose errors are pages for clients that accept HTML."""
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
         handle = super().get_route_handler()
@@ -100,5 +105,5 @@ class PageRoute(APIRoute):
 
 
 def new_key() -> str:
-    """Return an idempotency key for one form as rendered: sent twice, it starts one run."""
+    """Return an idempotency key for one rendered form: submitted twice, it starts one run."""
     return secrets.token_hex(16)

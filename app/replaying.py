@@ -1,4 +1,4 @@
-"""`folioscope replay`: foretell each wake-up of a recording, and hold it against what the kernel did."""
+"""`folioscope replay`: predict each wake-up of a recording, and compare it with what the kernel did."""
 
 from __future__ import annotations
 
@@ -32,14 +32,14 @@ def load(given: str) -> Recording:
     try:
         return open_store(load_settings()).load_recording(given)
     except AskedWrongly:
-        text = f"there is no file and no recording {given[:80]!r}: give a path, an id that `import` printed, or demo"
+        text = f"no file or recording {given[:80]!r}: give a path, an id printed by `import`, or demo"
         raise BadRecording(text, code="no_recording", field="recording", status=404) from None
 
 
 def refuse_unknown(field: str, given: str, known: Iterable[str]) -> None:
     """Raise BadScenario for a name that is not known, telling those that are."""
     if given not in known:
-        text = f"there is no {field} {given[:80]!r}; there are {', '.join(known)}"
+        text = f"unknown {field} {given[:80]!r}; known: {', '.join(known)}"
         raise BadScenario(text, code="unknown_value", field=field)
 
 
@@ -62,7 +62,7 @@ def replay_recording(
     if truth is not None and (kind := kind_of_truth(truth)) != "wakes":
         if kind == "snapshots":
             return snapshots(load(given), truth, design)
-        text = f"{truth.name} tells of waits, which the input tells as well: give a table of wakes or of snapshots"
+        text = f"{truth.name} lists waits, which are part of the input: give a table of wakes or of snapshots"
         raise BadRecording(text, code="wrong_truth", field="truth")
     wakes, counts = predict(load(given), design=design, bits=bits, kernel=kernel)
     told: dict[str, Any] = {"design": design}

@@ -78,8 +78,8 @@ def play_one(
 def _refuse_mixed(run: RunRow) -> None:
     """Raise AskedWrongly where an older version stored part of the run's events, and this one would add others."""
     if run.chunks and run.event_format != FORMAT:
-        began = f"version {run.engine_version} began it with events of format {run.event_format}"
-        text = f"{began}, this version writes format {FORMAT}: play it again"
+        began = f"version {run.engine_version} started this run with event format {run.event_format}"
+        text = f"{began}; this version writes format {FORMAT}: start the run again"
         raise AskedWrongly(text, code="other_format")
 
 
@@ -125,7 +125,7 @@ def _settle(store: Store, run: RunRow, writer: Writer, halt: Halt, progress: flo
         store.finish(run.id, run.attempt, "done", seal=seal, known=known)
         return
     if halt == "lost":
-        raise Fenced(f"run {run.id} is not attempt {run.attempt}'s any more")
+        raise Fenced(f"run {run.id} no longer belongs to attempt {run.attempt}")
     writer.close(progress)
     if halt == "stop":
         store.run_jobs.release(run.id, run.attempt)
@@ -146,14 +146,14 @@ def _abandon(store: Store, run: RunRow, writer: Writer | None, error: Exception)
     elif not isinstance(error, AskedWrongly | Damaged):
         reference = secrets.token_hex(4)
         log.exception("run %s, fault %s", run.id, reference)
-        detail = f"a fault of ours, {reference} in the worker's log"
+        detail = f"internal error: see {reference} in the worker's log"
         if run.engine_version != VERSION:
-            detail += f"; the run was begun by version {run.engine_version}, this is {VERSION}"
+            detail += f"; the run was started by version {run.engine_version}, this is {VERSION}"
     try:
         if writer is not None and reason != "disk_full":
             writer.close(0.0)
     except Exception as second:
-        log.info("run %s: what was left could not be stored: %s", run.id, second)
+        log.info("run %s: the remaining events could not be stored: %s", run.id, second)
     try:
         store.finish(run.id, run.attempt, "failed", reason=reason, detail=detail)
     except Fenced as fenced:
@@ -190,7 +190,7 @@ class Worker:
                     found = next((True for take in list(self._turns) if take()), False)
                 seen = -1 if found else version
             except AskedWrongly as error:
-                log.warning("the store could not be asked for work: %s", error)
+                log.warning("could not claim work from the store: %s", error)
             if not found:
                 if os.getppid() != self._parent:
                     log.info("the server that started this worker is gone")

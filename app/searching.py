@@ -72,7 +72,7 @@ def _explore(store: Store, row: ExplorationRow, keeper: Keeper) -> None:
         try:
             store.note_exploration(row.id, row.attempt, progress_json=json.dumps(progress))
         except AskedWrongly as error:  # a busy or full disk: the next word may get through
-            log.warning("exploration %s: its progress could not be told: %s", row.id, error)
+            log.warning("exploration %s: its progress could not be stored: %s", row.id, error)
 
     def told(_: Progress) -> None:
         nonlocal said
@@ -96,7 +96,7 @@ def _explore(store: Store, row: ExplorationRow, keeper: Keeper) -> None:
         found["shrunk"] = smaller(_what(row), found, Budget(states=SHRINK_STATES, ends_at=ends_at, stop=stop))
     halt = stop.heard
     if halt == "lost":
-        raise Fenced(f"exploration {row.id} is not attempt {row.attempt}'s any more")
+        raise Fenced(f"exploration {row.id} no longer belongs to attempt {row.attempt}")
     if halt == "stop":
         if explorer.progress().memory <= QUICK_BYTES:
             kept.save(explorer)
@@ -167,7 +167,7 @@ def _taken_up(store: Store, row: ExplorationRow) -> Explorer:
         try:
             return resume(store.checkpoint_path(row.id), subject, plan)
         except AskedWrongly as error:  # another version of the program, or a damaged disk
-            log.warning("exploration %s begins anew: %s", row.id, error)
+            log.warning("exploration %s starts over: %s", row.id, error)
     store.drop_checkpoint(row.id)
     return Explorer(subject, plan)
 
@@ -230,7 +230,7 @@ def _abandon(store: Store, row: ExplorationRow, error: Exception) -> None:
     if isinstance(error, MemoryError):
         reason, detail = (
             "limit_memory",
-            "the machine has no more memory for it: ask for fewer states, or for less memory",
+            "the machine is out of memory: lower the limit on states or on memory",
         )
     elif isinstance(error, AskedWrongly) and error.code == "storage_full":
         reason = "disk_full"
@@ -238,7 +238,7 @@ def _abandon(store: Store, row: ExplorationRow, error: Exception) -> None:
     elif not isinstance(error, FolioscopeError):
         reference = secrets.token_hex(4)
         log.exception("exploration %s, fault %s", row.id, reference)
-        detail = f"a fault of ours, {reference} in the worker's log"
+        detail = f"internal error: see {reference} in the worker's log"
     try:
         store.finish_exploration(row.id, row.attempt, "failed", reason=reason, detail=detail)
     except Fenced as fenced:

@@ -81,7 +81,7 @@ def serve(
             say(f"Folioscope: {address}   (Ctrl-C stops it)")
             if pages:
                 say(f"The demo:   {pages['demo']}")
-                say(f"and beside another design: {pages['compared']}")
+                say(f"Compared with another design: {pages['compared']}")
 
         config = uvicorn.Config(
             app,
@@ -105,7 +105,7 @@ def refuse_open_door(settings: Settings) -> None:
     """Raise AskedWrongly where others could reach the server and no token keeps them out."""
     if settings.token or _loopback(settings.host):
         return
-    text = f"{settings.host} can be reached from other machines: set FOLIOSCOPE_TOKEN (16 characters or more) first"
+    text = f"{settings.host} is reachable from other machines: set FOLIOSCOPE_TOKEN (16 characters or more) first"
     raise AskedWrongly(text, code="token_needed", field="FOLIOSCOPE_TOKEN")
 
 
@@ -123,8 +123,8 @@ def listen(host: str, port: int) -> socket.socket:
         return socket.create_server((host, port), family=family, backlog=1024)
     except OSError as error:
         reasons = {
-            errno.EADDRINUSE: "is taken: stop what listens there, or choose another with --port",
-            errno.EACCES: "may not be used by this user: choose one above 1023 with --port",
+            errno.EADDRINUSE: "is taken: stop the process that listens there, or choose another port with --port",
+            errno.EACCES: "needs privileges: choose a port above 1023 with --port",
         }
         reason = reasons.get(error.errno or 0, f"cannot be listened on: {error.strerror or error}")
         raise AskedWrongly(f"port {port} of {host} {reason}", code="no_port", field="port") from None
@@ -175,6 +175,8 @@ def warm_engine(say: Callable[[str], None] | None) -> float:
             say(line.rstrip())
     if child.wait():
         raise AskedWrongly(
-            f"compiling the engine failed ({child.returncode}): see above", code="not_compiled", status=500
+            f"compiling the engine failed with exit code {child.returncode}: see the messages above",
+            code="not_compiled",
+            status=500,
         )
     return time.monotonic() - began

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from pydantic import ValidationError
 
 from app.figures import Figures, per_wake, strangers_share, swaps_mapping
-from app.formats import span, whole
+from app.formats import counted, span, whole
 from engine.designs import DESIGNS
 from engine.designs.card import Card
 
@@ -69,7 +69,7 @@ class Shown:
     @property
     def pace_words(self) -> str:
         pace = self.row.pace_ms_per_s
-        return "as fast as it goes" if not pace else f"at {pace} ms of the run a second"
+        return "full speed" if not pace else f"{pace} ms of run time per second"
 
     @property
     def facts(self) -> list[tuple[str, str]]:
@@ -116,7 +116,7 @@ def workload_words(scenario: Mapping[str, Any]) -> str:
             return "the demo recording" if recording == "demo" else f"recording {recording}"
         case {"kind": "tasks", "groups": [*groups], "pages": int(pages)}:
             tasks = sum(group.get("tasks", 0) for group in groups)
-            return f"{tasks:,} task{'s' if tasks > 1 else ''} over {pages:,} page{'s' if pages > 1 else ''}"
+            return f"{counted(tasks, 'task')} on {counted(pages, 'page')}"
         case {"kind": kind}:
             return str(kind)
         case _:

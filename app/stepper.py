@@ -86,7 +86,7 @@ def main() -> None:
             refused = {"status": error.status, "code": error.code, "field": error.field, "detail": str(error)}
             told = {"refused": refused}
         except Exception:
-            log.exception("a question about %s could not be answered", asked["do"])
+            log.exception("a request %s failed", asked["do"])
             told = {"failed": True}
         print(json.dumps({"id": asked["id"], **told}), flush=True)
 

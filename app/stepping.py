@@ -76,7 +76,7 @@ class Stepper:
         try:
             return self._ask(do, subject, ANSWER_S, **more)
         except Late:
-            raise Refusal(503, "stepper_busy", "this takes longer than expected: ask again in a moment") from None
+            raise Refusal(503, "stepper_busy", "the stepper did not answer in time: try again in a moment") from None
 
     def stop(self) -> None:
         """End the child."""
@@ -97,7 +97,7 @@ class Stepper:
             detail = visible(refused["detail"], 400)
             raise Refusal(refused["status"], refused["code"], detail, field=refused["field"])
         if "told" not in told:
-            raise RuntimeError("the stepper could not answer: its log tells more")
+            raise RuntimeError("the stepper failed: see its log")
         found: dict[str, Any] = told["told"]
         return found
 
@@ -119,7 +119,7 @@ class Stepper:
                 self._unsent = self._unsent.removesuffix(line)
             raise
         except (OSError, ValueError):
-            log.warning("the stepper has ended; the next question starts another")
+            log.warning("the stepper died; the next request starts another one")
             self._end()
             raise Late from None
         self._late = False

@@ -108,7 +108,7 @@ class Hub:
         """Return the response that sends messages. Raises Refusal 429 where there is no place for one more viewer."""
         limits = self.limits
         if self.seats[address] >= limits.streams_each or self.seats.total() >= limits.streams:
-            detail = f"too many streams: at most {limits.streams_each} for one address, {limits.streams} in all"
+            detail = f"too many streams: at most {limits.streams_each} per address, {limits.streams} in total"
             raise Refusal(429, "too_many_streams", detail, limit=limits.streams_each)
         self.seats[address] += 1
 

@@ -45,24 +45,27 @@ class _Duplicate(dict[str, Any]):
     fault: Fault
 
 
-def parse_json(body: bytes) -> Any:
-    """Return the value of a JSON text in UTF-8. Raises Refusal: 400 if it is no JSON, 422 for what no field holds."""
+def parse_json(body: bytes, what: str = "the body") -> Any:
+    """Return the value of a JSON text in UTF-8; what: the name of the text in messages.
+
+    Raises Refusal: 400 for invalid JSON, 422 for a value that no field can hold.
+    """
     try:
         text = body.decode("utf-8")
     except UnicodeDecodeError as error:
-        raise Refusal(400, "not_utf8", f"the body is not UTF-8: byte {error.start} does not belong there") from None
+        raise Refusal(400, "not_utf8", f"{what} is not valid UTF-8 at byte {error.start}") from None
     if text.startswith("\ufeff"):
-        raise Refusal(400, "not_utf8", "the body begins with a byte order mark: send UTF-8 without it")
+        raise Refusal(400, "not_utf8", f"{what} starts with a byte order mark: send UTF-8 without it")
     try:
         value = json.loads(
             text, object_pairs_hook=_object, parse_constant=_constant, parse_float=_real, parse_int=_integer
         )
     except json.JSONDecodeError as error:
         where = f"line {error.lineno}, column {error.colno}"
-        raise Refusal(400, "not_json", f"the body is not JSON: {error.msg.lower()} at {where}") from None
+        raise Refusal(400, "not_json", f"{what} is not valid JSON: {error.msg.lower()} at {where}") from None
     except RecursionError:
-        raise _too_deep(400, "") from None
-    _refuse_faults(value)
+        raise _too_deep(400, "", what) from None
+    _refuse_faults(value, what)
     return value
 
 
@@ -77,7 +80,7 @@ def _real(text: str) -> float | Fault:
 
 def _integer(text: str) -> int | Fault:
     digits = len(text.lstrip("-"))
-    return int(text) if digits <= DIGITS else Fault("too_large", f"has {digits} digits: at most {DIGITS} can be read")
+    return int(text) if digits <= DIGITS else Fault("too_large", f"has {digits} digits: the maximum is {DIGITS}")
 
 
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -87,26 +90,26 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     seen: set[str] = set()
     twice = next(key for key, _ in pairs if key in seen or seen.add(key))  # type: ignore[func-returns-value]
     double = _Duplicate(found)
-    double.fault = Fault("duplicate_key", "stands twice: leave one", twice)
+    double.fault = Fault("duplicate_key", "appears twice: remove one", twice)
     return double
 
 
-def _too_deep(status: int, field: str) -> Refusal:
-    detail = f"the body nests brackets too deep: at most {DEPTH}"
+def _too_deep(status: int, field: str, what: str) -> Refusal:
+    detail = f"{what} is nested too deeply: at most {DEPTH} levels"
     return Refusal(status, "too_deep", detail, field=field, limit=DEPTH)
 
 
-def _refuse_faults(value: Any) -> None:
+def _refuse_faults(value: Any, what: str) -> None:
     """Raise the first fault found, with its place; one visit to each object and list."""
     waiting: list[tuple[Any, str, int]] = [(value, "", 1)]
     while waiting:
         node, place, depth = waiting.pop()
         if isinstance(node, _Duplicate):
-            _refuse(node.fault, place)
+            _refuse(node.fault, place, what)
         elif isinstance(node, Fault):
-            _refuse(node, place)
+            _refuse(node, place, what)
         elif depth > DEPTH:
-            raise _too_deep(422, visible(place, 200))
+            raise _too_deep(422, visible(place, 200), what)
         if isinstance(node, dict):
             waiting += [(inner, _under(place, key), depth + 1) for key, inner in node.items() if _nests(inner)]
         elif isinstance(node, list):
@@ -122,9 +125,9 @@ def _under(place: str, key: str) -> str:
     return f"{place}.{name}" if place else name
 
 
-def _refuse(fault: Fault, place: str) -> None:
+def _refuse(fault: Fault, place: str, what: str) -> None:
     field = visible(_under(place, fault.key) if fault.key else place, 200)
-    raise Refusal(422, fault.code, f"{field or 'the body'} {fault.text}", field=field)
+    raise Refusal(422, fault.code, f"{field or what} {fault.text}", field=field)
 
 
 class StrictRequest(Request):
@@ -178,22 +181,22 @@ def refuse_strange_parameters(request: Request, many: dict[str, bool]) -> None:
     """
     pairs = request.query_params.multi_items()
     if len(pairs) > PARAMETERS:
-        detail = f"{len(pairs)} query parameters: at most {PARAMETERS}"
+        detail = f"the query has {len(pairs)} parameters: the maximum is {PARAMETERS}"
         raise Refusal(422, "too_long", detail, field="query", limit=PARAMETERS)
     seen: set[str] = set()
     for name, _ in pairs:
         if name not in many:
-            detail = f"the query parameter {shown(name)} is not known here{nearest(name, many)}"
+            detail = f"unknown query parameter {shown(name)}{nearest(name, many)}"
             raise Refusal(422, "unknown_parameter", detail, field=visible(name, 40))
         if name in seen and not many[name]:
-            raise Refusal(422, "repeated", f"the query parameter {name} stands twice: give one", field=name)
+            raise Refusal(422, "repeated", f"the query parameter {name} appears twice: give it once", field=name)
         seen.add(name)
 
 
 def _digits(value: object) -> object:
     """Take digits only: pydantic alone also reads 7.0, 1_000 and blanks around the number."""
     if isinstance(value, str) and not re.fullmatch(r"-?[0-9]{1,20}", value, re.ASCII):
-        raise PydanticCustomError("whole", "must be a whole number in digits")
+        raise PydanticCustomError("whole", "must be an integer in decimal digits")
     return value
 
 

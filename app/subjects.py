@@ -66,15 +66,15 @@ def read_text(text: str, field: str = "table") -> Subject:
     """Return the subject of a TOML or JSON text (one that begins with a brace). Raises Refusal or AskedWrongly, with
     the line where that is known; field: what the text is called where it came from."""
     if len(text) > TEXT_MAX:
-        detail = f"{field} has {len(text)} characters: at most {TEXT_MAX}"
+        detail = f"{field} has {len(text)} characters: the maximum is {TEXT_MAX}"
         raise Refusal(422, "too_long", detail, field=field, limit=TEXT_MAX)
     if not text.strip():
-        raise Refusal(422, "too_short", f"{field} is empty: give a protocol table as TOML or JSON", field=field)
+        raise Refusal(422, "too_short", f"{field} is empty: give a table or a scenario as TOML or JSON", field=field)
     if text.lstrip()[:1] == "{":
-        return read_subject(parse_json(text.encode("utf-8", "surrogatepass")), text)
+        return read_subject(parse_json(text.encode("utf-8", "surrogatepass"), f"the {field}"), text)
     if deep := DOTTED.search(text):
         line = text.count("\n", 0, deep.start()) + 1
-        raise Refusal(422, "too_deep", f"line {line} has a key of more than 15 parts: no subject has one", field=field)
+        raise Refusal(422, "too_deep", f"line {line} has a key of more than 15 parts: the maximum is 15", field=field)
     return read_subject(read_toml(text), text)
 
 
@@ -133,5 +133,5 @@ def _refuse_unseen(asked: AskedTable) -> None:
     for field, text in names:
         char = next((char for char in text if unicodedata.category(char) in {"Cc", "Cf", "Cs", "Co", "Cn"}), None)
         if char is not None:
-            detail = f"{field} holds the character U+{ord(char):04X}: use letters, digits, marks and spaces"
+            detail = f"{field} contains the character U+{ord(char):04X}: use letters, digits, punctuation and spaces"
             raise Refusal(422, "not_text", detail, field=field)

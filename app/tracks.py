@@ -18,25 +18,25 @@ class Track(NamedTuple):
 
 
 TRACKS = (
-    Track("queue", "Queue length", "tasks in a queue, highest value of each interval"),
-    Track("wakes", "What wake-ups walked over", "queue entries visited in each interval", per_interval=True),
-    Track("waiters", "Tasks waiting", "tasks asleep in all queues together"),
+    Track("queue", "Queue length", "tasks per queue, highest value in each interval"),
+    Track("wakes", "Entries visited by wake-ups", "queue entries visited in each interval", per_interval=True),
+    Track("waiters", "Tasks waiting", "tasks sleeping, all queues"),
     Track(
         "swaps",
         "Swaps of page->mapping",
-        "above: pages swapped now; below: swapped in (up) and restored (down) in each interval",
+        "top: pages with a swapped mapping; bottom: swaps (up) and restores (down) in each interval",
         per_interval=True,
     ),
     Track(
         "heat",
         "All queues over time",
-        "a row for each queue, colour: its longest length; click to choose one",
+        "one row per queue, colour: its max. length; click to select a queue",
         raster=True,
     ),
     Track(
         "lanes",
         "Pages over time",
-        "a row for each page, the worst state in each cell; click for its history",
+        "one row per page, most severe state in each cell; click for the page history",
         raster=True,
     ),
 )

@@ -67,7 +67,9 @@ def in_plain_text(found: Sequence[Shown], link: str) -> str:
     """Return one run or two as text for mail."""
     if len(found) == 1:
         run = found[0]
-        return run_text(run.row.name, run.facts, verdict(run.figures), tiles(run.figures, run.row.design), link)
+        return run_text(
+            run.row.name, run.facts, verdict(run.figures, live=run.live), tiles(run.figures, run.row.design), link
+        )
     a, b = found
     heads = [(letter, f"{run.row.name}; {run.design_words}; run {run.row.id}") for letter, run in (("A", a), ("B", b))]
     words = comparison(a.figures, b.figures, (a.design_words, b.design_words))
@@ -99,14 +101,14 @@ def events_csv(store: Store, row: RunRow) -> Iterator[str]:
         try:
             batch = windows.events(store, row.id, after_seq=after, limit=CSV_BATCH)
         except Damaged as error:
-            yield f"# stopped behind event {after}: {error}\n"
+            yield f"# stopped after event {after}: {error}\n"
             return
         if not batch:
             return
         yield "".join(_line([event[name] for name in names]) for event in batch)
         after = batch[-1]["seq"]
     if row.events > after + 1:
-        yield f"# truncated: {after + 1} of {row.events} events; the stream of the REST API has them all\n"
+        yield f"# truncated: {after + 1} of {row.events} events; the event stream of the REST API has them all\n"
 
 
 def csv_answer(lines: Iterator[str], name: str) -> Response:

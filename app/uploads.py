@@ -37,7 +37,7 @@ class Uploads:
     async def take(self, request: Request, name: str | None) -> str:
         """Import the recording that a request carries and return its id. Raises Refusal."""
         if self._busy >= self.limits.uploads:
-            detail = f"{self._busy} uploads are being read: at most {self.limits.uploads} at once"
+            detail = f"{self._busy} uploads in progress: at most {self.limits.uploads} at a time"
             raise Refusal(429, "too_many_uploads", detail, limit=self.limits.uploads)
         self._busy += 1
         try:
@@ -55,7 +55,7 @@ async def received(request: Request) -> AsyncIterator[tuple[IO[bytes], str]]:
         async with request.form(max_files=1, max_fields=10) as form:
             sent = form.get("file")
             if not isinstance(sent, UploadFile):
-                raise Refusal(422, "missing", "the form lacks the field file", field="file")
+                raise Refusal(422, "missing", "the form has no field 'file'", field="file")
             await asyncio.to_thread(_on_disk, sent.file)
             yield sent.file, sent.filename or ""
     elif kind in RAW or not kind:
@@ -66,7 +66,7 @@ async def received(request: Request) -> AsyncIterator[tuple[IO[bytes], str]]:
             file.seek(0)
             yield file, ""
     else:
-        detail = f"send a form with the field file, or the recording itself as one of {', '.join(RAW)}"
+        detail = f"send a form with the field 'file', or the recording itself as one of {', '.join(RAW)}"
         raise Refusal(415, "unsupported_type", detail, field="Content-Type")
 
 
@@ -90,7 +90,7 @@ async def read_apart(file: IO[bytes], name: str, settings: Settings) -> str:
         async with asyncio.timeout(READ_S):
             told, _ = await child.communicate()
     except TimeoutError:
-        detail = f"reading it took longer than {READ_S} s: cut the recording into parts"
+        detail = f"the import took longer than {READ_S} s: split the recording"
         raise Refusal(422, "too_slow", detail, limit=READ_S) from None
     finally:
         if child.returncode is None:

@@ -1,43 +1,43 @@
-"""Verdicts in words: what an exploration's answer means, with the bounds that it rests on. Pure; `answer` as stored."""
+"""Describe the answer of an exploration and its bounds in words. Pure; `answer` is as stored."""
 
 from __future__ import annotations
 
 import textwrap
 from typing import Any, NamedTuple
 
-from app.formats import whole
+from app.formats import counted, whole
 from engine.invariants import INVARIANTS, WITNESSES
 
 SEARCHES = {
-    "bfs": "breadth first",
-    "dfs": "depth first",
+    "bfs": "breadth-first search",
+    "dfs": "depth-first search",
     "random": "random walks",
     "pct": "random walks with priorities (PCT)",
 }
 REDUCTIONS = {
-    "none": "every order on its own",
-    "por": "orders that make no difference left out",
-    "symmetry": "equal processes taken for one another",
-    "all": "orders that make no difference left out, equal processes taken for one another",
+    "none": "no reduction",
+    "por": "partial-order reduction",
+    "symmetry": "symmetry reduction",
+    "all": "partial-order and symmetry reduction",
 }
 ERRORS = {
-    "deadlock": "processes wait for each other, and none can move",
+    "deadlock": "every unfinished process is blocked",
     "assertion": "an assertion fails",
-    "range": "a variable leaves its range",
-    "no value": "an expression has no value",
-    "final": "all have ended, and the final condition does not hold",
-    "starvation": "a process can be kept from going on for ever",
+    "range": "a variable goes out of range",
+    "no value": "an expression is undefined",
+    "final": "all processes have ended, but the final condition does not hold",
+    "starvation": "a process can starve",
 }
 STOPPED = {
-    "states": "as many states as were allowed had been found",
-    "memory": "the memory that was allowed was used up",
-    "time": "the time that was allowed was over",
+    "states": "it reached the limit on states",
+    "memory": "it reached the memory limit",
+    "time": "it reached the time limit",
     "cancel": "it was cancelled",
 }
 
 
 class Finding(NamedTuple):
-    """Something that a schedule leads to. bad: it breaks something; else it is a witness that was asked for."""
+    """A finding with its schedule. bad: an error; otherwise a witness that was requested."""
 
     name: str
     says: str
@@ -48,54 +48,54 @@ class Finding(NamedTuple):
 
 
 def error_words(name: str) -> str:
-    """Return what an error is, in words."""
+    """Return the description of an error."""
     says = {one.name: one.says for one in INVARIANTS}
     return ERRORS.get(name) or says.get(name) or name
 
 
 def sentence(answer: dict[str, Any]) -> str:
-    """Return what was found in one sentence, its bounds apart."""
+    """Return the verdict in one sentence, without its bounds."""
     match answer["verdict"]:
         case "Never":
-            return "Nothing breaks, whatever the order."
+            return "Nothing breaks in any interleaving."
         case "Sometimes":
             steps, what = answer["shortest_error"], error_words(str(answer["error"]))
             if steps is None:
                 return f"It can break: {what}."
             least = "the shortest schedule" if answer["bounds"]["search"] == "bfs" else "a schedule"
-            return f"It can break: {what}. {least[0].upper()}{least[1:]} has {whole(steps)} step{'s' * (steps != 1)}."
-    return "Not all was looked at; nothing has broken in what was."
+            return f"It can break: {what}. {least[0].upper()}{least[1:]} has {counted(steps, 'step')}."
+    return "Only part of the state space was searched; nothing broke in that part."
 
 
 def bounds_words(answer: dict[str, Any]) -> str:
-    """Return the bounds that a verdict rests on, as one line."""
+    """Return the bounds of a verdict as one line."""
     b = answer["bounds"]
     parts = []
     if b["walks"] is not None:
         depth = f", bug depth {b['bug_depth']}" if b["bug_depth"] is not None else ""
-        parts.append(f"{whole(b['walks'])} {SEARCHES[b['search']]} of at most {whole(b['longest_walk'])} steps")
-        parts.append(f"seed {b['seed']}{depth}: a sample, no proof")
+        parts.append(f"{whole(b['walks'])} {SEARCHES[b['search']]} of at most {counted(b['longest_walk'], 'step')}")
+        parts.append(f"seed {b['seed']}{depth}: a sample, not a proof")
     else:
-        moves = f", {whole(answer['edges'])} steps" if answer["edges"] is not None else ""
+        moves = f", {counted(answer['edges'], 'step')}" if answer["edges"] is not None else ""
         all_ = "all " if b["complete"] else ""
-        parts.append(f"{all_}{whole(answer['states'])} states{moves}, {SEARCHES[b['search']]}")
+        parts.append(f"{all_}{counted(answer['states'], 'state')}{moves}, {SEARCHES[b['search']]}")
         parts.append(REDUCTIONS[b["reduction"]])
-    parts.append(f"{b['processes']} process{'es' * (b['processes'] != 1)}")
+    parts.append(counted(b["processes"], "process", "processes"))
     if b["preemptions"] is not None:
-        parts.append(f"at most {b['preemptions']} preemption{'s' * (b['preemptions'] != 1)} in a schedule")
+        parts.append(f"at most {counted(b['preemptions'], 'preemption')} per schedule")
     if b["states_known_by"] != "all their values":
         odds = b["miss_probability"]
-        miss = f"; that one was missed has a probability of {odds:.1g} at most" if odds is not None else ""
-        parts.append(f"states known by a {b['states_known_by']}{miss}")
+        miss = f", a state missed with probability {odds:.1g} at most" if odds is not None else ""
+        parts.append(f"hash compaction ({b['states_known_by']}){miss}")
     if b["stopped_by"]:
         parts.append(f"stopped because {STOPPED.get(b['stopped_by'], b['stopped_by'])}")
     if b.get("liveness_stopped_by"):
-        parts.append(f"promises not looked at: {b['liveness_stopped_by']}")
+        parts.append(f"liveness not checked: {b['liveness_stopped_by']}")
     return "; ".join(parts) + "."
 
 
 def findings(answer: dict[str, Any]) -> list[Finding]:
-    """Return all that has a schedule: the shortest error first, then what else broke, then witnesses."""
+    """Return every finding that has a schedule: the shortest error, then other errors, then witnesses."""
     found, first = [], str(answer["error"])
     if answer["schedule"] is not None:
         times = (answer.get("broken") or {}).get(first, {}).get("times")
@@ -105,25 +105,26 @@ def findings(answer: dict[str, Any]) -> list[Finding]:
         for name, seen in sorted((answer.get(key) or {}).items()):
             says = error_words(name) if bad else witnesses.get(name, name)
             one = Finding(name, says, bad, seen["times"], seen["steps"], seen["schedule"])
-            if not (bad and found and name == first):  # of equally short schedules the calmest stands there already
+            # Of equally short schedules, the one with the fewest switches is already listed.
+            if not (bad and found and name == first):
                 found.append(one)
     return found
 
 
 def counts(answer: dict[str, Any]) -> list[tuple[str, str, str]]:
-    """Return the counts as (what, number, what it means); those that were not counted are left out."""
+    """Return the counts as (name, number, meaning), without those that the search did not count."""
     rows = (
-        ("states", "states", "distinct, the first one included"),
-        ("edges", "steps", "state, process and step that could be made, each once"),
-        ("depth", "depth", "the longest of the shortest schedules to a state"),
-        ("deadlock_states", "deadlocks", "states in which nobody can move, and not all have ended"),
-        ("assert_failures", "failed assertions", "steps on which one failed"),
-        ("range_failures", "left ranges", "steps on which a variable left its range"),
-        ("faults", "steps without a value", "divisions by zero, elements that are not there"),
-        ("final_states", "ends", "states in which all processes have ended"),
-        ("final_violations", "bad ends", "ends that break the final condition"),
-        ("schedules", "schedules", "ways from the start to an end"),
-        ("traces", "traces", "the same, less those that differ in the order of independent steps only"),
+        ("states", "states", "distinct states, including the initial one"),
+        ("edges", "steps", "distinct transitions: state, process, enabled step"),
+        ("depth", "depth", "length of the longest shortest schedule to any state"),
+        ("deadlock_states", "deadlocks", "states with no enabled step in which not all processes have ended"),
+        ("assert_failures", "failed assertions", "steps on which an assertion failed"),
+        ("range_failures", "range errors", "steps on which a variable went out of range"),
+        ("faults", "undefined steps", "divisions by zero, array indices out of range"),
+        ("final_states", "final states", "states in which all processes have ended"),
+        ("final_violations", "final violations", "final states that violate the final condition"),
+        ("schedules", "schedules", "paths from the initial state to a final state"),
+        ("traces", "traces", "schedules up to the order of independent steps"),
     )
     seldom = {"assert_failures", "range_failures", "faults", "final_violations"}
     told = [row for row in rows if answer.get(row[0]) or (answer.get(row[0]) == 0 and row[0] not in seldom)]
@@ -131,7 +132,7 @@ def counts(answer: dict[str, Any]) -> list[tuple[str, str, str]]:
 
 
 def as_text(row: Any, answer: dict[str, Any] | None, link: str) -> str:
-    """Return an exploration as text for mail, in lines of 72 characters at most but for the link; row: as stored."""
+    """Return an exploration as text for mail, in lines of at most 72 characters except for the link; row: as stored."""
     lines = [*textwrap.wrap(row.name, 72), "=" * min(72, len(row.name)), ""]
     if answer is None:
         state = f"{row.state}{f' ({row.reason}): {row.detail}' if row.reason else ''}"

@@ -49,7 +49,7 @@ class Connection(HttpToolsProtocol):
             # llhttp itself takes a header of any size, and uvicorn waits for its end for ever.
             self._head_bytes += len(data)
             if self._head_bytes > LIMITS.header_bytes:
-                self._refuse(Refusal(431, "headers_too_large", f"at most {LIMITS.header_bytes} bytes of header"))
+                self._refuse(Refusal(431, "headers_too_large", f"the header exceeds {LIMITS.header_bytes} bytes"))
             elif self._head_timer is None:
                 self._await_head()
 
@@ -80,7 +80,7 @@ class Connection(HttpToolsProtocol):
     def _late(self) -> None:
         self._head_timer = None
         if not self.transport.is_closing():
-            self._refuse(Refusal(408, "slow_header", f"the header took longer than {LIMITS.header_s:g} s"))
+            self._refuse(Refusal(408, "slow_header", f"the header was not received within {LIMITS.header_s:g} s"))
 
     def _refuse(self, refusal: Refusal) -> None:
         """Answer where no request could be made of what came, and close a moment later."""

@@ -20,22 +20,22 @@ ERRORS_TOLD = 10
 # type of pydantic's error -> (our code, our sentence). Braces are filled from the error's context.
 WORDS: dict[str, tuple[str, str]] = {
     "missing": ("missing", "is missing"),
-    "extra_forbidden": ("unknown_key", "is not known here"),
+    "extra_forbidden": ("unknown_key", "is not a known field"),
     "finite_number": ("not_finite", "must be a finite number"),
-    "greater_than_equal": ("too_small", "is {value}: the least is {ge}"),
-    "greater_than": ("too_small", "is {value}: it must be more than {gt}"),
-    "less_than_equal": ("too_large", "is {value}: the most is {le}"),
+    "greater_than_equal": ("too_small", "is {value}: the minimum is {ge}"),
+    "greater_than": ("too_small", "is {value}: it must be greater than {gt}"),
+    "less_than_equal": ("too_large", "is {value}: the maximum is {le}"),
     "less_than": ("too_large", "is {value}: it must be less than {lt}"),
     "string_too_long": ("too_long", "is too long: at most {max_length} characters"),
     "string_too_short": ("too_short", "is too short: at least {min_length} characters"),
     "too_long": ("too_long", "has too many items: at most {max_length}"),
     "too_short": ("too_short", "has too few items: at least {min_length}"),
-    "string_pattern_mismatch": ("bad_form", "is {value}, which has not the form {pattern}"),
-    "string_unicode": ("not_text", "holds half a character (a lone surrogate)"),
+    "string_pattern_mismatch": ("bad_form", "is {value}, which does not match {pattern}"),
+    "string_unicode": ("not_text", "contains a lone surrogate"),
     "string_type": ("wrong_type", "must be a string"),
-    "int_type": ("wrong_type", "must be a whole number, written without point or quotation marks"),
-    "int_parsing": ("wrong_type", "must be a whole number"),
-    "int_from_float": ("wrong_type", "must be a whole number"),
+    "int_type": ("wrong_type", "must be an integer, without decimal point or quotes"),
+    "int_parsing": ("wrong_type", "must be an integer"),
+    "int_from_float": ("wrong_type", "must be an integer"),
     "int_parsing_size": ("too_large", "has too many digits"),
     "float_type": ("wrong_type", "must be a number"),
     "float_parsing": ("wrong_type", "must be a number"),
@@ -48,9 +48,9 @@ WORDS: dict[str, tuple[str, str]] = {
     "literal_error": ("unknown_value", "is {value}: it must be {expected}"),
     "enum": ("unknown_value", "is {value}: it must be {expected}"),
     "union_tag_invalid": ("unknown_value", "is '{tag}': it must be one of {expected_tags}"),
-    "union_tag_not_found": ("missing", "lacks {discriminator}"),
+    "union_tag_not_found": ("missing", "is missing the field {discriminator}"),
     "value_error": ("invalid", "{error}"),
-    "whole": ("wrong_type", "must be a whole number in digits"),
+    "whole": ("wrong_type", "must be an integer in decimal digits"),
 }
 LIMITS = ("ge", "gt", "le", "lt", "max_length", "min_length")
 
@@ -62,7 +62,7 @@ def refusal_of_validation(request: Request, error: RequestValidationError) -> Re
     """
     faults = error.errors()
     if any(fault["loc"][0] == "path" for fault in faults):
-        return Refusal(404, "not_found", "there is nothing at this address")
+        return Refusal(404, "not_found", "no such address")
     return _refusal(faults, body_model(request))
 
 
@@ -101,9 +101,9 @@ def told_fault(fault: Mapping[str, Any], model: type[BaseModel] | None) -> Field
     context = {
         name: value if name == "error" else visible(str(value), 400) for name, value in fault.get("ctx", {}).items()
     }
-    sentence = words.format(value=shown(given), **context) if words else f"is refused: {fault['msg']}"
+    sentence = words.format(value=shown(given), **context) if words else f"is invalid: {fault['msg']}"
     if fault["type"] == "extra_forbidden" and len(place) > 2 and place[-2] in AXES.get(str(place[-3]), {}):
-        sentence = f"is no option of {place[-2]}"
+        sentence = f"is not an option of {place[-2]}"
     if fault["type"] == "extra_forbidden" and model is not None and place[0] == "body":
         sentence += nearest(str(place[-1]), names_at(model, place[1:-1]))
     elif fault["type"] in {"literal_error", "union_tag_invalid"}:
@@ -122,7 +122,7 @@ def nearest(asked: str, known: Iterable[str], *, or_list: bool = True) -> str:
     close = difflib.get_close_matches(asked[:100], names, 1, 0.6)
     if close:
         return f"; did you mean '{close[0]}'?"
-    return f"; known are {', '.join(names)}" if or_list and names else ""
+    return f"; known names: {', '.join(names)}" if or_list and names else ""
 
 
 def path_of(place: Iterable[object], model: type[BaseModel] | None) -> str:

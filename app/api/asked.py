@@ -1,4 +1,4 @@
-"""What the API takes, as models: no unknown keys, no strings for numbers, an example of each."""
+"""Request models of the API, each with an example: no unknown keys, no strings for numbers."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ DEMO: dict[str, Any] = {"kind": "recording", "recording": "demo"}
 
 
 class Asked(BaseModel):
-    """What a client sends: no unknown keys, no strings for numbers."""
+    """Base of the request models: no unknown keys, no strings for numbers."""
 
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True, allow_inf_nan=False)
 
 
 class StartRun(Asked):
-    """A run to be started: a scenario, or the name of a preset."""
+    """A run to start: a scenario, or the name of a preset."""
 
     model_config = ConfigDict(
         json_schema_extra={
@@ -35,10 +35,10 @@ class StartRun(Asked):
 
     scenario: Scenario | None = None
     preset: Annotated[str, Field(min_length=1, max_length=100)] | None = Field(
-        None, description="name of one of /presets, in place of a scenario"
+        None, description="name of one of /presets, instead of a scenario"
     )
     pace_ms_per_s: Annotated[int, Field(ge=1, le=1_000_000)] | None = Field(
-        None, description="live playback: so many ms of the run's time a second; as fast as it goes if absent"
+        None, description="throttle playback to this many ms of run time per second; full speed if absent"
     )
     tags: Annotated[list[Tag], Field(max_length=10)] = []
 
@@ -83,11 +83,11 @@ TABLE: dict[str, Any] = {
     ],
     "final": "n == 2",
 }
-"""Two processes that count without a lock: the shortest thing that breaks."""
+"""Two processes that increment a counter without a lock: the smallest example that breaks."""
 
 
 class StartExploration(AskedPlan):
-    """A subject to be explored, and how."""
+    """A subject to explore, and the settings of the search."""
 
     model_config = ConfigDict(
         json_schema_extra={
@@ -100,7 +100,7 @@ class StartExploration(AskedPlan):
 
     subject: dict[str, Any] | None = Field(None, description="a protocol table (format protocol-table/1)")
     table: Annotated[str, Field(min_length=1, max_length=TEXT_MAX)] | None = Field(
-        None, description="the same as a text, TOML or JSON: its lines are named where it is wrong"
+        None, description="the subject as TOML or JSON text; errors name its lines"
     )
     limits: AskedLimits = AskedLimits()
 
@@ -112,12 +112,12 @@ class StartExploration(AskedPlan):
 
     @property
     def plan(self) -> AskedPlan:
-        """How to search, apart from what."""
+        """Return the settings of the search without the subject."""
         return AskedPlan(**{name: getattr(self, name) for name in AskedPlan.model_fields})
 
 
 class ExploreMissing(Asked):
-    """The cells of the matrix that have no verdict."""
+    """A kernel profile whose cells without a verdict are to be explored."""
 
     model_config = ConfigDict(json_schema_extra={"examples": [{"kernel": "5.9"}]})
-    kernel: Annotated[str, Field(max_length=20, description="kernel profile; the usual one if absent")] = ""
+    kernel: Annotated[str, Field(max_length=20, description="kernel profile; the default if absent")] = ""

@@ -76,7 +76,7 @@ async def list_presets() -> list[Preset]:
 async def read_preset(name: Annotated[str, Path(pattern="^[a-z0-9-]{1,60}$")]) -> Preset:
     """Return one of them."""
     if name not in shipped():
-        raise Refusal(404, "no_preset", f"there is no preset '{name}'{nearest(name, shipped())}", field="name")
+        raise Refusal(404, "no_preset", f"unknown preset '{name}'{nearest(name, shipped())}", field="name")
     return _preset(name, shipped()[name])
 
 

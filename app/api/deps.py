@@ -52,7 +52,7 @@ def open_share(request: Request, token: Token) -> None:
 
 
 def no_share() -> Refusal:
-    return Refusal(404, "not_found", "there is nothing at this address")
+    return Refusal(404, "not_found", "no such address")
 
 
 def find_run(request: Request, run_id: RunId) -> RunRow:

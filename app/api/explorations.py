@@ -1,4 +1,4 @@
-"""Explorations over REST: asked for, listed, read, cancelled, deleted."""
+"""REST: start, list, read, cancel and delete explorations."""
 
 from __future__ import annotations
 
@@ -39,13 +39,13 @@ Found = Annotated[ExplorationRow, Depends(find_exploration)]
     status_code=201,
     response_model=Exploration,
     responses={
-        200: {"model": Exploration, "description": "This key asked for the exploration before"},
+        200: {"model": Exploration, "description": "This key has already started the exploration"},
         201: {"headers": {"Location": {"schema": {"type": "string"}, "description": "address of the exploration"}}},
         **problems(400, 403, 404, 408, 413, 415, 422, 503, 507),
     },
 )
 def start_exploration(request: Request, response: Response, body: StartExploration, key: Key = None) -> Exploration:
-    """Explore every interleaving of a small protocol. It is checked whole before any worker hears of it."""
+    """Explore every interleaving of a small protocol. The request is validated completely before it is queued."""
     subject = read_text(body.table) if body.table is not None else read_subject(body.subject)
     request.app.state.stepper.refuse_unbounded(subject)
     asked = exploration_of(subject, body.plan, body.limits, request.app.state.settings)
@@ -61,10 +61,10 @@ def list_explorations(
     request: Request,
     response: Response,
     state: Annotated[State | None, Query()] = None,
-    q: Annotated[str | None, Query(min_length=1, max_length=200, description="words of the name")] = None,
+    q: Annotated[str | None, Query(min_length=1, max_length=200, description="words in the name")] = None,
     size: Size = 50,
     after: Annotated[
-        str | None, Query(alias="_next", pattern="^[0-9a-f]{1,15}$", description="token of the page before")
+        str | None, Query(alias="_next", pattern="^[0-9a-f]{1,15}$", description="`next` of the previous page")
     ] = None,
 ) -> ExplorationList:
     """List explorations, newest first, page by page."""
@@ -77,13 +77,13 @@ def list_explorations(
 
 @router.get("/explorations/{exploration_id}", responses=problems(404))
 def read_exploration(found: Found) -> Exploration:
-    """Return an exploration: how far it is, and its answer."""
+    """Return an exploration: its progress and its answer."""
     return Exploration.of(found)
 
 
 @router.post("/explorations/{exploration_id}/cancel", responses=problems(403, 404, 409, 429))
 def cancel_exploration(request: Request, found: Found) -> Exploration:
-    """Cancel an exploration; what it has covered by then is its answer."""
+    """Cancel an exploration; its answer states what it had covered."""
     count_cancel(request)
     return Exploration.of(store_of(request).cancel_exploration(found.id))
 
@@ -95,7 +95,7 @@ def cancel_exploration(request: Request, found: Found) -> Exploration:
     responses=problems(403, 404, 409, 429),
 )
 def delete_exploration(request: Request, found: Found) -> Response:
-    """Delete an exploration with its answer; one that is being explored is cancelled first."""
+    """Delete an exploration with its answer; a running one is cancelled first."""
     count_cancel(request)
     store_of(request).delete_exploration(found.id)
     return Response(status_code=204)

@@ -1,4 +1,4 @@
-"""The matrix over REST: what breaks under what, and what is still to be explored."""
+"""REST: read the matrix of designs and questions, and queue its missing cells."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from app.strict import StrictRoute
 
 router = APIRouter(tags=["explorations"], route_class=StrictRoute)
 
-Kernel = Annotated[str, Query(max_length=20, description="kernel profile; the usual one if absent")]
+Kernel = Annotated[str, Query(max_length=20, description="kernel profile; the default if absent")]
 
 
 @router.get("/matrix", responses=problems(422))
@@ -25,7 +25,7 @@ def read_matrix(request: Request, kernel: Kernel = "") -> Matrix:
 
 @router.post("/matrix", status_code=202, responses=problems(400, 403, 408, 413, 415, 422, 507))
 def explore_missing(request: Request, body: ExploreMissing) -> MatrixQueued:
-    """Queue what the cells of a kernel profile still need; as much at once as may wait for a worker."""
+    """Queue the missing cells of a kernel profile, as many as the queue admits."""
     name = cells.known_kernel(body.kernel)
     needed = cells.missing(store_of(request), name)
     left = store_of(request).explore_all(needed)

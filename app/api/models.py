@@ -31,14 +31,14 @@ class RunLine(BaseModel):
     seed: int
     tags: list[str]
     events: int = Field(description="events stored so far")
-    time_ns: int = Field(description="the run's time at its last stored event")
-    progress: float | None = Field(description="share of the run that has been played, 0..1")
+    time_ns: int = Field(description="run time of the last stored event")
+    progress: float | None = Field(description="fraction of the run played so far, 0..1")
     pace_ms_per_s: int | None
     created_ns: int = Field(description="UTC, nanoseconds since 1970")
     started_ns: int | None
     ended_ns: int | None
     seal: str | None = Field(description="SHA-256 of all events in order, once the run is done")
-    parent_id: str | None = Field(None, description="the exploration whose finding the run plays")
+    parent_id: str | None = Field(None, description="the exploration whose finding the run reproduces")
 
     @classmethod
     def fields_of(cls, row: Any) -> dict[str, Any]:
@@ -96,7 +96,7 @@ class Run(RunLine):
     scenario_sha256: str
     engine_version: str
     event_format: int
-    attempt: int = Field(description="1, and one more for each worker that died while playing it")
+    attempt: int = Field(description="1, plus 1 for each worker that died during the run")
     figures: dict[str, int | float | None] | None = Field(description="key figures, computed from the events")
 
     @classmethod
@@ -117,14 +117,14 @@ class ExplorationLine(BaseModel):
     """An exploration as lists show it."""
 
     id: str
-    number: int = Field(description="order in which explorations were asked for")
+    number: int = Field(description="order in which explorations were started")
     name: str
     kind: Literal["table", "scenario"]
     state: State
     reason: str | None = Field(description="why a failed or cancelled exploration ended")
     detail: str | None
     verdict: Literal["Never", "Sometimes", "not explored"] | None = Field(
-        description="nothing breaks within the bounds; a schedule breaks it; not all was looked at"
+        description="Never: nothing breaks within the bounds; Sometimes: a schedule breaks it; else: incomplete"
     )
     plan: dict[str, Any]
     limits: dict[str, int | float]
@@ -153,11 +153,11 @@ class Exploration(ExplorationLine):
     subject: dict[str, Any]
     subject_sha256: str
     engine_version: str
-    attempt: int = Field(description="1, and one more for each worker that died or was stopped while it explored")
+    attempt: int = Field(description="1, plus 1 for each worker that died or was stopped during the search")
     answer: dict[str, Any] | None = Field(
-        description="counts, outcomes, the shortest schedule to an error, and the bounds; null while it is explored"
+        description="counts, outcomes, the shortest schedule to an error, and the bounds; null until the search ends"
     )
-    links: dict[str, str] = Field(description="its page and its forms")
+    links: dict[str, str] = Field(description="addresses of its page and its other formats")
 
     @classmethod
     def of(cls, row: Any) -> Exploration:
@@ -190,7 +190,7 @@ class MatrixColumn(BaseModel):
     name: str
     title: str
     source: str
-    asks: str = Field(description="the invariant or witness that is looked for")
+    asks: str = Field(description="the invariant or witness searched for")
     question: str = Field(description="the same in words")
 
 
@@ -200,17 +200,17 @@ class MatrixCell(BaseModel):
     row: str
     column: str
     word: Literal["Never", "Sometimes", "not explored"]
-    expected: str | None = Field(description="what the source says; null where it says nothing")
-    against: bool = Field(description="the verdict is not what was expected")
+    expected: str | None = Field(description="the result expected by the source; null if it states none")
+    against: bool = Field(description="the verdict differs from the expected one")
     why: str
-    bounds: str = Field(description="what the verdict rests on")
-    state: State | None = Field(description="of its exploration; null where none was asked for")
+    bounds: str = Field(description="the bounds of the verdict")
+    state: State | None = Field(description="state of its exploration; null if none was started")
     exploration: str | None = Field(description="id of its exploration")
-    schedule: str | None = Field(description="the shortest schedule to what was asked for")
+    schedule: str | None = Field(description="the shortest schedule to the error or witness")
 
 
 class Matrix(BaseModel):
-    """What breaks under what, for one kernel profile."""
+    """The matrix of designs and questions for one kernel profile."""
 
     kernel: str
     kernels: list[str]
@@ -278,7 +278,7 @@ class EventList(BaseModel):
 
     events: list[Event]
     next_after_seq: int | None = Field(
-        description="after_seq of the question that goes on; null where nothing follows. A rare kind may take several."
+        description="after_seq for the next request; null at the end. Finding a rare kind may take several requests."
     )
 
 
@@ -288,17 +288,17 @@ class Mapping(BaseModel):
     word: str
     pointer: str
     tag: str = Field(description="none, PAGE_MAPPING_ANON, _MOVABLE or _KSM; PAGE_MAPPING_WAIT while swapped")
-    tag_bits: int = Field(description="how many of the lowest bits are the tag")
-    means: str = Field(description="what the word says, in words")
+    tag_bits: int = Field(description="number of tag bits, the lowest bits of the word")
+    means: str = Field(description="meaning of the word")
     bits: list[int] = Field(description="64 bits, the highest first")
-    file: str | None = Field(None, description="the file whose address_space the pointer is")
+    file: str | None = Field(None, description="the file whose address_space the pointer refers to")
 
 
 class Flags(BaseModel):
     """page->flags, decoded."""
 
     word: str
-    names: list[str] = Field(description="of the bits that are set")
+    names: list[str] = Field(description="names of the set bits")
 
 
 class PageSeen(BaseModel):
@@ -336,7 +336,7 @@ class Heat(BaseModel):
     """Queues by columns: the longest each was in each column."""
 
     rows: int
-    fold: int = Field(description="queues in each row")
+    fold: int = Field(description="queues per row")
     z: Packed
     max: int
 
@@ -365,12 +365,12 @@ class Window(BaseModel):
     t0: int
     t1: int
     px: int
-    level: int = Field(description="-1: from the events themselves; else the level of the summaries used")
+    level: int = Field(description="-1: computed from the events; otherwise the level of the summaries used")
     events: int
     x0: int
     dx: float
     series: dict[str, Any] | None = Field(
-        None, description="name -> min, max, mean or sum, each px numbers; null where the run has not come yet"
+        None, description="name -> min, max, mean or sum, each px numbers; null beyond the end of the run so far"
     )
     heat: Heat | None = None
     lanes: Lanes | None = None
@@ -398,7 +398,7 @@ class NewShare(Share):
     """A link just made. token and path are told only now: the server keeps no more than a hash."""
 
     token: str
-    path: str = Field(description="address of the page, on this server")
+    path: str = Field(description="path of the page on this server")
 
 
 class ShareList(BaseModel):
@@ -452,10 +452,10 @@ class EventField(BaseModel):
 
     name: str
     label: str
-    form: str = Field(description="what the value stands for: " + ", ".join(FORMS))
+    form: str = Field(description="how to interpret the value: " + ", ".join(FORMS))
     word: str | None = Field(description="a or b; null for a field that is computed from others")
     shift: int | None = Field(description="its lowest bit in the word")
-    bits: int | None = Field(description="how many bits it takes; 64 is the whole word, and signed")
+    bits: int | None = Field(description="number of bits; 64 is the whole word, signed")
 
 
 class EventKind(BaseModel):
@@ -464,7 +464,7 @@ class EventKind(BaseModel):
     kind: str
     number: int
     fields: list[EventField]
-    says: str = Field(description="names in braces stand for the task, the page, and fields")
+    says: str = Field(description="sentence template; names in braces stand for the task, the page, and fields")
     lane: str
     colour: str
 

@@ -1,4 +1,4 @@
-"""Recordings of real kernels: uploaded, listed, read."""
+"""REST: upload, list and read recordings of real kernels."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ async def add_recording(
     response: Response,
     name: Annotated[str | None, Query(min_length=1, max_length=200, description="the file's name if absent")] = None,
 ) -> Recording:
-    """Import a recording, and tell what was read, used, skipped and lost. The same file again gives the same id."""
+    """Import a recording and return a report of what was used, skipped and lost. The same file gives the same id."""
     uploads: Uploads = request.app.state.uploads
     recording_id = await uploads.take(request, name)
     row = store_of(request).recording(recording_id)

@@ -28,15 +28,15 @@ Key = Annotated[
         min_length=1,
         max_length=200,
         pattern=r"^[\x21-\x7e]+$",
-        description="the same key and body start one run, however often they are sent; kept for at least a day",
+        description="repeated requests with the same key and body start one run; keys are kept for at least a day",
     ),
 ]
 
 
 def known_design(name: str) -> str:
-    """Return the name of a design. Raises ValueError for one that is not there."""
+    """Return the name of a design. Raises ValueError for an unknown one."""
     if name not in DESIGNS:
-        raise ValueError(f"there is no such design; there are {', '.join(DESIGNS)}")
+        raise ValueError(f"unknown design; known designs: {', '.join(DESIGNS)}")
     return name
 
 
@@ -49,13 +49,13 @@ Filter = Annotated[str | None, Query(min_length=1, max_length=200)]
     status_code=201,
     response_model=Run,
     responses={
-        200: {"model": Run, "description": "This key started the run before"},
+        200: {"model": Run, "description": "This key has already started the run"},
         201: {"headers": {"Location": {"schema": {"type": "string"}, "description": "address of the run"}}},
         **problems(400, 403, 404, 408, 413, 415, 422, 503, 507),
     },
 )
 def start_run(request: Request, response: Response, body: StartRun, key: Key = None) -> Run:
-    """Start a run of a scenario or of a preset. A worker plays it; nothing is started where anything is wrong."""
+    """Start a run of a scenario or a preset on a worker. An invalid request starts nothing."""
     row, created = store_of(request).start_run(
         scenario_of(body),
         pace_ms_per_s=body.pace_ms_per_s,
@@ -69,12 +69,12 @@ def start_run(request: Request, response: Response, body: StartRun, key: Key = N
 
 
 def scenario_of(body: StartRun) -> Scenario:
-    """Return the scenario that is asked for. Raises Refusal for a preset that is not there."""
+    """Return the requested scenario. Raises Refusal for an unknown preset."""
     if body.scenario is not None:
         return body.scenario
-    assert body.preset is not None, "the model wants one of both"
+    assert body.preset is not None, "the model requires exactly one"
     if body.preset not in shipped():
-        detail = f"there is no preset {shown(body.preset)}{nearest(body.preset, shipped())}"
+        detail = f"unknown preset {shown(body.preset)}{nearest(body.preset, shipped())}"
         raise Refusal(422, "no_preset", detail, field="preset")
     return shipped()[body.preset]
 
@@ -86,10 +86,10 @@ def list_runs(
     state: Annotated[State | None, Query()] = None,
     design: Annotated[Design | None, Query()] = None,
     tag: Filter = None,
-    q: Annotated[str | None, Query(min_length=1, max_length=200, description="words of the name")] = None,
+    q: Annotated[str | None, Query(min_length=1, max_length=200, description="words in the name")] = None,
     size: Size = 50,
     after: Annotated[
-        str | None, Query(alias="_next", pattern="^[0-9a-f]{1,15}$", description="token of the page before")
+        str | None, Query(alias="_next", pattern="^[0-9a-f]{1,15}$", description="`next` of the previous page")
     ] = None,
 ) -> RunList:
     """List runs, newest first, page by page."""
@@ -102,22 +102,22 @@ def list_runs(
 
 @router.post("/runs/{run_id}/cancel", responses=problems(403, 404, 409, 429))
 def cancel_run(request: Request, run: FoundRun) -> Run:
-    """Cancel a run: one that waits is taken from the queue, one that is played stops within two seconds."""
+    """Cancel a run: a queued run is removed from the queue, a running one stops within two seconds."""
     count_cancel(request)
     return Run.of(store_of(request).cancel(run.id))
 
 
 @router.delete("/runs/{run_id}", status_code=204, response_class=Response, responses=problems(403, 404, 409, 429))
 def delete_run(request: Request, run: FoundRun) -> Response:
-    """Delete a run with its events and its links; one that is being played is cancelled first."""
+    """Delete a run with its events and share links; a running one is cancelled first."""
     count_cancel(request)
     store_of(request).delete(run.id)
     return Response(status_code=204)
 
 
 def count_cancel(request: Request) -> None:
-    """Raise Refusal where this address has cancelled and deleted too much of late."""
+    """Take one token from the address's bucket for cancellations and deletions. Raises Refusal when it is empty."""
     cancels = request.app.state.cancels
     if not cancels.take(address_of(request)):
-        detail = f"at most {cancels.per_minute} can be cancelled or deleted a minute"
+        detail = f"too many cancellations and deletions: at most {cancels.per_minute} per minute"
         raise Refusal(429, "too_many_cancels", detail, limit=cancels.per_minute)

@@ -1,4 +1,4 @@
-"""Whether the server is well, and which versions and limits it has."""
+"""REST: health, versions and limits of the server."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ router = APIRouter(tags=["service"], route_class=StrictRoute)
 
 @router.get("/health", responses={503: {"model": Health, "description": "degraded"}})
 def read_health(request: Request, response: Response) -> Health:
-    """Tell whether runs can be read and started. 503 where not, with the reason."""
+    """Report whether runs can be read and started; 503 with the reason if not."""
     trouble = trouble_of(request)
     response.status_code = 503 if trouble else 200
     return Health(status="degraded" if trouble else "ok", detail=trouble)
 
 
 def trouble_of(request: Request) -> str | None:
-    """Return what is wrong with the store in one sentence, None where nothing is."""
+    """Return the store's error in one line, None if it works."""
     try:
         store_of(request).ping()
     except Exception as error:
@@ -35,7 +35,7 @@ def trouble_of(request: Request) -> str | None:
 
 @router.get("/version", responses=problems())
 def read_version(request: Request) -> Version:
-    """Tell the versions, and the limits that requests and scenarios are held to."""
+    """Report the versions, and the limits on requests and scenarios."""
     limits = request.app.state.limits._asdict()
     most = {"scenario_events": EVENTS_MAX, "scenario_pages": PAGES_MAX, "scenario_tasks": TASKS_MAX}
     return Version(

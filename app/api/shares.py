@@ -1,4 +1,4 @@
-"""Share links: made, listed, withdrawn. What a link opens is in app.api.reading, behind its token."""
+"""REST: create, list and revoke share links. app.api.reading serves the shared runs under their token."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ ShareId = Annotated[str, Path(pattern=r"^[0-9a-f]{12}$", description="id of the 
 
 @router.post("/runs/{run_id}/shares", status_code=201, responses=problems(400, 403, 404, 408, 413, 415, 422, 507))
 def share_run(request: Request, run: FoundRun, body: ShareRun, response: Response) -> NewShare:
-    """Make a read-only link to a run, seen as `view` says."""
+    """Create a read-only link to a run, opened at `view`."""
     return _share(request, response, [run.id], body)
 
 
 @router.post("/shares", status_code=201, responses=problems(400, 403, 404, 408, 413, 415, 422, 507))
 def share_runs(request: Request, body: ShareRuns, response: Response) -> NewShare:
-    """Make a read-only link to one run, or to two side by side."""
+    """Create a read-only link to one run, or to a comparison of two."""
     return _share(request, response, body.runs, body)
 
 
@@ -38,12 +38,12 @@ def _share(request: Request, response: Response, run_ids: list[str], body: Share
 
 @router.get("/runs/{run_id}/shares", responses=problems(404))
 def list_shares(request: Request, run: FoundRun) -> ShareList:
-    """List the links to a run, withdrawn ones too."""
+    """List the links to a run, including revoked ones."""
     return ShareList(shares=[Share(**Share.fields_of(row)) for row in store_of(request).shares(run.id)])
 
 
 @router.delete("/shares/{share_id}", status_code=204, response_class=Response, responses=problems(403, 404))
 def revoke_share(request: Request, share_id: ShareId) -> Response:
-    """Withdraw a link: it opens nothing any more, and what is open by it ends within a second."""
+    """Revoke a link: it stops working, and streams opened through it end within a second."""
     store_of(request).revoke(share_id)
     return Response(status_code=204)

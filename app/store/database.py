@@ -147,7 +147,7 @@ def _in_our_words() -> Iterator[None]:
 
 
 def _busy() -> AskedWrongly:
-    return AskedWrongly("the store is busy: ask again in a moment", code="store_busy", status=503)
+    return AskedWrongly("the database is busy: try again in a moment", code="store_busy", status=503)
 
 
 def _translated(error: BaseException | None) -> FolioscopeError | AssertionError:
@@ -156,12 +156,12 @@ def _translated(error: BaseException | None) -> FolioscopeError | AssertionError
         return _busy()
     if code in (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR):
         return AskedWrongly(
-            "the disk of the data folder is full or fails: free some space", code="storage_full", status=507
+            "the disk of the data folder is full or failing: free some space", code="storage_full", status=507
         )
     if code in (sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_PERM):
-        return AskedWrongly("the data folder cannot be written: check its owner and mode", code="bad_data", status=503)
+        return AskedWrongly("the data folder is not writable: check its owner and mode", code="bad_data", status=503)
     if code in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):
         return Damaged("the database file is damaged")
     if code == sqlite3.SQLITE_CONSTRAINT:
-        return AskedWrongly("this conflicts with what is stored", code="conflict", status=409)
+        return AskedWrongly("the request conflicts with stored data", code="conflict", status=409)
     return AssertionError(f"the database refused a statement: {type(error).__name__}")

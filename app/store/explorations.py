@@ -58,7 +58,7 @@ class Explorations:
             refuse_full_disk(self.db, self.settings)
             waiting = self._waiting(connection)
             if waiting >= self.settings.queue_max:
-                text = f"{waiting} explorations wait for a worker, the most there may be: ask when some have ended"
+                text = f"{waiting} explorations are waiting for a worker, the maximum: try again later"
                 raise AskedWrongly(text, code="queue_full", status=503)
             exploration_id = _insert(connection, asked, key, body_sha256)
             return exploration_rows(connection, Exploration.id == exploration_id)[0], True
@@ -187,7 +187,7 @@ def _asked_by(connection: Connection, key: str, body_sha256: str | None) -> Expl
     if found is None:
         return None
     if found.body_sha256 != body_sha256:
-        text = "this Idempotency-Key came before with another body: take a new key for a new exploration"
+        text = "this Idempotency-Key was used with another body: use a new key for a new exploration"
         raise AskedWrongly(text, code="idempotency_mismatch", field="Idempotency-Key")
     return exploration_rows(connection, Exploration.id == found.id)[0]
 

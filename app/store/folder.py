@@ -32,12 +32,12 @@ def prepare(settings: Settings) -> str | None:
         if not os.access(path.parent, os.W_OK | os.X_OK) or (path.exists() and not os.access(path, os.W_OK)):
             raise PermissionError
     except OSError as error:
-        why = "is not a folder" if isinstance(error, FileExistsError | NotADirectoryError) else "cannot be written"
-        text = f"the data folder {path.parent} {why}: set FOLIOSCOPE_DATA to one that can"
+        why = "is not a folder" if isinstance(error, FileExistsError | NotADirectoryError) else "is not writable"
+        text = f"the data folder {path.parent} {why}: set FOLIOSCOPE_DATA to a writable folder"
         raise AskedWrongly(text, code="bad_data", field="FOLIOSCOPE_DATA") from None
     found = _schema(path)
     if found is not None and found not in REVISIONS:
-        text = f"{path} has the newer schema {found[:20]}, this version knows up to {REVISIONS[-1]}: update folioscope"
+        text = f"{path} has the newer schema {found[:20]}, this version supports {REVISIONS[-1]}: update folioscope"
         raise AskedWrongly(text, code="newer_schema", field="FOLIOSCOPE_DATA")
     return found
 
@@ -46,7 +46,7 @@ def _schema(path: Path) -> str | None:
     if not path.exists() or not path.stat().st_size:
         return None
     foreign = AskedWrongly(
-        f"{path} is not a database of folioscope: set FOLIOSCOPE_DATA to another folder",
+        f"{path} is not a folioscope database: set FOLIOSCOPE_DATA to another folder",
         code="foreign_data",
         field="FOLIOSCOPE_DATA",
     )
@@ -62,7 +62,7 @@ def _schema(path: Path) -> str | None:
             return None if row is None else str(row[0])
     except sqlite3.DatabaseError as error:
         if isinstance(error, sqlite3.OperationalError):
-            text = f"{path} cannot be read ({error}): stop what uses it, or check the disk"
+            text = f"{path} cannot be read ({error}): stop the process that uses it, or check the disk"
             raise AskedWrongly(text, code="bad_data", field="FOLIOSCOPE_DATA", status=503) from None
         raise foreign from None
 

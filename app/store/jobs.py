@@ -76,7 +76,7 @@ class Jobs(Generic[Row]):
 
     def fenced(self, job_id: str, attempt: int) -> Fenced:
         """Return what to raise where held() holds no longer."""
-        return Fenced(f"{self._kind.name} {job_id} is not attempt {attempt}'s any more")
+        return Fenced(f"{self._kind.name} {job_id} no longer belongs to attempt {attempt}")
 
     def claim(self, worker: str) -> Row | None:
         """Take the oldest queued job, None if there is none."""

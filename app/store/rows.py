@@ -29,10 +29,10 @@ def scenario_to_play(given: dict[str, Any], whose: str, version: str) -> Scenari
         fault = error.errors()[0]
         field = ".".join(str(part) for part in fault["loc"])
     if field == "format":
-        why = f"it is {told['format']!r:.40}, this version reads up to {SCENARIO}: update folioscope"
+        why = f"it is {told['format']!r:.40}; this version reads up to {SCENARIO}: update folioscope"
     else:
         why = f"{field}: {fault['msg']}" if field else fault["msg"]
-    text = f"the scenario of {whose}, stored by version {version}, cannot be played by this one: {why}"
+    text = f"the scenario of {whose}, stored by version {version}, cannot be played by this version: {why}"
     raise AskedWrongly(text, code="outdated_scenario", field=field, status=409)
 
 

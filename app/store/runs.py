@@ -55,7 +55,7 @@ class Runs:
                 run, sha256 = before
                 if sha256 == (body_sha256 or "") or _asks_for(run, canonical, pace_ms_per_s, tags or []):
                     return run, False
-                text = "this Idempotency-Key came before with another body: take a new key for a new run"
+                text = "this Idempotency-Key was used with another body: use a new key for a new run"
                 raise AskedWrongly(text, code="idempotency_mismatch", field="Idempotency-Key")
             refuse_full_disk(self.db, self.settings)
             self._refuse_if_full(connection)
@@ -75,7 +75,7 @@ class Runs:
     def _refuse_if_full(self, connection: Connection) -> None:
         waiting = connection.scalar(select(func.count()).where(Run.state == "queued", Run.deleted.is_(False)))
         if waiting is not None and waiting >= self.settings.queue_max:
-            text = f"{waiting} runs wait for a worker, the most there may be: start it when some have ended"
+            text = f"{waiting} runs are waiting for a worker, the maximum: try again later"
             raise AskedWrongly(text, code="queue_full", status=503)
 
     def run(self, run_id: str) -> RunRow | None:
@@ -165,7 +165,7 @@ def refuse_full_disk(db: Database, settings: Settings) -> None:
     """Raise AskedWrongly (storage_full) where too little is free on the disk of the data folder."""
     if shutil.disk_usage(db.path.parent).free < settings.free_bytes_min:
         least = settings.free_bytes_min // MIB
-        text = f"less than {least} MiB are free in the data folder: delete runs or free space, then start again"
+        text = f"less than {least} MiB free in the data folder: delete runs or free disk space, then try again"
         raise AskedWrongly(text, code="storage_full", status=507)
 
 
@@ -218,14 +218,14 @@ def _refuse_if_missing(connection: Connection, scenario: Scenario) -> None:
     if not isinstance(workload, Recorded) or workload.recording == DEMO:
         return
     if connection.scalar(select(Recording.id).where(Recording.id == workload.recording)) is None:
-        text = f"there is no recording {workload.recording}: import it first, or take demo"
+        text = f"there is no recording {workload.recording}: import it first, or use demo"
         raise AskedWrongly(text, code="no_recording", field="scenario.workload.recording")
 
 
 def number_of(token: str) -> int:
     """Return the number that a token of a next page stands for. Raises AskedWrongly for one that no page gave."""
     if not 0 < len(token) <= 15 or not set(token) <= set("0123456789abcdef"):
-        text = "this is no token of a next page: take the one that the page before gave"
+        text = "invalid page token: use the `next` of the previous page"
         raise AskedWrongly(text, code="bad_token", field="_next")
     return int(token, 16)
 

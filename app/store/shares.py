@@ -31,7 +31,7 @@ class Shares:
     def share(self, run_ids: list[str], view: str, expires_ns: int | None = None) -> tuple[ShareRow, str]:
         """Make a link to runs, seen as `view` says; return it and its token. Raises AskedWrongly (no_run)."""
         if not 0 < len(run_ids) <= RUNS_MAX:
-            raise AskedWrongly(f"a link opens 1 to {RUNS_MAX} runs, not {len(run_ids)}", field="runs")
+            raise AskedWrongly(f"a link shares 1 to {RUNS_MAX} runs, not {len(run_ids)}", field="runs")
         token, share_id = secrets.token_urlsafe(TOKEN_BYTES), secrets.token_hex(6)
         values = {
             "id": share_id,

@@ -92,7 +92,7 @@ class Work:
         with self.db.write() as connection:
             done = connection.execute(update(Run).where(*self.run_jobs.held(run_id, attempt), *behind).values(**values))
             if done.rowcount == 0:
-                raise Fenced(f"run {run_id} is not attempt {attempt}'s any more, or has gone on")
+                raise Fenced(f"run {run_id} no longer belongs to attempt {attempt}, or has advanced")
             connection.execute(insert(Chunk), [{"run_id": run_id, **chunk._asdict()} for chunk in chunks])
             if nodes:
                 connection.execute(insert(StoredNode), [{"run_id": run_id, **node._asdict()} for node in nodes])

@@ -94,13 +94,13 @@ def window(
 
 def _refuse_badly_asked(t0: int, t1: int, px: int, parts: Sequence[str]) -> None:
     if not 0 <= t0 < t1 <= TIME_MAX:
-        text = f"a window goes from t0 to a later t1, 0 to {TIME_MAX} ns: not from {t0} to {t1}"
+        text = f"t0 must be less than t1, both within 0 to {TIME_MAX} ns: not {t0} and {t1}"
         raise AskedWrongly(text, code="empty_window", field="t1")
     if not 1 <= px <= PX_MAX:
-        raise AskedWrongly(f"a window has 1 to {PX_MAX} columns, not {px}", code="too_large", field="px")
+        raise AskedWrongly(f"px must be 1 to {PX_MAX}, not {px}", code="too_large", field="px")
     unknown = set(parts) - set(PARTS)
     if unknown:
-        raise AskedWrongly(f"a window's parts are {', '.join(PARTS)}, not {min(unknown)[:80]!r}", field="parts")
+        raise AskedWrongly(f"parts must be among {', '.join(PARTS)}, not {min(unknown)[:80]!r}", field="parts")
 
 
 def _events_before(run: Run, time: int) -> int:
@@ -119,7 +119,7 @@ def _events_before(run: Run, time: int) -> int:
 
 def _queue_of(asked: int, cast: Cast) -> int:
     if cast.queues and not 0 <= asked < cast.queues:
-        raise AskedWrongly(f"there is no queue {asked}: the run has 0 to {cast.queues - 1}", field="queue")
+        raise AskedWrongly(f"there is no queue {asked}: the run has queues 0 to {cast.queues - 1}", field="queue")
     return asked
 
 
@@ -127,7 +127,7 @@ def _pages_of(asked: str, run: RunRow, cast: Cast) -> list[int]:
     """Return the rows of the pages that lanes are asked for; raises AskedWrongly for a word that names none."""
     found = re.fullmatch(r"hot:(\d{1,3})|file:(\d{1,9})|list:(\d{1,9}(?:,\d{1,9})*)", asked)
     if found is None:
-        text = f"pages are hot:48, file:0 or list:1,2,3, not {asked[:80]!r}"
+        text = f"pages must have the form hot:48, file:0 or list:1,2,3, not {asked[:80]!r}"
         raise AskedWrongly(text, code="bad_pages", field="pages")
     hot, file, rows = found.groups()
     count = cast.page_count if cast.pfns is None else len(cast.pfns)
@@ -142,10 +142,10 @@ def _pages_of(asked: str, run: RunRow, cast: Cast) -> list[int]:
         raise _too_many(len(pages))
     beyond = [page for page in pages if page >= count]
     if beyond and count:
-        raise AskedWrongly(f"there is no page {beyond[0]}: the run has rows 0 to {count - 1}", field="pages")
+        raise AskedWrongly(f"there is no page row {beyond[0]}: the run has rows 0 to {count - 1}", field="pages")
     return pages if count else []
 
 
 def _too_many(count: int) -> AskedWrongly:
-    text = f"{count} pages are more than lanes show: take at most {PAGES_MAX}"
+    text = f"{count} pages are too many: at most {PAGES_MAX} can be shown"
     return AskedWrongly(text, code="too_many_pages", field="pages")

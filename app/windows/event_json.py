@@ -124,7 +124,7 @@ def mapping_json(value: int, swapped: bool, cast: Cast) -> dict[str, Any]:
     file = next((file.name for file in cast.files if value and file.address == value), None)
     structure = (structure_at(pointer) if swapped else None) or f"pointer {word(pointer)}"
     if not value:
-        means = "NULL: in no file"
+        means = "NULL: not in the page cache"
     elif tag == "none":
         means = f"struct address_space{f' ({file})' if file else ''}"
     else:

@@ -44,7 +44,7 @@ def events(
     At most SCAN_MAX chunks are read in vain; next_after_seq says where to go on. Raises Damaged for a chunk that is.
     """
     if not 1 <= limit <= LIMIT_MAX:
-        raise AskedWrongly(f"at most {LIMIT_MAX} events are told at a time, not {limit}", field="limit")
+        raise AskedWrongly(f"the limit on events is at most {LIMIT_MAX}, not {limit}", field="limit")
     run = Run(store, run_id)
     found = Found()
     if not run.chunks:
@@ -136,9 +136,9 @@ def history(store: Store, run_id: str, page: int, t0: int, t1: int, limit: int =
     cast = run.cast()
     pages = cast.page_count if cast.pfns is None else len(cast.pfns)
     if not 0 <= page < pages:
-        raise AskedWrongly(f"there is no page {page}: the run has rows 0 to {pages - 1}", field="page", status=404)
+        raise AskedWrongly(f"there is no page row {page}: the run has rows 0 to {pages - 1}", field="page", status=404)
     if not 1 <= limit <= LIMIT_MAX:
-        raise AskedWrongly(f"at most {LIMIT_MAX} events are told at a time, not {limit}", field="limit")
+        raise AskedWrongly(f"the limit on events is at most {LIMIT_MAX}, not {limit}", field="limit")
     found: list[dict[str, Any]] = []
     start, stop = _chunks(run, 0, t0, t1) if run.chunks else (0, 0)
     for scanned, number in enumerate(_touching(run, start, stop, page)):

@@ -40,7 +40,7 @@ export class Asker {
 /** An answer that is not what was asked for, with the server's own words. */
 export class Refused extends Error {
   constructor(status, problem) {
-    super(problem.detail || problem.title || `the server answered ${status}`);
+    super(problem.detail || problem.title || `the server replied with status ${status}`);
     this.status = status;
     this.code = problem.code ?? "";
   }

@@ -115,7 +115,7 @@ export class Events {
     this.done = done;
     this.more.hidden = done;
     const n = whole(this.rows.length);
-    this.count.textContent = this.rows.length ? (done ? `${n} shown, the end of the window` : `first ${n} shown`) : "No event of this kind in the window.";
+    this.count.textContent = this.rows.length ? (done ? `${n} shown, end of window` : `${n} shown, more below`) : "No matching events in this window.";
   }
 
   #row(event) {
@@ -149,7 +149,7 @@ export class Events {
       open.className = "link mono";
       open.dataset.page = String(event.page);
       open.textContent = event.pfn;
-      open.title = "Open this page's history";
+      open.title = "Open the page history";
       page.append(open);
     }
     cell(event.says, "says");
@@ -197,15 +197,15 @@ export class Events {
       const [key, value] = word.includes(":") ? word.split(/:(.*)/) : ["kind", word];
       if (key === "kind") {
         const hits = names.filter((name) => name.includes(value.toLowerCase()));
-        if (!hits.length) throw new Error(`No kind of event has “${value}” in its name. Also possible: task:name, page:0x29b0.`);
+        if (!hits.length) throw new Error(`No event kind matches “${value}”. Try task:NAME or page:0x29b0.`);
         asked.push(...hits);
       } else if (key === "task") query.set("task", String(await this.#taskRow(value)));
       else if (key === "page") query.set("page", String(await this.#pageRow(value)));
-      else throw new Error(`“${key}:” is not known. Possible: a kind's name, task:name, page:0x29b0.`);
+      else throw new Error(`Unknown filter “${key}:”. Use an event kind, task:NAME or page:0x29b0.`);
     }
     if (asked.length) wanted = wanted ? wanted.filter((name) => asked.includes(name)) : asked;
     if (wanted) {
-      if (!wanted.length) throw new Error("The filter and the ticked kinds have nothing in common.");
+      if (!wanted.length) throw new Error("The filter excludes every selected event kind.");
       for (const name of new Set(wanted)) query.append("kind", name);
     }
     return query;
@@ -219,7 +219,7 @@ export class Events {
   async #taskRow(value) {
     const { tasks } = await this.#cast();
     const row = tasks.findIndex((task) => task.name === value || String(task.pid) === value || `${task.name}-${task.pid}` === value);
-    if (row < 0) throw new Error(`No task of this run is called “${value}”.`);
+    if (row < 0) throw new Error(`This run has no task named “${value}”.`);
     return row;
   }
 

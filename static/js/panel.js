@@ -1,7 +1,7 @@
 // A page's own history: each transition with page->mapping and page->flags before and after it.
 
 import { ask } from "./asker.js";
-import { moment, whole } from "./time.js";
+import { counted, moment, whole } from "./time.js";
 import { bits, hex } from "./words.js";
 
 const SIZE = 200;
@@ -44,8 +44,8 @@ export class Panel {
     this.scale = t1;
     this.list.replaceChildren(...this.rows.map((event) => this.#row(event)));
     this.root.querySelector(".panel-count").textContent = this.rows.length
-      ? `${whole(this.rows.length)}${this.rows.length < SIZE ? "" : " first"} transitions in the window`
-      : "Nothing happened to this page in the window.";
+      ? `${this.rows.length < SIZE ? "" : "first "}${counted(this.rows.length, "change")} in this window`
+      : "This page did not change in this window.";
     const next = this.rows.findIndex((event) => event.time_ns > t);
     this.at = 0;
     this.show();

@@ -161,7 +161,7 @@ followLive(runs, $("feed"), {
     readOverview();
     readEventsSoon();
   },
-  gone: () => notice("gone", "This run was deleted, or the link to it was withdrawn: nothing more will arrive."),
+  gone: () => notice("gone", "This run was deleted, or its link was revoked: no more data will arrive."),
 });
 
 let size = 0;
@@ -192,7 +192,7 @@ function styled() {
 await styled();
 size = room.clientWidth;
 showControls(scene, events);
-if (view.newer) notice("newer", "This link was made by a newer Folioscope: what is not known here is left out.", false);
+if (view.newer) notice("newer", "This link was made by a newer Folioscope: unknown settings are ignored.", false);
 reader.begin();
 readEventsSoon();
 readOverview();

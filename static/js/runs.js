@@ -14,7 +14,7 @@ function picked() {
 function show() {
   const runs = picked();
   button.disabled = runs.length !== 2;
-  hint.textContent = ["Tick two runs of one workload to see them on a common time axis.", "One is ticked; tick another.", "Two are ticked."][runs.length] ?? `${runs.length} are ticked; leave two.`;
+  hint.textContent = ["Select two runs of the same workload to compare.", "1 selected; select another.", "2 selected."][runs.length] ?? `${runs.length} selected; keep two.`;
 }
 
 function keep() {

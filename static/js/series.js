@@ -67,8 +67,8 @@ export const SERIES = {
     height: 158,
     legend: [
       gauge("longest", "longest", "--c-blue", (w) => w.series.queue_longest.max),
-      gauge("mean", "mean of the queues in use", "--c-green", meanOrZero),
-      gauge("chosen", "chosen queue", "--c-red", (w) => w.series.queue?.max),
+      gauge("mean", "mean of non-empty queues", "--c-green", meanOrZero),
+      gauge("chosen", "selected queue", "--c-red", (w) => w.series.queue?.max),
     ],
     traces: (w) => [
       area(w, w.series.queue_longest.max, "--c-blue"),
@@ -76,16 +76,16 @@ export const SERIES = {
       ...(w.series.queue ? [line(w, w.series.queue.max, "--c-red")] : []),
     ],
     high: (w) => most(w.series.queue_longest.max),
-    empty: (w) => (most(w.series.queue_longest.max) ? "" : "No task sat in a queue in this window."),
+    empty: (w) => (most(w.series.queue_longest.max) ? "" : "No task was queued in this window."),
   },
   wakes: {
     height: 158,
     legend: [
-      counter("walked", "entries walked", null, (w) => w.series.walked.sum),
-      counter("matched", "of this page and bit", "--c-blue", (w) => w.series.matched.sum),
+      counter("walked", "entries visited", null, (w) => w.series.walked.sum),
+      counter("matched", "waiting for this page and bit", "--c-blue", (w) => w.series.matched.sum),
       others,
-      counter("strangers", "of other pages (strangers)", "--c-orange", (w) => w.series.strangers.sum),
-      counter("wakes", "by wake-ups", null, (w) => w.series.wakes.sum),
+      counter("strangers", "waiting for other pages", "--c-orange", (w) => w.series.strangers.sum),
+      counter("wakes", "wake-ups", null, (w) => w.series.wakes.sum),
     ],
     traces: (w) => {
       const g = gathered(w);
@@ -101,19 +101,19 @@ export const SERIES = {
   waiters: {
     height: 118,
     legend: [
-      gauge("most", "most", "--c-blue", (w) => w.series.waiters.max),
+      gauge("most", "max.", "--c-blue", (w) => w.series.waiters.max),
       gauge("mean", "mean", "--c-green", (w) => w.series.waiters.mean),
     ],
     traces: (w) => [area(w, w.series.waiters.max, "--c-blue"), line(w, w.series.waiters.mean, "--c-green")],
     high: (w) => most(w.series.waiters.max),
-    empty: (w) => (most(w.series.waiters.max) ? "" : "Nobody waited in this window."),
+    empty: (w) => (most(w.series.waiters.max) ? "" : "No task waited in this window."),
   },
   swaps: {
     height: 188,
     legend: [
-      gauge("now", "pages swapped now", "--c-red", (w) => w.series.pages_swapped.max),
-      counter("in", "swapped in", "--c-orange", (w) => w.series.swaps_in.sum),
-      counter("out", "restored", "--c-green", (w) => w.series.swaps_out.sum),
+      gauge("now", "pages with a swapped mapping", "--c-red", (w) => w.series.pages_swapped.max),
+      counter("in", "swaps", "--c-orange", (w) => w.series.swaps_in.sum),
+      counter("out", "restores", "--c-green", (w) => w.series.swaps_out.sum),
     ],
     traces: (w) => {
       const g = gathered(w);
@@ -127,7 +127,7 @@ export const SERIES = {
     high: (w) => most(w.series.pages_swapped.max),
     low: (w) => Math.max(most(gather(w.series.swaps_in.sum, gathered(w))), most(gather(w.series.swaps_out.sum, gathered(w)))),
     empty: (w, run) => {
-      if (!run.swaps) return `The design ${run.design} never swaps page->mapping: its waiters sit in queues beside the pages.`;
+      if (!run.swaps) return `${run.design}: this design never swaps page->mapping.`;
       return most(w.series.pages_swapped.max) || total(w.series.swaps_in.sum) ? "" : "No mapping was swapped in this window.";
     },
   },
@@ -148,8 +148,8 @@ export function windowFigures(w) {
     rows.push({ label, unit, low: least(s.min), mean: mean(s.mean), high: most(s.max), total: null });
   }
   for (const [key, label, unit] of [
-    ["wakes", "wake-ups", ""], ["walked", "entries walked", ""], ["matched", "entries matched", ""], ["woken", "tasks woken", ""],
-    ["strangers", "entries of other pages", ""], ["swaps_in", "mappings swapped in", ""], ["swaps_out", "mappings restored", ""],
+    ["wakes", "wake-ups", ""], ["walked", "entries visited", ""], ["matched", "entries matched", ""], ["woken", "tasks woken", ""],
+    ["strangers", "entries of other pages", ""], ["swaps_in", "mapping swaps", ""], ["swaps_out", "mapping restores", ""],
     ["events", "events", ""],
   ]) {
     const s = w.series[key].sum;

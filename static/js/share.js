@@ -21,17 +21,17 @@ export function shareDialog(dialog, runs, viewText) {
     item.className = "row spread";
     const words = document.createElement("span");
     const ends = share.revoked_ns ? "revoked" : share.expires_ns ? `until ${day.format(share.expires_ns / 1e6)}` : "until revoked";
-    words.textContent = `made ${day.format(share.created_ns / 1e6)}, ${share.runs.length > 1 ? "both runs, " : ""}${ends}`;
+    words.textContent = `created ${day.format(share.created_ns / 1e6)}, ${share.runs.length > 1 ? "both runs, " : ""}${ends}`;
     item.append(words);
     if (!share.revoked_ns) {
       const revoke = document.createElement("button");
       revoke.type = "button";
       revoke.className = "danger";
       revoke.textContent = "Revoke";
-      revoke.setAttribute("aria-label", `Revoke the link made ${day.format(share.created_ns / 1e6)}`);
+      revoke.setAttribute("aria-label", `Revoke the link created ${day.format(share.created_ns / 1e6)}`);
       revoke.addEventListener("click", () => tell(async () => {
         await ask(`/api/v1/shares/${share.id}`, { method: "DELETE" });
-        said.textContent = "Revoked: the link opens nothing any more.";
+        said.textContent = "Revoked. The link no longer works.";
         await refresh();
       }));
       item.append(revoke);
@@ -54,7 +54,7 @@ export function shareDialog(dialog, runs, viewText) {
     field.value = new URL(share.path, location.origin).href;
     made.hidden = false;
     field.select();
-    said.textContent = "Anyone with this link sees this view and may change nothing. It is shown only now.";
+    said.textContent = "Anyone with this link can see this view, read-only. Copy it now: it cannot be shown again.";
     await refresh();
   }));
   dialog.querySelector(".share-copy").addEventListener("click", () => tell(async () => {

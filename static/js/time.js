@@ -26,6 +26,11 @@ export function whole(n) {
   return n === null || n === undefined || Number.isNaN(n) ? "–" : count.format(n);
 }
 
+/** A count with its noun, plural unless the count is 1: "1 wake-up", "2 wake-ups". */
+export function counted(n, one, many = `${one}s`) {
+  return `${whole(n)} ${n === 1 ? one : many}`;
+}
+
 /** A number of three digits where it is small, whole where it is large. */
 export function figure(n) {
   if (n === null || n === undefined || Number.isNaN(n)) return "–";

@@ -2,12 +2,12 @@
 
 import { gathered, windowFigures } from "./series.js";
 import { $ } from "./scene.js";
-import { figure, moment, span, whole } from "./time.js";
+import { counted, figure, moment, span } from "./time.js";
 
 export function showRange(scene) {
   const { t0, t1 } = scene.axis;
   const step = (t1 - t0) / 1000;
-  const counts = scene.runs.map((run) => `${scene.many ? `${run.label}: ` : ""}${whole(run.latest?.events)} events`);
+  const counts = scene.runs.map((run) => `${scene.many ? `${run.label}: ` : ""}${counted(run.latest?.events, "event")}`);
   $("range").textContent = `${moment(t0, step, t1)} to ${moment(t1, step)}`;
   $("range-more").textContent = `${span(t1 - t0)}; ${counts.join(", ")}`;
   $("follow").setAttribute("aria-pressed", String(scene.following));
@@ -50,7 +50,7 @@ export function showValues(scene, t) {
     if (t === null) track.tell("");
   }
   const { t0, t1 } = scene.axis;
-  $("at").textContent = t === null ? "values: peaks and totals of the window" : `values at ${moment(t, Math.max(1, (t1 - t0) / 1000), t1)}`;
+  $("at").textContent = t === null ? "peaks and totals for this window" : `values at ${moment(t, Math.max(1, (t1 - t0) / 1000), t1)}`;
 }
 
 const notices = new Map();
@@ -77,20 +77,20 @@ export function showGaps(scene) {
     }
   }
   const more = told.size > 3 ? ` and ${told.size - 3} more` : "";
-  notice("gaps", told.size ? `Not all of this window can be shown (hatched): ${[...told].slice(0, 3).join("; ")}${more}` : "");
+  notice("gaps", told.size ? `Parts of this window cannot be shown (hatched): ${[...told].slice(0, 3).join("; ")}${more}` : "");
 }
 
 const FAILED = {
-  window: "The window could not be read",
-  events: "The events could not be read",
-  step: "The next event could not be read",
-  history: "The page's history could not be read",
-  unseen: "The rest of the window could not be read",
-  overview: "The overview could not be read",
+  window: "Could not load the window",
+  events: "Could not load the events",
+  step: "Could not load the next event",
+  history: "Could not load the page history",
+  unseen: "Could not load the rest of the window",
+  overview: "Could not load the overview",
 };
 
 addEventListener("asker:failed", ({ detail: { name, error } }) => {
-  const why = error.status === 404 ? "this run, or the link to it, is no longer there" : error.message;
-  notice(name, `${FAILED[name]}: ${why}. What is drawn may be old.`);
+  const why = error.status === 404 ? "the run was deleted, or the link was revoked" : error.message;
+  notice(name, `${FAILED[name]}: ${why}. The charts may be out of date.`);
 });
 addEventListener("asker:done", ({ detail: { name } }) => notice(name, ""));

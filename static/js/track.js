@@ -4,7 +4,7 @@ import { Plot } from "./plot.js";
 import { colour, rampStops, rampWords, stateWords } from "./palette.js";
 import { paintHeat, paintStates, rowAt, unpack } from "./raster.js";
 import { SERIES } from "./series.js";
-import { figure } from "./time.js";
+import { counted, figure } from "./time.js";
 
 const EMPTY_HEIGHT = 64;
 const span = (w) => (w ? { t0: w.t0, t1: w.t1 } : { t0: 0, t1: 1 });
@@ -147,9 +147,9 @@ export class Track {
       if (!heat) continue;
       plot.cells = unpack(heat.z);
       paintHeat(plot.picture, plot.cells, most, table);
-      plot.picture.setAttribute("aria-label", `${this.title}, run ${plot.run.label}; the longest queue seen held ${heat.max}`);
+      plot.picture.setAttribute("aria-label", `${this.title}, run ${plot.run.label}; longest queue: ${counted(heat.max, "task")}`);
       plot.raster(span(plot.data), 0, heat.rows * heat.fold);
-      plot.say(heat.max ? "" : "No task sat in a queue in this window.");
+      plot.say(heat.max ? "" : "No task was queued in this window.");
       plot.frame(view.queue === null ? null : Math.floor(view.queue / heat.fold), heat.rows);
     }
     this.#ramp(most);
@@ -168,9 +168,9 @@ export class Track {
       if (!lanes) continue;
       plot.cells = unpack(lanes.z);
       paintStates(plot.picture, plot.cells, table);
-      plot.picture.setAttribute("aria-label", `${this.title}, run ${plot.run.label}: ${lanes.pages.length} pages; each is a button before the picture`);
+      plot.picture.setAttribute("aria-label", `${this.title}, run ${plot.run.label}: ${counted(lanes.pages.length, "page")}; one button per page precedes the chart`);
       plot.raster(span(plot.data), 0, null);
-      plot.say(lanes.pages.length ? "" : "No page was touched by this run so far.");
+      plot.say(lanes.pages.length ? "" : "This run has touched no page yet.");
       this.#names(plot, lanes);
     }
     this.markPage(view.page);
@@ -194,7 +194,7 @@ export class Track {
     plot.names = document.createElement("div");
     plot.names.className = "lane-names";
     plot.names.setAttribute("role", "group");
-    plot.names.setAttribute("aria-label", `Pages of run ${plot.run.label}, one button each; arrow up and down move, Enter opens`);
+    plot.names.setAttribute("aria-label", `Pages of run ${plot.run.label}, one button each; arrow keys move, Enter opens the page history`);
     plot.names.style.width = `${plot.box.left}px`;
     const row = plot.box.height / lanes.pages.length;
     const every = Math.ceil(11 / row);
@@ -229,9 +229,9 @@ export class Track {
     if (row === null) return "";
     const column = Math.min(plot.cells.columns - 1, Math.floor(((t - w.x0) / (w.dx * w.px)) * plot.cells.columns));
     const value = plot.cells.cells[row * plot.cells.columns + column];
-    if (this.id === "lanes") return `${w.lanes.labels[row]}: ${value === 255 ? "not reached" : this.setup.states.find((state) => state.number === value).words}`;
+    if (this.id === "lanes") return `${w.lanes.labels[row]}: ${value === 255 ? "no data yet" : this.setup.states.find((state) => state.number === value).words}`;
     const first = row * w.heat.fold;
-    return `${w.heat.fold > 1 ? `queues ${first} to ${first + w.heat.fold - 1}` : `queue ${first}`}: longest ${value}`;
+    return `${w.heat.fold > 1 ? `queues ${first} to ${first + w.heat.fold - 1}` : `queue ${first}`}: max. length ${value}`;
   }
 }
 

@@ -8,7 +8,7 @@ const most = Number(form.dataset.most);
 
 function send(file) {
   if (file.size > most) {
-    status.textContent = `${file.name} has ${Math.round(file.size / 1e6)} MB; the limit is ${Math.round(most / 1e6)} MB. Compress it with zstd, or record less.`;
+    status.textContent = `${file.name} is ${Math.round(file.size / 1e6)} MB; the limit is ${Math.round(most / 1e6)} MB. Compress it with zstd, or record a shorter trace.`;
     return;
   }
   // fetch tells nothing of what was sent so far; XMLHttpRequest does.
@@ -16,13 +16,13 @@ function send(file) {
   const body = new FormData();
   body.append("file", file, file.name);
   bar.hidden = false;
-  status.textContent = `Sending ${file.name}`;
+  status.textContent = `Uploading ${file.name}`;
   request.upload.addEventListener("progress", (event) => {
     if (event.lengthComputable) bar.value = event.loaded / event.total;
   });
   request.upload.addEventListener("load", () => {
     bar.removeAttribute("value");
-    status.textContent = `Reading ${file.name}`;
+    status.textContent = `Importing ${file.name}`;
   });
   request.addEventListener("load", () => {
     bar.hidden = true;
@@ -30,14 +30,14 @@ function send(file) {
     try {
       answer = JSON.parse(request.responseText);
     } catch {
-      answer = { detail: `the server answered ${request.status}` };
+      answer = { detail: `the server replied with status ${request.status}` };
     }
     if (request.status < 300) location.assign(`/recordings?opened=${answer.id}#rec-${answer.id}`);
     else status.textContent = `Not imported: ${answer.detail ?? answer.title}`;
   });
   request.addEventListener("error", () => {
     bar.hidden = true;
-    status.textContent = "Not imported: the connection broke.";
+    status.textContent = "Not imported: the connection was lost.";
   });
   request.open("POST", form.action);
   request.setRequestHeader("Accept", "application/json");

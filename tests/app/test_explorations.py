@@ -137,7 +137,7 @@ def test_given_a_table_without_end_when_explored_then_the_reason_is_told(store: 
     failed = get(store, row.id)
     assert (failed.state, failed.reason, failed.answer_json) == ("failed", "error", None)
     assert "c" in (failed.detail or "")
-    assert "ours" not in (failed.detail or "")
+    assert "internal error" not in (failed.detail or "")
 
 
 def test_a_fault_of_ours_is_told_by_its_reference_and_logged(store: Store, caplog: pytest.LogCaptureFixture) -> None:
@@ -148,7 +148,7 @@ def test_a_fault_of_ours_is_told_by_its_reference_and_logged(store: Store, caplo
         explore_one(store, get(store, row.id))
     failed = get(store, row.id)
     assert (failed.state, failed.reason) == ("failed", "error")
-    assert (failed.detail or "").removeprefix("a fault of ours, ").split()[0] in caplog.text
+    assert (failed.detail or "").removeprefix("internal error: see ").split()[0] in caplog.text
 
 
 # --- kept and fenced -------------------------------------------------------------------------------------------------
@@ -166,7 +166,7 @@ def test_given_a_full_queue_when_one_more_is_asked_for_then_it_is_refused(tmp_pa
     store = open_store(settings_in(tmp_path, queue_max=2))
     assert store.explore_all([asked("peterson"), asked("abba"), asked("ticket_lock")]) == [asked("ticket_lock")]
     assert store.explore_all([asked("peterson")]) == []
-    with pytest.raises(AskedWrongly, match="wait for a worker") as refused:
+    with pytest.raises(AskedWrongly, match="are waiting for a worker") as refused:
         store.explore(asked("abba"))
     assert refused.value.status == 503
     store.close()

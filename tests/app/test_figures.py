@@ -35,27 +35,42 @@ STORM = {
 COUNTS = strategies.integers(0, 10**9)
 
 
-def test_the_verdict_says_how_much_was_visited_in_vain_and_why() -> None:
+def test_the_verdict_says_how_many_visits_were_wasted_and_why() -> None:
     assert verdict(STORM) == (
-        "2,000 wake-ups walked over 10,000 queue entries, 5 each; 50 % were visited in vain: "
-        "1,000 waited for other pages, 4,000 for another bit of the same page."
+        "2,000 wake-ups visited 10,000 queue entries (5 per wake-up). 50 % of the visits were wasted: "
+        "1,000 to waiters for other pages, 4,000 to waiters for another bit of the same page."
     )
 
 
-@pytest.mark.parametrize(("times", "more"), [(1, ""), (3, ", and 2 more after it")])
+@pytest.mark.parametrize(
+    ("times", "more"), [(1, ""), (2, "; 1 more violation after it"), (3, "; 2 more violations after it")]
+)
 def test_given_a_broken_invariant_then_it_is_what_is_read_first(times: int, more: str) -> None:
     broke: dict[str, float] = {"broken": times, "broken_first": WRONG_IDENTITY, "broken_at": 1_808}
-    assert verdict(STORM | broke) == f"Broken in event 1,808: {INVARIANTS[WRONG_IDENTITY].says}{more}."
+    assert verdict(STORM | broke) == f"Invariant broken at event 1,808: {INVARIANTS[WRONG_IDENTITY].says}{more}."
     assert broken(STORM) is None
 
 
-def test_given_no_entry_walked_in_vain_the_verdict_says_so() -> None:
-    assert verdict(STORM | {"strangers": 0, "other_bit": 0}).endswith("waited for the page and the bit in question.")
+def test_given_no_wasted_visit_the_verdict_says_so() -> None:
+    assert verdict(STORM | {"strangers": 0, "other_bit": 0}).endswith(
+        "(5 per wake-up), every one waiting for the page and bit being woken."
+    )
+
+
+def test_nouns_agree_with_their_counts() -> None:
+    one = {"wakes": 1, "walked": 1, "matched": 1, "longest_walk": 1, "longest_queue": 1, "waits": 1, "lost": 1}
+    assert verdict(one).startswith("1 wake-up visited 1 queue entry (1 per wake-up)")
+    assert verdict(one | {"walked": 0}) == "1 wake-up visited 0 queue entries (0 per wake-up)."
+    said = {tile.label: f"{tile.value} {tile.unit}; {tile.more}" for tile in tiles(one, "hashed")}
+    assert said["Entries visited per wake-up"] == "1 ; longest walk: 1 entry"
+    assert said["Longest queue"] == "1 task; 1 wait in total"
+    assert said["Pages truncated"].endswith("1 event lost in the recording")
 
 
 @pytest.mark.parametrize("figures", [{}, {"wakes": 0, "walked": 0}])
 def test_given_nobody_was_woken_nothing_is_divided(figures: dict[str, float | None]) -> None:
-    assert verdict(figures) == "No task has been woken in this run so far."
+    assert verdict(figures) == "No task was woken in this run."
+    assert verdict(figures, live=True) == "No wake-ups yet."
     assert split(figures) == []
     assert per_wake(figures) is None
     assert strangers_share(figures) is None
@@ -91,12 +106,12 @@ def test_differences_tell_direction_by_sign_and_by_word() -> None:
 
 def test_given_a_figure_is_missing_in_one_run_no_difference_is_made_up() -> None:
     rows = {row.label: row for row in differences(STORM, STORM | {"wait_ns_p99": None})}
-    assert rows["wait, p99"].words == "not in both runs"
+    assert rows["p99 wait"].words == "not in both runs"
 
 
 def test_the_comparison_names_both_designs_and_their_strangers() -> None:
     text = comparison(STORM, STORM | {"walked": 9_000, "strangers": 0}, ("hashed, 256 queues", "page_wait"))
     assert text == (
-        "A (hashed, 256 queues) walked 5 entries a wake-up, B (page_wait) 4.5; "
-        "strangers were 10 % of them in A and 0 % in B."
+        "A (hashed, 256 queues) visited 5 entries per wake-up, B (page_wait) 4.5. "
+        "Entries of other pages: 10 % in A, 0 % in B."
     )

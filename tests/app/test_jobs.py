@@ -71,7 +71,7 @@ def test_given_a_lease_when_it_runs_out_then_the_job_is_another_workers_and_the_
     assert again is not None
     assert again.attempt == 2
     assert (jobs.beat(job, 1), jobs.look(job, 1)) == ("lost", "lost")
-    with pytest.raises(Fenced, match=f"{kind} {job} is not attempt 1's any more"):
+    with pytest.raises(Fenced, match=f"{kind} {job} no longer belongs to attempt 1"):
         jobs.end(job, 1, "done", None, None, {})
     jobs.release(job, 1)
     assert state(store, kind, job)[:2] == ("running", 2)

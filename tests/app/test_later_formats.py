@@ -98,7 +98,7 @@ def test_given_a_stored_scenario_that_fits_no_longer_when_looked_at_then_all_is_
     assert RUNS[RUN]["name"] in client.get("/").text
     again = client.post(f"/r/{RUN}/again", data={"design": "hashed", "key": "k" * 16}, follow_redirects=False)
     assert again.status_code == 409
-    assert f"the scenario of run {RUN}, stored by version 0.1.0, cannot be played by this one" in html.unescape(
+    assert f"the scenario of run {RUN}, stored by version 0.1.0, cannot be played by this version" in html.unescape(
         again.text
     )
     change(store, RUN, state="queued", chunks=0, events=0)
@@ -127,7 +127,9 @@ def test_given_an_explored_scenario_that_fits_no_longer_when_looked_at_then_it_i
     for path in (f"/x/{FOUND}/at/a", f"/x/{FOUND}.pml", f"/x/{FOUND}.dot"):
         refused = client.get(path)
         assert refused.status_code == 409, path
-        assert f"the subject of exploration {FOUND}, stored by version 0.1.0, no longer fits: kernel" in refused.text
+        assert (
+            f"the subject of exploration {FOUND}, stored by version 0.1.0, is no longer valid: kernel" in refused.text
+        )
     with store.db.write() as connection:
         values = {"state": "queued", "answer_json": None, "verdict": None}
         connection.execute(update(Exploration).where(here).values(**values))
@@ -226,5 +228,6 @@ def test_given_a_run_that_an_older_version_began_when_its_events_would_be_mixed_
     failed = get(store, RUN)
     assert failed.state == "failed"
     assert failed.detail == (
-        f"version 0.1.0 began it with events of format {FORMAT - 1}, this version writes format {FORMAT}: play it again"
+        f"version 0.1.0 started this run with event format {FORMAT - 1}; this version writes format {FORMAT}: "
+        "start the run again"
     )

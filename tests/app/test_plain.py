@@ -28,6 +28,6 @@ def test_a_comparison_has_both_runs_and_their_difference_in_columns() -> None:
     heads = [("A", f"{LONG}; hashed; run 3f9c0a51b7e2"), ("B", "short; page_wait; run 4a9c0a51b7e2")]
     text = comparison_text(heads, comparison(STORM, other, ("hashed", "page_wait")), differences(STORM, other), LINK)
     assert [line for line in text.splitlines() if len(line) > COLUMNS and "://" not in line] == []
-    line = next(line for line in text.splitlines() if line.startswith("entries walked  "))
+    line = next(line for line in text.splitlines() if line.startswith("entries visited  "))
     assert line.split()[2:] == ["10,000", "9,000", "-10", "%"]
     assert text.isascii()

@@ -28,7 +28,7 @@ def test_rows_of_live_runs_move_and_end_while_ticks_stay(site: Site, page: Page)
     expect(state).to_contain_text("cancelled", timeout=WAIT_MS)
     expect(page.locator(f"input[value='{run_id}']")).to_be_checked()
     site.start({"scenario": storm("A newer run"), "tags": ["moving"]})
-    expect(page.locator("#newer")).to_contain_text("Newer runs", timeout=WAIT_MS)
+    expect(page.locator("#newer")).to_contain_text("New runs", timeout=WAIT_MS)
 
 
 def test_the_list_is_filtered_while_typing_and_the_address_says_so(site: Site, page: Page) -> None:
@@ -44,7 +44,7 @@ def test_the_list_is_filtered_while_typing_and_the_address_says_so(site: Site, p
     page.locator("#f-design").select_option("page_wait")
     expect(page.locator(f"a[href='/r/{wanted}']")).to_have_count(0)
     page.goto(f"{site.address}/?q=nothing+is+called+this")
-    expect(page.locator(".empty")).to_contain_text("No run fits")
+    expect(page.locator(".empty")).to_contain_text("No runs match")
 
 
 def test_a_preset_is_started_from_its_card_and_a_double_click_starts_one_run(site: Site, page: Page) -> None:
@@ -98,7 +98,7 @@ def test_a_recording_is_uploaded_reported_and_played_under_two_designs(
     site: Site, page: Page, recording_file: Path
 ) -> None:
     card = imported(site, page, recording_file)
-    card.get_by_text("What the import read").click()
+    card.get_by_text("Import report").click()
     expect(card.locator("table")).to_contain_text("mm_filemap_add_to_page_cache")
     expect(card).to_contain_text("this line is no event")
     card.get_by_role("button", name="Play under these designs").click()
@@ -144,7 +144,7 @@ def test_what_is_not_there_gets_a_page_in_a_browser_and_a_problem_in_a_program(s
     for path in ("/r/" + "0" * 12, "/c/" + "0" * 12 + "," + "1" * 12, "/nowhere", "/r/zzz", "/new?preset=nothing"):
         page = site.client.get(path, headers=HTML)
         assert page.status_code == 404
-        assert "There is nothing here" in page.text
+        assert "Not found" in page.text
         problem = site.client.get(path, headers={"Accept": "application/json"})
         assert problem.status_code == 404
         assert problem.headers["content-type"] == "application/problem+json"

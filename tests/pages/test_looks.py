@@ -104,7 +104,7 @@ def test_every_chart_has_a_title_units_and_words_for_a_screen_reader(
         assert track.locator("h2").inner_text()
         assert track.locator(".what").first.inner_text()
         assert track.locator("[role=img]").get_attribute("aria-label")
-    expect(page.get_by_text("Figures of the window, as a table")).to_be_visible()
+    expect(page.get_by_text("Figures for this window, as a table")).to_be_visible()
     words = page.locator("#track-lanes .legend").inner_text().split()
     assert {"free", "clean", "dirty", "locked", "writeback", "truncated"} <= set(words)
 

@@ -158,7 +158,7 @@ def test_the_mapping_word_is_shown_bit_by_bit_with_what_a_swap_changed(site: Sit
     assert after.locator(".tag-bit").last.inner_text() == "1"
     expect(panel.locator(".word").nth(1)).to_contain_text("PAGE_MAPPING_WAIT")
     place = panel.locator(".panel-place").inner_text()
-    panel.get_by_role("button", name="The transition after").focus()
+    panel.get_by_role("button", name="Next change").focus()
     page.keyboard.press("ArrowDown")
     expect(panel.locator(".panel-place")).not_to_have_text(place)
 
@@ -177,9 +177,9 @@ def test_events_are_filtered_stepped_through_and_marked_in_the_charts(site: Site
     expect(rows.first).to_contain_text("walk ended")
     assert {row.split("\t")[3] for row in rows.all_inner_texts()} == {"walk ended"}
     page.locator("#find").fill("page:0x29b3 task:nobody")
-    expect(page.locator(".events-count")).to_contain_text("No task of this run is called “nobody”")
+    expect(page.locator(".events-count")).to_contain_text("This run has no task named “nobody”")
     page.locator("#find").fill("page:0x29b3")
-    expect(page.locator(".events-count")).to_contain_text("first 100 shown")
+    expect(page.locator(".events-count")).to_contain_text("100 shown, more below")
     assert all("0x29b3" in row for row in rows.all_inner_texts())
     page.get_by_role("button", name="More events").click()
     expect(rows).to_have_count(200)

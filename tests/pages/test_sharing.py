@@ -66,10 +66,10 @@ def test_a_share_link_opens_the_same_view_for_a_stranger_until_it_is_withdrawn(
     answer = gone.goto(link)
     assert answer is not None
     assert answer.status == 404
-    expect(gone.locator("h1")).to_have_text("There is nothing here")
+    expect(gone.locator("h1")).to_have_text("Not found")
     # What was open already can read nothing more, and says so.
     other.keyboard.press("0")
-    expect(other.locator("#notices")).to_contain_text("no longer there")
+    expect(other.locator("#notices")).to_contain_text("the link was revoked")
 
 
 def test_two_runs_are_shared_on_one_page(site: Site, page: Page, run: str, stranger: Callable[[], Page]) -> None:
