@@ -1,4 +1,4 @@
-"""What the command line is given, read as strictly as the server reads it, and refused in the same words."""
+"""Input of the command line: parsed as strictly as requests, with the same error messages."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ SCENARIO_BYTES_MAX = 1 << 20
 
 
 def read_scenario(given: str) -> Scenario:
-    """Return a preset, or the scenario of a file: TOML by its suffix, else JSON; - is standard input.
+    """Load a preset, or a scenario from a file: TOML by its suffix, otherwise JSON; - is standard input.
 
-    Raises AskedWrongly with the field, or the line and column, that is wrong.
+    Raises AskedWrongly with the invalid field, or with line and column.
     """
     if given in shipped():
         return shipped()[given]
@@ -41,7 +41,7 @@ def _head(path: Path) -> bytes:
 
 
 def _scenario(body: bytes, toml: bool) -> Scenario:
-    """Read JSON as strictly as the server does, or TOML, and say what is wrong in the server's words."""
+    """Parse JSON as strictly as the server, or TOML, with the server's error messages."""
     try:
         return Scenario.model_validate(read_toml(body.decode()) if toml else parse_json(body, "the scenario"))
     except UnicodeDecodeError as error:

@@ -1,4 +1,4 @@
-"""The matrix "breaks under": designs by questions, each cell decided by an exploration. Sums; others show it."""
+"""The matrix of designs and questions: every cell is decided by an exploration. Computes it; others render it."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 class Asked(NamedTuple):
-    """A cell as its exploration is asked for."""
+    """A cell with the request for its exploration."""
 
     row: str
     column: str
@@ -30,8 +30,8 @@ class Asked(NamedTuple):
 
 
 class Shown(NamedTuple):
-    """A cell as it stands. word: Never, Sometimes or not explored; against: it is not what was expected; state: of its
-    exploration, None where none was asked for; schedule: the shortest to what the column asks for."""
+    """The current result of a cell. word: Never, Sometimes or not explored; against: differs from the expected result;
+    state: that of its exploration, None without one; schedule: the shortest to the column's error or witness."""
 
     row: str
     column: str
@@ -46,7 +46,7 @@ class Shown(NamedTuple):
 
 
 def known_kernel(name: str) -> str:
-    """Return the name of a kernel profile of the matrix; "" is the usual one. Raises AskedWrongly for another."""
+    """Return the name of a kernel profile of the matrix; "" is the default. Raises AskedWrongly for an unknown one."""
     if not name:
         return cases.DEFAULT_KERNEL
     if name not in cases.KERNELS:
@@ -57,7 +57,7 @@ def known_kernel(name: str) -> str:
 
 @cache
 def _applying(kernel: str) -> tuple[tuple[str, str, cases.Cell, Subject, AskedPlan], ...]:
-    """Return every cell that applies under a kernel profile, row by row, with what it explores and how."""
+    """Return every applicable cell of a kernel profile, row by row, with its subject and search settings."""
 
     def each() -> Iterator[tuple[str, str, cases.Cell, Subject, AskedPlan]]:
         for row in cases.ROWS:
@@ -70,7 +70,7 @@ def _applying(kernel: str) -> tuple[tuple[str, str, cases.Cell, Subject, AskedPl
 
 
 def asked(kernel: str, settings: Settings) -> list[Asked]:
-    """Return every cell that applies under a kernel profile, row by row."""
+    """Return every applicable cell of a kernel profile, row by row."""
     return [
         Asked(row, column, cell, exploration_of(subject, plan, AskedLimits(), settings))
         for row, column, cell, subject, plan in _applying(kernel)
@@ -78,7 +78,7 @@ def asked(kernel: str, settings: Settings) -> list[Asked]:
 
 
 def shown(store: Store, kernel: str) -> dict[tuple[str, str], Shown]:
-    """Return the cells of the matrix by row and column; those that do not apply are left out."""
+    """Return the applicable cells of the matrix by row and column."""
     cells = asked(kernel, store.settings)
     found = store.explored([one.exploration.asked_sha256 for one in cells])
     return {(one.row, one.column): _shown(one, found.get(one.exploration.asked_sha256)) for one in cells}
@@ -117,7 +117,7 @@ def _shown(one: Asked, row: ExplorationRow | None) -> Shown:
 
 
 def missing(store: Store, kernel: str) -> list[AskedExploration]:
-    """Return what must be explored for the cells that have no verdict and are not under way."""
+    """Return the explorations needed for cells that have no verdict and are not queued or running."""
     cells = asked(kernel, store.settings)
     found = store.explored([one.exploration.asked_sha256 for one in cells])
     needed = {}

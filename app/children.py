@@ -1,4 +1,4 @@
-"""Child processes of the server: they get the server's settings through their environment."""
+"""Child processes of the server inherit its settings through the environment."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from app.settings import PREFIX, Settings
 
 
 def environment(settings: Settings) -> dict[str, str]:
-    """Return this process's environment with the settings as variables, for a child that loads them again."""
+    """Return this process's environment with the settings as variables, for a child process."""
     variables = dict(os.environ)
     for name, value in settings:
         variable = PREFIX + name.upper()

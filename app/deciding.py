@@ -1,4 +1,4 @@
-"""`folioscope matrix`: explore what is missing here, and in a second process as well where there is much of it."""
+"""`folioscope matrix`: explore the missing cells in this process, and in a second one if there are many."""
 
 from __future__ import annotations
 
@@ -17,21 +17,21 @@ from app.store.explorations import AskedExploration
 from engine.errors import AskedWrongly
 
 MANY = 8
-"""Explorations from which on a second process is worth its start of some seconds."""
+"""Number of explorations that justifies starting a second process, which takes seconds."""
 LOOK_S = 0.2
 
 
 @contextlib.contextmanager
 def stored() -> Iterator[Store]:
-    """The store that the settings name."""
+    """Open the store of the settings."""
     with contextlib.closing(open_store(load_settings(), busy_s=60)) as store:
         yield store
 
 
 def decide(store: Store, asked: Sequence[AskedExploration], say: Callable[[str], None] | None) -> None:
-    """Explore all of these; what waits before them is explored first. Ctrl-C cancels what is left.
+    """Run all of these explorations, after those already queued. Ctrl-C cancels the remaining ones.
 
-    Raises AskedWrongly where it was cancelled.
+    Raises AskedWrongly if cancelled.
     """
     stop, pause = threading.Event(), threading.Event()
     signal.signal(signal.SIGINT, lambda *_: stop.set())
@@ -60,7 +60,7 @@ def decide(store: Store, asked: Sequence[AskedExploration], say: Callable[[str],
 
 @contextlib.contextmanager
 def _second(store: Store) -> Iterator[None]:
-    """A worker beside this process, as long as it is needed."""
+    """Run a second worker process for the duration of the block."""
     worker = subprocess.Popen([sys.executable, "-m", "app.runner"], env=environment(store.settings))
     try:
         yield

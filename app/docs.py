@@ -1,4 +1,4 @@
-"""/docs: Swagger UI on our own OpenAPI description, from files of this machine and without inline script."""
+"""/docs: Swagger UI for our OpenAPI document, from local files and without inline scripts."""
 
 from __future__ import annotations
 

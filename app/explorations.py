@@ -1,4 +1,4 @@
-"""HTML of explorations: the list, the form, an exploration, and its states by hand. Words are made in verdicts.py."""
+"""HTML of explorations: list, form, result, and stepping by hand. verdicts.py provides the text."""
 
 from __future__ import annotations
 
@@ -39,9 +39,9 @@ router = APIRouter(include_in_schema=False, route_class=PageRoute, default_respo
 
 ROWS_A_PAGE = 50
 STEPS_SHOWN = 400
+"""Max. steps of a story on the page; its text has all of them."""
 PHASES = {"answer": "all states found; computing the answer", "shrink": "shrinking the finding"}
-"""What an exploration does after its search, by the phase in its progress."""
-"""Steps of a story that the page shows; its text has them all."""
+"""Phase of an exploration's progress -> description."""
 MIB = 1 << 20
 EXPLORATION_ID = Annotated[str, Path(pattern=r"^[0-9a-f]{12}$")]
 WORD = Annotated[str, Path(max_length=1_900, pattern=r"^[a-z0-9./]*$")]
@@ -57,7 +57,7 @@ SAVED_AS = (
 
 
 def find(request: Request, exploration_id: str) -> ExplorationRow:
-    """Return an exploration, or raise the 404 that a reader understands."""
+    """Return an exploration. Raises Refusal 404."""
     row = store_of(request).exploration(exploration_id)
     if row is None:
         raise Refusal(404, "no_exploration", f"there is no exploration {exploration_id}")
@@ -65,13 +65,13 @@ def find(request: Request, exploration_id: str) -> ExplorationRow:
 
 
 def stepper_of(request: Request) -> Stepper:
-    """Return what answers questions about states."""
+    """Return the stepper of this server."""
     stepper: Stepper = request.app.state.stepper
     return stepper
 
 
 def subject_of(row: ExplorationRow) -> Subject:
-    """Return what an exploration is about, to be explored further. Raises Refusal where it no longer fits."""
+    """Return the subject of an exploration, to explore it again. Raises Refusal if it is no longer valid."""
     try:
         return read_subject(json.loads(row.subject_json))
     except (Refusal, AskedWrongly) as error:
@@ -81,7 +81,7 @@ def subject_of(row: ExplorationRow) -> Subject:
 
 
 def answer_of(row: ExplorationRow) -> dict[str, Any] | None:
-    """Return the answer of an exploration, None while there is none."""
+    """Return the answer of an exploration, None before it has one."""
     return json.loads(row.answer_json) if row.answer_json else None
 
 
@@ -95,7 +95,7 @@ def explorations(
     state: Annotated[str, Query(max_length=20)] = "",
     _next: Annotated[str, Query(max_length=20)] = "",
 ) -> Response:
-    """List what has been explored, newest first."""
+    """List explorations, newest first."""
     rows, following = store_of(request).explorations(ROWS_A_PAGE, _next or None, state=state or None, q=q or None)
     kept = {name: value for name, value in {"q": q, "state": state}.items() if value}
     context = {
@@ -116,14 +116,14 @@ def explorations(
 
 @cache
 def tables() -> dict[str, str]:
-    """Return the tables that ship with the product, as they are written."""
+    """Return the text of the shipped tables, by name."""
     folder = FilePath(examples.__file__).parent
     return {path.stem: path.read_text("utf-8") for path in sorted(folder.glob("*.toml"))}
 
 
 @cache
 def small_presets() -> dict[str, Scenario]:
-    """Return the presets that are small worlds."""
+    """Return the presets that are small enough to explore."""
     found = {}
     for name, scenario in shipped().items():
         try:
@@ -141,7 +141,7 @@ def new(
     preset: Annotated[str, Query(max_length=60)] = "",
     of: Annotated[str, Query(pattern=r"^([0-9a-f]{12})?$")] = "",
 ) -> Response:
-    """Offer a box for a protocol table or a small scenario, and what may be chosen of the search."""
+    """Show the form: a text box for a protocol table or a small scenario, and the settings of the search."""
     if table and table not in tables():
         raise Refusal(404, "no_table", f"unknown table; known tables: {', '.join(tables())}")
     if preset and preset not in small_presets():
@@ -157,7 +157,7 @@ def new(
 
 @router.post("/x/new")
 async def start(request: Request) -> Response:
-    """Explore what is in the box; what is wrong with it is said above the box."""
+    """Start an exploration of the model in the text box; errors are shown above the box."""
     async with request.form(max_files=1, max_fields=20, max_part_size=TEXT_MAX * 4) as form:
         given = {name: value for name, value in form.items() if isinstance(value, str)}
         file = form.get("file")
@@ -183,7 +183,7 @@ def _start(request: Request, given: dict[str, str]) -> Response:
 
 
 def _plan(given: dict[str, str]) -> AskedPlan:
-    """Return the plan that a form asks for: what was left empty is as it is by default. Raises Refusal."""
+    """Return the search settings of a form; empty fields have their defaults. Raises Refusal."""
     told: dict[str, Any] = {name: given[name] for name in ("search", "reduction") if given.get(name)}
     told |= {n: _whole(n, given[n]) for n in ("preemptions", "walks", "longest", "depth", "seed") if given.get(n)}
     told |= {"compact": True} if given.get("compact") else {}
@@ -243,7 +243,7 @@ def itf_twin(request: Request, exploration_id: EXPLORATION_ID) -> Response:
 
 @router.get("/x/{exploration_id}.{form}")
 def twin(request: Request, exploration_id: EXPLORATION_ID, form: Form_) -> Response:
-    """Return an exploration as JSON, its finding as text, its subject as Promela."""
+    """Return an exploration in another format."""
     row = find(request, exploration_id)
     if form == "json":
         return JSONResponse(Exploration.of(row).model_dump())
@@ -274,7 +274,7 @@ def _saved(text: str, row: ExplorationRow, form: str) -> Response:
 
 @router.get("/x/{exploration_id}/status")
 def status(request: Request, exploration_id: EXPLORATION_ID) -> Response:
-    """Return how far an exploration is; once it has ended, the page is to be read anew."""
+    """Return the progress of an exploration; after its end, make the page reload."""
     row = find(request, exploration_id)
     page = render(request, "partials/exploring.html", _live_context(row))
     if not row.live:
@@ -313,7 +313,7 @@ def exploration(request: Request, exploration_id: EXPLORATION_ID) -> Response:
 
 @router.post("/x/{exploration_id}/cancel")
 def cancel(request: Request, exploration_id: EXPLORATION_ID) -> Response:
-    """Ask an exploration's worker to stop, or take it from the queue."""
+    """Cancel a queued or running exploration."""
     store_of(request).cancel_exploration(find(request, exploration_id).id)
     return RedirectResponse(f"/x/{exploration_id}", 303)
 
@@ -332,9 +332,9 @@ def open_as_run(
     schedule: Annotated[str, Form(max_length=1 << 16, pattern=r"^[a-z0-9./]+$")],
     smaller: Annotated[bool, Form()] = False,
 ) -> Response:
-    """Play a schedule of a scenario as a run: stored, sealed and shared as any other. The same one gives one run.
+    """Play a schedule of a scenario as a run. The same schedule always gives the same run.
 
-    smaller: a schedule of the scenario that its finding was shrunk to.
+    smaller: the schedule belongs to the shrunk scenario of the finding.
     """
     row = find(request, exploration_id)
     scenario = subject_of(row).what
@@ -360,13 +360,13 @@ def open_as_run(
 
 @router.get("/x/{exploration_id}/at")
 def at_start(exploration_id: EXPLORATION_ID) -> Response:
-    """Lead to the first state."""
+    """Redirect to the initial state."""
     return RedirectResponse(f"/x/{exploration_id}/at/", 308)
 
 
 @router.get("/x/{exploration_id}/at/{word:path}")
 def at(request: Request, exploration_id: EXPLORATION_ID, word: WORD) -> Response:
-    """Return one state: its values, who stands where, and each step that can be made as a link to what follows."""
+    """Return one state: its values, its processes, and a link for each enabled step."""
     row = find(request, exploration_id)
     state = stepper_of(request).state_at(subject_of(row), word)
     answer = answer_of(row)

@@ -1,4 +1,4 @@
-"""`folioscope explore`: a table or a small scenario, searched to an answer, told as text, or written as Promela."""
+"""`folioscope explore`: search a table or a small scenario, print schedules, export to Promela."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ if TYPE_CHECKING:
     from engine.explore.story import Story
     from engine.explore.subject import Subject
 
-TOLD_S = 1.0
-"""Pause between two lines of progress."""
+PROGRESS_S = 1.0
+"""Interval between lines of progress."""
 SAVED_S = 30.0
-"""Pause between two checkpoints."""
+"""Interval between checkpoints."""
 
 
 def load_table(path: Path) -> Table:
-    """Return the table of a .json or .toml file. Raises BadTable, or AskedWrongly where there is no such file."""
+    """Return the table of a .json or .toml file. Raises BadTable, or AskedWrongly if the file does not exist."""
     if not path.is_file():
         raise AskedWrongly(f"there is no file {str(path)[:80]!r}", code="no_file", field="table", status=404)
     with path.open("rb") as file:
@@ -35,7 +35,7 @@ def load_table(path: Path) -> Table:
 
 
 def is_scenario(given: Path) -> bool:
-    """Whether this names a preset, or a file with a workload in it: no table has one."""
+    """Return whether this is a preset, or a file with a workload, which no table has."""
     if str(given) in shipped():
         return True
     if not given.is_file():
@@ -50,7 +50,7 @@ def is_scenario(given: Path) -> bool:
 
 
 def one_of(field: str, given: str, known: tuple[Any, ...]) -> Any:
-    """Return a word that is known. Raises AskedWrongly for another, telling those that are."""
+    """Return a known option value. Raises AskedWrongly for any other, with the known values."""
     if given not in known:
         raise AskedWrongly(
             f"--{field} must be one of {', '.join(known)}, not {given[:40]!r}", code="unknown_value", field=field
@@ -59,7 +59,7 @@ def one_of(field: str, given: str, known: tuple[Any, ...]) -> Any:
 
 
 def subject_of(asked: Table | Scenario) -> Subject:
-    """Return what the search explores. Raises AskedWrongly for a scenario that is no small world."""
+    """Return the subject of a search. Raises AskedWrongly for a scenario that is not small."""
     if isinstance(asked, Table):
         from engine.explore.subject import TableSubject
 
@@ -70,7 +70,7 @@ def subject_of(asked: Table | Scenario) -> Subject:
 
 
 def story_of(subject: Subject, schedule: Sequence[Any], loop: Sequence[Any] = ()) -> Story:
-    """Return a schedule of a subject, told step by step; loop: what follows it for ever."""
+    """Return the story of a schedule, step by step; loop: the steps repeated forever after it."""
     from engine.explore.story import story_of_table
     from engine.explore.subject import TableSubject
 
@@ -91,10 +91,10 @@ def explore_subject(
     wide: int,
     checkpoint: Path | None = None,
 ) -> tuple[dict[str, Any], str]:
-    """Return the answer of a search, and its schedule as columns that are `wide` in all ("" if nothing broke).
+    """Return the answer of a search, and its schedule as columns of total width `wide` ("" if nothing broke).
 
-    say hears of progress. checkpoint: a file that the search goes on from if it is there, with the time of `limits` to
-    itself; it is written now and then and at a limit, and goes away when the search is done.
+    say receives progress. checkpoint: the search resumes from this file if it exists, with the full time of `limits`;
+    the file is written at intervals and at a limit, and removed when the search is complete.
     """
     from engine.explore.answers import answer
     from engine.explore.explorer import Explorer
@@ -114,7 +114,7 @@ def explore_subject(
         if checkpoint is not None and time.monotonic() - saved >= SAVED_S:
             save(explorer, checkpoint)
             saved = time.monotonic()
-        if say is not None and time.monotonic() - at >= TOLD_S:
+        if say is not None and time.monotonic() - at >= PROGRESS_S:
             at = time.monotonic()
             rate = f"{now.states / now.seconds / 1e6:.1f} M states/s, {now.memory >> 20} MB"
             say(f"{now.states:,} states, frontier {now.frontier:,}, depth {now.depth}, {rate}")
@@ -148,7 +148,7 @@ def answer_columns(subject: Subject, found: dict[str, Any], wide: int) -> str:
 
 
 def promela_of(asked: Table | Scenario) -> str:
-    """Return a table, or a scenario's world, as a Promela model. Raises AskedWrongly for what SPIN cannot hold."""
+    """Return a table, or a scenario's world, as a Promela model. Raises AskedWrongly if SPIN cannot express it."""
     if isinstance(asked, Scenario):
         from engine.explore.small import check_small
         from engine.explore.worlds.promela_world import written
@@ -164,7 +164,7 @@ def promela_of(asked: Table | Scenario) -> str:
 
 
 def export_subject(asked: Table | Scenario, form: str) -> str:
-    """Return what could be explored in a form for others: promela, or dot, the graph of all states of a small table."""
+    """Export a model: promela, or dot, the graph of all states of a small table."""
     from engine.explore.dot import graph_dot, graph_of
 
     one_of("export", form, ("promela", "dot"))
@@ -176,13 +176,13 @@ def export_subject(asked: Table | Scenario, form: str) -> str:
 
 
 def told(asked: Table | Scenario, word: str) -> Story:
-    """Return the story of a schedule. Raises AskedWrongly for one that cannot be played."""
+    """Return the story of a schedule. Raises AskedWrongly for an invalid schedule."""
     subject = subject_of(asked)
     return story_of(subject, subject.read(word))
 
 
 def replay_schedule(asked: Table | Scenario, word: str, wide: int) -> dict[str, Any]:
-    """Play a schedule step by step; text has it as columns, `wide` in all. Raises AskedWrongly if it cannot be."""
+    """Play a schedule step by step; text: its columns, of total width `wide`. Raises AskedWrongly if it is invalid."""
     from engine.explore.columns import columns
 
     story = told(asked, word)
@@ -196,7 +196,7 @@ def replay_schedule(asked: Table | Scenario, word: str, wide: int) -> dict[str, 
 
 
 def export_schedule(asked: Table | Scenario, word: str, form: str) -> str:
-    """Return a schedule in one of the forms of engine.explore.exports, without a line's end."""
+    """Return a schedule in one of the formats of engine.explore.exports, without a trailing newline."""
     from engine.explore.exports import EXPORTS
 
     one_of("export", form, tuple(EXPORTS))

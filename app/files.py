@@ -1,9 +1,9 @@
-"""The files that this server hands out: static/, and Swagger UI's from the package that carries them.
+"""Static files: static/, and Swagger UI's from its package.
 
-    /static/<version>/js/run.js    kept by browsers for ever: another version is another address
-    /static/js/run.js              asked for again each time, answered 304 while it is the same
+    /static/<version>/js/run.js    cached by browsers forever: a new version has a new address
+    /static/js/run.js              revalidated each time, answered 304 if unchanged
 
-Text is compressed once and kept. asset("js/run.js") gives the first form; modules that import each other by relative
+Text is compressed once and cached. asset("js/run.js") gives the first form; modules that import each other by relative
 paths stay within one version.
 """
 
@@ -26,17 +26,17 @@ from starlette.types import Scope
 
 _CARRIED = Path(__file__).parent / "_data"
 DATA = _CARRIED if _CARRIED.is_dir() else Path(__file__).parent.parent
-"""Where static/, templates/ and migrations/ stand: in a wheel inside the package, in a checkout beside it."""
+"""The folder of static/, templates/ and migrations/: inside the package in a wheel, beside it in a checkout."""
 STATIC = DATA / "static"
 SWAGGER = "swagger/"
-"""Paths under this come from Swagger UI's package."""
+"""Paths with this prefix are served from Swagger UI's package."""
 TEXT = {".css", ".html", ".js", ".json", ".svg", ".txt"}
 FOR_EVER = "public, max-age=31536000, immutable"
 
 
 @cache
 def version() -> str:
-    """Return 12 hex digits that name the content of all static files."""
+    """Return 12 hex digits of a hash over all static files."""
     digest = hashlib.sha256()
     for path in sorted(path for path in STATIC.rglob("*") if path.is_file()):
         digest.update(path.relative_to(STATIC).as_posix().encode() + b"\0" + path.read_bytes())
@@ -44,13 +44,13 @@ def version() -> str:
 
 
 def asset(path: str) -> str:
-    """Return the address of a static file that browsers may keep for ever."""
+    """Return the immutable address of a static file."""
     return f"/static/{version()}/{path}"
 
 
 @cache
 def swagger_folder() -> Path:
-    """Return the folder of Swagger UI's files; the package is found, not imported."""
+    """Return the folder of Swagger UI's files, without importing its package."""
     spec = importlib.util.find_spec("fastapi_offline")
     assert spec is not None, "fastapi-offline is not installed"
     assert spec.origin is not None, "fastapi-offline has no files"
@@ -63,7 +63,7 @@ def _compressed(path: str, _changed_ns: int) -> bytes:
 
 
 class Files(StaticFiles):
-    """static/ and Swagger UI's files, with the caching that the address asks for."""
+    """Serve static/ and Swagger UI's files, with the caching headers of the address."""
 
     def __init__(self) -> None:
         super().__init__(directory=STATIC)
@@ -83,14 +83,14 @@ class Files(StaticFiles):
         return response
 
     def lookup_path(self, path: str) -> tuple[str, stat_result | None]:
-        # A dot file is nobody's to read, should one ever lie there.
+        # Never serve dot files.
         if any(part.startswith(".") for part in path.split("/")):
             raise HTTPException(404)
         return super().lookup_path(path)
 
 
 async def _packed(response: FileResponse, scope: Scope) -> Response:
-    """Return the same file compressed, for a client that takes it so; its ETag says which form it is."""
+    """Return the file gzipped if the client accepts that; the ETag tells the two encodings apart."""
     response.headers["Vary"] = "Accept-Encoding"
     headers = Headers(scope=scope)
     if "gzip" not in headers.get("accept-encoding", "") or "range" in headers:

@@ -1,5 +1,5 @@
-"""Forms: the pages that start runs and stop them. Each form carries an idempotency key made when it was rendered, so
-that sending it twice starts one run; requests from other sites never get here (app.guard).
+"""Forms that start and stop runs. Every rendered form carries an idempotency key, so that submitting it twice starts
+one run; app.guard rejects cross-site requests.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from app.store import RecordingRow
 
 COMPARED = 2
-"""Runs that one page compares."""
+"""Number of runs in a comparison."""
 
 router = APIRouter(include_in_schema=False, route_class=PageRoute, default_response_class=HTMLResponse)
 
@@ -53,7 +53,7 @@ SCENARIO_CHARACTERS_MAX = 1 << 20
 
 @router.get("/new")
 def new(request: Request, preset: Annotated[str, Query(max_length=60)] = "") -> Response:
-    """Offer the presets, and a box for a scenario of one's own."""
+    """Show the presets, and a text box for a custom scenario."""
     presets = shipped()
     if preset and preset not in presets:
         raise Refusal(404, "no_preset", f"unknown preset; known presets: {', '.join(presets)}")
@@ -70,7 +70,7 @@ def start(
     pace: PACE = 0,
     tags: Annotated[str, Form(max_length=200)] = "",
 ) -> Response:
-    """Start a run of a preset or of the scenario in the box; what is wrong with it is said above the box."""
+    """Start a run of a preset or of the scenario in the text box; errors are shown above the box."""
     try:
         return to_run(_start(request, _asked(preset, scenario), pace, _tags(tags), key))
     except (HTTPException, AskedWrongly) as error:
@@ -79,7 +79,7 @@ def start(
 
 
 def _asked(preset: str, scenario: str) -> Scenario:
-    """Return the scenario that the form asks for. Raises Refusal with field and remedy."""
+    """Return the requested scenario. Raises Refusal with field and remedy."""
     if preset:
         if preset not in shipped():
             raise Refusal(404, "no_preset", f"unknown preset; known presets: {', '.join(shipped())}")
@@ -109,7 +109,7 @@ def _new_page(
 
 
 def preset_words(scenario: Scenario) -> str:
-    """Return in one line what a preset plays."""
+    """Return a one-line description of a preset."""
     length = f", {scenario.events_max:,} events" if scenario.workload.kind == "tasks" else ""
     told = scenario.model_dump()
     return f"{design_words(told)}; {workload_words(told)}; kernel {scenario.profile}{length}"
@@ -124,7 +124,7 @@ def _tags(text: str) -> list[str]:
 
 
 def _start(request: Request, scenario: Scenario, pace: int, tags: list[str], key: str) -> str:
-    """Start a run and return its id. The same form sent again gives the same run."""
+    """Start a run and return its id. Submitting the same form again returns the same run."""
     asked = json.dumps([scenario.canonical().decode(), pace, tags]).encode()
     body_sha256 = hashlib.sha256(asked).hexdigest()
     row, _ = store_of(request).start_run(
@@ -134,23 +134,23 @@ def _start(request: Request, scenario: Scenario, pace: int, tags: list[str], key
 
 
 def to_run(run_id: str) -> Response:
-    """Lead to a run's page, so that a reload sends no form."""
+    """Redirect to a run's page, so that a reload does not resubmit the form."""
     return RedirectResponse(f"/r/{run_id}", 303)
 
 
-# --- the same again, and enough --------------------------------------------------------------------------------------
+# --- replay and cancel ------------------------------------------------------------------------------------------------
 
 
 @router.post("/r/{run_id}/again")
 def again(request: Request, run_id: RUN_ID, key: KEY, design: Annotated[str, Form(max_length=60)]) -> Response:
-    """Play a run's scenario under another design, at the same pace, and lead to the comparison."""
+    """Play a run's scenario under another design at the same pace, and redirect to the comparison."""
     row = find_run(store_of(request), run_id)
     scenario = under(row.to_play(), design)
     return RedirectResponse(f"/c/{run_id},{_start(request, scenario, row.pace_ms_per_s or 0, [], key)}", 303)
 
 
 def under(scenario: Scenario, design: str) -> Scenario:
-    """Return a scenario under another wait design. Raises Refusal for one that is not there."""
+    """Return a scenario under another wait design. Raises Refusal for an unknown one."""
     if design not in DESIGNS:
         raise Refusal(422, "unknown_value", f"unknown design; known designs: {', '.join(DESIGNS)}", field="design")
     options = DESIGNS[design].options
@@ -161,7 +161,7 @@ def under(scenario: Scenario, design: str) -> Scenario:
 
 @router.post("/r/{run_id}/cancel")
 def cancel(request: Request, run_id: RUN_ID) -> Response:
-    """Ask a run's worker to stop, or take the run from the queue."""
+    """Cancel a queued or running run."""
     find_run(store_of(request), run_id)
     store_of(request).cancel(run_id)
     return to_run(run_id)
@@ -183,7 +183,7 @@ class ShownRecording(NamedTuple):
 
 @router.get("/recordings")
 def recordings(request: Request) -> Response:
-    """List the recordings with what their import read, used, skipped and lost."""
+    """List the recordings with their import reports."""
     rows = store_of(request).recordings()
     context = {
         "here": "/recordings",
@@ -196,7 +196,7 @@ def recordings(request: Request) -> Response:
 
 
 def shown_recording(row: RecordingRow) -> ShownRecording:
-    """Return a recording with its report in words."""
+    """Return a recording with its formatted report."""
     report = Report.model_validate_json(row.report_json)
     length = max(0, report.last_time_ns - report.first_time_ns)
     facts: list[tuple[str, Any]] = [
@@ -221,7 +221,7 @@ def shown_recording(row: RecordingRow) -> ShownRecording:
 
 
 def lost_words(report: Report) -> str:
-    """Return what a recording lost: what its own notes tell, and what its header's counts tell."""
+    """Return the events lost in a recording, according to its markers and its header."""
     parts = [counted(report.lost_events, "event")]
     if report.lost_marks:
         parts.append(counted(report.lost_marks, "gap of unknown size", "gaps of unknown size"))
@@ -238,7 +238,7 @@ def play(
     design: Annotated[list[str], Form(max_length=8)],
     pace: PACE = 0,
 ) -> Response:
-    """Play a recording under the designs ticked; two lead to their comparison, more to the list of just these runs."""
+    """Play a recording under the selected designs, and redirect to the run, the comparison of two, or the list."""
     row = store_of(request).recording(recording_id)
     if row is None:
         raise Refusal(404, "no_recording", f"there is no recording {recording_id}")
@@ -253,5 +253,5 @@ def play(
 
 
 def played(row: RecordingRow) -> Scenario:
-    """Return the scenario that plays a recording; the kernel profile is the one that its lines point to."""
+    """Return the scenario that plays a recording, with the kernel profile detected in it."""
     return Scenario.model_validate({"name": row.name, "workload": Recorded(kind="recording", recording=row.id)})

@@ -1,7 +1,8 @@
-"""The guard: what every request passes before any handler, and what every answer carries.
+"""The guard: checks on every request before any handler, and headers on every response.
 
-Pure ASGI, outermost. It checks size, host, token and origin, bounds the body while it is read, answers HEAD as GET,
-sets the security headers, turns what nobody caught into a plain 500, and writes the access log (never a share token).
+Pure ASGI, outermost. It checks size, host, token and origin, limits the body while it is read, answers HEAD as GET,
+sets the security headers, converts uncaught exceptions to a plain 500, and writes the access log (without share
+tokens).
 """
 
 from __future__ import annotations
@@ -40,22 +41,22 @@ SECURITY = {
     "Cross-Origin-Resource-Policy": "same-origin",
 }
 PRIVATE = {"Referrer-Policy": "no-referrer", "X-Robots-Tag": "noindex"}
-"""In place of the same, or beside them, for what stands behind a share token."""
+"""Overrides and additions for responses behind a share token."""
 SAFE = {"GET", "HEAD", "OPTIONS", "TRACE"}
 UPLOADS = {"/api/v1/recordings", "/recordings"}
-"""Where a body may be as large as a recording."""
+"""Paths that accept a body as large as a recording."""
 ENVELOPE = 1 << 16
-"""Bytes that a multipart form may add to the file it carries."""
+"""Max. overhead of a multipart form over its file, in bytes."""
 LOOPBACK = ("localhost", "127.0.0.1", "::1")
 SHARED = re.compile(r"^(/s/|/api/v1/shared/)[^/]*")
-# With a token set, these still open without it: a share link needs no account, its page needs its files.
+# Open even if a token is set: share links need no account, and their pages need static files.
 OPEN = ("/s/", "/api/v1/shared/", "/static/", "/health")
 LINGER_BYTES, LINGER_S = 1 << 26, 2.0
-"""How much of a refused body is still read and thrown away, so that its sender gets to read the answer."""
+"""How much of a rejected body is still read and discarded, so that the client can read the response."""
 
 
 class Guard:
-    """Wrap an ASGI application; hosts are those it may be called by, beside the loopback names."""
+    """Wrap an ASGI application; hosts: accepted host names besides the loopback names."""
 
     def __init__(
         self, app: ASGIApp, *, hosts: Iterable[str] = (), token: str | None = None, limits: Limits = LIMITS
@@ -73,7 +74,7 @@ class Guard:
             await send({"type": "websocket.close", "code": 1008, "reason": ""})
 
     def refusal(self, scope: Scope) -> Refusal | None:
-        """Return why a request is refused before its body is read, or None."""
+        """Return the reason to reject a request before its body is read, or None."""
         headers, path, limits = Headers(scope=scope), scope["path"], self.limits
         size = sum(len(name) + len(value) + 4 for name, value in scope["headers"])
         if len(scope["headers"]) > limits.headers or size > limits.header_bytes:
@@ -115,7 +116,7 @@ class Guard:
         return name is not None and (name[1] or name[2]).lower() in self.hosts
 
     def cap(self, scope: Scope) -> int:
-        """Return how many bytes the body of this request may have."""
+        """Return the max. size of this request's body, in bytes."""
         return self.limits.upload_bytes + ENVELOPE if _is_upload(scope) else self.limits.body_bytes
 
     def too_large(self, scope: Scope) -> Refusal:
@@ -145,9 +146,9 @@ def _carries(authorization: str, token: str) -> bool:
 
 
 def same_site(headers: Headers) -> bool:
-    """Return whether a request that changes something comes from our own pages, or from no page at all.
+    """Return whether a modifying request comes from our own pages, or from no page at all.
 
-    The schemes are not compared: behind a proxy that ends TLS, Origin says https and we are spoken to by http.
+    Schemes are not compared: behind a TLS-terminating proxy Origin says https, but the request arrives over http.
     """
     if headers.get("sec-fetch-site", "none") not in {"same-origin", "none"}:
         return False
@@ -156,7 +157,7 @@ def same_site(headers: Headers) -> bool:
 
 
 class Exchange:
-    """One request and its answer, between the server and the application."""
+    """One request and its response, between the server and the application."""
 
     def __init__(self, guard: Guard, scope: Scope, receive: Receive, send: Send) -> None:
         self.guard, self.scope, self._receive, self._send = guard, scope, receive, send
@@ -178,19 +179,19 @@ class Exchange:
             else:
                 await self.guard.app(inner, self.receive, self.send)
         except Exception as error:
-            if isinstance(error, Refusal):  # raised where no handler of the application sees it
+            if isinstance(error, Refusal):  # raised outside the application's exception handlers
                 refusal = error
             else:
                 log.exception("request %s failed", self.id)
                 refusal = Refusal(500, "internal", f"internal error: see {self.id} in the server's log")
             if self.status:
-                raise  # the answer has begun: it can only be cut off
+                raise  # the response has started: it can only be aborted
             await answer(refusal)(inner, self.receive, self.send)
         finally:
             self.note()
 
     async def receive(self) -> Message:
-        """Hand on the body piece by piece; refuse it when it grows too large or takes too long."""
+        """Pass on the body in pieces; reject it if it is too large or too slow."""
         if self.body_done:
             return await self._receive()
         try:
@@ -239,15 +240,15 @@ class Exchange:
         await self._send({"type": "http.response.body", "body": body, "more_body": not last})
 
     def unread_body(self) -> bool:
-        """Return whether the client may still be sending a body that nobody will read."""
+        """Return whether the client may still be sending a body that will not be read."""
         headers = Headers(scope=self.scope)
         announced = headers.get("content-length", "0") != "0" or "transfer-encoding" in headers
         return self.status >= 400 and announced and not self.body_done
 
     async def linger(self) -> None:
-        """Throw away the rest of the body for a moment: closing at once would reset the connection under our answer."""
+        """Discard the rest of the body for a moment: closing at once would reset the connection before the response."""
         if Headers(scope=self.scope).get("expect", "").lower() == "100-continue" and not self.body_read:
-            return  # it waits for our word before it sends anything
+            return  # the client waits for 100 Continue before sending anything
         stop = self.body_read + LINGER_BYTES
         try:
             async with asyncio.timeout(LINGER_S):
@@ -257,7 +258,7 @@ class Exchange:
             pass
 
     def note(self) -> None:
-        """Write one line of the access log; paths are escaped and cut, share tokens left out, queries never told."""
+        """Write one line of the access log; paths are escaped and truncated, without share tokens and queries."""
         if access.isEnabledFor(logging.INFO):
             path = visible(SHARED.sub(r"\1...", self.scope["path"]), 200)
             took_ms = (time.monotonic() - self.began) * 1000

@@ -1,4 +1,4 @@
-"""The keeper: a thread that holds the lease of what a worker plays or explores, and tells when it has to stop."""
+"""The keeper: a thread that renews the lease of a worker's job, and signals when the job must stop."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ from engine.errors import FolioscopeError
 log = logging.getLogger("folioscope.runner")
 
 LOOK_S = 0.25
-"""Pause between two looks at whether the run was cancelled."""
+"""Interval between checks for cancellation."""
 
 Halt = Literal["", "cancel", "lost", "stop", "limit_time", "limit_memory"]
 
 
 class Held(NamedTuple):
-    """What a worker has claimed. beat: renew the lease; look: tell the same without; then the limits on its worker."""
+    """A claimed job. beat: renew the lease; look: check without renewing; seconds and memory_bytes: its limits."""
 
     name: str
     beat: Callable[[], Beat]
@@ -33,7 +33,7 @@ class Held(NamedTuple):
 
 
 def held_run(store: Store, run_id: str, attempt: int) -> Held:
-    """Return a run as a keeper holds it."""
+    """Return a claimed run for a keeper."""
     most = store.settings
     return Held(
         f"run {run_id}",
@@ -45,13 +45,13 @@ def held_run(store: Store, run_id: str, attempt: int) -> Held:
 
 
 class Keeper:
-    """Renews the lease, watches for cancellation and limits. Used by `with`; halt says why to stop, "" while not."""
+    """Renews the lease; checks for cancellation and limits. Used by `with`; halt: the reason to stop, or ""."""
 
     def __init__(self, held: Held, stop: threading.Event) -> None:
-        """stop: set when the whole process shall end; it is looked at every LOOK_S."""
+        """stop: set when the process must end; checked every LOOK_S."""
         self._held, self._stop = held, stop
         self._wake = threading.Event()
-        """Set at the first reason to stop, and when the run is left: whoever sleeps here sleeps on this."""
+        """Set at the first reason to stop and at exit; the keeper and wait() sleep on it."""
         self._left = False
         self._thread = threading.Thread(target=self._keep, name=f"keeper of {held.name}", daemon=True)
         self._halt: Halt = ""
@@ -61,7 +61,7 @@ class Keeper:
         return "stop" if self._stop.is_set() and not self._halt else self._halt
 
     def wait(self, seconds: float) -> None:
-        """Sleep so long, or until there is a reason to stop."""
+        """Sleep for `seconds`, or until there is a reason to stop."""
         if not self.halt:
             self._wake.wait(seconds)
 
@@ -75,7 +75,7 @@ class Keeper:
         self._thread.join()
 
     def _keep(self) -> None:
-        """Until the run is left, or has to be."""
+        """Renew and check until the job ends or must stop."""
         held = self._held
         ends = time.monotonic() + held.seconds
         next_beat = time.monotonic() + BEAT_S
@@ -87,7 +87,7 @@ class Keeper:
                     next_beat = now + BEAT_S
                 else:
                     told = held.look()
-            except FolioscopeError as error:  # a busy or full disk: the next beat may get through
+            except FolioscopeError as error:  # a busy or full disk: the next renewal may succeed
                 log.warning("%s: its lease could not be renewed: %s", held.name, error)
                 told = "held"
             if told != "held":
@@ -102,7 +102,7 @@ class Keeper:
 
 
 def resident_bytes() -> int:
-    """Return the memory that this process holds, 0 where the system does not tell."""
+    """Return the resident memory of this process, 0 if unknown."""
     try:
         with open("/proc/self/statm", "rb") as file:
             return int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
@@ -111,7 +111,7 @@ def resident_bytes() -> int:
 
 
 def limit_words(halt: Halt, store: Store) -> str:
-    """Return in one sentence which limit a run met, and what to do."""
+    """Return which limit a run exceeded, and the remedy."""
     settings = store.settings
     if halt == "limit_time":
         return f"the run took longer than {settings.run_seconds_max} s: lower events_max, or raise run_seconds_max"

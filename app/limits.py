@@ -1,4 +1,4 @@
-"""LIMITS: how much one client may ask of the server. Published in /api/v1/version; tests use smaller ones."""
+"""LIMITS: limits per client. Published in /api/v1/version; tests use smaller ones."""
 
 from __future__ import annotations
 
@@ -9,25 +9,25 @@ from app.settings import Settings
 
 
 class Limits(NamedTuple):
-    """Bounds on requests and streams; times in seconds."""
+    """Limits on requests and streams; times in seconds."""
 
     body_bytes: int = 1 << 20
     body_s: float = 30
     upload_bytes: int = 150_000_000
     upload_s: float = 600
     uploads: int = 4
-    """Uploads read at once."""
+    """Concurrent uploads."""
     streams: int = 500
     streams_each: int = 20
-    """Streams of one address."""
+    """Open streams per client address."""
     stuck_s: float = 30
-    """A viewer that takes nothing for so long is dropped."""
+    """Time after which a stalled viewer is disconnected."""
     ping_s: float = 15
     frame_s: float = 0.1
-    """Shortest time between two frames of a stream."""
+    """Min. interval between frames of a stream."""
     cancels_per_minute: int = 60
     guesses_per_minute: int = 20
-    """Share tokens that name nothing, from one address."""
+    """Invalid share tokens per client address."""
     header_bytes: int = 1 << 16
     headers: int = 100
     header_s: float = 10
@@ -39,7 +39,7 @@ LIMITS = Limits()
 
 
 def limits_of(settings: Settings) -> Limits:
-    """Return the limits with those that the settings name."""
+    """Return the limits, overridden by the settings."""
     return Limits(
         body_bytes=settings.body_bytes_max,
         upload_bytes=settings.recording_bytes_max,
@@ -50,23 +50,23 @@ def limits_of(settings: Settings) -> Limits:
 
 
 ADDRESSES = 10_000
-"""Addresses that a quota remembers; the oldest are forgotten first."""
+"""Max. client addresses tracked by a quota; the oldest are evicted first."""
 
 
 class Quota:
-    """So many a minute for each address: a bucket that fills evenly and holds one minute's worth."""
+    """A token bucket per client address: refills evenly at per_minute, and holds one minute's tokens."""
 
     def __init__(self, per_minute: int) -> None:
         self.per_minute = per_minute
-        self._buckets: dict[str, tuple[float, float]] = {}  # address -> (what is left, when that was)
+        self._buckets: dict[str, tuple[float, float]] = {}  # address -> (tokens left, time of that count)
 
     def left(self, address: str) -> float:
-        """Return how many this address may still do now."""
+        """Return the number of tokens left for an address."""
         left, then = self._buckets.get(address, (float(self.per_minute), time.monotonic()))
         return min(self.per_minute, left + (time.monotonic() - then) * self.per_minute / 60)
 
     def take(self, address: str) -> bool:
-        """Count one; False, and nothing is counted, where none is left."""
+        """Take one token; return False, and take none, if the bucket is empty."""
         left = self.left(address)
         if left < 1:
             return False

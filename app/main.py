@@ -1,4 +1,4 @@
-"""The web server: every route it knows stands in create_app()."""
+"""The web server: create_app() lists every route."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ V1 = "/api/v1"
 
 
 def create_app(settings: Settings, store: Store, limits: Limits | None = None) -> FastAPI:
-    """Return the application. The store stays the caller's to close."""
+    """Return the application. The caller closes the store."""
     limits = limits or limits_of(settings)
     hub = Hub(store, limits, pages.status_line)
 

@@ -1,4 +1,4 @@
-"""HTML of the matrix "breaks under": designs against questions, each cell an exploration. Sums are made in cells.py."""
+"""HTML of the matrix of designs and questions; cells.py computes it."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def breaks_under(
     kernel: Annotated[str, Query(max_length=20)] = "",
     left: Annotated[int, Query(ge=0, le=10**6)] = 0,
 ) -> Response:
-    """Return the matrix of designs and questions for a kernel profile; left: what did not fit into the queue."""
+    """Return the matrix of designs and questions of a kernel profile; left: explorations not admitted to the queue."""
     name = cells.known_kernel(kernel)
     found = cells.shown(store_of(request), name)
     context = {
@@ -41,7 +41,7 @@ def breaks_under(
 
 @router.post("/matrix")
 def explore_missing(request: Request, kernel: Annotated[str, Form(max_length=20)]) -> Response:
-    """Queue what the matrix still needs."""
+    """Queue the missing cells."""
     name = cells.known_kernel(kernel)
     needed = cells.missing(store_of(request), name)
     left = len(store_of(request).explore_all(needed))

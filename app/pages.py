@@ -1,5 +1,5 @@
-"""HTML: one function a page or partial, each with the template of its name. Handlers fetch and render; sums are made in
-figures.py, words in shown.py, twins in twins.py. The charts' numbers come from the API, asked by the page's script.
+"""HTML: one function per page or partial, with a template of the same name. Handlers fetch and render; figures.py
+computes, shown.py describes, twins.py renders other formats. The page's scripts load the charts' data from the API.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ OTHERS_LOOKED_AT, OTHERS_SHOWN = 100, 8
 MODULES = sorted(
     path.stem for path in (STATIC / "js").glob("*.js") if path.stem not in {"docs", "explore", "runs", "upload"}
 )
-"""Scripts of the run page, named in its head so that the browser fetches them at once and not one after another."""
+"""Scripts of the run page, preloaded so that the browser fetches them in parallel."""
 
 
 def store_of(request: Request) -> Store:
@@ -50,7 +50,7 @@ def store_of(request: Request) -> Store:
 
 
 def find_run(store: Store, run_id: str) -> RunRow:
-    """Return a run, or raise the 404 that a reader understands."""
+    """Return a run. Raises Refusal 404."""
     row = store.run(run_id)
     if row is None:
         raise Refusal(404, "no_run", f"there is no run {run_id}")
@@ -70,7 +70,7 @@ def runs(
     _next: Annotated[str, Query(max_length=200)] = "",
     run: Annotated[list[str] | None, Query(max_length=20)] = None,
 ) -> Response:
-    """List runs, newest first; `run` names those that are ticked for a comparison."""
+    """List runs, newest first; run: those selected for a comparison."""
     asked = {"q": q, "state": state, "design": design, "tag": tag}
     given = {name: value or None for name, value in asked.items()}
     store = store_of(request)
@@ -101,7 +101,7 @@ def live(
     run: Annotated[list[str] | None, Query(max_length=RUNS_A_PAGE)] = None,
     newest: Annotated[str, Query(max_length=12)] = "",
 ) -> Response:
-    """Return the moving cells of the runs asked for, and whether newer runs have been started than the newest shown."""
+    """Return the changing cells of the given runs, and whether runs newer than `newest` have started."""
     store = store_of(request)
     rows = [row for run_id in run or [] if (row := store.run(run_id)) is not None]
     first, _ = store.runs(1, None)
@@ -122,7 +122,7 @@ def run_twin(request: Request, run_id: RUN_ID, suffix: Suffix) -> Response:
 
 @router.get("/r/{run_id}/figures")
 def run_figures(request: Request, run_id: RUN_ID) -> Response:
-    """Return the key figures of a run as they stand."""
+    """Return the current key figures of a run."""
     run = shown(find_run(store_of(request), run_id))
     return render(request, "partials/figures.html", figures_context(run, f"{run.url}/figures"))
 
@@ -141,19 +141,19 @@ def run(request: Request, run_id: RUN_ID) -> Response:
 
 
 def others_of(store: Store, run: Shown) -> list[Shown]:
-    """Return recent runs of the same workload: what this one may be compared with."""
+    """Return recent runs of the same workload, to compare this one with."""
     rows, _ = store.runs(OTHERS_LOOKED_AT, None)
     found = (shown(row) for row in rows if row.id != run.row.id and row.workload_kind == run.row.workload_kind)
     return [other for other in found if same_workload([run, other])][:OTHERS_SHOWN]
 
 
 def run_context(store: Store, run: Shown, figures_url: str, view: str = "") -> dict[str, Any]:
-    """Return what run.html needs, for who may change the run and for who may only look."""
+    """Return the context of run.html, for owners and for viewers of a share link."""
     return stage_context(store, [run], view) | figures_context(run, figures_url) | {"run": run, "live": run.live}
 
 
 def figures_context(run: Shown, figures_url: str) -> dict[str, Any]:
-    """Return what partials/figures.html needs."""
+    """Return the context of partials/figures.html."""
     return {
         "figures_url": figures_url,
         "verdict": verdict(run.figures, live=run.live),
@@ -164,7 +164,7 @@ def figures_context(run: Shown, figures_url: str) -> dict[str, Any]:
 
 
 def cast_of(store: Store, run_id: str) -> Cast | None:
-    """Return who plays in a run, None before its worker has begun."""
+    """Return the cast of a run, None before its worker has started."""
     try:
         return store.cast(run_id)
     except AskedWrongly:
@@ -172,7 +172,7 @@ def cast_of(store: Store, run_id: str) -> Cast | None:
 
 
 def stage_context(store: Store, found: Sequence[Shown], view: str = "") -> dict[str, Any]:
-    """Return what partials/stage.html and the page's script need for one run or two."""
+    """Return the context of partials/stage.html and the script's setup for one run or two."""
     casts = [None if run.row.newer_events else cast_of(store, run.row.id) for run in found]
     counts = [cast.queues if cast else queues(run.scenario) for run, cast in zip(found, casts, strict=True)]
     setup = {
@@ -207,7 +207,7 @@ def stage_context(store: Store, found: Sequence[Shown], view: str = "") -> dict[
 
 
 def status_line(row: RunRow) -> str:
-    """Return the status line of a run as HTML; the stream sends it to be swapped in."""
+    """Return the status line of a run as HTML, for the event stream."""
     return fragment("partials/status.html", {"run": row})
 
 
@@ -216,7 +216,7 @@ def status_line(row: RunRow) -> str:
 
 @router.get("/compare")
 def compare_chosen(run: Annotated[list[str] | None, Query(max_length=20)] = None) -> Response:
-    """Lead from two ticked runs to their comparison."""
+    """Redirect from two selected runs to their comparison."""
     chosen = list(dict.fromkeys(run or []))
     if len(chosen) != 2:
         raise Refusal(
@@ -239,14 +239,14 @@ def compare_twin(request: Request, pair: PAIR, suffix: Suffix) -> Response:
 
 @router.get("/c/{pair}/figures")
 def compare_figures(request: Request, pair: PAIR) -> Response:
-    """Return the table of both runs' key figures as they stand."""
+    """Return the current table of both runs' key figures."""
     found = pair_of(store_of(request), pair)
     return render(request, "partials/differences.html", differences_context(found, f"/c/{pair}/figures"))
 
 
 @router.get("/c/{pair}")
 def compare(request: Request, pair: PAIR) -> Response:
-    """Return two runs on one page with a common time axis."""
+    """Return the page that compares two runs on a common time axis."""
     store = store_of(request)
     return render(request, "compare.html", compare_context(store, pair_of(store, pair), f"/c/{pair}/figures"))
 
@@ -254,7 +254,7 @@ def compare(request: Request, pair: PAIR) -> Response:
 def compare_context(
     store: Store, found: list[Shown], figures_url: str, view: str = "", url: str = ""
 ) -> dict[str, Any]:
-    """Return what compare.html needs."""
+    """Return the context of compare.html."""
     return (
         stage_context(store, found, view)
         | differences_context(found, figures_url)
@@ -267,7 +267,7 @@ def compare_context(
 
 
 def differences_context(found: list[Shown], figures_url: str) -> dict[str, Any]:
-    """Return what partials/differences.html needs."""
+    """Return the context of partials/differences.html."""
     a, b = found
     return {
         "runs": found,
@@ -281,7 +281,7 @@ def differences_context(found: list[Shown], figures_url: str) -> dict[str, Any]:
 
 
 def share_of(store: Store, token: str) -> tuple[ShareRow, list[Shown]]:
-    """Return a share and its runs; one and the same 404 for tokens that are wrong, withdrawn or too old."""
+    """Return a share and its runs. Raises the same Refusal 404 for wrong, revoked and expired tokens."""
     share = store.by_token(token)
     rows = [store.run(run_id) for run_id in json.loads(share.run_ids)] if share else []
     if share is None or not rows or None in rows:
@@ -292,7 +292,7 @@ def share_of(store: Store, token: str) -> tuple[ShareRow, list[Shown]]:
 
 @router.get("/s/{token}.{suffix}")
 def shared_twin(request: Request, token: TOKEN, suffix: Suffix) -> Response:
-    """Return what a link shares in another form."""
+    """Return shared runs in another format."""
     store = store_of(request)
     _, found = share_of(store, token)
     return private(twin(request, store, found, suffix, f"/s/{token}"))
@@ -300,7 +300,7 @@ def shared_twin(request: Request, token: TOKEN, suffix: Suffix) -> Response:
 
 @router.get("/s/{token}/figures")
 def shared_figures(request: Request, token: TOKEN) -> Response:
-    """Return the key figures of what a link shares."""
+    """Return the key figures of shared runs."""
     _, found = share_of(store_of(request), token)
     url = f"/s/{token}/figures"
     if len(found) == 2:
@@ -312,7 +312,7 @@ def shared_figures(request: Request, token: TOKEN) -> Response:
 
 @router.get("/s/{token}")
 def shared_view(request: Request, token: TOKEN) -> Response:
-    """Return what a link shares, to be read and not changed."""
+    """Return the read-only page of shared runs."""
     store = store_of(request)
     share, found = share_of(store, token)
     url = f"/s/{token}/figures"
@@ -328,7 +328,7 @@ def shared_headers() -> dict[str, str]:
 
 
 def private(answer: Response) -> Response:
-    """Return an answer that no cache keeps and no other site learns the address of."""
+    """Make a response uncacheable, and keep its address out of the Referer header."""
     answer.headers.update(shared_headers())
     return answer
 

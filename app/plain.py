@@ -12,14 +12,14 @@ _ASCII = str.maketrans({"–": "-", "−": "-", "±": "+", "µ": "u", "→": "->
 
 
 def _fold(text: str, indent: str = "") -> list[str]:
-    """Break a text into lines of at most COLUMNS; words that are longer stand alone, uncut, so that links survive."""
+    """Wrap a text at COLUMNS; a longer word gets its own line, unbroken, so that links stay intact."""
     return textwrap.wrap(
         text, COLUMNS, initial_indent=indent, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False
     )
 
 
 def run_text(name: str, facts: Sequence[tuple[str, str]], verdict: str, tiles: Sequence[Tile], link: str) -> str:
-    """Return a run as text: what was played, what came out, where to look."""
+    """Return a run as text: its facts, its results, its link."""
     lines = [*_fold(name), "=" * min(COLUMNS, len(name)), ""]
     lines += [f"{label + ':':<10}{value}" for label, value in facts]
     lines += ["", *_fold(verdict), ""]
@@ -35,7 +35,7 @@ def run_text(name: str, facts: Sequence[tuple[str, str]], verdict: str, tiles: S
 def comparison_text(
     heads: Sequence[tuple[str, str]], verdict: str, differences: Sequence[Difference], link: str
 ) -> str:
-    """Return two runs as text: heads are (letter, words) a run; the last column is B against A."""
+    """Return a comparison as text; heads: (letter, description) per run; the last column is the change in B."""
     lines = [line for letter, words in heads for line in _fold(f"{letter}: {words}")]
     lines += ["", *_fold(verdict), "", f"{'':<35}{'A':>13}{'B':>13}{'B-A':>13}"]
     lines += [f"{row.label:<35}{row.a:>13}{row.b:>13}{row.ratio:>13}" for row in differences]

@@ -1,4 +1,4 @@
-"""Plans: how a subject is to be explored and within which limits, as asked, checked without the engine."""
+"""The requested settings and limits of an exploration, validated without the engine."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class _Asked(BaseModel):
 
 
 class AskedLimits(_Asked):
-    """Where an exploration stops and tells what was covered; the server's own limits where absent."""
+    """Limits at which an exploration stops and reports its coverage; the server's limits if absent."""
 
     states: Annotated[int | None, Field(ge=1, le=2**31, description="max. states found")] = None
     memory_bytes: Annotated[int | None, Field(ge=MIB, le=2**40, description="max. memory for states, bytes")] = None
@@ -27,7 +27,7 @@ class AskedLimits(_Asked):
 
 
 class AskedPlan(_Asked):
-    """How to search."""
+    """Settings of a search."""
 
     search: Literal["bfs", "dfs", "random", "pct"] = Field(
         "bfs", description="breadth-first (shortest schedules), depth-first, random walks, or PCT"
@@ -50,7 +50,7 @@ class AskedPlan(_Asked):
 
 
 def within(asked: AskedLimits, settings: Settings) -> dict[str, float]:
-    """Return the limits that hold: those asked for, none beyond the server's own. Raises Refusal for more."""
+    """Return the effective limits: the requested ones, or the server's. Raises Refusal for larger ones."""
     most = {
         "states": settings.explore_states_max,
         "memory_bytes": settings.explore_bytes_max,
@@ -64,7 +64,7 @@ def within(asked: AskedLimits, settings: Settings) -> dict[str, float]:
 
 
 def exploration_of(subject: Subject, plan: AskedPlan, limits: AskedLimits, settings: Settings) -> AskedExploration:
-    """Return what the store takes. Raises Refusal or AskedWrongly for a plan or limits that cannot be."""
+    """Return an exploration for the store. Raises Refusal or AskedWrongly for invalid settings or limits."""
     told = plan.model_dump()
     check_plan(Plan(**told))
     return AskedExploration(

@@ -1,4 +1,4 @@
-"""What the command line does with the store: play a scenario to its end here, import a file, list runs."""
+"""Commands that use the store: run a scenario in this process, import a file, list and verify runs."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ LOOK_S = 0.2
 
 
 def play_here(scenario: Scenario, tags: list[str], say: Callable[[str], None] | None) -> dict[str, Any]:
-    """Play a scenario to its end in this process, and return its id, state, seal and figures.
+    """Run a scenario in this process, and return its id, state, seal and figures.
 
-    Runs that wait before it are played first; a server's worker that is quicker may play it instead. Ctrl-C cancels it.
-    Raises AskedWrongly where it does not end as it should.
+    Runs already queued are played first; a worker of a server may claim the run instead. Ctrl-C cancels it.
+    Raises AskedWrongly if the run does not complete.
     """
     from app.runner import play_one
 
@@ -62,7 +62,7 @@ def _still_there(store: Store, run_id: str) -> RunRow:
 
 
 def import_file(path: Path, name: str) -> tuple[RecordingRow, dict[str, Any]]:
-    """Import a recording and return it with its report. Raises BadRecording, or AskedWrongly of the store."""
+    """Import a recording and return it with its report. Raises BadRecording, or the store's AskedWrongly."""
     from engine.recordings import read_file
 
     if not path.is_file():
@@ -73,7 +73,7 @@ def import_file(path: Path, name: str) -> tuple[RecordingRow, dict[str, Any]]:
 
 
 def verified(run_id: str) -> list[dict[str, Any]]:
-    """Return what reading all of a run, or of "all" runs, has found. Raises AskedWrongly for a run that is none."""
+    """Verify a run, or "all" runs, and return the results. Raises AskedWrongly for an unknown run."""
     with contextlib.closing(open_store(load_settings())) as store:
         ids, token = [run_id], None
         if run_id == "all":
@@ -87,7 +87,7 @@ def verified(run_id: str) -> list[dict[str, Any]]:
 
 
 def stored_runs(size: int, state: str | None) -> list[dict[str, Any]]:
-    """Return runs, newest first. Raises AskedWrongly for a state that does not exist."""
+    """Return runs, newest first. Raises AskedWrongly for an unknown state."""
     states = ("queued", "running", *OVER)
     if state is not None and state not in states:
         raise AskedWrongly(f"unknown state {state[:80]!r}; known states: {', '.join(states)}", field="state")

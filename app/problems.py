@@ -1,9 +1,9 @@
-"""Problems: every error that this server answers, in one shape (RFC 9457, application/problem+json).
+"""Problems: every error response of this server, as application/problem+json (RFC 9457).
 
     {"type": "about:blank", "title": "Not Found", "status": 404, "code": "no_run", "detail": "there is no run ..."}
 
-code is stable and meant for programs; field, limit and errors say where and how much, where that is known. No answer
-quotes more than app.refusals.SHOWN characters of a request, and none names a path, a library or a traceback.
+code is stable and meant for programs; field, limit and errors locate the fault, if known. No response quotes more than
+app.refusals.SHOWN characters of a request, and none contains a file path, a library name or a traceback.
 """
 
 from __future__ import annotations
@@ -25,12 +25,12 @@ from engine.errors import AskedWrongly, Damaged
 
 MEDIA_TYPE = "application/problem+json"
 RETRY_AFTER = {429: "10", 503: "2"}
-"""Seconds after which it is worth to ask again, by status, where the refusal does not say."""
+"""Default Retry-After in seconds, by status."""
 METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
 
 
 class Problem(BaseModel):
-    """An error, as RFC 9457 has it, with a stable code for programs."""
+    """An error as in RFC 9457, with a stable code for programs."""
 
     model_config = ConfigDict(
         json_schema_extra={
@@ -59,7 +59,7 @@ class Problem(BaseModel):
 
 
 def problem_of(refusal: HTTPException) -> Problem:
-    """Return the body that tells of a refusal; those of the framework get the code of their status."""
+    """Convert an exception to a Problem; the framework's own exceptions get the name of their status as code."""
     status = HTTPStatus(refusal.status_code)
     if isinstance(refusal, Refusal):
         return Problem(
@@ -81,7 +81,7 @@ def problem_of(refusal: HTTPException) -> Problem:
 
 
 def answer(refusal: HTTPException) -> Response:
-    """Return the response of a refusal, with Retry-After where waiting helps."""
+    """Return the response of a refusal, with Retry-After if retrying may help."""
     headers = dict(refusal.headers or {})
     if refusal.status_code in RETRY_AFTER:
         headers.setdefault("Retry-After", RETRY_AFTER[refusal.status_code])
@@ -91,7 +91,7 @@ def answer(refusal: HTTPException) -> Response:
 
 
 def refusal_of(error: AskedWrongly | Damaged) -> Refusal:
-    """Translate the errors of engine and store; their sentences are our own, but may quote what was sent."""
+    """Convert an error of engine or store; its message may quote user input."""
     text = visible(str(error), 400)
     if isinstance(error, Damaged):
         return Refusal(409, "chunk_corrupt", text)
@@ -99,13 +99,13 @@ def refusal_of(error: AskedWrongly | Damaged) -> Refusal:
 
 
 def allowed(routes: list[BaseRoute], path: str) -> str:
-    """Return the methods that the routes of this address know, for the header Allow."""
+    """Return the methods supported at this path, for the header Allow."""
     found = []
     for method in METHODS:
         scope = {"type": "http", "method": method, "path": path, "root_path": "", "headers": []}
         for route in routes:
             if isinstance(route, Mount) and method != "GET":
-                continue  # what is mounted is files, to be read only
+                continue  # mounts are static files: read-only
             if route.matches(scope)[0] is Match.FULL:
                 found.append(method)
                 break
@@ -113,7 +113,7 @@ def allowed(routes: list[BaseRoute], path: str) -> str:
 
 
 def install(app: FastAPI, page: Callable[[Request, Problem], Response | None] = lambda *_: None) -> None:
-    """Make every error of this application a Problem, or the page that `page` makes of it for a browser."""
+    """Convert every error of this application to a Problem, or to a page if `page` returns one."""
 
     async def refused(request: Request, error: Exception) -> Response:
         assert isinstance(error, HTTPException)

@@ -1,4 +1,4 @@
-"""The reading process: one recording from standard input into the store, its id or a refusal to standard output.
+"""The import process: store one recording from standard input, and print its id or the error.
 
 python -m app.reading --name NAME < file
 """
@@ -19,7 +19,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m app.reading")
     parser.add_argument("--name", required=True)
     name = parser.parse_args().name
-    store = open_store(load_settings())  # the server has it open, so a failure here is ours to explain, not the user's
+    store = open_store(load_settings())  # the server has it open, so a failure here is an internal error
     try:
         row = store.add_recording(read_file(sys.stdin.buffer), name)
     except AskedWrongly as error:

@@ -1,6 +1,6 @@
-"""Refusal: an answer other than 2xx, raised anywhere below the guard; and how it may quote what was sent.
+"""Refusal: an error response, raised anywhere below the guard; and how messages quote user input.
 
-app.wording makes refusals out of pydantic's errors, app.problems makes responses out of refusals.
+app.wording converts pydantic's errors to refusals; app.problems converts refusals to responses.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from pydantic import BaseModel
 from starlette.exceptions import HTTPException
 
 SHOWN = 80
-"""The most characters of foreign text that an answer quotes."""
+"""Max. characters of user input quoted in a response."""
 
 
 class FieldProblem(BaseModel):
@@ -24,7 +24,7 @@ class FieldProblem(BaseModel):
 
 
 class Refusal(HTTPException):
-    """An answer other than 2xx, raised anywhere below the guard; becomes a Problem."""
+    """An error response, raised anywhere below the guard; becomes a Problem."""
 
     def __init__(
         self,
@@ -42,18 +42,18 @@ class Refusal(HTTPException):
 
 
 def shown(value: object) -> str:
-    """Return a foreign value as one line of at most SHOWN characters, without control and format characters."""
+    """Return a user's value as one line of at most SHOWN characters, without control and format characters."""
     if isinstance(value, str):
         return f"'{visible(value, SHOWN)}'"
     if value is None or isinstance(value, bool | float):
         return json.dumps(value)
     if isinstance(value, int):
-        # Turning thousands of digits into text takes time, and Python refuses it.
+        # Converting thousands of digits is slow, and Python refuses it.
         return str(value) if value.bit_length() <= 200 else "a number of more than 60 digits"
     return "an object" if isinstance(value, dict) else "a list" if isinstance(value, list | tuple) else "a value"
 
 
 def visible(text: str, most: int) -> str:
-    """Return text cut to about `most` characters; what cannot be seen or not be sent becomes its number."""
+    """Return text truncated to about `most` characters, with invisible characters as \\uXXXX escapes."""
     cut = text if len(text) <= most else text[: most - 3] + "..."
     return "".join(f"\\u{ord(char):04x}" if unicodedata.category(char)[0] == "C" else char for char in cut)

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 def load(given: str) -> Recording:
-    """Return the recording of a file, or of an id in the store. Raises AskedWrongly where there is neither."""
+    """Load a recording from a file, or by its id from the store. Raises AskedWrongly if there is neither."""
     if given == "demo":
         return demo()
     path = Path(given)
@@ -37,7 +37,7 @@ def load(given: str) -> Recording:
 
 
 def refuse_unknown(field: str, given: str, known: Iterable[str]) -> None:
-    """Raise BadScenario for a name that is not known, telling those that are."""
+    """Raise BadScenario for an unknown name, with the known names."""
     if given not in known:
         text = f"unknown {field} {given[:80]!r}; known: {', '.join(known)}"
         raise BadScenario(text, code="unknown_value", field=field)
@@ -46,9 +46,9 @@ def refuse_unknown(field: str, given: str, known: Iterable[str]) -> None:
 def replay_recording(
     given: str, truth: Path | None, *, design: str, bits: int | None, kernel: str | None
 ) -> dict[str, Any]:
-    """Return what the wakes of a recording come to under a design, and in how many the truth agrees.
+    """Return totals over the predicted wakes of a recording under a design, and how many match the truth.
 
-    The demo brings its own truth. Raises BadRecording for what does not read, BadScenario for what does not exist.
+    The demo includes its own truth. Raises BadRecording for an unreadable file, BadScenario for an unknown name.
     """
     from engine.replay import predict
 
@@ -74,7 +74,7 @@ def replay_recording(
 
 
 def snapshots(recording: Recording, truth: Path, design: str) -> dict[str, Any]:
-    """Return in how many rows of the recording's own snapshots the replay has the page in the kernel's frame."""
+    """Return in how many of the recording's snapshots the replay agrees with the kernel on the page."""
     from engine.play import open_run
     from engine.recordings.truth import read_snapshots
     from engine.scenario import Scenario
@@ -88,7 +88,7 @@ def snapshots(recording: Recording, truth: Path, design: str) -> dict[str, Any]:
 
 
 def totals(wakes: Sequence[Wake]) -> dict[str, int]:
-    """Return the sums over all wakes that tell one design from another."""
+    """Return totals over all wakes, to compare designs."""
     return {
         "walked": sum(wake.walked for wake in wakes),
         "matched": sum(wake.matched for wake in wakes),
@@ -99,12 +99,12 @@ def totals(wakes: Sequence[Wake]) -> dict[str, int]:
     }
 
 
-def agreement(foretold: Sequence[Wake], true: Sequence[TrueWake]) -> dict[str, int]:
-    """Return in how many of the kernel's wakes each foretold figure is right; a wake that one side lacks is in none."""
-    pairs = list(zip(foretold, true, strict=False))
+def agreement(predicted: Sequence[Wake], true: Sequence[TrueWake]) -> dict[str, int]:
+    """Return for each figure the number of wakes predicted correctly; an unpaired wake counts as wrong."""
+    pairs = list(zip(predicted, true, strict=False))
     return {
         "wakes": len(true),
-        "wakes_foretold": len(foretold),
+        "wakes_foretold": len(predicted),
         "walked_equal": sum(ours.walked == theirs.walked for ours, theirs in pairs),
         "passes_equal": sum(ours.passes == list(theirs.batches) for ours, theirs in pairs),
         "matched_equal": sum(ours.matched == theirs.matched for ours, theirs in pairs),

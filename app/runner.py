@@ -1,4 +1,4 @@
-"""The worker: takes queued runs and explorations from the store, and stores what they say. `python -m app.runner`
+"""The worker: claims queued runs and explorations, and stores their results. `python -m app.runner`
 
 The only process that loads the compiled engine. It may be killed at any moment: what it stored stays, and the next
 worker plays the run again from the start, compares what was stored, and goes on behind it.
@@ -35,13 +35,13 @@ log = logging.getLogger("folioscope.runner")
 
 BUSY_S = 60.0
 POLL_S = 0.1
-"""Pause between two looks for work; a look costs some 10 microseconds."""
+"""Interval between polls for work; a poll takes about 10 microseconds."""
 RECOVER_S = 2.0
-"""Pause between two looks for runs whose worker died."""
+"""Interval between checks for expired leases."""
 FLUSH_S = 0.25
-"""Pause between two chunks of a paced run."""
+"""Interval between chunks of a throttled run."""
 NICE = 10
-"""The server goes first."""
+"""Workers yield the CPU to the server."""
 
 OpenRun = Callable[[Scenario, Recording | None], Player]
 
@@ -76,7 +76,7 @@ def play_one(
 
 
 def _refuse_mixed(run: RunRow) -> None:
-    """Raise AskedWrongly where an older version stored part of the run's events, and this one would add others."""
+    """Reject a run whose stored events are in an older format: this version would append another format."""
     if run.chunks and run.event_format != FORMAT:
         began = f"version {run.engine_version} started this run with event format {run.event_format}"
         text = f"{began}; this version writes format {FORMAT}: start the run again"
@@ -91,7 +91,7 @@ def _play(player: Player, writer: Writer, keeper: Keeper) -> None:
 
 
 def _play_paced(player: Player, writer: Writer, keeper: Keeper, ms_per_s: int) -> None:
-    """Let so many ms of the run pass in a second. What an earlier attempt stored passes at once."""
+    """Throttle playback to pace_ms_per_s of run time. Events stored by an earlier attempt are not throttled."""
     start: float | None = None
     for batch in player.batches():
         at = 0
@@ -114,12 +114,12 @@ def _play_paced(player: Player, writer: Writer, keeper: Keeper, ms_per_s: int) -
 
 
 def _watched(player: Player, time_ns: int) -> float:
-    """Return how far a paced run has come for who watches: the player itself may be a batch ahead."""
+    """Return the progress that viewers of a throttled run see: the player may be a batch ahead."""
     return player.progress if player.end_ns is None else min(1.0, time_ns / player.end_ns)
 
 
 def _settle(store: Store, run: RunRow, writer: Writer, halt: Halt, progress: float) -> None:
-    """End a run that was played as far as it was to be."""
+    """End a run that was played to its end, or stopped."""
     if halt == "":
         seal, known = writer.finish()
         store.finish(run.id, run.attempt, "done", seal=seal, known=known)
@@ -136,7 +136,7 @@ def _settle(store: Store, run: RunRow, writer: Writer, halt: Halt, progress: flo
 
 
 def _abandon(store: Store, run: RunRow, writer: Writer | None, error: Exception) -> None:
-    """End a run that went wrong: what the user can mend is told, a fault of ours gets a reference into the log."""
+    """End a failed run: report a user error with its message, an internal error with a reference into the log."""
     reason, detail = "error", str(error)
     if isinstance(error, MemoryError):
         reason, detail = "limit_memory", limit_words("limit_memory", store)
@@ -161,10 +161,10 @@ def _abandon(store: Store, run: RunRow, writer: Writer | None, error: Exception)
 
 
 class Worker:
-    """Takes runs and explorations until it is stopped.
+    """Claims runs and explorations until it is stopped.
 
-    By turns where both wait: a run waits for no more than one exploration, however many a matrix has queued, and an
-    exploration for no more than one run.
+    Alternates when both are queued: a run waits for at most one exploration, however many a matrix has queued, and an
+    exploration for at most one run.
     """
 
     def __init__(self, store: Store, stop: threading.Event, open_run: OpenRun = open_engine) -> None:
@@ -174,7 +174,7 @@ class Worker:
         self._turns: list[Callable[[], bool]] = [self._play, self._explore]
 
     def work(self) -> None:
-        """Do what is queued; look for more, and for what a worker that died has left, while there is nothing to do."""
+        """Process the queue; when it is empty, poll it and recover the jobs of dead workers."""
         seen, recover_at = -1, 0.0
         self._store.clear_deleted()
         while not self._stop.is_set():
@@ -198,7 +198,7 @@ class Worker:
                 self._stop.wait(POLL_S)
 
     def _play(self) -> bool:
-        """Play a run if one waits."""
+        """Play a run if one is queued."""
         run = self._store.run_jobs.claim(self._name)
         if run is not None:
             self._turns = [self._explore, self._play]
@@ -206,7 +206,7 @@ class Worker:
         return run is not None
 
     def _explore(self) -> bool:
-        """Explore if an exploration waits."""
+        """Run an exploration if one is queued."""
         row = self._store.exploration_jobs.claim(self._name)
         if row is not None:
             self._turns = [self._play, self._explore]

@@ -1,4 +1,4 @@
-"""The worker's part in explorations: search what was claimed to its answer, and store how far it is on the way."""
+"""The worker's part in explorations: run a claimed search to its answer, and store its progress."""
 
 from __future__ import annotations
 
@@ -28,19 +28,19 @@ from engine.scenario import Scenario
 log = logging.getLogger("folioscope.runner")
 
 SHRINK_STATES = 4_000_000
-"""States that making a finding smaller may search: a few seconds; what is there by then is shown."""
+"""Max. states searched to shrink a finding, a few seconds; the smallest one found by then is kept."""
 TOLD_S = 0.5
-"""Pause between two words on progress."""
+"""Interval between progress reports."""
 CHECKPOINT_S = 15.0
-"""Shortest pause between two checkpoints."""
+"""Min. interval between checkpoints."""
 QUICK_BYTES = 64 << 20
-"""A worker that is asked to stop writes a checkpoint of so much; a larger one would take longer than it is given."""
+"""Max. size of a checkpoint written at a stop; writing a larger one would exceed the grace period."""
 OUTCOMES_MAX = 1_000
-"""Outcomes that are kept of one exploration."""
+"""Max. outcomes stored per exploration."""
 STORY_MAX = 2_000
-"""Steps of a story that is kept for the page."""
+"""Max. steps of a story stored for the page."""
 SPARE_BYTES = 1 << 30
-"""What a worker may hold beside the states it found: the engine, and a table while it is moved into a larger one."""
+"""Memory of a worker beyond the states: the engine, and the old hash table while it is being enlarged."""
 
 
 def explore_one(store: Store, row: ExplorationRow, *, stop: threading.Event | None = None) -> None:
@@ -71,7 +71,7 @@ def _explore(store: Store, row: ExplorationRow, keeper: Keeper) -> None:
         progress = explorer.progress()._asdict() | {"phase": phase}
         try:
             store.note_exploration(row.id, row.attempt, progress_json=json.dumps(progress))
-        except AskedWrongly as error:  # a busy or full disk: the next word may get through
+        except AskedWrongly as error:  # a busy or full disk: the next report may succeed
             log.warning("exploration %s: its progress could not be stored: %s", row.id, error)
 
     def told(_: Progress) -> None:
@@ -115,7 +115,7 @@ def _explore(store: Store, row: ExplorationRow, keeper: Keeper) -> None:
 
 
 class _Stop:
-    """Tells a search whether to stop, and remembers why it was told so: the answer is then cut short.
+    """Signals a search to stop, and remembers the reason: its answer is then incomplete.
 
     A reason that comes after the last question changes nothing: the answer is whole.
     """
@@ -130,14 +130,14 @@ class _Stop:
 
 
 class _Checkpoints:
-    """When to write a checkpoint, so that no more than a twentieth of the time goes into them."""
+    """Schedules checkpoints so that they take at most a twentieth of the time."""
 
     def __init__(self, store: Store, row: ExplorationRow) -> None:
         self._store, self._row = store, row
         self._next = time.monotonic() + CHECKPOINT_S
 
     def look(self, explorer: Explorer) -> None:
-        """Write one if it is time. Raises Fenced."""
+        """Write a checkpoint if one is due. Raises Fenced."""
         if time.monotonic() < self._next:
             return
         began = time.monotonic()
@@ -146,7 +146,7 @@ class _Checkpoints:
         self._next = now + max(CHECKPOINT_S, 20 * (now - began))
 
     def save(self, explorer: Explorer) -> None:
-        """Write one; a disk without room leaves the one before. Raises Fenced."""
+        """Write a checkpoint; on a full disk the previous one is kept. Raises Fenced."""
         path, size = self._store.checkpoint_path(self._row.id), explorer.progress().memory
         if shutil.disk_usage(path.parent).free < 2 * size + self._store.settings.free_bytes_min:
             log.warning("exploration %s: no room for a checkpoint of %d MB", self._row.id, size >> 20)
@@ -159,7 +159,7 @@ class _Checkpoints:
 
 
 def _taken_up(store: Store, row: ExplorationRow) -> Explorer:
-    """Return the search where its last checkpoint left it, or at its start where there is none that fits."""
+    """Resume the search from its last checkpoint; without a usable one, start over."""
     subject = subject_of(_what(row))
     asked = json.loads(row.plan_json)
     plan = Plan(**{name: asked[name] for name in Plan._fields if name in asked})
@@ -173,13 +173,13 @@ def _taken_up(store: Store, row: ExplorationRow) -> Explorer:
 
 
 def _what(row: ExplorationRow) -> Table | Scenario:
-    """Return what is explored. Raises AskedWrongly where it no longer fits this version."""
+    """Return the subject of an exploration. Raises AskedWrongly if this version cannot read it."""
     told = json.loads(row.subject_json)
     return checked(told) if row.kind == "table" else scenario_to_play(told, f"exploration {row.id}", row.engine_version)
 
 
 def story_json(explorer: Explorer, found: dict[str, Any]) -> str | None:
-    """Return the story of an answer's schedule as the page shows it, None if it has none or a very long one."""
+    """Return the story of an answer's schedule for the page, None without a schedule or for a very long one."""
     live = found["liveness"]
     if found["schedule"] is not None:
         stem, loop = found["schedule"], ""
@@ -207,7 +207,7 @@ def story_json(explorer: Explorer, found: dict[str, Any]) -> str | None:
 
 
 def smaller(asked: Table | Scenario, found: dict[str, Any], budget: Budget) -> dict[str, Any] | None:
-    """Return what is left of a finding without what it does not need; None if it needs all, or has no schedule."""
+    """Shrink a finding to a smaller reproducer; None if nothing can be dropped or it has no schedule."""
     made = shrunk(asked, found, 120, budget)
     return made[0] if made and made[0]["dropped"] else None
 
@@ -219,13 +219,13 @@ def limits_of(row: ExplorationRow) -> Limits:
 
 
 def shortened(found: dict[str, Any]) -> dict[str, Any]:
-    """Return an answer with its first OUTCOMES_MAX outcomes, and how many were left out."""
+    """Return an answer with its first OUTCOMES_MAX outcomes and the number of omitted ones."""
     outcomes = found["outcomes"]
     return found | {"outcomes": outcomes[:OUTCOMES_MAX], "outcomes_left_out": max(0, len(outcomes) - OUTCOMES_MAX)}
 
 
 def _abandon(store: Store, row: ExplorationRow, error: Exception) -> None:
-    """End an exploration that went wrong: what the user can mend is told, a fault of ours gets a reference."""
+    """End a failed exploration: report a user error with its message, an internal error with a log reference."""
     reason, detail = "error", str(error)
     if isinstance(error, MemoryError):
         reason, detail = (

@@ -1,4 +1,4 @@
-"""`folioscope serve`: the checks before a start, the web server, its workers, and the end of all of them."""
+"""`folioscope serve`: startup checks, the web server, its workers, and shutdown."""
 
 from __future__ import annotations
 
@@ -26,15 +26,15 @@ from app.workers import Workers
 from engine.errors import AskedWrongly
 
 DEMO = ("demo", "demo-page-wait")
-"""Two designs on one recording; the first is the kernel's own."""
+"""Presets of the demo: two designs on one recording; the first is the kernel's own."""
 DEMO_PACE_MS_PER_S = 20
-"""Slow enough to see a page's waiters come and go."""
+"""Slow enough to watch waiters come and go."""
 GRACE_S = 2
-"""What open answers get to end after a stop; streams are told at once and need less."""
+"""Grace period of open responses after a stop; streams end at once."""
 
 
 class Server(uvicorn.Server):
-    """uvicorn's server; it starts and stops the workers, and ends streams before it waits for them."""
+    """uvicorn's server; starts and stops the workers, and ends streams before shutdown."""
 
     def __init__(self, config: uvicorn.Config, hub: Hub, workers: Workers, started: Callable[[], None]) -> None:
         super().__init__(config)
@@ -58,9 +58,9 @@ def serve(
     told: Callable[[Any], None] | None,
     say: Callable[[str], None],
 ) -> None:
-    """Serve until SIGTERM or Ctrl-C. told, where given, gets what was started as data instead of say's lines.
+    """Serve until SIGTERM or Ctrl-C. told: receives the addresses as data, instead of lines through say.
 
-    Raises AskedWrongly for what keeps the server from starting.
+    Raises AskedWrongly if the server cannot start.
     """
     refuse_open_door(settings)
     configure_logging(settings.log_level, access_log)
@@ -68,7 +68,7 @@ def serve(
     address = address_of(listener)
     with listener, contextlib.closing(open_store(settings)) as store:
         app = create_app(settings, store)
-        if demo and settings.workers:  # both are to be watched at once
+        if demo and settings.workers:  # both runs play at the same time
             settings = settings.model_copy(update={"workers": max(settings.workers, len(DEMO))})
         workers = Workers(settings, None if told else say)
 
@@ -95,14 +95,14 @@ def serve(
             timeout_graceful_shutdown=GRACE_S,
         )
         raise_file_limit()
-        # uvicorn raises the signal that stopped it once more when all is done; that is the end here, not an error.
+        # uvicorn re-raises the signal that stopped it after shutdown; ignore it.
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda *_: None)
         Server(config, app.state.hub, workers, started).run(sockets=[listener])
 
 
 def refuse_open_door(settings: Settings) -> None:
-    """Raise AskedWrongly where others could reach the server and no token keeps them out."""
+    """Reject a host that is reachable from other machines if no token is set."""
     if settings.token or _loopback(settings.host):
         return
     text = f"{settings.host} is reachable from other machines: set FOLIOSCOPE_TOKEN (16 characters or more) first"
@@ -117,7 +117,7 @@ def _loopback(host: str) -> bool:
 
 
 def listen(host: str, port: int) -> socket.socket:
-    """Return a listening socket. Raises AskedWrongly, in one line, where the address cannot be had."""
+    """Return a listening socket. Raises AskedWrongly if the address is not available."""
     try:
         family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
         return socket.create_server((host, port), family=family, backlog=1024)
@@ -138,7 +138,7 @@ def address_of(listener: socket.socket) -> str:
 
 
 def start_demo(store: Store) -> list[str]:
-    """Start the demo under each of its designs, at a pace that one can watch; return the runs' ids."""
+    """Start the throttled demo under each of its designs; return the run ids."""
     from engine.scenarios import shipped
 
     options: Any = {"pace_ms_per_s": DEMO_PACE_MS_PER_S, "tags": ["demo"], "key": None, "body_sha256": None}
@@ -146,7 +146,7 @@ def start_demo(store: Store) -> list[str]:
 
 
 def configure_logging(level: str, access_log: bool) -> None:
-    """Log to standard error, one line a record; the chatter of libraries only where debug is asked for."""
+    """Log to standard error, one line per record; verbose library logs only at level debug."""
     logging.basicConfig(format="%(asctime)s %(levelname)s %(name)s %(message)s", level=level.upper(), force=True)
     for chatty, else_level in (("uvicorn", "ERROR"), ("alembic", "WARNING")):
         logging.getLogger(chatty).setLevel("DEBUG" if level == "debug" else else_level)
@@ -154,7 +154,7 @@ def configure_logging(level: str, access_log: bool) -> None:
 
 
 def raise_file_limit() -> None:
-    """Allow as many open files as the system lets us: each stream is one."""
+    """Raise the limit on open files: every stream is one."""
     try:
         import resource
     except ImportError:  # not a Unix: there is no such limit
@@ -166,7 +166,7 @@ def raise_file_limit() -> None:
 
 
 def warm_engine(say: Callable[[str], None] | None) -> float:
-    """Compile the engine in a child, telling its progress; return the seconds it took. Raises AskedWrongly."""
+    """Compile the engine in a child process, reporting progress; return the seconds taken. Raises AskedWrongly."""
     began = time.monotonic()
     child = subprocess.Popen([sys.executable, "-m", "engine.warm"], stdout=subprocess.PIPE, text=True, errors="replace")
     assert child.stdout is not None, "it was asked for"

@@ -1,4 +1,4 @@
-"""Settings: the environment (FOLIOSCOPE_*) as one checked value. Nothing else of the project reads the environment,
+"""Settings: the environment (FOLIOSCOPE_*) as one validated object. No other module reads the environment,
 but for the folder of compiled code (engine.jit).
 """
 
@@ -16,18 +16,18 @@ from engine.errors import AskedWrongly
 
 PREFIX = "FOLIOSCOPE_"
 ELSEWHERE = frozenset({"FOLIOSCOPE_CACHE"})
-"""Variables of our prefix that are read before there are settings."""
+"""Variables with our prefix that are read before the settings exist."""
 MIB = 1 << 20
 
 
 def _default_data() -> Path:
-    """Where programs keep a user's data (XDG base directories), so that the working directory does not matter."""
+    """Return the user's data folder (XDG base directories), independent of the working directory."""
     base = os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share"
     return Path(base) / "folioscope"
 
 
 def _split(value: object) -> object:
-    """Let a list be written as words between commas."""
+    """Parse a comma-separated list."""
     return [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
 
 
@@ -35,7 +35,7 @@ Names = Annotated[list[str], NoDecode, BeforeValidator(_split)]
 
 
 class Settings(BaseSettings):
-    """One field a variable: FOLIOSCOPE_ and the field's name in capitals."""
+    """One field per variable: FOLIOSCOPE_ and the field's name in capitals."""
 
     model_config = SettingsConfigDict(env_prefix=PREFIX, extra="forbid", frozen=True)
 
@@ -72,7 +72,7 @@ class Settings(BaseSettings):
 
 
 def load_settings(**given: object) -> Settings:
-    """Return the settings of this process; `given` wins over the environment.
+    """Return the settings of this process; `given` overrides the environment.
 
     Raises AskedWrongly, in one line, for a variable that does not exist or a value that does not fit.
     """

@@ -1,4 +1,4 @@
-"""A stored run as the templates see it: words and numbers ready to be shown, for any user who may see the run."""
+"""A stored run prepared for templates: text and numbers ready for display."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ LIVE = ("queued", "running")
 
 @dataclass(frozen=True)
 class Shown:
-    """One run for a template. data is where its JSON comes from: the API, or its mirror behind a share token."""
+    """One run for a template. data: the address of its JSON, in the API or behind a share token."""
 
     row: RunRow
     scenario: Mapping[str, Any]
-    """As it was stored, in today's format; read as data, because a later model may not take it."""
+    """As stored, in the current format; plain data, because the current model may reject it."""
     data: str
     url: str
     figures: Figures = field(default_factory=dict)
@@ -73,7 +73,7 @@ class Shown:
 
     @property
     def facts(self) -> list[tuple[str, str]]:
-        """What was played, as labelled values, for plain text."""
+        """Labelled facts about the run, for plain text."""
         return [
             ("Run", self.row.id),
             ("Design", self.design_words),
@@ -87,13 +87,13 @@ class Shown:
 
 
 def shown(row: RunRow, data: str = "/api/v1/runs", url: str | None = None) -> Shown:
-    """Return a run for the templates; data is the address its JSON stands under, url that of its page."""
+    """Return a run for the templates; data: address of its JSON; url: address of its page."""
     figures = json.loads(row.figures_json) if row.figures_json else {}
     return Shown(row, row.told, f"{data}/{row.id}", url or f"/r/{row.id}", figures)
 
 
 def _design(scenario: Mapping[str, Any]) -> tuple[str, Card | None, Any]:
-    """Return the wait design's stored name, and its card and options as far as this version takes them."""
+    """Return the stored name of the wait design, and its card and options if this version knows them."""
     told = scenario.get("wait") or {}
     name = str(told.get("design", "hashed"))
     card = DESIGNS.get(name)
@@ -104,13 +104,13 @@ def _design(scenario: Mapping[str, Any]) -> tuple[str, Card | None, Any]:
 
 
 def design_words(scenario: Mapping[str, Any]) -> str:
-    """Return a design with what tells it from others of its name; its name alone where this version knows no more."""
+    """Return a design's name with its distinguishing options; its name alone if this version does not know it."""
     name, card, options = _design(scenario)
     return card.label(options) if card and card.label else name
 
 
 def workload_words(scenario: Mapping[str, Any]) -> str:
-    """Return in words what a scenario plays."""
+    """Return a description of a scenario's workload."""
     match scenario.get("workload"):
         case {"kind": "recording", "recording": recording}:
             return "the demo recording" if recording == "demo" else f"recording {recording}"
@@ -124,7 +124,7 @@ def workload_words(scenario: Mapping[str, Any]) -> str:
 
 
 def same_workload(runs: Sequence[Shown]) -> bool:
-    """Return whether runs play the same workload from the same seed, so that their times correspond."""
+    """Return whether runs play the same workload with the same seed, so that their timelines correspond."""
     first = runs[0]
     return all(
         run.scenario.get("workload") == first.scenario.get("workload") and run.row.seed == first.row.seed
@@ -133,6 +133,6 @@ def same_workload(runs: Sequence[Shown]) -> bool:
 
 
 def queues(scenario: Mapping[str, Any]) -> int:
-    """Return how many queues a run will have, as far as its scenario tells; its cast, once there, knows."""
+    """Return the number of shared queues according to the scenario; the cast has the exact number."""
     _, card, options = _design(scenario)
     return card.shared_queues(options) if card else 0

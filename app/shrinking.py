@@ -1,4 +1,4 @@
-"""`folioscope explore --shrink`: what was found, without what it does not need, in an order with few switches."""
+"""`folioscope explore --shrink`: shrink a finding to a smaller reproducer with few switches."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from engine.explore.table import Step, Table
 from engine.scenario import Scenario
 
 CANDIDATE_STATES = 2_000_000
-"""States for one candidate of a table."""
+"""Max. states searched per candidate of a table."""
 
 
 def shrunk(

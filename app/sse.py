@@ -16,7 +16,7 @@ END = b"event: end\ndata: {}\n\n"
 
 
 def message(data: str, *, event: str = "", id: int | None = None, retry_ms: int | None = None) -> bytes:
-    """Return one message; each line of data has its own field, a message without event name is htmx's to swap in."""
+    """Return one message, with one field per line of data; htmx swaps in messages without an event name."""
     fields = [f"event: {event}"] if event else []
     fields += [f"id: {id}"] if id is not None else []
     fields += [f"retry: {retry_ms}"] if retry_ms is not None else []
@@ -25,7 +25,7 @@ def message(data: str, *, event: str = "", id: int | None = None, retry_ms: int 
 
 
 class EventStream(Response):
-    """Send messages until they end or the client is gone; done is called once, however the stream ends.
+    """Send messages until they end or the client disconnects; done is called exactly once.
 
     waits_since is when the message that is being sent was begun: by it a client is seen that takes nothing. It is to be
     dropped with what is still in its buffers, for closing politely would wait for it for ever.
@@ -68,12 +68,12 @@ class EventStream(Response):
         await send({"type": "http.response.body", "body": b"", "more_body": False})
 
     def drop(self) -> None:
-        """Cut the connection, and forget what the client has not taken."""
+        """Drop the connection, and discard unsent data."""
         if self._connection is not None:
             self._connection.drop()
 
 
 async def _gone(receive: Receive) -> None:
-    """Return when the client has closed its end."""
+    """Wait until the client has closed its end."""
     while (await receive())["type"] != "http.disconnect":
         pass

@@ -1,4 +1,4 @@
-"""The stepper: a child of the server that has the engine, and answers questions about states. `python -m app.stepper`
+"""The stepper: a child of the server that loads the engine and computes states. `python -m app.stepper`
 
 JSON lines, one answer for each question; it ends when its input does:
 
@@ -30,29 +30,29 @@ from engine.scenario import Scenario
 log = logging.getLogger("folioscope.stepper")
 
 NICE = 5
-"""The server goes first."""
+"""The stepper yields the CPU to the server."""
 
 
 FORMS = {"itf.json": "itf", "txt": "text"}
-"""What the exports of a story are called where they are not called by their suffix."""
+"""File suffix -> name of an export, where they differ."""
 
 
 class Answers:
-    """Answers, one question after the other; the world asked of last is kept, as the next question is of it as well."""
+    """Answers requests one at a time; caches the last world, because the next request usually concerns it."""
 
     def __init__(self) -> None:
         self._last = ""
         self._subject: Subject | None = None
 
     def to(self, asked: dict[str, Any]) -> dict[str, Any]:
-        """Return the answer to one question. Raises AskedWrongly."""
+        """Return the answer to one request. Raises AskedWrongly."""
         told = asked["subject"]
         what = checked(told) if asked["kind"] == "table" else Scenario.model_validate(told)
         if asked["do"] == "export" and asked["form"] == "pml":
             return {"text": promela_of(what)}
         subject = self._subject_of(what, json.dumps(told))
         if asked["do"] == "check":
-            Explorer(subject)  # refuses what has no end
+            Explorer(subject)  # rejects a subject with infinitely many states
             return {}
         if asked["do"] == "at":
             return self._at(subject, asked["word"])
@@ -73,7 +73,7 @@ class Answers:
 
 
 def main() -> None:
-    """Answer until the input ends."""
+    """Answer requests until the input ends."""
     logging.basicConfig(format="%(asctime)s %(levelname)s %(name)s %(message)s", stream=sys.stderr)
     os.nice(NICE)
     answers = Answers()

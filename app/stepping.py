@@ -1,7 +1,6 @@
-"""States by hand: tables are stepped through here; what needs the engine is asked of a child that has it (app.stepper).
+"""Stepping by hand: tables are handled here; scenarios need the engine, which only a child process loads (app.stepper).
 
-The server never loads the engine. The child is started by the first question, lives as long as the server, and ends
-with it; where it takes too long, the server goes on without it.
+The first request starts the child, which lives as long as the server. A request that takes too long times out.
 """
 
 from __future__ import annotations
@@ -28,20 +27,20 @@ from engine.explore.table import Table
 log = logging.getLogger("folioscope")
 
 ANSWER_S = 8.0
-"""How long a question may take; a child that has just been started loads the engine first."""
+"""Timeout of a request; a new child loads the engine first."""
 CHECK_S, LATE_S = 4.0, 0.2
-"""How long a check may take, and how long where the child still works on what was given up."""
+"""Timeout of a check, normally and while the child is still busy with a request that timed out."""
 STUCK_S = 60.0
-"""A child that has answered nothing for so long is ended."""
+"""Time after which an unresponsive child is killed."""
 ANSWER_BYTES_MAX = 64 << 20
 
 
 class Late(Exception):
-    """The child has not answered in time."""
+    """The child did not answer in time."""
 
 
 class Stepper:
-    """The child, and the questions that wait for it: one at a time."""
+    """The child process; requests are serialized."""
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
@@ -50,26 +49,25 @@ class Stepper:
         self._asked = 0
         self._since = 0.0
         self._late = False
-        """Whether a question was given up whose answer is still to come."""
+        """Whether the answer to a timed-out request is still outstanding."""
         self._rest = b""
-        """What the child has written of its next line."""
+        """The partial line received from the child."""
         self._unsent = b""
-        """What the child has yet to take of the questions put to it."""
+        """Bytes of requests not yet written to the child."""
 
     def refuse_unbounded(self, subject: Subject) -> None:
-        """Raise Refusal for a subject whose states have no end. One that cannot be told in time passes: its worker
-        finds the same."""
+        """Reject a subject with infinitely many states. A check that times out passes: the worker repeats it."""
         with contextlib.suppress(Late):
             self._ask("check", subject, LATE_S if self._late else CHECK_S)
 
     def state_at(self, subject: Subject, word: str) -> dict[str, Any]:
-        """Return the state behind a schedule (engine.explore.byhand). Raises AskedWrongly for a word that is none."""
+        """Return the state behind a schedule (engine.explore.byhand). Raises AskedWrongly for an invalid schedule."""
         if isinstance(subject.what, Table):
             return byhand.at(subject.what, word)
         return self._waited("at", subject, word=word)
 
     def export(self, subject: Subject, form: str, word: str) -> str:
-        """Return a subject as Promela (pml), or a schedule of it in another form. Raises Refusal where it has none."""
+        """Return a subject as Promela (pml), or a schedule of it in another format. Raises Refusal if there is none."""
         return str(self._waited("export", subject, form=form, word=word)["text"])
 
     def _waited(self, do: str, subject: Subject, **more: str) -> dict[str, Any]:
@@ -115,7 +113,7 @@ class Stepper:
                 pass
         except Late:
             self._late = True
-            if self._unsent.endswith(line):  # of a question that is half written, the child must get the other half
+            if self._unsent.endswith(line):  # a partially written request must be completed
                 self._unsent = self._unsent.removesuffix(line)
             raise
         except (OSError, ValueError):
@@ -126,10 +124,9 @@ class Stepper:
         return told
 
     def _line(self, child: subprocess.Popen[bytes], ends: float) -> dict[str, Any]:
-        """Return the child's next line, writing meanwhile what it has not been sent. Raises Late, or OSError where the
-        child has ended.
+        """Return the child's next line, while writing pending requests. Raises Late, or OSError if the child died.
 
-        Neither side may wait for the other alone: a pipe takes 64 KiB, a question may have 256 and an answer more.
+        Reading and writing must interleave: a pipe buffers 64 KiB, a request may have 256 KiB and an answer more.
         """
         assert child.stdin is not None
         assert child.stdout is not None

@@ -28,13 +28,13 @@ log = logging.getLogger("folioscope")
 OVER = frozenset({"done", "failed", "cancelled"})
 RETRY_MS = 2_000
 PASS_S = 0.5
-"""How old the answer to "is this link still good" may be; a withdrawn link ends its streams within a second."""
+"""Max. age of a check that a link is still valid: a revoked link ends its streams within a second."""
 STOP_S = 1.0
-"""After a stop, a viewer that has not taken its last message for so long is cut off."""
+"""Time after a stop until a viewer that has not received its last message is disconnected."""
 
 
 class Runs(Protocol):
-    """What a stream needs of the store."""
+    """The part of the store that streams use."""
 
     def changed(self) -> int: ...
 
@@ -42,14 +42,14 @@ class Runs(Protocol):
 
 
 class Pass(NamedTuple):
-    """What a viewer came in by, where that can be withdrawn: a key to tell passes apart, and the question."""
+    """Revocable access of a viewer: a key that identifies it, and a function that checks it."""
 
     key: str
     good: Callable[[], bool]
 
 
 class Frame(NamedTuple):
-    """The visible state of a run at one moment, ready to be sent; number rises within a watch."""
+    """The visible state of a run at one moment, ready to send; number increases within a watch."""
 
     number: int
     data: bytes
@@ -58,7 +58,7 @@ class Frame(NamedTuple):
 
 
 class Over(Exception):
-    """A stream must end before its run does; words is the last message."""
+    """A stream must end before its run ends; words is the last message."""
 
     def __init__(self, words: bytes) -> None:
         super().__init__()
@@ -66,7 +66,7 @@ class Over(Exception):
 
 
 class Watch:
-    """One run as all its viewers see it: the newest frame, and a way to wait for the next."""
+    """The newest frame of one run, shared by all its viewers, and a way to wait for the next."""
 
     def __init__(self, run_id: str) -> None:
         self.run_id = run_id
@@ -75,18 +75,18 @@ class Watch:
         self._moved = asyncio.Event()
 
     def publish(self, data: bytes, events: int, last: bool) -> None:
-        """Make this the newest frame, unless it is what the last one said."""
+        """Publish a frame unless it equals the newest one."""
         if self.frame.data != data:
             self.frame = Frame(self.frame.number + 1, data, events, last)
             self.wake()
 
     def wake(self) -> None:
-        """Let every waiting viewer look again."""
+        """Wake every waiting viewer."""
         moved, self._moved = self._moved, asyncio.Event()
         moved.set()
 
     async def moved(self, seconds: float) -> None:
-        """Wait for a wake, not longer than `seconds`."""
+        """Wait to be woken, at most `seconds`."""
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(seconds):
                 await self._moved.wait()
@@ -105,7 +105,7 @@ class Hub:
         self._passes: dict[str, tuple[float, bool]] = {}
 
     def open(self, messages: AsyncGenerator[bytes], address: str) -> EventStream:
-        """Return the response that sends messages. Raises Refusal 429 where there is no place for one more viewer."""
+        """Return the response that sends messages. Raises Refusal 429 if the limit on viewers is reached."""
         limits = self.limits
         if self.seats[address] >= limits.streams_each or self.seats.total() >= limits.streams:
             detail = f"too many streams: at most {limits.streams_each} per address, {limits.streams} in total"
@@ -123,7 +123,7 @@ class Hub:
         return stream
 
     async def frames(self, run_id: str, last_id: str | None = None, by: Pass | None = None) -> AsyncGenerator[bytes]:
-        """Yield what viewers of a run are shown, beginning with what is now, until the run ends."""
+        """Yield the frames of a run, starting with the current one, until the run ends."""
         with self._watch(run_id) as watch:
             yield self._hello(last_id, watch.frame.events)
             number = -1
@@ -156,7 +156,7 @@ class Hub:
             after = int(last_id) if last_id is not None and _known(last_id, latest) else -1
             try:
                 while True:
-                    frame = watch.frame  # taken before the store is read: what is committed in between comes next time
+                    frame = watch.frame  # read before the store: a commit in between appears in the next round
                     self._check(by)
                     rows = await asyncio.to_thread(read, after)
                     if rows:
@@ -173,7 +173,7 @@ class Hub:
                 yield message(json.dumps({"after": after, "why": str(damaged)}), event="damaged") + END
 
     def stop(self) -> None:
-        """End every stream with a last message; who does not take it within STOP_S is cut off."""
+        """End every stream with a last message; disconnect viewers that do not receive it within STOP_S."""
         self.stopping = True
         for watch in self.watches.values():
             watch.wake()
@@ -210,12 +210,12 @@ class Hub:
                         self._refresh(watch)
                     seen = now
             except Exception:
-                # One failed look (a locked file, say) must not end all streams: the next may succeed.
+                # One failed poll (a locked file, for example) must not end all streams: the next may succeed.
                 log.exception("the store could not be polled")
             await asyncio.sleep(self.limits.frame_s)
 
     def _drop_stuck(self) -> None:
-        """Cut off who has taken nothing for too long; one look at all costs less than a timer for each message."""
+        """Disconnect stalled viewers; one scan over all costs less than a timer per message."""
         limit = asyncio.get_running_loop().time() - self.limits.stuck_s
         for stream in list(self.streams):
             if stream.waits_since is not None and stream.waits_since < limit:
@@ -233,7 +233,7 @@ class Hub:
         watch.publish(data, run.events, last)
 
     async def _newer(self, watch: Watch, number: int, by: Pass | None) -> Frame | None:
-        """Return the newest frame once it is newer than `number`, None after a silence that wants a ping."""
+        """Return the newest frame once it is newer than `number`, None when a ping is due."""
         clock = asyncio.get_running_loop().time
         until = clock() + self.limits.ping_s
         while True:
@@ -246,9 +246,9 @@ class Hub:
             await watch.moved(min(left, PASS_S) if by else left)
 
     def _check(self, by: Pass | None) -> None:
-        """Raise Over where the server stops, or the pass is good no more (asked once for all who hold it)."""
+        """Raise Over if the server is stopping or the pass was revoked (one check for all its holders)."""
         if self.stopping:
-            # Come back, but not all at once.
+            # Reconnect after a random delay, to avoid a thundering herd.
             raise Over(message("{}", event="stop", retry_ms=RETRY_MS + random.randrange(4_000)))
         if by is None:
             return
@@ -262,7 +262,7 @@ class Hub:
             raise Over(message("{}", event="gone") + END)
 
     def _hello(self, last_id: str | None, latest: int) -> bytes:
-        """Return the first message; an id that this run does not have is said so, never passed over."""
+        """Return the first message; an id unknown to this run yields a reset, never a silent gap."""
         hello = f"retry: {RETRY_MS}\n\n".encode()
         if last_id is None or _known(last_id, latest):
             return hello
@@ -271,5 +271,5 @@ class Hub:
 
 
 def _known(last_id: str, latest: int) -> bool:
-    """Return whether an id that a client remembers can be one of a run whose latest id is `latest`."""
+    """Return whether a client's last id is valid for a run whose latest id is `latest`."""
     return last_id.isascii() and last_id.isdigit() and len(last_id) < 17 and int(last_id) <= latest

@@ -1,7 +1,7 @@
-"""Strict reading of requests: JSON bodies and query parameters, where the framework would guess.
+"""Strict parsing of JSON bodies and query parameters, where the framework is lenient.
 
-Python's json takes NaN and 1e999, keeps the last of two equal keys and gives up on deep nesting with a traceback;
-FastAPI takes the last of a parameter given twice and ignores unknown ones. Here each is refused and named.
+Python's json accepts NaN and 1e999, keeps the last of two equal keys and fails on deep nesting with a traceback;
+FastAPI uses the last of a repeated parameter and ignores unknown ones. Here each of these is an error.
 """
 
 from __future__ import annotations
@@ -23,16 +23,16 @@ from app.refusals import Refusal, shown, visible
 from app.wording import nearest
 
 DEPTH = 32
-"""Brackets inside brackets of a JSON body; a scenario needs 8."""
+"""Max. nesting depth of a JSON body; a scenario needs 8."""
 DIGITS = 20
-"""Digits of a number in a JSON body: 2^63 has 19."""
+"""Max. digits of an integer in a JSON body: 2^63 has 19."""
 PARAMETERS = 100
 LAST = 2**53
-"""The last whole number that JavaScript holds exactly: no number of this API is larger."""
+"""The largest integer that JavaScript represents exactly: no number of this API is larger."""
 
 
 class Fault(NamedTuple):
-    """Put where a value was, so that the place can be told once the whole text is read."""
+    """Placeholder for an invalid value, so that its place can be reported after parsing."""
 
     code: str
     text: str
@@ -40,7 +40,7 @@ class Fault(NamedTuple):
 
 
 class _Duplicate(dict[str, Any]):
-    """An object one of whose keys stood twice."""
+    """An object with a duplicate key."""
 
     fault: Fault
 
@@ -100,7 +100,7 @@ def _too_deep(status: int, field: str, what: str) -> Refusal:
 
 
 def _refuse_faults(value: Any, what: str) -> None:
-    """Raise the first fault found, with its place; one visit to each object and list."""
+    """Raise the first fault with its place; visits each object and list once."""
     waiting: list[tuple[Any, str, int]] = [(value, "", 1)]
     while waiting:
         node, place, depth = waiting.pop()
@@ -131,7 +131,7 @@ def _refuse(fault: Fault, place: str, what: str) -> None:
 
 
 class StrictRequest(Request):
-    """A request whose JSON body is read strictly; the guard has bounded its size and time."""
+    """A request with a strictly parsed JSON body; the guard limits its size and time."""
 
     async def body(self) -> bytes:
         body = await super().body()
@@ -148,7 +148,7 @@ class StrictRequest(Request):
 
 
 class StrictRoute(APIRoute):
-    """A route that reads its JSON body strictly and knows each of its query parameters."""
+    """A route with a strictly parsed JSON body that rejects unknown query parameters."""
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
         handle = super().get_route_handler()
@@ -163,7 +163,7 @@ class StrictRoute(APIRoute):
 
 
 def _known_parameters(dependant: Dependant) -> dict[str, bool]:
-    """Return the query parameters of a handler and of what it depends on, and whether each may be repeated."""
+    """Return the query parameters of a handler and its dependencies, and whether each may be repeated."""
     known = {parameter.alias: _is_list(parameter.field_info.annotation) for parameter in dependant.query_params}
     for needed in dependant.dependencies:
         known |= _known_parameters(needed)
@@ -175,9 +175,9 @@ def _is_list(annotation: Any) -> bool:
 
 
 def refuse_strange_parameters(request: Request, many: dict[str, bool]) -> None:
-    """Raise Refusal for a query parameter that is unknown, or given twice where one value is meant.
+    """Reject an unknown query parameter, and a repeated one that takes a single value.
 
-    many says of each known parameter whether it may be repeated.
+    many: known parameter -> whether it may be repeated.
     """
     pairs = request.query_params.multi_items()
     if len(pairs) > PARAMETERS:
@@ -194,11 +194,11 @@ def refuse_strange_parameters(request: Request, many: dict[str, bool]) -> None:
 
 
 def _digits(value: object) -> object:
-    """Take digits only: pydantic alone also reads 7.0, 1_000 and blanks around the number."""
+    """Accept decimal digits only: pydantic also accepts 7.0, 1_000 and surrounding blanks."""
     if isinstance(value, str) and not re.fullmatch(r"-?[0-9]{1,20}", value, re.ASCII):
         raise PydanticCustomError("whole", "must be an integer in decimal digits")
     return value
 
 
 Whole = Annotated[int, BeforeValidator(_digits)]
-"""A whole number in a path or a query, as digits."""
+"""An integer in a path or a query, in decimal digits."""

@@ -1,4 +1,4 @@
-"""Subjects: what is explored, read from JSON or TOML and checked without the engine, before any worker hears of it."""
+"""Subjects of explorations: parsed from JSON or TOML, and validated without the engine before they are queued."""
 
 from __future__ import annotations
 
@@ -27,17 +27,17 @@ from engine.scenarios import read_toml
 Asked = TypeVar("Asked", bound=BaseModel)
 
 TEXT_MAX = 1 << 18
-"""Characters of a subject as text."""
+"""Max. characters of a subject as text."""
 FORMATS = (tables.FORMAT, SCENARIO)
 DOTTED = re.compile(r"""(?:(?:[\w-]{1,80}|"[^"\n]{0,80}"|'[^'\n]{0,80}')[ \t]*\.[ \t]*){16}""")
-"""Keys within keys within keys: reading them takes time by the square of their number, and no subject has them."""
+"""Deeply dotted keys: parsing them takes quadratic time, and no valid subject has them."""
 
 UNION = re.compile(r"\.(?:constrained-int|list\[constrained-int\])")
-"""What the checker calls the two forms of a variable's value."""
+"""Names that pydantic gives to the two forms of a variable's value."""
 
 
 class Subject(NamedTuple):
-    """A checked subject. told: as JSON has it, only what was asked; what: the same as the engine takes it."""
+    """A validated subject. told: its JSON data, without defaults; what: the engine's object."""
 
     kind: Literal["table", "scenario"]
     name: str
@@ -47,12 +47,12 @@ class Subject(NamedTuple):
 
     @property
     def json(self) -> str:
-        """The subject as text, its keys in the order in which they were given."""
+        """The subject as JSON text, keys in their given order."""
         return json.dumps(self.told, ensure_ascii=False, separators=(",", ":"))
 
     @property
     def sha256(self) -> str:
-        """The digest of the subject, whatever the order of its keys."""
+        """The digest of the subject, independent of key order."""
         return digest(self.told)
 
 
@@ -63,8 +63,10 @@ def digest(value: Any) -> str:
 
 
 def read_text(text: str, field: str = "table") -> Subject:
-    """Return the subject of a TOML or JSON text (one that begins with a brace). Raises Refusal or AskedWrongly, with
-    the line where that is known; field: what the text is called where it came from."""
+    """Parse a subject from TOML or JSON text (JSON starts with a brace); field: its name in error messages.
+
+    Raises Refusal or AskedWrongly, with the line if known.
+    """
     if len(text) > TEXT_MAX:
         detail = f"{field} has {len(text)} characters: the maximum is {TEXT_MAX}"
         raise Refusal(422, "too_long", detail, field=field, limit=TEXT_MAX)
@@ -79,7 +81,7 @@ def read_text(text: str, field: str = "table") -> Subject:
 
 
 def read_subject(told: Any, source: str = "") -> Subject:
-    """Return the subject that was told as data; source: the text it came from, to name lines of."""
+    """Validate a subject given as data; source: its text, for line numbers."""
     if isinstance(told, dict):
         told = upgraded_scenario(told)
     form = told.get("format") if isinstance(told, Mapping) else None
@@ -92,7 +94,7 @@ def read_subject(told: Any, source: str = "") -> Subject:
 
 
 def scenario_subject(scenario: Scenario) -> Subject:
-    """Return a scenario as a subject, without the schedule that it may carry. Raises AskedWrongly for a large one."""
+    """Return a scenario as a subject, without its schedule. Raises AskedWrongly if it is not small."""
     check_small(scenario)
     assert isinstance(scenario.workload, Tasks), "a recording is never small"
     told = scenario.model_dump(exclude_unset=True) | {"format": SCENARIO}
@@ -114,7 +116,7 @@ def _valid(model: type[Asked], told: Any, source: str) -> Asked:
 
 
 def _at_line(error: ValidationError, model: type[BaseModel], source: str) -> Refusal:
-    """Return what is wrong with a subject in words, with the line where the text shows it."""
+    """Convert a validation error of a subject, with the line of its text if known."""
     refusal = refusal_of_model(error, model)
     refusal.field = UNION.sub("", refusal.field)
     refusal.detail = UNION.sub("", str(refusal.detail))
@@ -125,7 +127,7 @@ def _at_line(error: ValidationError, model: type[BaseModel], source: str) -> Ref
 
 
 def _refuse_unseen(asked: AskedTable) -> None:
-    """Raise Refusal for a name with a character that cannot be seen."""
+    """Reject names with invisible characters."""
     names = [("name", asked.name), ("why", asked.why.replace("\n", " "))]
     for number, process in enumerate(asked.procs):
         names += [(f"procs[{number}].name", process.name), (f"procs[{number}].start", process.start)]

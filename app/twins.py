@@ -1,4 +1,4 @@
-"""Twins of the pages: the same content as JSON, CSV and plain text, under the same address with a suffix."""
+"""Other formats of the pages: JSON, CSV and plain text, at the page's address with a suffix."""
 
 from __future__ import annotations
 
@@ -21,24 +21,24 @@ if TYPE_CHECKING:
     from app.store import RunRow, Store
 
 CSV_EVENTS_MAX = 100_000
-"""Events that one CSV answer holds at most; its last line says when there were more."""
+"""Max. events in a CSV; its last line says if it is truncated."""
 CSV_BATCH = 1_000
 
 
 def twin(request: Request, store: Store, found: Sequence[Shown], suffix: str, path: str) -> Response:
-    """Return what one or two runs are in another form: suffix is json, csv or txt, path that of the page itself."""
+    """Return one or two runs in another format; suffix: json, csv or txt; path: that of the page."""
     if suffix == "json":
         return JSONResponse(described(found))
     if suffix == "txt":
         return PlainTextResponse(in_plain_text(found, str(request.base_url).rstrip("/") + path))
     if len(found) == 2:
         return csv_answer(figures_csv(found), "-".join(run.row.id for run in found) + "-figures.csv")
-    store.event_format(found[0].row.id)  # newer events are refused before the first line is sent
+    store.event_format(found[0].row.id)  # rejects a newer event format before the first line is sent
     return csv_answer(events_csv(store, found[0].row), f"{found[0].row.id}-events.csv")
 
 
 def described(found: Sequence[Shown]) -> dict[str, Any]:
-    """Return one run, or two with their differences, as plain data."""
+    """Return one run, or two with their differences, as data."""
     each = [
         {
             "id": run.row.id,
@@ -64,7 +64,7 @@ def described(found: Sequence[Shown]) -> dict[str, Any]:
 
 
 def in_plain_text(found: Sequence[Shown], link: str) -> str:
-    """Return one run or two as text for mail."""
+    """Return one or two runs as text for mail."""
     if len(found) == 1:
         run = found[0]
         return run_text(
@@ -77,7 +77,7 @@ def in_plain_text(found: Sequence[Shown], link: str) -> str:
 
 
 def _line(values: Iterable[object]) -> str:
-    """Return one line of CSV; text that a spreadsheet would take for a formula gets an apostrophe before it."""
+    """Return one line of CSV; text that a spreadsheet would evaluate as a formula is prefixed with an apostrophe."""
     out = io.StringIO()
     safe = [f"'{value}" if isinstance(value, str) and value[:1] in "=+-@\t" else value for value in values]
     csv.writer(out, lineterminator="\n").writerow(safe)
@@ -85,7 +85,7 @@ def _line(values: Iterable[object]) -> str:
 
 
 def figures_csv(found: Sequence[Shown]) -> Iterator[str]:
-    """Yield two runs' key figures, a line each."""
+    """Yield the key figures of two runs, one per line."""
     a, b = (run.figures for run in found)
     yield _line(["figure", "a", "b"])
     for name in a:
@@ -93,7 +93,7 @@ def figures_csv(found: Sequence[Shown]) -> Iterator[str]:
 
 
 def events_csv(store: Store, row: RunRow) -> Iterator[str]:
-    """Yield a run's events from its first, CSV_EVENTS_MAX at most; a last line tells when there were more."""
+    """Yield the first CSV_EVENTS_MAX events of a run; the last line says if there are more."""
     names = ("seq", "time_ns", "kind", "cpu", "task_name", "pfn", "a", "b", "says")
     yield _line(names)
     after = -1

@@ -1,7 +1,7 @@
-"""Uploads: a recording streamed to a file without a name, read by a process of its own, kept in the store.
+"""Uploads: stream a recording to an unnamed file, parse it in a child process, and store it.
 
-The file is gone when it is closed, however this ends. Reading is bounded by engine.recordings; the child keeps its work
-off the server's one interpreter lock, so that viewers notice nothing.
+The file disappears when it is closed. engine.recordings limits the parsing; the child keeps it off the server's
+interpreter lock, so that viewers are not delayed.
 """
 
 from __future__ import annotations
@@ -23,19 +23,19 @@ from app.refusals import Refusal, visible
 from app.settings import Settings
 
 READ_S = 600
-"""Time that a recording may take to be read."""
+"""Max. time to parse a recording, in seconds."""
 RAW = ("application/octet-stream", "application/gzip", "application/x-gzip", "application/zstd", "text/plain")
 
 
 class Uploads:
-    """The places for uploads of one server: limits.uploads at once."""
+    """Limits a server to limits.uploads concurrent uploads."""
 
     def __init__(self, settings: Settings, limits: Limits) -> None:
         self.settings, self.limits = settings, limits
         self._busy = 0
 
     async def take(self, request: Request, name: str | None) -> str:
-        """Import the recording that a request carries and return its id. Raises Refusal."""
+        """Import the recording in a request and return its id. Raises Refusal."""
         if self._busy >= self.limits.uploads:
             detail = f"{self._busy} uploads in progress: at most {self.limits.uploads} at a time"
             raise Refusal(429, "too_many_uploads", detail, limit=self.limits.uploads)
@@ -49,7 +49,7 @@ class Uploads:
 
 @contextlib.asynccontextmanager
 async def received(request: Request) -> AsyncIterator[tuple[IO[bytes], str]]:
-    """Receive the body of an upload, raw or as the field `file` of a form: the file at its begin, and its name."""
+    """Receive an upload, raw or as the field `file` of a form: yield the file, rewound, and its name."""
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if kind == "multipart/form-data":
         async with request.form(max_files=1, max_fields=10) as form:
@@ -71,14 +71,14 @@ async def received(request: Request) -> AsyncIterator[tuple[IO[bytes], str]]:
 
 
 def _on_disk(file: Any) -> None:
-    """Move a form's file from memory to disk, where the child can read it."""
+    """Move a form's file from memory to disk for the child process."""
     file.rollover()
     file.flush()
     file.seek(0)
 
 
 async def read_apart(file: IO[bytes], name: str, settings: Settings) -> str:
-    """Let a child process read a recording and store it; return its id. Raises Refusal with the reader's words."""
+    """Import a recording in a child process; return its id. Raises Refusal with the child's message."""
     child = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "app.reading", "--name", recording_name(name)),
         stdin=file.fileno(),
@@ -105,6 +105,6 @@ async def read_apart(file: IO[bytes], name: str, settings: Settings) -> str:
 
 
 def recording_name(given: str) -> str:
-    """Return a file's name without its folders, as one short line to be shown; it never becomes a path."""
+    """Return a file's base name as one short line for display; it is never used as a path."""
     last = given.replace("\\", "/").rpartition("/")[2].strip()
     return visible(last, 200) or "recording"

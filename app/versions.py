@@ -1,4 +1,4 @@
-"""Which version of the product this is."""
+"""The version of the product."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from engine import VERSION
 
 
 def product_version() -> str:
-    """Return the version that is installed, or the engine's in a checkout that is not."""
+    """Return the installed version, or the engine's in a checkout that is not installed."""
     try:
         return version("folioscope")
     except PackageNotFoundError:

@@ -1,4 +1,4 @@
-"""The HTTP connection: uvicorn's protocol, with bounds on size and time of a header, and a way to drop a client."""
+"""The HTTP connection: uvicorn's protocol, with limits on size and time of the header, and a way to drop a client."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from app.problems import MEDIA_TYPE, problem_of
 from app.refusals import Refusal
 
 LINGER_S = 1.0
-"""How long what a refused client still sends is read and thrown away."""
+"""How long data from a rejected client is read and discarded."""
 
 
 class Connection(HttpToolsProtocol):
@@ -46,7 +46,7 @@ class Connection(HttpToolsProtocol):
             return
         super().data_received(data)
         if self._in_head and not self.transport.is_closing():
-            # llhttp itself takes a header of any size, and uvicorn waits for its end for ever.
+            # llhttp accepts a header of any size, and uvicorn waits for its end indefinitely.
             self._head_bytes += len(data)
             if self._head_bytes > LIMITS.header_bytes:
                 self._refuse(Refusal(431, "headers_too_large", f"the header exceeds {LIMITS.header_bytes} bytes"))
@@ -66,7 +66,7 @@ class Connection(HttpToolsProtocol):
         self._refuse(Refusal(400, "bad_request", "this is not a valid HTTP request"))
 
     def drop(self) -> None:
-        """Close at once, and forget what the client has not taken yet."""
+        """Close at once, and discard unsent data."""
         self.transport.abort()
 
     def _await_head(self) -> None:
@@ -83,7 +83,7 @@ class Connection(HttpToolsProtocol):
             self._refuse(Refusal(408, "slow_header", f"the header was not received within {LIMITS.header_s:g} s"))
 
     def _refuse(self, refusal: Refusal) -> None:
-        """Answer where no request could be made of what came, and close a moment later."""
+        """Answer data that is not a valid request, and close a moment later."""
         body = problem_of(refusal).model_dump_json(exclude_none=True).encode()
         fields = f"content-type: {MEDIA_TYPE}\r\ncontent-length: {len(body)}\r\nconnection: close\r\n\r\n"
         self.transport.write(STATUS_LINE[refusal.status_code] + fields.encode() + body)

@@ -1,4 +1,4 @@
-"""What is wrong with a request, in words: pydantic's errors as one sentence each, with field, limit and remedy."""
+"""Convert pydantic's errors to messages: one sentence each, with field, limit and remedy."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from starlette.requests import Request
 from app.refusals import FieldProblem, Refusal, shown, visible
 from engine.designs import AXES
 
-ERRORS_TOLD = 10
-"""Faults told of one request at most; a form may show each beside its field."""
+ERRORS_MAX = 10
+"""Max. faults reported per request; a form may show each beside its field."""
 
-# type of pydantic's error -> (our code, our sentence). Braces are filled from the error's context.
+# pydantic error type -> (our code, our message). Braces are filled from the error's context.
 WORDS: dict[str, tuple[str, str]] = {
     "missing": ("missing", "is missing"),
     "extra_forbidden": ("unknown_key", "is not a known field"),
@@ -56,9 +56,9 @@ LIMITS = ("ge", "gt", "le", "lt", "max_length", "min_length")
 
 
 def refusal_of_validation(request: Request, error: RequestValidationError) -> Refusal:
-    """Return the refusal that names every fault (ERRORS_TOLD at most), the first in full.
+    """Return the refusal that lists every fault (at most ERRORS_MAX), the first in full.
 
-    An address that does not fit its pattern names nothing: 404, as for one that fits and is unknown.
+    A path that does not match its pattern gives 404, like an unknown one that does.
     """
     faults = error.errors()
     if any(fault["loc"][0] == "path" for fault in faults):
@@ -67,32 +67,32 @@ def refusal_of_validation(request: Request, error: RequestValidationError) -> Re
 
 
 def refusal_of_model(error: ValidationError, model: type[BaseModel]) -> Refusal:
-    """The same for what does not come in a request (a scenario read from a file)."""
+    """Return the same for input from elsewhere (a scenario file)."""
     return _refusal([{**fault, "loc": ("body", *fault["loc"])} for fault in error.errors()], model)
 
 
 def _refusal(faults: Sequence[Mapping[str, Any]], model: type[BaseModel] | None) -> Refusal:
-    # A misspelt key comes first: that its right name is missing as well helps less.
-    faults = sorted(faults, key=lambda fault: fault["type"] != "extra_forbidden")[:ERRORS_TOLD]
-    told = [told_fault(fault, model) for fault in faults]
+    # A misspelt key comes first: it is more helpful than the missing field that it causes.
+    faults = sorted(faults, key=lambda fault: fault["type"] != "extra_forbidden")[:ERRORS_MAX]
+    problems = [field_problem(fault, model) for fault in faults]
     context = faults[0].get("ctx", {})
     limit = next((context[name] for name in LIMITS if name in context), None)
-    first, errors = told[0], told if len(told) > 1 else None
+    first, errors = problems[0], problems if len(problems) > 1 else None
     return Refusal(422, first.code, first.detail, field=first.field, limit=limit, errors=errors)
 
 
 def body_model(request: Request) -> type[BaseModel] | None:
-    """Return the model of the request's JSON body, where the route has one."""
+    """Return the model of the request's JSON body, if the route has one."""
     field = getattr(request.scope.get("route"), "body_field", None)
     annotation = getattr(getattr(field, "field_info", None), "annotation", None)
     return annotation if isinstance(annotation, type) and issubclass(annotation, BaseModel) else None
 
 
-def told_fault(fault: Mapping[str, Any], model: type[BaseModel] | None) -> FieldProblem:
-    """Return one of pydantic's errors in our words."""
+def field_problem(fault: Mapping[str, Any], model: type[BaseModel] | None) -> FieldProblem:
+    """Convert one of pydantic's errors."""
     place = tuple(fault["loc"])
     field = path_of(place[1:], model)
-    if fault["type"] == "union_tag_invalid":  # pydantic names what holds the tag; the tag is what is wrong
+    if fault["type"] == "union_tag_invalid":  # pydantic names the object; the error is in its tag
         name = str(fault["ctx"]["discriminator"]).strip("'")
         field = f"{field}.{name}" if field else name
     subject = field or ("the body" if place[0] == "body" else f"the {place[0]}")
@@ -108,25 +108,25 @@ def told_fault(fault: Mapping[str, Any], model: type[BaseModel] | None) -> Field
         sentence += nearest(str(place[-1]), names_at(model, place[1:-1]))
     elif fault["type"] in {"literal_error", "union_tag_invalid"}:
         wanted = str(fault.get("ctx", {}).get("expected", fault.get("ctx", {}).get("expected_tags", "")))
-        asked = given if fault["type"] == "literal_error" else fault.get("ctx", {}).get("tag")
+        value = given if fault["type"] == "literal_error" else fault.get("ctx", {}).get("tag")
         sentence += nearest(
-            str(asked), [word.strip(" '") for word in wanted.replace(" or ", ",").split(",")], or_list=False
+            str(value), [word.strip(" '") for word in wanted.replace(" or ", ",").split(",")], or_list=False
         )
     join = ": " if fault["type"] == "value_error" else " "
     return FieldProblem(field=field, code=code, detail=visible(subject + join + sentence, 400))
 
 
-def nearest(asked: str, known: Iterable[str], *, or_list: bool = True) -> str:
-    """Return "; did you mean 'x'?" where a known name is near, else the list of those known."""
+def nearest(given: str, known: Iterable[str], *, or_list: bool = True) -> str:
+    """Return "; did you mean 'x'?" if a known name is close, otherwise the list of known names."""
     names = sorted(known)
-    close = difflib.get_close_matches(asked[:100], names, 1, 0.6)
+    close = difflib.get_close_matches(given[:100], names, 1, 0.6)
     if close:
         return f"; did you mean '{close[0]}'?"
     return f"; known names: {', '.join(names)}" if or_list and names else ""
 
 
 def path_of(place: Iterable[object], model: type[BaseModel] | None) -> str:
-    """Return a place as scenario.workload.groups[0].name; pydantic's tags of unions are left out."""
+    """Return a location as scenario.workload.groups[0].name, without pydantic's union tags."""
     text, kinds = "", [model]
     for step in place:
         is_tag, kinds = enter(kinds, step)
@@ -138,7 +138,7 @@ def path_of(place: Iterable[object], model: type[BaseModel] | None) -> str:
 
 
 def names_at(model: type[BaseModel], place: Iterable[object]) -> set[str]:
-    """Return the names of the fields that are known at a place of a model's JSON."""
+    """Return the field names allowed at a location of a model's JSON."""
     kinds: list[Any] = [model]
     for step in place:
         _, kinds = enter(kinds, step)
@@ -146,9 +146,9 @@ def names_at(model: type[BaseModel], place: Iterable[object]) -> set[str]:
 
 
 def enter(kinds: list[Any], step: object) -> tuple[bool, list[Any]]:
-    """Return whether a step of a place is the tag of a union, and what can stand behind it.
+    """Return whether a step of a location is a union tag, and the types that can follow it.
 
-    kinds are the types that can stand before it; where several models can, the tag comes first and leaves one.
+    kinds: the types possible before the step; if several are models, a tag comes first and selects one.
     """
     if isinstance(step, int):
         return False, [item for kind in kinds for item in parts(kind) if item is not kind]
@@ -159,14 +159,14 @@ def enter(kinds: list[Any], step: object) -> tuple[bool, list[Any]]:
 
 
 def fields(kind: Any) -> dict[str, Any]:
-    """Return the annotations of a model's fields by name; {} for what is no model."""
+    """Return the annotations of a model's fields by name; {} for a type that is not a model."""
     if isinstance(kind, type) and issubclass(kind, BaseModel):
         return {name: field.annotation for name, field in kind.model_fields.items()}
     return {}
 
 
 def tags(kind: Any) -> frozenset[str]:
-    """Return the values by which unions tell this model apart: those of its fields of Literal type."""
+    """Return the union tags of this model: the values of its Literal fields."""
     found: set[str] = set()
     for annotation in fields(kind).values():
         if get_origin(annotation) is Literal:
@@ -175,7 +175,7 @@ def tags(kind: Any) -> frozenset[str]:
 
 
 def parts(annotation: Any) -> list[Any]:
-    """Return what an annotation can hold: the members of a union, and the items of a list beside the list itself."""
+    """Return the types within an annotation: union members, and a list together with its item types."""
     origin = get_origin(annotation)
     if origin is Annotated:
         return parts(get_args(annotation)[0])

@@ -1,4 +1,4 @@
-"""The workers of a server: child processes that play runs, started again when they die, stopped with the server."""
+"""The workers of a server: child processes that play runs, restarted when they die, stopped with the server."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from app.settings import Settings
 log = logging.getLogger("folioscope")
 
 STOP_S = 2.0
-"""Time that a worker has to commit and end after SIGTERM; it may be killed at any moment without loss."""
+"""Grace period of a worker after SIGTERM; killing it at any moment loses no data."""
 AGAIN_S, AGAIN_MOST_S = 0.5, 30.0
-"""Pause before a dead worker is started again: doubled each time that it dies within a minute."""
+"""Delay before a dead worker is restarted, doubled whenever it dies within a minute."""
 
 
 class Workers:
-    """The workers, started once what a first run needs is compiled; the rest of the engine is compiled beside them."""
+    """The workers, started when the code for a first run is compiled; the rest of the engine compiles in parallel."""
 
     def __init__(self, settings: Settings, say: Callable[[str], None] | None) -> None:
         self.settings, self.say = settings, say
@@ -28,7 +28,7 @@ class Workers:
         self._keepers: list[asyncio.Task[None]] = []
 
     def start(self) -> None:
-        """Begin in the background."""
+        """Start in the background."""
         if self.settings.workers:
             self._keepers.append(asyncio.create_task(self._begin()))
 
@@ -47,7 +47,7 @@ class Workers:
             await asyncio.sleep(pause)
 
     async def _run_once(self, module: str, *arguments: str, told: bool) -> int | None:
-        """Run a module as a child to its end, telling its lines; return its exit code."""
+        """Run a module in a child process, forward its output, and return its exit code."""
         child = await asyncio.create_subprocess_exec(
             *(sys.executable, "-m", module, *arguments),
             stdin=asyncio.subprocess.DEVNULL,
@@ -65,7 +65,7 @@ class Workers:
                 self._children.discard(child)
 
     async def stop(self) -> None:
-        """End all of them: asked first, then killed."""
+        """Stop all workers: SIGTERM first, then SIGKILL."""
         for keeper in self._keepers:
             keeper.cancel()
         await asyncio.gather(*self._keepers, return_exceptions=True)

@@ -34,16 +34,16 @@ from engine.summary import Summariser
 COMMIT_BYTES = 1 << 22
 COMMIT_S = 0.25
 AHEAD = 6
-"""Chunks folded but not yet packed, at most."""
+"""Max. chunks folded but not yet packed."""
 FIGURES_S, HOT_S = 0.1, 1.0
-"""Pause between two summings of the key figures, and between two rankings of the hot pages."""
+"""Interval between updates of the key figures, and of the hot pages."""
 KEYFRAME_CHUNKS = 16
 PAGES_A_KEYFRAME = 1 << 18
-"""With more pages, keyframes come as much more rarely."""
+"""Above this number of pages, keyframes become proportionally rarer."""
 
 
 class Item(NamedTuple):
-    """A chunk on its way from the player's thread to the writer's."""
+    """A chunk passed from the player's thread to the writer's."""
 
     batch: Batch
     states: States
@@ -55,15 +55,15 @@ class Item(NamedTuple):
 
 
 def keyframe_chunks(pages: int) -> int:
-    """Return how many chunks lie between two keyframes of a run with so many pages."""
+    """Return the number of chunks between keyframes of a run."""
     return KEYFRAME_CHUNKS * max(1, -(-pages // PAGES_A_KEYFRAME))
 
 
 class Writer:
-    """Stores one run, in order: add() folds and hands over. What fails in the thread is raised by the next call."""
+    """Stores one run, in order: add() folds and queues. An error in the thread is raised by the next call."""
 
     def __init__(self, store: Store, run_id: str, attempt: int, cast: Cast, stored: list[ChunkRow]) -> None:
-        """stored: the chunks that an earlier attempt left; the same events must come again."""
+        """stored: the chunks of an earlier attempt; the same events must be added again."""
         self._store, self._run_id, self._attempt = store, run_id, attempt
         self._stored = stored
         self._summary = Summariser(cast)
@@ -87,11 +87,11 @@ class Writer:
 
     @property
     def resumed_events(self) -> int:
-        """Events that an earlier attempt stored."""
+        """Number of events stored by an earlier attempt."""
         return self._stored[-1].first_seq + self._stored[-1].events if self._stored else 0
 
     def add(self, batch: Batch, progress: float, *, flush: bool = False) -> None:
-        """Take the next events; flush: store what there is, though it is no full chunk."""
+        """Add the next events; flush: store them even if they do not fill a chunk."""
         if self._pending is not None:
             batch = _joined(self._pending, batch)
             self._pending = None
@@ -99,7 +99,7 @@ class Writer:
             self._fold(part, progress)
 
     def _cuts(self, batch: Batch, flush: bool) -> Iterator[Batch]:
-        """Cut events into chunks: where an earlier attempt did, then as full ones; the rest waits for more."""
+        """Cut events into chunks: at the boundaries of an earlier attempt, then full ones; keep the remainder."""
         start = 0
         while start < len(batch):
             seq = batch.first_seq + start
@@ -129,7 +129,7 @@ class Writer:
         self._folded += 1
 
     def _known(self, time_ns: int, progress: float, *, last: bool = False) -> Progress:
-        """Return what the run's row shall tell. Figures and hot pages are told now and then only."""
+        """Return the progress for the run's row. Figures and hot pages are included only at intervals."""
         figures, hot, now = None, None, time.monotonic()
         if last or now >= self._figures_at:
             figures, self._figures_at = _json(self._summary.figures()), now + FIGURES_S
@@ -138,13 +138,13 @@ class Writer:
         return Progress(time_ns, progress, figures, hot)
 
     def finish(self) -> tuple[str, Progress]:
-        """Store all that is left; return the seal and the last figures. The writer is done."""
+        """Store the remaining events; return the seal and the final figures. Closes the writer."""
         self.close(1.0)
         assert self._folded >= len(self._stored), "the run ended before its stored events did"
         return self._digest.hexdigest(), self._known(0, 1.0, last=True)
 
     def close(self, progress: float) -> None:
-        """Store all that was added, and end the thread."""
+        """Store everything added, and end the thread."""
         rest, self._pending = self._pending, None
         if rest is not None and self._folded >= len(self._stored):
             self._fold(rest, progress)
@@ -153,7 +153,7 @@ class Writer:
         self._raise()
 
     def drop(self) -> None:
-        """End the thread if it still runs, whatever was to be stored."""
+        """End the thread if it still runs, and discard unstored events."""
         while self._thread.is_alive():
             with contextlib.suppress(queue.Full):
                 self._items.put(None, timeout=0.1)
@@ -189,10 +189,10 @@ class Writer:
                     self._commit()
             self._commit()
         except BaseException as error:
-            self._fault = error  # whoever waits for room, or for the end, is told
+            self._fault = error  # raised in the thread that waits for room or for the end
 
     def _next(self) -> Item | None:
-        """Return the next item, None at the end. What waits to be stored waits no longer than COMMIT_S."""
+        """Return the next item, None at the end; commit pending items after at most COMMIT_S."""
         while True:
             try:
                 return self._items.get(timeout=COMMIT_S if self._chunks else None)
@@ -200,7 +200,7 @@ class Writer:
                 self._commit()
 
     def _compare(self, number: int, batch: Batch) -> None:
-        """Hold what was played again against what an earlier attempt stored."""
+        """Compare replayed events with those stored by an earlier attempt."""
         try:
             before = decode(self._store.chunk(self._run_id, number))
         except Damaged:
@@ -225,7 +225,7 @@ class Writer:
         )
 
     def _grow(self, level: int, node: Node, number: int, item: Item) -> None:
-        """Put a node into the tree, and the one above it when it is the last of its sixteen."""
+        """Add a node to the tree, and its parent after the sixteenth child."""
         if not item.stored:
             self._nodes.append(self._packed(level, number, node, item.touched if level == 0 else None))
         if level == len(self._tree):
@@ -255,7 +255,7 @@ class Writer:
                 self._store.append(self._run_id, self._attempt, *what)
                 break
             except AskedWrongly as error:
-                if error.code != "store_busy":  # another process holds the lock: ours may wait, the run goes on
+                if error.code != "store_busy":  # another process holds the lock: retry later, the run continues
                     raise
         self._chunks, self._nodes, self._keyframes, self._bytes = [], [], [], 0
         self._store.checkpoint()
@@ -267,7 +267,7 @@ def _json(value: object) -> str:
 
 
 def _joined(one: Batch, other: Batch) -> Batch:
-    """Return two consecutive batches as one."""
+    """Concatenate two consecutive batches."""
     assert one.first_seq + len(one) == other.first_seq, "a batch is missing"
     pairs: Any = zip(one[1:], other[1:], strict=True)
     return Batch(one.first_seq, *(np.concatenate(pair) for pair in pairs))

@@ -1,4 +1,4 @@
-"""What the handlers of the API share: the store, the run a path names, the errors that are declared."""
+"""Dependencies of the API's handlers: the store, the run of a path, declared errors."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ RUN_ID = r"^[0-9a-f]{12}$"
 RunId = Annotated[str, Path(pattern=RUN_ID, description="12 hex digits", examples=["3f9c0a51b7e2"])]
 Token = Annotated[str, Path(pattern=r"^[A-Za-z0-9_-]{20,80}$", description="secret of a share link")]
 PageRow = Annotated[Whole, Path(ge=0, lt=2**32 - 1, description="row of the cast's pages")]
-Size = Annotated[int, Query(alias="_size", ge=1, le=1_000, description="items in the answer at most")]
+Size = Annotated[int, Query(alias="_size", ge=1, le=1_000, description="max. items in the response")]
 
 
 def problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
@@ -39,12 +39,12 @@ def hub_of(request: Request) -> Hub:
 
 
 def address_of(request: Request) -> str:
-    """Return what limits per client count by."""
+    """Return the client address, by which limits are counted."""
     return request.client.host if request.client else "-"
 
 
 def open_share(request: Request, token: Token) -> None:
-    """Let the holder of a link in; wrong, withdrawn and outlived ones get the same 404 (the guard counts them)."""
+    """Admit the holder of a share link; wrong, revoked and expired tokens get the same 404 (the guard counts them)."""
     share = store_of(request).by_token(token)
     if share is None:
         raise no_share()
@@ -56,10 +56,10 @@ def no_share() -> Refusal:
 
 
 def find_run(request: Request, run_id: RunId) -> RunRow:
-    """Return the run that the path names; behind a token only one that is shared by it."""
+    """Return the run of the path; behind a token, only a run shared by it."""
     shared = "token" in request.path_params
     if shared:
-        # A token that has not even the form of one is never looked up: then there is no share.
+        # A malformed token is never looked up: then there is no share.
         share: ShareRow | None = getattr(request.state, "share", None)
         if share is None or run_id not in shared_ids(share):
             raise no_share()
@@ -70,13 +70,13 @@ def find_run(request: Request, run_id: RunId) -> RunRow:
 
 
 def shared_ids(share: ShareRow) -> list[str]:
-    """Return the runs that a link opens."""
+    """Return the runs shared by a link."""
     ids: list[str] = json.loads(share.run_ids)
     return ids
 
 
 def pass_of(request: Request) -> Pass | None:
-    """Return what a stream behind a token must ask again and again, None for one that needs no token."""
+    """Return the pass that a stream behind a token must recheck, None for a stream without a token."""
     if "token" not in request.path_params:
         return None
     token, run_id, store = request.path_params["token"], request.path_params["run_id"], store_of(request)
@@ -89,7 +89,7 @@ def pass_of(request: Request) -> Pass | None:
 
 
 def json_answer(value: Any, headers: dict[str, str] | None = None) -> Response:
-    """Return a large answer as JSON without checking it against its model first; NaN becomes null."""
+    """Return a large response as JSON without validating it against its model; NaN becomes null."""
     return Response(to_json(value, inf_nan_mode="null"), media_type="application/json", headers=headers)
 
 

@@ -1,4 +1,4 @@
-"""The store: all that speaks SQL. One Store a process; every call is one short transaction of its own."""
+"""The store: all code that speaks SQL. One Store per process; every call is one short transaction."""
 
 from __future__ import annotations
 
@@ -40,24 +40,24 @@ class Store(Runs, Work, Explorations, Recordings, Shares, Verifying):
         self.run_jobs, self.exploration_jobs = Jobs(self.db, RUNS), Jobs(self.db, EXPLORATIONS)
 
     def changed(self) -> int:
-        """Return a number that differs whenever anything was stored since, by any process: a cheap poll."""
+        """Return a number that changes with every commit of any process: a cheap poll."""
         return self.db.changed()
 
     def ping(self) -> None:
-        """Raise what reading would raise."""
+        """Check that the database can be read; raises the error of a read."""
         with self.db.read() as connection:
             connection.execute(text("SELECT 1 FROM runs LIMIT 1"))
 
     def drop_ballast(self) -> None:
-        """Give up the space kept in reserve."""
+        """Delete the ballast file."""
         drop_ballast(self.settings)
 
     def keep_ballast(self) -> None:
-        """Keep space in reserve again, where there is room."""
+        """Recreate the ballast file if there is room."""
         keep_ballast(self.settings)
 
     def checkpoint(self) -> None:
-        """Write the write-ahead log back if it has grown: workers ask for it after each commit, and when they rest."""
+        """Checkpoint the write-ahead log if it has grown. Workers call this after each commit and when idle."""
         self.db.checkpoint()
 
     def close(self) -> None:
@@ -66,10 +66,9 @@ class Store(Runs, Work, Explorations, Recordings, Shares, Verifying):
 
 
 def open_store(settings: Settings, *, busy_s: float = 5.0) -> Store:
-    """Open the store, making or upgrading its database if need be.
+    """Open the store, creating or upgrading its database if necessary.
 
-    busy_s: how long to wait for another process's write. Raises AskedWrongly, in one line, where the data folder cannot
-    be used.
+    busy_s: how long to wait for another process's write. Raises AskedWrongly if the data folder is unusable.
     """
     if prepare(settings) != REVISIONS[-1]:
         from app.store.schema import upgrade

@@ -1,4 +1,4 @@
-"""Database: the SQLite file, its connections, and its errors in our words.
+"""Database: the SQLite file, its connections, and the translation of its errors.
 
 Readers and the one writer of a process are kept apart. A reader sees one state for as long as its `with` lasts, and
 nothing outlives that `with`: an idle reader would keep the write-ahead log from shrinking. The writer takes the write
@@ -29,11 +29,11 @@ APPLICATION_ID = 0x464F4C49
 """PRAGMA application_id of our files: "FOLI"."""
 WAL_LIMIT = 32 << 20
 CHECKPOINT_AT = 4 << 20
-"""Bytes of write-ahead log from which it is written back."""
+"""Size of the write-ahead log, in bytes, above which it is checkpointed."""
 
 
 class Database:
-    """A file of runs, as one process sees it."""
+    """The connections of one process to the database file."""
 
     def __init__(self, settings: Settings, *, busy_s: float) -> None:
         self.path = file_of(settings)
@@ -68,18 +68,18 @@ class Database:
 
     @contextlib.contextmanager
     def read(self) -> Iterator[Connection]:
-        """A connection that sees one state of the file, and cannot write."""
+        """Yield a read-only connection with a consistent snapshot."""
         with _in_our_words(), self.readers.begin() as connection:
             yield connection
 
     @contextlib.contextmanager
     def write(self) -> Iterator[Connection]:
-        """The writer, with the lock; all is kept at the end, or nothing if an error passes."""
+        """Yield the writer's connection under the write lock; commit at the end, roll back on an exception."""
         with _in_our_words(), self.writer.begin() as connection:
             yield connection
 
     def changed(self) -> int:
-        """Return a number that differs whenever any other connection, of any process, has committed since."""
+        """Return a number that changes whenever another connection, of any process, commits."""
         with _in_our_words(), self._watch_lock:
             if self._watch is None:
                 self._watch = sqlite3.connect(
@@ -89,7 +89,7 @@ class Database:
             return version
 
     def checkpoint(self) -> None:
-        """Write the log back if it has grown, as far as no reader is in the way. One process at a time does.
+        """Checkpoint the log if it has grown, as far as readers permit. One process at a time does this.
 
         SQLite from 3.7.0 to 3.51.2 can lose pages when two connections checkpoint at the same time.
         """
@@ -100,12 +100,12 @@ class Database:
                     self._alone("PRAGMA wal_checkpoint(PASSIVE)")
 
     def give_back(self, pages: int) -> int:
-        """Return up to so many free pages of the file to the disk; the number that are left."""
+        """Release up to `pages` free pages of the file to the disk; return the number of free pages left."""
         self._alone(f"PRAGMA incremental_vacuum({int(pages)})")
         return self._alone("PRAGMA freelist_count")[0][0]  # type: ignore[no-any-return]
 
     def _alone(self, pragma: str) -> list[Any]:
-        """Run a PRAGMA that must not stand in a transaction, on the writer's connection."""
+        """Run a PRAGMA outside any transaction on the writer's connection."""
         with _in_our_words(), self.writer.connect() as connection:
             raw = connection.connection.dbapi_connection
             assert raw is not None, "a connection that is checked out is open"
@@ -126,7 +126,7 @@ def file_of(settings: Settings) -> Path:
 
 @contextlib.contextmanager
 def _only_one(path: Path) -> Iterator[None]:
-    """Hold the lock on this file; raises BlockingIOError while another process does. It ends with its process."""
+    """Hold the lock on this file; it ends with the process. Raises BlockingIOError while another process holds it."""
     with path.open("ab") as file:
         if fcntl is not None:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -135,7 +135,7 @@ def _only_one(path: Path) -> Iterator[None]:
 
 @contextlib.contextmanager
 def _in_our_words() -> Iterator[None]:
-    """Let no error of the database pass as it is: it would tell a reader SQL, and a caller nothing."""
+    """Translate the database's errors: their text is SQL, which must not reach users."""
     try:
         yield
     except exc.TimeoutError:

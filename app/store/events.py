@@ -1,4 +1,4 @@
-"""What was stored of a run's events: its cast, chunks, summaries and keyframes. Blocks are checked on every read."""
+"""Read a run's cast, chunks, summaries and keyframes. Every read verifies the checksums."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from engine.errors import AskedWrongly, Damaged
 from engine.formats import EVENTS, newer_events
 
 PARTS = {"series": StoredNode.series, "cells": StoredNode.cells, "folded": StoredNode.folded}
-# What windows ask again and again is put together once: that costs SQLAlchemy more than SQLite its answer.
+# Frequent queries are built once: building costs SQLAlchemy more time than the answer costs SQLite.
 _RUN: Any = bindparam("run_id")
 _FIRST: Any = bindparam("first")
 _LAST: Any = bindparam("last")
@@ -37,7 +37,7 @@ _NODES = {
 
 
 class ChunkRow(NamedTuple):
-    """Where a chunk stands: in the run's numbering, and in its time."""
+    """The position of a chunk: its sequence numbers and its time range."""
 
     number: int
     first_seq: int
@@ -64,7 +64,7 @@ def cast_block(run_id: str, cast: Cast) -> bytes:
 
 
 class Events:
-    """The part of the store that reads what runs left. All calls open and close their own transaction."""
+    """The part of the store that reads the events of runs. Every call is its own transaction."""
 
     db: Database
 
@@ -80,7 +80,7 @@ class Events:
         return int(row.event_format)
 
     def cast(self, run_id: str) -> Cast:
-        """Return who plays in a run. Raises AskedWrongly (no_cast) before its worker has begun, Damaged."""
+        """Return the cast of a run. Raises AskedWrongly (no_cast) before its worker has started, Damaged."""
         with self.db.read() as connection:
             block = connection.scalar(select(StoredCast.data).where(StoredCast.run_id == run_id))
         if block is None:
@@ -88,19 +88,19 @@ class Events:
         return Cast.model_validate_json(unpack_frame(unseal(f"cast of run {run_id}", block), RAW_MAX))
 
     def chunk_rows(self, run_id: str, after: int = -1) -> list[ChunkRow]:
-        """Return where the chunks behind number `after` stand, in order."""
+        """Return the positions of the chunks after number `after`, in order."""
         with self.db.read() as connection:
             return [ChunkRow(*row) for row in connection.execute(_ROWS, {"run_id": run_id, "first": after + 1})]
 
     def chunk(self, run_id: str, number: int) -> bytes:
-        """Return a chunk's data (app.chunks). Raises Damaged if it is missing or not what was stored."""
+        """Return a chunk's data (app.chunks). Raises Damaged if it is missing or corrupt."""
         data = self.chunks(run_id, number, number)[number]
         if isinstance(data, Damaged):
             raise data
         return data
 
     def chunks(self, run_id: str, first: int, last: int) -> dict[int, bytes | Damaged]:
-        """Return the data of the chunks first..last, or the fault found in one."""
+        """Return the data of the chunks first..last; for a damaged chunk, the exception."""
         with self.db.read() as connection:
             rows = connection.execute(_CHUNKS, {"run_id": run_id, "first": first, "last": last}).all()
         places = {number: chunk_place(run_id, number) for number in range(first, last + 1)}
@@ -111,7 +111,7 @@ class Events:
         return found
 
     def nodes(self, run_id: str, level: int, first: int, last: int, part: str) -> dict[int, memoryview | Damaged]:
-        """Return one part of the nodes first..last of a level that are stored: its data, or the fault found in it."""
+        """Return one part of the stored nodes first..last of a level; for a damaged node, the exception."""
         here = {"run_id": run_id, "level": level, "first": first, "last": last}
         with self.db.read() as connection:
             rows = connection.execute(_NODES[part], here).all()
@@ -124,7 +124,7 @@ class Events:
         return found
 
     def keyframe(self, run_id: str, chunk: int) -> tuple[int, memoryview] | None:
-        """Return the newest keyframe at or before a chunk, and which chunk it stands before; None if there is none."""
+        """Return the newest keyframe at or before a chunk, with the chunk that it precedes; None if there is none."""
         query = select(Keyframe.chunk, Keyframe.data).where(Keyframe.run_id == run_id, Keyframe.chunk <= chunk)
         with self.db.read() as connection:
             row = connection.execute(query.order_by(Keyframe.chunk.desc()).limit(1)).one_or_none()

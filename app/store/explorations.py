@@ -1,4 +1,4 @@
-"""Explorations: asked for, listed, claimed by workers, answered. Their life as jobs is in app.store.jobs."""
+"""Explorations: start, list, store progress and answers. app.store.jobs manages them as jobs."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ from engine import VERSION
 from engine.errors import AskedWrongly
 
 CHECKPOINTS = "checkpoints"
-"""Folder of the data folder that holds them."""
+"""Subfolder of the data folder for checkpoints."""
 
 
 class AskedExploration(NamedTuple):
-    """What is to be explored, and how; all but name and kind as JSON."""
+    """A subject and the settings of its search; all but name and kind as JSON."""
 
     kind: str
     name: str
@@ -37,18 +37,18 @@ class AskedExploration(NamedTuple):
 
 
 class Explorations:
-    """The part of the store that keeps explorations. All calls open and close their own transaction."""
+    """The part of the store that manages explorations. Every call is its own transaction."""
 
     db: Database
     settings: Settings
     exploration_jobs: Jobs[ExplorationRow]
 
-    # --- as users see them -------------------------------------------------------------------------------------------
+    # --- requests of users -------------------------------------------------------------------------------------------
 
     def explore(
         self, asked: AskedExploration, *, key: str | None = None, body_sha256: str | None = None
     ) -> tuple[ExplorationRow, bool]:
-        """Queue an exploration and return it with True; or the one that this key asked for before, with False.
+        """Queue an exploration and return it with True, or return the one already started by this key, with False.
 
         Raises AskedWrongly: idempotency_mismatch (the key came with another body), queue_full, storage_full.
         """
@@ -64,7 +64,7 @@ class Explorations:
             return exploration_rows(connection, Exploration.id == exploration_id)[0], True
 
     def explore_all(self, asked: Sequence[AskedExploration]) -> list[AskedExploration]:
-        """Queue as many of these as may wait, but none that is under way already; return what did not fit."""
+        """Queue as many of these as the queue admits, except those already live; return the rest."""
         with self.db.write() as connection:
             refuse_full_disk(self.db, self.settings)
             room = max(0, self.settings.queue_max - self._waiting(connection))
@@ -105,8 +105,10 @@ class Explorations:
         return rows[:size], f"{rows[size - 1].number:x}" if len(rows) > size else None
 
     def explored(self, asked: Sequence[str]) -> dict[str, ExplorationRow]:
-        """Return for each of these asked_sha256 its newest exploration by this version of the engine: a finished one
-        before one that failed or was cancelled. Those that have none are left out."""
+        """Return for each asked_sha256 its newest exploration by this engine version, if it has one.
+
+        A finished exploration is preferred to one that failed or was cancelled.
+        """
         found: dict[str, ExplorationRow] = {}
         with self.db.read() as connection:
             for first in range(0, len(asked), 500):
@@ -118,23 +120,23 @@ class Explorations:
         return found
 
     def cancel_exploration(self, exploration_id: str) -> ExplorationRow:
-        """Take it from the queue, or ask its worker to stop; one that has ended stays. Raises AskedWrongly."""
+        """Dequeue a queued exploration, stop a running one, leave an ended one. Raises AskedWrongly."""
         row = self.exploration_jobs.cancel(exploration_id)
         if row is None:
             raise _no_exploration(exploration_id)
         return row
 
     def delete_exploration(self, exploration_id: str) -> None:
-        """Delete it; a worker that explores it is fenced off. Raises AskedWrongly (no_exploration)."""
+        """Delete an exploration and fence off its worker. Raises AskedWrongly (no_exploration)."""
         with self.db.write() as connection:
             if connection.execute(delete(Exploration).where(Exploration.id == exploration_id)).rowcount == 0:
                 raise _no_exploration(exploration_id)
         self.drop_checkpoint(exploration_id)
 
-    # --- as workers see them -----------------------------------------------------------------------------------------
+    # --- writes of workers -------------------------------------------------------------------------------------------
 
     def note_exploration(self, exploration_id: str, attempt: int, **told: str) -> None:
-        """Store how far it is (progress_json), or where it can be taken up (checkpoint). Raises Fenced."""
+        """Store the progress (progress_json) or the checkpoint of a search. Raises Fenced."""
         self.exploration_jobs.change(exploration_id, attempt, {**told, "lease_until": new_lease()})
 
     def finish_exploration(
@@ -150,7 +152,7 @@ class Explorations:
         story_json: str | None = None,
         progress_json: str | None = None,
     ) -> None:
-        """End it. Raises Fenced if it is not this attempt's any more."""
+        """End an exploration. Raises Fenced if the attempt no longer holds it."""
         values = {"verdict": verdict, "answer_json": answer_json, "story_json": story_json, "checkpoint": None}
         values |= {"progress_json": progress_json} if progress_json else {}
         self.exploration_jobs.end(exploration_id, attempt, state, reason, detail, values)
@@ -159,13 +161,13 @@ class Explorations:
     # --- checkpoints -------------------------------------------------------------------------------------------------
 
     def checkpoint_path(self, exploration_id: str) -> Path:
-        """Return where the checkpoint of an exploration lies; its folder is there."""
+        """Return the path of an exploration's checkpoint; its folder exists."""
         folder = self.db.path.parent / CHECKPOINTS
         folder.mkdir(exist_ok=True, mode=0o700)
         return folder / exploration_id
 
     def drop_checkpoint(self, exploration_id: str) -> None:
-        """Remove an exploration's checkpoint, and drafts of it that a killed worker left."""
+        """Remove an exploration's checkpoint, and drafts left by a killed worker."""
         folder = self.db.path.parent / CHECKPOINTS
         for path in (folder / exploration_id, *folder.glob(f".{exploration_id}.*")):
             with contextlib.suppress(OSError):

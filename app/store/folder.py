@@ -1,4 +1,4 @@
-"""The data folder: made, checked and opened, with one clear line where that cannot be; and its ballast.
+"""The data folder: create and check it, with a one-line error if it is unusable; and its ballast file.
 
 A full disk stops SQLite from writing at all, even to say that a run failed. The ballast is a file of real blocks that a
 worker gives up then; it is filled again once there is room.
@@ -18,13 +18,13 @@ from engine.errors import AskedWrongly
 
 BALLAST = "ballast"
 REVISIONS = ("0001", "0002", "0003")
-"""Schemas that this version knows, oldest first; migrations/versions holds one step each."""
+"""Schemas that this version supports, oldest first; migrations/versions has one migration for each."""
 
 
 def prepare(settings: Settings) -> str | None:
-    """Make the data folder if need be, and return the schema of its database, None if that is empty.
+    """Create the data folder if necessary, and return the schema of its database, None if that is empty.
 
-    Raises AskedWrongly, in one line, for a folder that cannot be used, a file that is not ours, and a newer schema.
+    Raises AskedWrongly for an unusable folder, a foreign file, or a newer schema.
     """
     path = file_of(settings)
     try:
@@ -68,7 +68,7 @@ def _schema(path: Path) -> str | None:
 
 
 def keep_ballast(settings: Settings) -> None:
-    """Fill the ballast file, where there is room enough for it and for runs."""
+    """Create the ballast file if there is enough room for it and for runs."""
     path = file_of(settings).with_name(BALLAST)
     with contextlib.suppress(OSError):
         size = path.stat().st_size if path.exists() else 0
@@ -82,6 +82,6 @@ def keep_ballast(settings: Settings) -> None:
 
 
 def drop_ballast(settings: Settings) -> None:
-    """Give up the ballast: the disk is full, and something must still be said."""
+    """Delete the ballast file: the disk is full, and a final state must still be stored."""
     with contextlib.suppress(OSError):
         file_of(settings).with_name(BALLAST).unlink()

@@ -1,14 +1,14 @@
-"""The life of a job: claimed by a worker, kept by a lease, ended; and what becomes of one whose worker died.
+"""The life of a job: claimed by a worker, held under a lease, ended; and requeued when its worker dies.
 
     queued -> running -> done | failed | cancelled          queued -> cancelled          running -> queued, attempt + 1
 
-A claim is a lease: it holds for LEASE_S and is renewed while the worker lives. Leases are counted on the machine's
-monotonic clock, which all its processes share and no one can set. After a reboot that clock begins anew; a lease that
-seems to end further off than any lease lasts is an old one. The attempt number is the fence: whatever a worker writes
-carries the attempt it claimed, and is refused once the job has another one.
+A claim is a lease: it lasts LEASE_S and is renewed while the worker lives. Leases use the machine's monotonic clock,
+which all processes share and nobody can set. The clock restarts at reboot; a lease that ends later than any lease can
+last dates from before the reboot. The attempt number is the fencing token: every write of a worker carries the attempt
+it claimed, and is rejected once the job has another attempt.
 
-Runs and explorations are jobs: rows of tables with the columns of tables.JobColumns. A job may have a parent, of its
-own kind or of another; who cancels the parent cancels those of its children that have not ended.
+Runs and explorations are jobs. A job may have a parent, of its own kind or of another; cancelling the parent cancels
+its children that have not ended.
 """
 
 from __future__ import annotations
@@ -25,9 +25,9 @@ from app.store.tables import Exploration, Fenced, Run
 
 LEASE_S = 7.0
 BEAT_S = 2.0
-"""Pause between two renewals: three may fail before the lease is lost."""
+"""Interval between renewals: three may fail before the lease expires."""
 LOSSES_MAX = 3
-"""Workers that a job may cost before it is given up."""
+"""Max. workers lost to a job before the job fails."""
 
 Beat = Literal["held", "cancel", "lost"]
 Row = TypeVar("Row")
@@ -39,47 +39,45 @@ class Kind(NamedTuple, Generic[Row]):
     name: str
     table: Any
     there: tuple[Any, ...]
-    """Conditions of rows that are not being deleted."""
+    """Conditions that exclude rows being deleted."""
     rows: Callable[[Connection, Any], list[Row]]
     given_up: str
-    """What is said of a job that cost LOSSES_MAX workers."""
+    """Detail of a job that failed after LOSSES_MAX lost workers."""
 
 
-RUNS: Kind[RunRow] = Kind(
-    "run", Run, (Run.deleted.is_(False),), run_rows, f"{LOSSES_MAX} workers died while they played it"
-)
+RUNS: Kind[RunRow] = Kind("run", Run, (Run.deleted.is_(False),), run_rows, f"{LOSSES_MAX} workers died during this run")
 EXPLORATIONS: Kind[ExplorationRow] = Kind(
     "exploration",
     Exploration,
     (),
     exploration_rows,
-    f"{LOSSES_MAX} workers died while they explored it: ask for fewer states, or for less memory",
+    f"{LOSSES_MAX} workers died during this exploration: lower the limit on states or on memory",
 )
 KINDS: tuple[Kind[Any], ...] = (RUNS, EXPLORATIONS)
 
 
 def new_lease() -> int:
-    """Return when a lease that is given now ends."""
+    """Return the expiry of a lease granted now, in ns of the monotonic clock."""
     return time.monotonic_ns() + int(LEASE_S * 1e9)
 
 
 class Jobs(Generic[Row]):
-    """The jobs of one kind, as workers see them. All calls open and close their own transaction."""
+    """The jobs of one kind, for workers. Every call is its own transaction."""
 
     def __init__(self, db: Database, kind: Kind[Row]) -> None:
         self._db, self._kind, self._table = db, kind, kind.table
 
     def held(self, job_id: str, attempt: int) -> tuple[Any, ...]:
-        """Return the conditions of a job that is still this attempt's."""
+        """Return the conditions that this attempt still holds the job."""
         of = self._table
         return of.id == job_id, of.attempt == attempt, of.state == "running", *self._kind.there
 
     def fenced(self, job_id: str, attempt: int) -> Fenced:
-        """Return what to raise where held() holds no longer."""
+        """Return the exception for an attempt that no longer holds the job."""
         return Fenced(f"{self._kind.name} {job_id} no longer belongs to attempt {attempt}")
 
     def claim(self, worker: str) -> Row | None:
-        """Take the oldest queued job, None if there is none."""
+        """Claim the oldest queued job, None if the queue is empty."""
         of = self._table
         oldest = select(of.number).where(of.state == "queued", *self._kind.there).order_by(of.number).limit(1)
         with self._db.read() as connection:
@@ -97,20 +95,20 @@ class Jobs(Generic[Row]):
             return None if taken is None else self._kind.rows(connection, of.id == taken)[0]
 
     def beat(self, job_id: str, attempt: int) -> Beat:
-        """Renew the lease, and tell whether the job is still this attempt's and shall go on."""
+        """Renew the lease; return whether the attempt still holds the job, and whether it is to be cancelled."""
         of = self._table
         renew = update(of).where(*self.held(job_id, attempt)).values(lease_until=new_lease())
         with self._db.write() as connection:
             return _beat(connection.execute(renew.returning(of.cancel_requested)).one_or_none())
 
     def look(self, job_id: str, attempt: int) -> Beat:
-        """Tell the same without renewing the lease: a read."""
+        """Return the same as beat() without renewing the lease: a read."""
         query = select(self._table.cancel_requested).where(*self.held(job_id, attempt))
         with self._db.read() as connection:
             return _beat(connection.execute(query).one_or_none())
 
     def change(self, job_id: str, attempt: int, values: dict[str, Any]) -> None:
-        """Store values of a job that is held. Raises Fenced if it is not this attempt's any more."""
+        """Update columns of a held job. Raises Fenced if the attempt no longer holds it."""
         with self._db.write() as connection:
             done = connection.execute(update(self._table).where(*self.held(job_id, attempt)).values(**values))
             if done.rowcount == 0:
@@ -125,20 +123,20 @@ class Jobs(Generic[Row]):
         detail: str | None,
         values: dict[str, Any],
     ) -> None:
-        """End a job that is held, with what it came to. Raises Fenced if it is not this attempt's any more."""
+        """End a held job with its results. Raises Fenced if the attempt no longer holds it."""
         ended = {"state": state, "reason": reason, "detail": detail, "ended_ns": time.time_ns(), "lease_until": None}
         self.change(job_id, attempt, values | ended)
 
     def release(self, job_id: str, attempt: int) -> None:
-        """Requeue a job whose worker was asked to stop. Nothing happens if it is not its any more."""
+        """Requeue a job whose worker is stopping. Does nothing if the attempt no longer holds it."""
         values = {"state": "queued", "attempt": attempt + 1, "worker": None, "lease_until": None}
         with self._db.write() as connection:
             connection.execute(update(self._table).where(*self.held(job_id, attempt)).values(**values))
 
     def recover(self) -> int:
-        """Requeue jobs whose lease expired; end those that were to be cancelled, or that cost too many workers.
+        """Requeue jobs whose lease expired; end those with a pending cancellation or too many lost workers.
 
-        Returns how many there were.
+        Returns the number of jobs.
         """
         of = self._table
         with self._db.read() as connection:
@@ -157,16 +155,16 @@ class Jobs(Generic[Row]):
             return sum(connection.execute(change).rowcount for change in changes)
 
     def expired(self) -> Any:
-        """The condition of a lease that has run out, or was given before a reboot. Ask with the write lock held: a
-        renewal between reading the clock and reading the row would look like one from before a reboot."""
+        """Return the condition of a lease that expired, or dates from before a reboot. Use it under the write lock: a
+        renewal between reading the clock and reading the row would look like a lease from before a reboot."""
         of, now = self._table, time.monotonic_ns()
         far = now + int(2 * LEASE_S * 1e9)
         return and_(of.state == "running", or_(of.lease_until.is_(None), of.lease_until <= now, of.lease_until > far))
 
     def cancel(self, job_id: str) -> Row | None:
-        """Take a job from the queue, or ask its worker to stop, and so for its children; one that has ended stays.
+        """Cancel a job and its children: dequeue queued ones, stop running ones, leave ended ones.
 
-        Returns the job, None if there is none.
+        Returns the job, None if it does not exist.
         """
         of = self._table
         with self._db.write() as connection:

@@ -16,7 +16,7 @@ from engine.recordings.moves import Recording
 
 
 class Recordings:
-    """The part of the store that keeps recordings. An id is the first 12 digits of the file's SHA-256."""
+    """The part of the store that manages recordings. An id is the first 12 hex digits of the file's SHA-256."""
 
     db: Database
 
@@ -33,7 +33,7 @@ class Recordings:
         return None if row is None else RecordingRow(*row)
 
     def add_recording(self, recording: Recording, name: str) -> RecordingRow:
-        """Store a recording and return its row; one that is there already keeps its name."""
+        """Store a recording and return its row; an existing recording keeps its name."""
         recording_id, data = recording.sha256[:12], pack(recording)
         values = {
             "id": recording_id,
@@ -53,7 +53,7 @@ class Recordings:
             return RecordingRow(*row)
 
     def load_recording(self, recording_id: str) -> Recording:
-        """Return a recording; "demo" is the one that ships with the project. Raises AskedWrongly (404), Damaged."""
+        """Return a recording; "demo" is the one shipped with the project. Raises AskedWrongly (404), Damaged."""
         if recording_id == DEMO:
             from engine.recordings.demo import demo
 

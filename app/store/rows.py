@@ -1,4 +1,4 @@
-"""What the store hands out: rows as plain values, free of any connection."""
+"""Rows that the store returns: plain values, independent of any connection."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ from engine.scenario import Scenario
 
 
 def scenario_to_play(given: dict[str, Any], whose: str, version: str) -> Scenario:
-    """Return a stored scenario, checked against today's model, to be played or explored again.
+    """Validate a stored scenario against the current model, to play or explore it again.
 
-    whose: what it was stored with ("run 3f9c0a51b7e2"); version: of the program that stored it. Raises AskedWrongly,
-    in one line that says what no longer fits.
+    whose: its owner ("run 3f9c0a51b7e2"); version: the program version that stored it. Raises AskedWrongly, with a
+    one-line message that names what is no longer valid.
     """
     told = upgraded_scenario(given)
     try:
@@ -38,7 +38,7 @@ def scenario_to_play(given: dict[str, Any], whose: str, version: str) -> Scenari
 
 @dataclass(frozen=True)
 class RunRow:
-    """A run, all but its cast and events. Fields as app.store.tables.Run tells them."""
+    """A run without its cast and events. Fields as in app.store.tables.Run."""
 
     id: str
     number: int
@@ -75,7 +75,7 @@ class RunRow:
 
     @cached_property
     def told(self) -> dict[str, Any]:
-        """The scenario as data, in today's format. It was checked when it was stored, not against today's model."""
+        """The scenario as data in the current format. It was validated when it was stored, not by the current model."""
         return upgraded_scenario(json.loads(self.scenario_json))
 
     @property
@@ -84,13 +84,13 @@ class RunRow:
         return newer_events(self.event_format, f"run {self.id}", self.engine_version)
 
     def to_play(self) -> Scenario:
-        """Return the scenario, to be played again. Raises AskedWrongly for one that no longer fits."""
+        """Return the scenario, to play it again. Raises AskedWrongly if it is no longer valid."""
         return scenario_to_play(self.told, f"run {self.id}", self.engine_version)
 
 
 @dataclass(frozen=True)
 class RecordingRow:
-    """A recording, all but its moves."""
+    """A recording without its moves."""
 
     id: str
     name: str
@@ -116,7 +116,7 @@ class ShareRow:
 
 @dataclass(frozen=True)
 class ExplorationRow:
-    """An exploration, all but its story. Fields as app.store.tables.Exploration tells them."""
+    """An exploration without its story. Fields as in app.store.tables.Exploration."""
 
     id: str
     number: int
@@ -145,7 +145,7 @@ class ExplorationRow:
 
     @property
     def live(self) -> bool:
-        """Whether it waits for a worker, or is being explored."""
+        """Whether it is queued or running."""
         return self.state in ("queued", "running")
 
 

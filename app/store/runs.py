@@ -1,4 +1,4 @@
-"""Runs as users see them: start, list, read, cancel, delete."""
+"""Requests of users: start, list, read, cancel and delete runs."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ from engine.scenario import Recorded, Scenario
 
 KEY_LIVES_NS = 7 * 24 * 3600 * 10**9
 ROWS_A_SLICE = 64
-"""Chunks that one transaction deletes: other writers get their turn in between."""
+"""Chunks deleted per transaction, so that other writers are not blocked."""
 PAGES_A_SLICE = 1024
 DEMO = "demo"
 
 
 class Runs:
-    """The part of the store that starts, lists and ends runs. All calls open and close their own transaction."""
+    """The part of the store that starts, lists and ends runs. Every call is its own transaction."""
 
     db: Database
     settings: Settings
@@ -44,7 +44,7 @@ class Runs:
         body_sha256: str | None = None,
         parent_id: str | None = None,
     ) -> tuple[RunRow, bool]:
-        """Queue a run and return it with True; or the run that this key started before, with False.
+        """Queue a run and return it with True, or return the run that this key has already started, with False.
 
         parent_id: job that the run belongs to. Raises AskedWrongly: idempotency_mismatch (the key came with another
         body), queue_full, storage_full, no_recording.
@@ -113,14 +113,14 @@ class Runs:
         return rows[:size], f"{rows[size - 1].number:x}" if more else None
 
     def counts(self) -> dict[str, int]:
-        """Return how many runs there are in each state."""
+        """Return the number of runs in each state."""
         query = select(Run.state, func.count().label("runs")).where(Run.deleted.is_(False)).group_by(Run.state)
         with self.db.read() as connection:
             found = {row.state: row.runs for row in connection.execute(query)}
         return {state: found.get(state, 0) for state in STATES}
 
     def cancel(self, run_id: str) -> RunRow:
-        """Take a run from the queue, or ask its worker to stop; a run that has ended stays as it is.
+        """Dequeue a queued run, stop a running one, leave an ended one.
 
         Raises AskedWrongly (no_run) if there is none.
         """
@@ -130,7 +130,7 @@ class Runs:
         return row
 
     def delete(self, run_id: str) -> None:
-        """Delete a run with its events; a worker that plays it is fenced off. Raises AskedWrongly (no_run)."""
+        """Delete a run with its events and fence off its worker. Raises AskedWrongly (no_run)."""
         with self.db.write() as connection:
             gone = update(Run).where(Run.id == run_id, Run.deleted.is_(False)).values(deleted=True)
             if connection.execute(gone).rowcount == 0:
@@ -138,14 +138,14 @@ class Runs:
         self._clear(run_id)
 
     def clear_deleted(self) -> None:
-        """Finish deletions that were cut short."""
+        """Finish interrupted deletions."""
         with self.db.read() as connection:
             left = list(connection.scalars(select(Run.id).where(Run.deleted.is_(True))))
         for run_id in left:
             self._clear(run_id)
 
     def _clear(self, run_id: str) -> None:
-        """Remove a deleted run's rows slice by slice, then the run, and give its space back."""
+        """Remove a deleted run's rows in slices, then the run, and release its disk space."""
         for table, order in ((Chunk, Chunk.number), (StoredNode, StoredNode.number), (Keyframe, Keyframe.chunk)):
             more = True
             while more:
@@ -162,7 +162,7 @@ class Runs:
 
 
 def refuse_full_disk(db: Database, settings: Settings) -> None:
-    """Raise AskedWrongly (storage_full) where too little is free on the disk of the data folder."""
+    """Reject the request (storage_full) if the disk of the data folder has too little free space."""
     if shutil.disk_usage(db.path.parent).free < settings.free_bytes_min:
         least = settings.free_bytes_min // MIB
         text = f"less than {least} MiB free in the data folder: delete runs or free disk space, then try again"
@@ -170,7 +170,7 @@ def refuse_full_disk(db: Database, settings: Settings) -> None:
 
 
 def _first_values(scenario: Scenario, canonical: bytes, pace_ms_per_s: int | None) -> dict[str, Any]:
-    """Return the columns of a run that was just asked for."""
+    """Return the columns of a new run."""
     workload = scenario.workload
     return {
         "name": scenario.name,
@@ -198,14 +198,14 @@ def _first_values(scenario: Scenario, canonical: bytes, pace_ms_per_s: int | Non
 
 
 def _started_by(connection: Connection, key: str) -> tuple[RunRow, str] | None:
-    """Return the run that a key started, and the hash of the body that came with it."""
+    """Return the run that a key started, and the hash of the request body."""
     found = connection.execute(select(Key.body_sha256, Key.run_id).where(Key.key == key)).one_or_none()
     rows = run_rows(connection, Run.id == found.run_id) if found is not None else []
     return (rows[0], found.body_sha256) if found is not None and rows else None
 
 
 def _asks_for(run: RunRow, canonical: bytes, pace_ms_per_s: int | None, tags: list[str]) -> bool:
-    """Return whether a request asks for this very run. Bodies have other hashes in other versions of the program."""
+    """Return whether a request is for this run. The hash of a body differs between versions of the program."""
     try:
         same = run.to_play().canonical() == canonical
     except AskedWrongly:
@@ -223,7 +223,7 @@ def _refuse_if_missing(connection: Connection, scenario: Scenario) -> None:
 
 
 def number_of(token: str) -> int:
-    """Return the number that a token of a next page stands for. Raises AskedWrongly for one that no page gave."""
+    """Decode a page token. Raises AskedWrongly for an invalid one."""
     if not 0 < len(token) <= 15 or not set(token) <= set("0123456789abcdef"):
         text = "invalid page token: use the `next` of the previous page"
         raise AskedWrongly(text, code="bad_token", field="_next")

@@ -1,4 +1,4 @@
-"""Schema changes: Alembic, run on the writer's connection, so that a step is done whole or not at all."""
+"""Schema migrations: Alembic on the writer's connection, so that every migration is atomic."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from app.store.database import Database
 
 
 def config_for(database: Database) -> Config:
-    """Return Alembic's settings for a database that is open; the steps lie in migrations/."""
+    """Return Alembic's configuration for an open database; the migrations are in migrations/."""
     config = Config()
     config.set_main_option("script_location", str(_folder()).replace("%", "%%"))
     config.attributes["database"] = database
@@ -20,13 +20,13 @@ def config_for(database: Database) -> Config:
 
 
 def _folder() -> Path:
-    """Beside the packages in a checkout; within app where the project was installed from a wheel."""
+    """Return the folder of migrations: beside the packages in a checkout, inside app in a wheel."""
     inside = Path(__file__).parents[1] / "_data" / "migrations"
     return inside if inside.exists() else Path(__file__).parents[2] / "migrations"
 
 
 def upgrade(settings: Settings, to: str = "head") -> None:
-    """Bring the database to a schema, by default the newest. Several may ask at once: one does it, the others wait."""
+    """Upgrade the database to a schema, by default the newest. Concurrent calls are serialized."""
     database = Database(settings, busy_s=60)
     try:
         command.upgrade(config_for(database), to)
@@ -35,7 +35,7 @@ def upgrade(settings: Settings, to: str = "head") -> None:
 
 
 def downgrade(settings: Settings, to: str) -> None:
-    """Take the database back to an older schema."""
+    """Downgrade the database to an older schema."""
     database = Database(settings, busy_s=60)
     try:
         command.downgrade(config_for(database), to)

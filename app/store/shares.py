@@ -1,4 +1,4 @@
-"""Share links: a token that opens some runs, read-only, until it expires or is withdrawn.
+"""Share links: a token that opens some runs, read-only, until it expires or is revoked.
 
 The token is told once and kept as its SHA-256, by which it is looked up: how long that takes tells nothing of how much
 of a guess was right, and who reads the database cannot open a link.
@@ -24,12 +24,12 @@ TOKEN_CHARACTERS_MAX = 200
 
 
 class Shares:
-    """The part of the store that keeps share links."""
+    """The part of the store that manages share links."""
 
     db: Database
 
     def share(self, run_ids: list[str], view: str, expires_ns: int | None = None) -> tuple[ShareRow, str]:
-        """Make a link to runs, seen as `view` says; return it and its token. Raises AskedWrongly (no_run)."""
+        """Create a link to runs, opened at `view`; return it and its token. Raises AskedWrongly (no_run)."""
         if not 0 < len(run_ids) <= RUNS_MAX:
             raise AskedWrongly(f"a link shares 1 to {RUNS_MAX} runs, not {len(run_ids)}", field="runs")
         token, share_id = secrets.token_urlsafe(TOKEN_BYTES), secrets.token_hex(6)
@@ -52,14 +52,14 @@ class Shares:
             return ShareRow(*row), token
 
     def shares(self, run_id: str) -> list[ShareRow]:
-        """Return the links that open a run, newest first, withdrawn ones too."""
+        """Return the links to a run, newest first, including revoked ones."""
         query = select(*SHARE_COLUMNS).where(Share.run_ids.contains(run_id, autoescape=True))
         with self.db.read() as connection:
             rows = connection.execute(query.order_by(Share.created_ns.desc(), Share.id)).all()
         return [row for row in (ShareRow(*found) for found in rows) if run_id in json.loads(row.run_ids)]
 
     def revoke(self, share_id: str) -> ShareRow:
-        """Withdraw a link; again is no error. Raises AskedWrongly (no_share) if there is none."""
+        """Revoke a link; revoking it twice is not an error. Raises AskedWrongly (no_share) if it does not exist."""
         with self.db.write() as connection:
             now = func.coalesce(Share.revoked_ns, time.time_ns())
             connection.execute(update(Share).where(Share.id == share_id).values(revoked_ns=now))
@@ -69,7 +69,7 @@ class Shares:
         return ShareRow(*row)
 
     def by_token(self, token: str) -> ShareRow | None:
-        """Return the link that a token opens; None if it is wrong, withdrawn, outlived, or its runs are gone."""
+        """Return the link of a token; None if the token is wrong, revoked or expired, or a run was deleted."""
         if not 0 < len(token) <= TOKEN_CHARACTERS_MAX:
             return None
         live = (Share.revoked_ns.is_(None), (Share.expires_ns.is_(None)) | (Share.expires_ns > time.time_ns()))

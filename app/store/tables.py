@@ -1,12 +1,12 @@
 """The tables. Times are nanoseconds: of the wall clock (UTC, since 1970) where named *_ns, of the run for t0 and t1.
 
-runs ── tags, keys, casts            a run is what was asked, its state, and its figures
-  ├──── chunks                       its events, 16,384 a row (app.chunks)
+runs ── tags, keys, casts            a run: its request, its state, its figures
+  ├──── chunks                       its events, 16,384 per row (app.chunks)
   ├──── nodes                        the summary tree above them (app.nodes); level 0 stands beside the chunks
-  └──── keyframes                    all pages and queues, every so many chunks
+  └──── keyframes                    all pages and queues, at regular intervals of chunks
 recordings                           imported recordings
 shares                               read-only links; a token is kept as its hash only
-explorations                         what was explored, how far it is, and the answer
+explorations                         an exploration: its request, its progress, its answer
 """
 
 from __future__ import annotations
@@ -19,13 +19,13 @@ from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 from engine.errors import FolioscopeError
 
 Bytes: TypeAlias = bytes
-"""Under another name, because recordings have a column of that one."""
+"""An alias, because recordings have a column named bytes."""
 STATES = ("queued", "running", "done", "failed", "cancelled")
 """queued -> running -> done | failed | cancelled; queued -> cancelled; running -> queued only with attempt + 1."""
 
 
 class Fenced(FolioscopeError):
-    """The run is not this worker's any more: it was cancelled, deleted, or given to another one."""
+    """The worker no longer holds the job: it was cancelled, deleted, or claimed by another worker."""
 
 
 class Base(DeclarativeBase):
@@ -57,18 +57,18 @@ class Run(Base):
 
     state: Mapped[str]
     reason: Mapped[str | None]
-    """Why it failed or was cancelled: error, interrupted, limit_time, limit_memory, disk_full, user."""
+    """Why the run failed or was cancelled: error, interrupted, limit_time, limit_memory, disk_full, user."""
     detail: Mapped[str | None]
     attempt: Mapped[int]
-    """Rises each time the run is taken from a worker; what an older attempt writes is refused."""
+    """The fencing token: incremented when a worker loses the run; writes of older attempts are rejected."""
     losses: Mapped[int]
-    """Workers that died while they played it."""
+    """Workers that died during the run."""
     worker: Mapped[str | None]
     lease_until: Mapped[int | None] = mapped_column(BigInteger)
-    """On the machine's monotonic clock, which no one sets: see app.store.jobs."""
+    """Expiry on the machine's monotonic clock: see app.store.jobs."""
     cancel_requested: Mapped[bool]
     parent_id: Mapped[str | None]
-    """Job that this one belongs to: the exploration whose finding a run plays."""
+    """Parent job: the exploration whose finding the run reproduces."""
     deleted: Mapped[bool]
     started_ns: Mapped[int | None] = mapped_column(BigInteger)
     ended_ns: Mapped[int | None] = mapped_column(BigInteger)
@@ -76,11 +76,11 @@ class Run(Base):
     chunks: Mapped[int]
     events: Mapped[int] = mapped_column(BigInteger)
     time_ns: Mapped[int] = mapped_column(BigInteger)
-    """The run's time at its last stored event."""
+    """Run time of the last stored event."""
     progress: Mapped[float]
     figures_json: Mapped[str | None]
     hot_json: Mapped[str | None]
-    """[[page, waits, events], ..]: the pages most waited for, then most used."""
+    """[[page, waits, events], ..]: the pages with the most waits, then the most events."""
     seal: Mapped[str | None]
 
 
@@ -108,7 +108,7 @@ class Key(Base):
 
 
 class Cast(Base):
-    """Who plays in a run: a table of its own, because a run's row is written with every append."""
+    """The tasks, pages and files of a run; its own table, because the run's row is rewritten with every append."""
 
     __tablename__ = "casts"
     run_id: Mapped[str] = _of_run()
@@ -139,7 +139,7 @@ class StoredNode(Base):
     series: Mapped[Bytes] = mapped_column(LargeBinary)
     cells: Mapped[Bytes] = mapped_column(LargeBinary)
     folded: Mapped[Bytes | None] = mapped_column(LargeBinary)
-    """Level 0 only: what the chunk left of the pages and queues that it touched."""
+    """Level 0 only: the final state of the pages and queues that the chunk touched."""
 
 
 class Keyframe(Base):
@@ -158,7 +158,7 @@ class Recording(Base):
     name: Mapped[str]
     sha256: Mapped[str]
     bytes: Mapped[int] = mapped_column(BigInteger)
-    """Of text, after decompression."""
+    """Size of the text after decompression."""
     moves: Mapped[int]
     kernel: Mapped[str]
     report_json: Mapped[str]
@@ -180,7 +180,7 @@ class Share(Base):
 
 
 class Exploration(Base):
-    """States and reasons are those of runs; one that met a limit is done, and its answer says what was covered."""
+    """States and reasons as for runs; one that reached a limit is done, and its answer states the coverage."""
 
     __tablename__ = "explorations"
     __table_args__ = (
@@ -199,12 +199,12 @@ class Exploration(Base):
     subject_json: Mapped[str]
     subject_sha256: Mapped[str]
     asked_sha256: Mapped[str]
-    """Of subject and plan: equal ones have equal answers, but for their limits."""
+    """SHA-256 of subject and plan: equal ones have equal answers, except for limits."""
     plan_json: Mapped[str]
     limits_json: Mapped[str]
     engine_version: Mapped[str]
     key: Mapped[str | None]
-    """An Idempotency-Key, and below the hash of the body that came with it."""
+    """The Idempotency-Key; body_sha256 is the hash of the body sent with it."""
     body_sha256: Mapped[str | None]
     created_ns: Mapped[int] = mapped_column(BigInteger)
 
@@ -222,7 +222,7 @@ class Exploration(Base):
 
     progress_json: Mapped[str | None]
     checkpoint: Mapped[str | None]
-    """Name of a file in the data folder from which a search can be taken up."""
+    """Name of the checkpoint file in the data folder."""
     verdict: Mapped[str | None]
     answer_json: Mapped[str | None]
     story_json: Mapped[str | None]

@@ -1,4 +1,4 @@
-"""verify(): read all that was stored of a run, and hold it against its checksums and its seal."""
+"""verify(): read everything stored of a run, and check it against its checksums and its seal."""
 
 from __future__ import annotations
 
@@ -27,15 +27,15 @@ READERS: dict[str, Callable[[memoryview], object]] = {
 
 @dataclass(frozen=True)
 class Verdict:
-    """What verify() found. sound: nothing is damaged or missing, and the seal, if there is one, fits the events."""
+    """The result of verify(). sound: nothing is damaged or missing, and the seal, if any, matches the events."""
 
     chunks: int
     events: int
     damaged: list[str]
     seal: str
-    """SHA-256 of the events that are stored; of no use if any are damaged."""
+    """SHA-256 of the stored events; meaningless if any are damaged."""
     sealed: str | None
-    """The seal that the run was given when it was done."""
+    """The seal stored when the run was done."""
 
     @property
     def sound(self) -> bool:
@@ -43,7 +43,7 @@ class Verdict:
 
 
 class Verifying(Events):
-    """The part of the store that checks itself."""
+    """The part of the store that verifies runs."""
 
     db: Database
 

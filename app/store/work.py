@@ -1,4 +1,4 @@
-"""Runs as workers write them: cast, events with their summaries, end. Their life as jobs is in app.store.jobs."""
+"""Writes of workers: cast, events with their summaries, end of a run. app.store.jobs manages runs as jobs."""
 
 from __future__ import annotations
 
@@ -34,28 +34,28 @@ class NewNode(NamedTuple):
 
 
 class Progress(NamedTuple):
-    """What a worker knows of its run."""
+    """The progress of a run, as its worker reports it."""
 
     time_ns: int
     progress: float
     figures_json: str | None
     hot_json: str | None
-    """None, here and there: as before."""
+    """None, here and above: unchanged."""
 
 
-def _told(known: Progress) -> dict[str, Any]:
-    told = {"progress": known.progress, "figures_json": known.figures_json, "hot_json": known.hot_json}
-    return {name: value for name, value in told.items() if value is not None}
+def _values(known: Progress) -> dict[str, Any]:
+    values = {"progress": known.progress, "figures_json": known.figures_json, "hot_json": known.hot_json}
+    return {name: value for name, value in values.items() if value is not None}
 
 
 class Work:
-    """The part of the store that fills runs. All calls open and close their own transaction."""
+    """The part of the store that writes runs. Every call is its own transaction."""
 
     db: Database
     run_jobs: Jobs[RunRow]
 
     def set_cast(self, run_id: str, attempt: int, cast: bytes) -> None:
-        """Store the run's cast; a later attempt's is the same. A run without events becomes one of this version.
+        """Store the run's cast, which every attempt computes alike. A run without events gets this version's formats.
 
         Raises Fenced.
         """
@@ -76,9 +76,9 @@ class Work:
         keyframes: Sequence[tuple[int, bytes]],
         known: Progress,
     ) -> None:
-        """Store consecutive chunks with their summaries, all or nothing, behind what is stored.
+        """Append consecutive chunks with their summaries, all or nothing.
 
-        Raises Fenced if the run is not this attempt's any more, or if the chunks do not follow what is stored.
+        Raises Fenced if the attempt no longer holds the run, or if the chunks do not follow the stored ones.
         """
         first, last = chunks[0], chunks[-1]
         values: dict[str, Any] = {
@@ -86,7 +86,7 @@ class Work:
             "events": last.first_seq + last.events,
             "time_ns": known.time_ns,
             "lease_until": new_lease(),
-            **_told(known),
+            **_values(known),
         }
         behind = (Run.chunks == first.number, Run.events == first.first_seq)
         with self.db.write() as connection:
@@ -111,6 +111,6 @@ class Work:
         seal: str | None = None,
         known: Progress | None = None,
     ) -> None:
-        """End the run. Raises Fenced if it is not this attempt's any more."""
-        values = {"seal": seal} | ({} if known is None else _told(known))
+        """End the run. Raises Fenced if the attempt no longer holds it."""
+        values = {"seal": seal} | ({} if known is None else _values(known))
         self.run_jobs.end(run_id, attempt, state, reason, detail, values)
