@@ -297,7 +297,7 @@ def test_an_event_is_told_with_names_and_words(cases: list[Case], store: Store) 
     swapped = next(event for event in told if event["kind"] == "mapping_swapped")
     assert swapped["b"].startswith("0xffff8")
     assert len(swapped["b"]) == 18
-    assert swapped["says"] == f"mapping of page {swapped['pfn']} swapped for a wait structure"
+    assert swapped["says"] == f"mapping of page {swapped['pfn']} was swapped for a wait structure"
     assert json.loads(json.dumps(told)) == told
 
 
