@@ -114,7 +114,7 @@ def disagreements(source: Path) -> list[str]:
         },
         capture_output=True,
         text=True,
-        timeout=200,
+        timeout=600,
     )
     if done.returncode:
         return [f"it stops: {done.stderr.strip().splitlines()[-1][:200]}"]
