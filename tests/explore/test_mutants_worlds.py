@@ -141,6 +141,7 @@ def test_the_explorer_as_it_is_counts_worlds_right_interpreted_too(source: Path)
     assert disagreements(source) == []
 
 
+@pytest.mark.timeout(700)
 @pytest.mark.parametrize("fault", MUTANTS)
 def test_given_a_fault_in_the_explorer_of_worlds_then_the_counts_show_it(source: Path, fault: str) -> None:
     file, sound, broken = MUTANTS[fault]
