@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+from collections.abc import Callable
 from typing import Any
 
 from llvmlite import ir
@@ -14,6 +15,34 @@ from engine.jit import INTERPRETED
 _EXPAND = ctypes.CFUNCTYPE(*[ctypes.c_int64] * 5)
 _JUDGE = ctypes.CFUNCTYPE(*[ctypes.c_int64] * 3)
 _PACKER = ctypes.CFUNCTYPE(*[ctypes.c_int64] * 2)
+
+_raised: list[BaseException] = []
+"""What interpreted code raised within a call by address, until the caller raises it again."""
+
+
+def kept(function: Callable[..., int]) -> Callable[..., int]:
+    """Return a function that keeps what it raises for `raise_kept` and returns 0 then.
+
+    ctypes prints an exception of a callback and goes on with 0, so that a failed assertion would be a state without
+    steps to the search.
+    """
+
+    def guarded(*arguments: int) -> int:
+        try:
+            return function(*arguments)
+        except BaseException as error:
+            _raised.append(error)
+            return 0
+
+    return guarded
+
+
+def raise_kept() -> None:
+    """Raise what a call by address has raised, if it has."""
+    if _raised:
+        error = _raised.pop()
+        _raised.clear()
+        raise error
 
 
 @intrinsic
@@ -73,11 +102,15 @@ if INTERPRETED:  # numba.extending has no plain form of these
 
     def call_expand(address: int, state: int, out: int, only: int) -> int:
         """Call expand() at an address."""
-        return int(_EXPAND(int(address))(0, int(state), int(out), int(only)))
+        n = int(_EXPAND(int(address))(0, int(state), int(out), int(only)))
+        raise_kept()
+        return n
 
     def call_judge(address: int, state: int, wrong: int) -> int:
         """Call judge() at an address."""
-        return int(_JUDGE(int(address))(int(state), int(wrong)))
+        bits = int(_JUDGE(int(address))(int(state), int(wrong)))
+        raise_kept()
+        return bits
 
     def call_packer(address: int, words: int) -> int:
         """Call pack() or unpack() of a world at an address."""

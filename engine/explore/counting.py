@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from engine.explore.calls import raise_kept
 from engine.explore.layout import Layout, pack, unpack
 from engine.explore.memory import STEP_MASK
 from engine.explore.native import FAULT, TAIL, Native
@@ -81,6 +82,7 @@ def _edges(subject: Subject, layout: Layout, native: Native, stop: Callable[[], 
             raise _Stopped
         here[:] = state
         n = expand(0, here.ctypes.data, out.ctypes.data, -1)
+        raise_kept()
         rows = out[: n * (width + TAIL)].reshape(n, width + TAIL).tolist()
         edges[state] = [(row[width] & STEP_MASK, tuple(row[:width])) for row in rows if not row[width] & FAULT]
         waiting += [to for _, to in edges[state] if to not in edges]

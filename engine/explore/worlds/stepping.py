@@ -11,7 +11,7 @@ from llvmlite import ir
 from numba import types
 from numba.extending import intrinsic
 
-from engine.explore.calls import call_packer
+from engine.explore.calls import call_packer, kept
 from engine.explore.native import ENDED, EVENTUALLY, FINAL, REPORTED, STOPPED, TAIL, WRONG
 from engine.explore.worlds.equals import arrange
 from engine.invariants import DEADLOCK, LOST_WAKEUP
@@ -112,7 +112,7 @@ def _judge(header: Any, unpack: Any, pages: Any, references: Any, state: Any, wr
 def _address(function: Callable[..., Any], arguments: int) -> tuple[int, Any]:
     """Return the address of a compiled function of so many words, and what keeps it alive."""
     if INTERPRETED:
-        plain = ctypes.CFUNCTYPE(*[ctypes.c_int64] * (arguments + 1))(function)
+        plain = ctypes.CFUNCTYPE(*[ctypes.c_int64] * (arguments + 1))(kept(function))
         return ctypes.cast(plain, ctypes.c_void_p).value or 0, plain
     compiled = callback(function, types.int64(*[types.int64] * arguments))
     return compiled.address, compiled
