@@ -10,7 +10,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +21,7 @@ from sqlalchemy import text, update
 from app.children import environment
 from app.chunks import decode
 from app.runner import OpenRun, play_one
-from app.settings import Settings, load_settings
+from app.settings import Settings
 from app.store import RunRow, Store, open_store
 from app.store.tables import Run
 from engine.errors import BadScenario
@@ -30,6 +30,7 @@ from engine.play import open_run, seal
 from engine.scenario import Scenario
 from engine.scenarios import shipped
 from engine.w1 import scenario
+from tests.app.explored import settings_in, until
 from tests.app.stored import LogPlayer, flip
 from tests.app.synthetic import Log
 
@@ -37,23 +38,11 @@ ROOT = Path(__file__).parents[2]
 PATIENCE_S = 60.0
 
 
-def settings_in(folder: Path, **more: Any) -> Settings:
-    return load_settings(data=folder, **({"free_bytes_min": 0, "ballast_bytes": 1 << 16} | more))
-
-
 @pytest.fixture
 def store(tmp_path: Path) -> Iterator[Store]:
-    opened = open_store(settings_in(tmp_path), busy_s=30)
+    opened = open_store(settings_in(tmp_path, ballast_bytes=1 << 16), busy_s=30)
     yield opened
     opened.close()
-
-
-def until(true: Callable[[], Any], what: str) -> None:
-    """Wait until something holds; fail where it never does."""
-    ends = time.monotonic() + PATIENCE_S
-    while not true():
-        assert time.monotonic() < ends, f"waited in vain for {what}"
-        time.sleep(0.01)
 
 
 def get(store: Store, run_id: str) -> RunRow:
@@ -257,7 +246,7 @@ def test_given_a_full_disk_then_the_run_fails_the_ballast_goes_and_the_next_run_
 @pytest.mark.parametrize(
     ("limit", "reason", "remedy"),
     [
-        ({"run_seconds_max": 1}, "limit_time", "lower events_max"),
+        ({"run_seconds_max": 1}, "limit_time", "lower limits.events"),
         ({"run_bytes_max": 1 << 20}, "limit_memory", "use fewer pages or tasks"),
     ],
 )

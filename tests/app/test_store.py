@@ -1,4 +1,4 @@
-"""The store: starting, listing, claiming, ending, deleting; its fence, its errors, its folder."""
+"""The store: starting, listing, claiming, ending, deleting; its fence and its errors."""
 
 from __future__ import annotations
 
@@ -14,7 +14,6 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 from sqlalchemy import select, text, update
 
-from app.settings import Settings, load_settings
 from app.store import Fenced, Store, open_store
 from app.store.tables import Recording, Run
 from app.store.work import NewChunk, NewNode, Progress
@@ -22,12 +21,9 @@ from engine.errors import AskedWrongly, Damaged
 from engine.recordings.demo import demo
 from engine.scenario import Scenario
 from engine.w1 import scenario
+from tests.app.explored import settings_in
 from tests.app.stored import play_log
 from tests.app.synthetic import Log
-
-
-def settings_in(folder: Path, **more: Any) -> Settings:
-    return load_settings(data=folder, **({"free_bytes_min": 0, "ballast_bytes": 0} | more))
 
 
 @pytest.fixture
@@ -303,27 +299,6 @@ TestTransitions = Transitions.TestCase
 TestTransitions.settings = settings(max_examples=12, stateful_step_count=25, deadline=None)
 
 
-def test_given_a_worker_that_died_thrice_then_its_run_is_given_up(store: Store) -> None:
-    row, _ = store.start_run(named("a"))
-    for attempt in (1, 2, 3):
-        claimed = store.run_jobs.claim("w")
-        assert claimed is not None
-        assert claimed.attempt == attempt
-        expire(store)
-        assert store.run_jobs.recover() == 1
-    given_up = store.run(row.id)
-    assert given_up is not None
-    assert (given_up.state, given_up.reason, given_up.losses) == ("failed", "interrupted", 3)
-
-
-def test_given_a_lease_of_before_a_reboot_then_it_has_run_out(store: Store) -> None:
-    store.start_run(named("a"))
-    assert store.run_jobs.claim("w") is not None
-    with store.db.write() as connection:  # the clock began anew: the old lease seems to end in a year
-        connection.execute(update(Run).values(lease_until=Run.lease_until + 10**16))
-    assert store.run_jobs.recover() == 1
-
-
 def test_chunks_that_do_not_follow_what_is_stored_are_refused_whole(store: Store) -> None:
     row, _ = store.start_run(named("a"))
     store.run_jobs.claim("w")
@@ -488,53 +463,3 @@ def test_no_read_is_left_open_behind_a_call(store: Store) -> None:
     blocked, _, _ = store.db._alone("PRAGMA wal_checkpoint(TRUNCATE)")[0]
     assert blocked == 0
     assert Path(f"{store.db.path}-wal").stat().st_size == 0
-
-
-# --- the folder -----------------------------------------------------------------------------------------------------
-
-
-def refusal(folder: Path) -> AskedWrongly:
-    with pytest.raises(AskedWrongly) as refused:
-        open_store(settings_in(folder))
-    assert "\n" not in str(refused.value)
-    return refused.value
-
-
-def test_a_file_in_place_of_the_folder_is_refused(tmp_path: Path) -> None:
-    (tmp_path / "data").write_text("here")
-    assert refusal(tmp_path / "data").code == "bad_data"
-    assert refusal(tmp_path / "data" / "deeper").code == "bad_data"
-
-
-def test_a_file_that_is_no_database_is_refused_and_left_alone(tmp_path: Path) -> None:
-    (tmp_path / "folioscope.db").write_text("a diary, " * 200)
-    assert refusal(tmp_path).code == "foreign_data"
-    assert (tmp_path / "folioscope.db").read_text().startswith("a diary")
-
-
-def test_another_programs_database_is_refused_and_left_alone(tmp_path: Path) -> None:
-    with sqlite3.connect(tmp_path / "folioscope.db") as connection:
-        connection.execute("CREATE TABLE diary (day)")
-    connection.close()
-    assert refusal(tmp_path).code == "foreign_data"
-
-
-def test_a_newer_schema_is_refused_with_the_remedy(tmp_path: Path) -> None:
-    open_store(settings_in(tmp_path)).close()
-    with sqlite3.connect(tmp_path / "folioscope.db") as connection:
-        connection.execute("UPDATE alembic_version SET version_num = '0999'")
-    connection.close()
-    error = refusal(tmp_path)
-    assert error.code == "newer_schema"
-    assert "update folioscope" in str(error)
-
-
-def test_the_ballast_is_real_space_that_can_be_given_up(tmp_path: Path) -> None:
-    store = open_store(settings_in(tmp_path, ballast_bytes=1 << 20))
-    ballast = tmp_path / "ballast"
-    assert ballast.stat().st_blocks * 512 >= 1 << 20
-    store.drop_ballast()
-    assert not ballast.exists()
-    store.keep_ballast()
-    assert ballast.stat().st_size == 1 << 20
-    store.close()
