@@ -114,5 +114,5 @@ def limit_words(halt: Halt, store: Store) -> str:
     """Return which limit a run exceeded, and the remedy."""
     settings = store.settings
     if halt == "limit_time":
-        return f"the run took longer than {settings.run_seconds_max} s: lower events_max, or raise run_seconds_max"
+        return f"the run took longer than {settings.run_seconds_max} s: lower limits.events, or raise run_seconds_max"
     return f"the worker exceeded {settings.run_bytes_max // MIB} MiB: use fewer pages or tasks, or raise run_bytes_max"

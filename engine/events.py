@@ -266,16 +266,21 @@ STOPS = ("end", "exclusive", "taken")
 # Bits of page->flags, in the order of 4.16 (include/linux/page-flags.h); readers of recordings translate to these.
 PG_LOCKED, PG_ERROR, PG_REFERENCED, PG_UPTODATE, PG_DIRTY, PG_LRU, PG_ACTIVE, PG_WAITERS = range(8)
 PG_PRIVATE_2, PG_WRITEBACK = 13, 14
-PAGE_BITS = {PG_LOCKED: "PG_locked", PG_PRIVATE_2: "PG_private_2", PG_WRITEBACK: "PG_writeback"}
-FLAG_LETTERS = {PG_LOCKED: "L", PG_ERROR: "E", PG_UPTODATE: "U", PG_DIRTY: "D", PG_WAITERS: "w", PG_WRITEBACK: "W"}
 FLAG_NAMES = {
-    PG_LOCKED: "locked",
-    PG_DIRTY: "dirty",
-    PG_UPTODATE: "uptodate",
-    PG_WAITERS: "waiters",
-    PG_WRITEBACK: "writeback",
+    PG_LOCKED: "PG_locked",
+    PG_ERROR: "PG_error",
+    PG_REFERENCED: "PG_referenced",
+    PG_UPTODATE: "PG_uptodate",
+    PG_DIRTY: "PG_dirty",
+    PG_LRU: "PG_lru",
+    PG_ACTIVE: "PG_active",
+    PG_WAITERS: "PG_waiters",
+    PG_PRIVATE_2: "PG_private_2",
+    PG_WRITEBACK: "PG_writeback",
 }
-FLAG_NAMES |= {PG_ERROR: "error", PG_PRIVATE_2: "private_2"}
+PAGE_BITS = {bit: FLAG_NAMES[bit] for bit in (PG_LOCKED, PG_PRIVATE_2, PG_WRITEBACK)}
+"""What a task can wait for."""
+FLAG_LETTERS = {PG_LOCKED: "L", PG_ERROR: "E", PG_UPTODATE: "U", PG_DIRTY: "D", PG_WAITERS: "w", PG_WRITEBACK: "W"}
 
 # Flags of a wait entry, with the values of 5.9 and 6.1 (include/linux/wait.h); one meaning for every profile.
 WQ_EXCLUSIVE, WQ_WOKEN, WQ_BOOKMARK, WQ_CUSTOM, WQ_DONE = 1, 2, 4, 8, 16

@@ -54,17 +54,8 @@ NUMBERS = np.array(SEVERITY, np.uint8)
 SEVERITIES = np.zeros(256, np.uint8)
 """Stored number -> severity; 0 for a number that this version does not know."""
 SEVERITIES[NUMBERS] = np.arange(len(SEVERITY))
-_CLEAN, _DIRTY, _LOCKED, _WAITED_ON, _SWAPPED, _WRITEBACK, _TRUNCATED = (
-    1 << SEVERITY.index(state)
-    for state in (
-        PageState.clean,
-        PageState.dirty,
-        PageState.locked,
-        PageState.waited_on,
-        PageState.swapped,
-        PageState.writeback,
-        PageState.truncated,
-    )
+_FREE, _CLEAN, _DIRTY, _LOCKED, _WAITED_ON, _SWAPPED, _WRITEBACK, _TRUNCATED = (
+    1 << SEVERITY.index(state) for state in PageState
 )
 _HIGHEST = np.array([max(applies.bit_length() - 1, 0) for applies in range(1 << len(SEVERITY))], np.uint8)
 """Bits of severities -> the highest. Looked up, because a branch on what pages happen to be is mostly mispredicted."""

@@ -7,22 +7,10 @@ from typing import Any
 from app.windows.states import PageWords
 from engine.cast import Cast
 from engine.designs import structure_at
-from engine.events import EVENTS, NONE, PAGE_BITS, STOPS, WQ_NAMES, Batch, Kind
+from engine.events import EVENTS, FLAG_NAMES, NONE, PAGE_BITS, STOPS, WQ_NAMES, Batch, Kind
 from engine.invariants import INVARIANTS
 from engine.page_state import MARK_SWAPPED
 
-FLAG_NAMES = {
-    0: "PG_locked",
-    1: "PG_error",
-    2: "PG_referenced",
-    3: "PG_uptodate",
-    4: "PG_dirty",
-    5: "PG_lru",
-    6: "PG_active",
-    7: "PG_waiters",
-    13: "PG_private_2",
-    14: "PG_writeback",
-}
 MAPPING_WORDS = {
     which: frozenset(
         kind

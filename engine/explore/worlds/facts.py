@@ -20,8 +20,7 @@ def facts(subject: WorldSubject) -> State:
     w, told = subject.world, State()
     files = w.files.address.array.tolist()
     for page in range(w.rules.n_pages):
-        flags = w.pages.flags[page]
-        told[f"page {page}: flags"] = " ".join(name for bit, name in FLAG_NAMES.items() if flags >> bit & 1) or "0"
+        told[f"page {page}: flags"] = _flags(w.pages.flags[page])
         told[f"page {page}: mapping"] = word_shown(w.pages.mapping[page], files)
         told[f"page {page}: slot"] = _slot(w, page)
         told[f"page {page}: references"] = w.pages.refcount[page]
@@ -42,6 +41,10 @@ def facts(subject: WorldSubject) -> State:
         name, value = _structure(w, row, files)
         told[name] = value
     return told
+
+
+def _flags(flags: int) -> str:
+    return " ".join(name.removeprefix("PG_") for bit, name in FLAG_NAMES.items() if flags >> bit & 1) or "0"
 
 
 def _slot(w: World, page: int) -> str:
