@@ -20,7 +20,7 @@ SCENARIO_BYTES_MAX = 1 << 20
 def read_scenario(given: str) -> Scenario:
     """Load a preset, or a scenario from a file: TOML by its suffix, otherwise JSON; - is standard input.
 
-    Raises AskedWrongly with the invalid field, or with line and column.
+    Raises UserError with the invalid field, or with line and column.
     """
     if given in shipped():
         return shipped()[given]

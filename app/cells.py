@@ -13,7 +13,7 @@ from app.store.explorations import AskedExploration
 from app.subjects import Subject, read_subject
 from app.verdicts import bounds_words
 from app.wording import nearest
-from engine.errors import AskedWrongly
+from engine.errors import UserError
 from engine.explore import cases, verdicts
 
 if TYPE_CHECKING:
@@ -46,12 +46,12 @@ class Shown(NamedTuple):
 
 
 def known_kernel(name: str) -> str:
-    """Return the name of a kernel profile of the matrix; "" is the default. Raises AskedWrongly for an unknown one."""
+    """Return the name of a kernel profile of the matrix; "" is the default. Raises UserError for an unknown one."""
     if not name:
         return cases.DEFAULT_KERNEL
     if name not in cases.KERNELS:
         detail = f"unknown kernel profile{nearest(name, cases.KERNELS)}"
-        raise AskedWrongly(detail, code="unknown_value", field="kernel")
+        raise UserError(detail, code="unknown_value", field="kernel")
     return name
 
 

@@ -16,10 +16,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from app.formats import counted
-from engine.errors import AskedWrongly, FolioscopeError
+from engine.errors import FolioscopeError, UserError
 
 if TYPE_CHECKING:
-    from engine.explore.table import Table
+    from engine.explore.tables.table import Table
     from engine.scenario import Scenario
 
 app = typer.Typer(
@@ -50,7 +50,7 @@ def screen_width() -> int:
 
 def to_explore(given: Path) -> Table | Scenario:
     """Return the table of a file, or the scenario of a preset or a file."""
-    from app.exploring import is_scenario, load_table
+    from app.commands.exploring import is_scenario, load_table
 
     if not is_scenario(given):
         return load_table(given)
@@ -88,7 +88,7 @@ def run(
 ) -> None:
     """Run a scenario in this process, and print its seal and key figures. The run is stored like any other."""
     from app.asking import read_scenario
-    from app.playing import play_here
+    from app.commands.playing import play_here
 
     result = play_here(read_scenario(scenario), tag or [], say=None if as_json else say)
     if as_json:
@@ -110,7 +110,7 @@ def import_recording(
     as_json: Json = False,
 ) -> None:
     """Import a recording of a real kernel, and print what was used, skipped and lost."""
-    from app.playing import import_file
+    from app.commands.playing import import_file
     from app.uploads import recording_name
 
     row, report = import_file(file, recording_name(name or file.name))
@@ -153,7 +153,7 @@ def replay(
     With --schedule: play one schedule of a protocol table or a scenario, step by step.
     """
     if schedule is not None:
-        from app.exploring import export_schedule, replay_schedule
+        from app.commands.exploring import export_schedule, replay_schedule
 
         if export is not None:
             say(export_schedule(to_explore(Path(recording)), schedule, export))
@@ -162,8 +162,8 @@ def replay(
         tell(played) if as_json else say(played["text"])
         return
     if export is not None:
-        raise AskedWrongly("--export prints a schedule: add --schedule", code="usage", field="schedule")
-    from app.replaying import replay_recording
+        raise UserError("--export prints a schedule: add --schedule", code="usage", field="schedule")
+    from app.commands.replaying import replay_recording
 
     result = replay_recording(recording, truth, design=design, bits=bits, kernel=kernel)
     if as_json:
@@ -198,7 +198,7 @@ def explore(
 ) -> None:
     """Try every interleaving of a protocol table or of a small scenario: Never, with its bounds, or the shortest
     schedule that breaks it."""
-    from app.exploring import explore_subject, export_subject, one_of
+    from app.commands.exploring import explore_subject, export_subject, one_of
 
     asked = to_explore(table)
     if export is not None:
@@ -221,7 +221,7 @@ def explore(
     found, text = explore_subject(asked, plan, limits, progress, screen_width(), checkpoint)
     smaller = None
     if shrink:
-        from app.shrinking import shrunk
+        from app.commands.shrinking import shrunk
         from engine.explore.shrink import Budget
 
         smaller = shrunk(asked, found, screen_width(), Budget(ends_at=ends_at))
@@ -264,7 +264,7 @@ def matrix(
 ) -> None:
     """Explore the missing cells of the matrix in this process, and print it. The explorations are stored."""
     from app import cells
-    from app.deciding import decide, stored
+    from app.commands.deciding import decide, stored
 
     name = cells.known_kernel(kernel)
     with stored() as store:
@@ -288,7 +288,7 @@ def list_runs(
     as_json: Json = False,
 ) -> None:
     """List runs, newest first."""
-    from app.playing import stored_runs
+    from app.commands.playing import stored_runs
 
     runs = stored_runs(size, state)
     if as_json:
@@ -306,7 +306,7 @@ def verify(
     as_json: Json = False,
 ) -> None:
     """Read everything stored of a run, and verify its checksums and its seal."""
-    from app.playing import verified
+    from app.commands.playing import verified
 
     verdicts = verified(run)
     for verdict in verdicts:
@@ -361,7 +361,7 @@ def main() -> None:
         code = app(standalone_mode=False)
     except typer.Exit as left:
         sys.exit(left.exit_code)
-    except AskedWrongly as error:
+    except UserError as error:
         fail(2, error.code, str(error), error.field)
     except FolioscopeError as error:
         fail(1, "damaged", str(error))

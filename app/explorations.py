@@ -26,9 +26,9 @@ from app.rendering import PageRoute, new_key, render
 from app.stepping import Stepper
 from app.subjects import TEXT_MAX, Subject, read_subject, read_text
 from app.wording import refusal_of_model
-from engine.errors import AskedWrongly
-from engine.explore import examples
+from engine.errors import UserError
 from engine.explore.small import check_small
+from engine.explore.tables import examples
 from engine.scenario import Scenario
 from engine.scenarios import shipped
 
@@ -74,7 +74,7 @@ def subject_of(row: ExplorationRow) -> Subject:
     """Return the subject of an exploration, to explore it again. Raises Refusal if it is no longer valid."""
     try:
         return read_subject(json.loads(row.subject_json))
-    except (Refusal, AskedWrongly) as error:
+    except (Refusal, UserError) as error:
         why = error.detail if isinstance(error, Refusal) else error
         text = f"the subject of exploration {row.id}, stored by version {row.engine_version}, is no longer valid: {why}"
         raise Refusal(409, "outdated_subject", text) from None
@@ -128,7 +128,7 @@ def small_presets() -> dict[str, Scenario]:
     for name, scenario in shipped().items():
         try:
             check_small(scenario)
-        except AskedWrongly:
+        except UserError:
             continue
         found[name] = scenario
     return found
@@ -176,8 +176,8 @@ def _start(request: Request, given: dict[str, str]) -> Response:
         key = given.get("key", "")
         sha256 = hashlib.sha256(json.dumps(asked).encode()).hexdigest()
         row, _ = store_of(request).explore(asked, key=f"form-{key}" if key else None, body_sha256=sha256)
-    except (HTTPException, AskedWrongly) as error:
-        refusal = refusal_of(error) if isinstance(error, AskedWrongly) else error
+    except (HTTPException, UserError) as error:
+        refusal = refusal_of(error) if isinstance(error, UserError) else error
         return _form(request, given, refusal)
     return RedirectResponse(f"/x/{row.id}", 303)
 

@@ -22,7 +22,7 @@ from app.shown import design_words, workload_words
 from app.strict import parse_json
 from app.wording import refusal_of_model
 from engine.designs import DESIGNS
-from engine.errors import AskedWrongly
+from engine.errors import UserError
 from engine.recordings.moves import Report
 from engine.scenario import Recorded, Scenario
 from engine.scenarios import shipped
@@ -73,8 +73,8 @@ def start(
     """Start a run of a preset or of the scenario in the text box; errors are shown above the box."""
     try:
         return to_run(_start(request, _asked(preset, scenario), pace, _tags(tags), key))
-    except (HTTPException, AskedWrongly) as error:
-        refusal = refusal_of(error) if isinstance(error, AskedWrongly) else error
+    except (HTTPException, UserError) as error:
+        refusal = refusal_of(error) if isinstance(error, UserError) else error
         return _new_page(request, scenario, refusal, pace, tags)
 
 

@@ -126,7 +126,7 @@ def decompress(frame: bytes | memoryview, size: int) -> bytes:
 
 
 class Planes(Protocol):
-    """What cuts columns into planes of bytes: NumpyPlanes, or for workers a compiled one (engine.planes)."""
+    """What cuts columns into planes of bytes: NumpyPlanes, or for workers a compiled one (engine.summaries.planes)."""
 
     def orders(self, batch: Batch, /) -> tuple[Ints, Ints]: ...
     def add(self, column: Ints, order: Ints | None = None) -> tuple[int, int]: ...

@@ -1,5 +1,5 @@
 """HTML: one function per page or partial, with a template of the same name. Handlers fetch and render; figures.py
-computes, shown.py describes, twins.py renders other formats. The page's scripts load the charts' data from the API.
+computes, shown.py describes, representations.py renders other formats. Scripts load the charts' data from the API.
 """
 
 from __future__ import annotations
@@ -18,12 +18,12 @@ from app.files import STATIC
 from app.formats import counted
 from app.refusals import Refusal
 from app.rendering import PageRoute, fragment, new_key, render
+from app.representations import twin
 from app.shown import Shown, queues, same_workload, shown
 from app.tracks import TRACKS, states
-from app.twins import twin
 from engine.cast import Cast
 from engine.designs import DESIGNS
-from engine.errors import AskedWrongly
+from engine.errors import UserError
 from engine.events import EVENTS, LANES
 
 if TYPE_CHECKING:
@@ -167,7 +167,7 @@ def cast_of(store: Store, run_id: str) -> Cast | None:
     """Return the cast of a run, None before its worker has started."""
     try:
         return store.cast(run_id)
-    except AskedWrongly:
+    except UserError:
         return None
 
 

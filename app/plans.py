@@ -64,7 +64,7 @@ def within(asked: AskedLimits, settings: Settings) -> dict[str, float]:
 
 
 def exploration_of(subject: Subject, plan: AskedPlan, limits: AskedLimits, settings: Settings) -> AskedExploration:
-    """Return an exploration for the store. Raises Refusal or AskedWrongly for invalid settings or limits."""
+    """Return an exploration for the store. Raises Refusal or UserError for invalid settings or limits."""
     told = plan.model_dump()
     check_plan(Plan(**told))
     return AskedExploration(

@@ -21,7 +21,7 @@ from starlette.routing import BaseRoute, Match, Mount
 
 from app.refusals import FieldProblem, Refusal, visible
 from app.wording import refusal_of_validation
-from engine.errors import AskedWrongly, Damaged
+from engine.errors import Damaged, UserError
 
 MEDIA_TYPE = "application/problem+json"
 RETRY_AFTER = {429: "10", 503: "2"}
@@ -90,7 +90,7 @@ def answer(refusal: HTTPException) -> Response:
     return Response(body, refusal.status_code, headers, MEDIA_TYPE)
 
 
-def refusal_of(error: AskedWrongly | Damaged) -> Refusal:
+def refusal_of(error: UserError | Damaged) -> Refusal:
     """Convert an error of engine or store; its message may quote user input."""
     text = visible(str(error), 400)
     if isinstance(error, Damaged):
@@ -127,10 +127,10 @@ def install(app: FastAPI, page: Callable[[Request, Problem], Response | None] = 
         return answer(refusal_of_validation(request, error))
 
     async def ours(request: Request, error: Exception) -> Response:
-        assert isinstance(error, AskedWrongly | Damaged)
+        assert isinstance(error, UserError | Damaged)
         return answer(refusal_of(error))
 
     app.add_exception_handler(HTTPException, refused)
     app.add_exception_handler(RequestValidationError, invalid)
-    app.add_exception_handler(AskedWrongly, ours)
+    app.add_exception_handler(UserError, ours)
     app.add_exception_handler(Damaged, ours)

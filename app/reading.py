@@ -11,7 +11,7 @@ import sys
 
 from app.settings import load_settings
 from app.store import open_store
-from engine.errors import AskedWrongly
+from engine.errors import UserError
 from engine.recordings import read_file
 
 
@@ -22,7 +22,7 @@ def main() -> None:
     store = open_store(load_settings())  # the server has it open, so a failure here is an internal error
     try:
         row = store.add_recording(read_file(sys.stdin.buffer), name)
-    except AskedWrongly as error:
+    except UserError as error:
         told = {"status": error.status, "code": error.code, "detail": str(error), "field": error.field}
     else:
         told = {"id": row.id}

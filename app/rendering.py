@@ -17,7 +17,7 @@ from app import formats
 from app.files import DATA, asset
 from app.problems import Problem, problem_of, refusal_of
 from app.wording import refusal_of_validation
-from engine.errors import AskedWrongly, Damaged
+from engine.errors import Damaged, UserError
 
 templates = Jinja2Templates(DATA / "templates")
 templates.env.trim_blocks = templates.env.lstrip_blocks = True
@@ -79,7 +79,7 @@ def error_page(request: Request, problem: Problem) -> HTMLResponse:
 
 def problem_from(request: Request, error: Exception) -> Problem:
     """Convert an exception raised by a handler into the client's Problem."""
-    if isinstance(error, AskedWrongly | Damaged):
+    if isinstance(error, UserError | Damaged):
         return problem_of(refusal_of(error))
     if isinstance(error, RequestValidationError):
         return problem_of(refusal_of_validation(request, error))
@@ -96,7 +96,7 @@ class PageRoute(APIRoute):
         async def handle_page(request: Request) -> Response:
             try:
                 return await handle(request)
-            except (HTTPException, RequestValidationError, AskedWrongly, Damaged) as error:
+            except (HTTPException, RequestValidationError, UserError, Damaged) as error:
                 if not wants_html(request):
                     raise
                 return error_page(request, problem_from(request, error))

@@ -24,11 +24,11 @@ from app.store import Fenced, RunRow, Store, open_store
 from app.store.events import cast_block
 from app.writing import Writer
 from engine import VERSION
-from engine.errors import AskedWrongly, Damaged
+from engine.errors import Damaged, UserError
 from engine.events import FORMAT
-from engine.play import Player
-from engine.play import open_run as open_engine
 from engine.recordings.moves import Recording
+from engine.runs.play import Player
+from engine.runs.play import open_run as open_engine
 from engine.scenario import Scenario
 
 log = logging.getLogger("folioscope.runner")
@@ -80,7 +80,7 @@ def _refuse_mixed(run: RunRow) -> None:
     if run.chunks and run.event_format != FORMAT:
         began = f"version {run.engine_version} started this run with event format {run.event_format}"
         text = f"{began}; this version writes format {FORMAT}: start the run again"
-        raise AskedWrongly(text, code="other_format")
+        raise UserError(text, code="other_format")
 
 
 def _play(player: Player, writer: Writer, keeper: Keeper) -> None:
@@ -140,10 +140,10 @@ def _abandon(store: Store, run: RunRow, writer: Writer | None, error: Exception)
     reason, detail = "error", str(error)
     if isinstance(error, MemoryError):
         reason, detail = "limit_memory", limit_words("limit_memory", store)
-    elif isinstance(error, AskedWrongly) and error.code == "storage_full":
+    elif isinstance(error, UserError) and error.code == "storage_full":
         reason = "disk_full"
         store.drop_ballast()
-    elif not isinstance(error, AskedWrongly | Damaged):
+    elif not isinstance(error, UserError | Damaged):
         reference = secrets.token_hex(4)
         log.exception("run %s, fault %s", run.id, reference)
         detail = f"internal error: see {reference} in the worker's log"
@@ -189,7 +189,7 @@ class Worker:
                 if version != seen:
                     found = next((True for take in list(self._turns) if take()), False)
                 seen = -1 if found else version
-            except AskedWrongly as error:
+            except UserError as error:
                 log.warning("could not claim work from the store: %s", error)
             if not found:
                 if os.getppid() != self._parent:
@@ -229,7 +229,7 @@ def main() -> int:
         logging.getLogger().setLevel(settings.log_level.upper())
         os.nice(NICE)
         store = open_store(settings, busy_s=BUSY_S)
-    except AskedWrongly as error:
+    except UserError as error:
         print(error, file=sys.stderr)
         return 2
     try:

@@ -10,19 +10,19 @@ import threading
 import time
 from typing import Any
 
-from app.exploring import story_of, subject_of
+from app.commands.exploring import story_of, subject_of
+from app.commands.shrinking import shrunk
 from app.keeping import Halt, Held, Keeper
-from app.shrinking import shrunk
 from app.store import ExplorationRow, Fenced, Store
 from app.store.rows import scenario_to_play
-from engine.errors import AskedWrongly, FolioscopeError
-from engine.explore.answers import answer
-from engine.explore.checking import checked
-from engine.explore.explorer import Explorer
+from engine.errors import FolioscopeError, UserError
 from engine.explore.plan import Limits, Plan, Progress
-from engine.explore.saving import resume, save
+from engine.explore.search.answers import answer
+from engine.explore.search.explorer import Explorer
+from engine.explore.search.saving import resume, save
 from engine.explore.shrink import Budget
-from engine.explore.table import Table
+from engine.explore.tables.checking import checked
+from engine.explore.tables.table import Table
 from engine.scenario import Scenario
 
 log = logging.getLogger("folioscope.runner")
@@ -71,7 +71,7 @@ def _explore(store: Store, row: ExplorationRow, keeper: Keeper) -> None:
         progress = explorer.progress()._asdict() | {"phase": phase}
         try:
             store.note_exploration(row.id, row.attempt, progress_json=json.dumps(progress))
-        except AskedWrongly as error:  # a busy or full disk: the next report may succeed
+        except UserError as error:  # a busy or full disk: the next report may succeed
             log.warning("exploration %s: its progress could not be stored: %s", row.id, error)
 
     def told(_: Progress) -> None:
@@ -154,7 +154,7 @@ class _Checkpoints:
         try:
             save(explorer, path)
             self._store.note_exploration(self._row.id, self._row.attempt, checkpoint=path.name)
-        except AskedWrongly as error:
+        except UserError as error:
             log.warning("exploration %s: %s", self._row.id, error)
 
 
@@ -166,14 +166,14 @@ def _taken_up(store: Store, row: ExplorationRow) -> Explorer:
     if row.checkpoint is not None:
         try:
             return resume(store.checkpoint_path(row.id), subject, plan)
-        except AskedWrongly as error:  # another version of the program, or a damaged disk
+        except UserError as error:  # another version of the program, or a damaged disk
             log.warning("exploration %s starts over: %s", row.id, error)
     store.drop_checkpoint(row.id)
     return Explorer(subject, plan)
 
 
 def _what(row: ExplorationRow) -> Table | Scenario:
-    """Return the subject of an exploration. Raises AskedWrongly if this version cannot read it."""
+    """Return the subject of an exploration. Raises UserError if this version cannot read it."""
     told = json.loads(row.subject_json)
     return checked(told) if row.kind == "table" else scenario_to_play(told, f"exploration {row.id}", row.engine_version)
 
@@ -232,7 +232,7 @@ def _abandon(store: Store, row: ExplorationRow, error: Exception) -> None:
             "limit_memory",
             "the machine is out of memory: lower the limit on states or on memory",
         )
-    elif isinstance(error, AskedWrongly) and error.code == "storage_full":
+    elif isinstance(error, UserError) and error.code == "storage_full":
         reason = "disk_full"
         store.drop_ballast()
     elif not isinstance(error, FolioscopeError):

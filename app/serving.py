@@ -23,7 +23,7 @@ from app.store import Store, open_store
 from app.stream import Hub
 from app.wire import Connection
 from app.workers import Workers
-from engine.errors import AskedWrongly
+from engine.errors import UserError
 
 DEMO = ("demo", "demo-page-wait")
 """Presets of the demo: two designs on one recording; the first is the kernel's own."""
@@ -60,7 +60,7 @@ def serve(
 ) -> None:
     """Serve until SIGTERM or Ctrl-C. told: receives the addresses as data, instead of lines through say.
 
-    Raises AskedWrongly if the server cannot start.
+    Raises UserError if the server cannot start.
     """
     refuse_open_door(settings)
     configure_logging(settings.log_level, access_log)
@@ -106,7 +106,7 @@ def refuse_open_door(settings: Settings) -> None:
     if settings.token or _loopback(settings.host):
         return
     text = f"{settings.host} is reachable from other machines: set FOLIOSCOPE_TOKEN (16 characters or more) first"
-    raise AskedWrongly(text, code="token_needed", field="FOLIOSCOPE_TOKEN")
+    raise UserError(text, code="token_needed", field="FOLIOSCOPE_TOKEN")
 
 
 def _loopback(host: str) -> bool:
@@ -117,7 +117,7 @@ def _loopback(host: str) -> bool:
 
 
 def listen(host: str, port: int) -> socket.socket:
-    """Return a listening socket. Raises AskedWrongly if the address is not available."""
+    """Return a listening socket. Raises UserError if the address is not available."""
     try:
         family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
         return socket.create_server((host, port), family=family, backlog=1024)
@@ -127,7 +127,7 @@ def listen(host: str, port: int) -> socket.socket:
             errno.EACCES: "needs privileges: choose a port above 1023 with --port",
         }
         reason = reasons.get(error.errno or 0, f"cannot be listened on: {error.strerror or error}")
-        raise AskedWrongly(f"port {port} of {host} {reason}", code="no_port", field="port") from None
+        raise UserError(f"port {port} of {host} {reason}", code="no_port", field="port") from None
 
 
 def address_of(listener: socket.socket) -> str:
@@ -166,7 +166,7 @@ def raise_file_limit() -> None:
 
 
 def warm_engine(say: Callable[[str], None] | None) -> float:
-    """Compile the engine in a child process, reporting progress; return the seconds taken. Raises AskedWrongly."""
+    """Compile the engine in a child process, reporting progress; return the seconds taken. Raises UserError."""
     began = time.monotonic()
     child = subprocess.Popen([sys.executable, "-m", "engine.warm"], stdout=subprocess.PIPE, text=True, errors="replace")
     assert child.stdout is not None, "it was asked for"
@@ -174,7 +174,7 @@ def warm_engine(say: Callable[[str], None] | None) -> float:
         if say:
             say(line.rstrip())
     if child.wait():
-        raise AskedWrongly(
+        raise UserError(
             f"compiling the engine failed with exit code {child.returncode}: see the messages above",
             code="not_compiled",
             status=500,

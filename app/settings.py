@@ -1,5 +1,5 @@
 """Settings: the environment (FOLIOSCOPE_*) as one validated object. No other module reads the environment,
-but for the folder of compiled code (engine.jit).
+but for the folder of compiled code (engine.world.jit).
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import Annotated, Literal
 from pydantic import BeforeValidator, Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
-from engine.errors import AskedWrongly
+from engine.errors import UserError
 
 PREFIX = "FOLIOSCOPE_"
 ELSEWHERE = frozenset({"FOLIOSCOPE_CACHE"})
@@ -74,22 +74,22 @@ class Settings(BaseSettings):
 def load_settings(**given: object) -> Settings:
     """Return the settings of this process; `given` overrides the environment.
 
-    Raises AskedWrongly, in one line, for a variable that does not exist or a value that does not fit.
+    Raises UserError, in one line, for a variable that does not exist or a value that does not fit.
     """
     for name in os.environ:
         field = name.upper().removeprefix(PREFIX).lower()
         if name.upper().startswith(PREFIX) and name.upper() not in ELSEWHERE and field not in Settings.model_fields:
             near = difflib.get_close_matches(field, Settings.model_fields, 1)
             hint = f"did you mean {PREFIX}{near[0].upper()}?" if near else "unset it"
-            raise AskedWrongly(f"unknown setting {name[:80]}: {hint}", code="unknown_setting", field=name[:80])
+            raise UserError(f"unknown setting {name[:80]}: {hint}", code="unknown_setting", field=name[:80])
     try:
         settings = Settings(**given)  # type: ignore[arg-type]
     except ValidationError as error:
         first = error.errors()[0]
         field = str(first["loc"][0]) if first["loc"] else ""
         name = PREFIX + field.upper()
-        raise AskedWrongly(f"{name} is invalid: {first['msg']}", code="bad_setting", field=name) from None
+        raise UserError(f"{name} is invalid: {first['msg']}", code="bad_setting", field=name) from None
     if not settings.url.startswith("sqlite:///"):
         text = f"{PREFIX}DATABASE_URL is invalid: runs are stored in SQLite, so it must start with sqlite:///"
-        raise AskedWrongly(text, code="bad_setting", field=f"{PREFIX}DATABASE_URL")
+        raise UserError(text, code="bad_setting", field=f"{PREFIX}DATABASE_URL")
     return settings

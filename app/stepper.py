@@ -17,14 +17,14 @@ import os
 import sys
 from typing import Any
 
-from app.exploring import promela_of, story_of, subject_of
-from engine.errors import AskedWrongly
+from app.commands.exploring import promela_of, story_of, subject_of
+from engine.errors import UserError
 from engine.explore import byhand
-from engine.explore.checking import checked
-from engine.explore.explorer import Explorer
 from engine.explore.exports import EXPORTS
-from engine.explore.subject import Subject, TableSubject
-from engine.explore.table import Table
+from engine.explore.search.explorer import Explorer
+from engine.explore.search.subject import Subject, TableSubject
+from engine.explore.tables.checking import checked
+from engine.explore.tables.table import Table
 from engine.scenario import Scenario
 
 log = logging.getLogger("folioscope.stepper")
@@ -45,7 +45,7 @@ class Answers:
         self._subject: Subject | None = None
 
     def to(self, asked: dict[str, Any]) -> dict[str, Any]:
-        """Return the answer to one request. Raises AskedWrongly."""
+        """Return the answer to one request. Raises UserError."""
         told = asked["subject"]
         what = checked(told) if asked["kind"] == "table" else Scenario.model_validate(told)
         if asked["do"] == "export" and asked["form"] == "pml":
@@ -82,7 +82,7 @@ def main() -> None:
         told: dict[str, Any]
         try:
             told = {"told": answers.to(asked)}
-        except AskedWrongly as error:
+        except UserError as error:
             refused = {"status": error.status, "code": error.code, "field": error.field, "detail": str(error)}
             told = {"refused": refused}
         except Exception:

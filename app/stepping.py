@@ -22,7 +22,7 @@ from app.refusals import Refusal, visible
 from app.settings import Settings
 from app.subjects import Subject
 from engine.explore import byhand
-from engine.explore.table import Table
+from engine.explore.tables.table import Table
 
 log = logging.getLogger("folioscope")
 
@@ -61,7 +61,7 @@ class Stepper:
             self._ask("check", subject, LATE_S if self._late else CHECK_S)
 
     def state_at(self, subject: Subject, word: str) -> dict[str, Any]:
-        """Return the state behind a schedule (engine.explore.byhand). Raises AskedWrongly for an invalid schedule."""
+        """Return the state behind a schedule (engine.explore.byhand). Raises UserError for an invalid schedule."""
         if isinstance(subject.what, Table):
             return byhand.at(subject.what, word)
         return self._waited("at", subject, word=word)

@@ -14,11 +14,11 @@ from pydantic import BaseModel, ValidationError
 from app.refusals import Refusal, shown
 from app.strict import parse_json
 from app.wording import refusal_of_model
-from engine.explore import table as tables
-from engine.explore.checking import checked
-from engine.explore.lines import line_of
 from engine.explore.small import check_small
-from engine.explore.table import AskedTable, Table
+from engine.explore.tables import table as tables
+from engine.explore.tables.checking import checked
+from engine.explore.tables.lines import line_of
+from engine.explore.tables.table import AskedTable, Table
 from engine.formats import upgraded_scenario
 from engine.scenario import FORMAT as SCENARIO
 from engine.scenario import Scenario, Tasks
@@ -65,7 +65,7 @@ def digest(value: Any) -> str:
 def read_text(text: str, field: str = "table") -> Subject:
     """Parse a subject from TOML or JSON text (JSON starts with a brace); field: its name in error messages.
 
-    Raises Refusal or AskedWrongly, with the line if known.
+    Raises Refusal or UserError, with the line if known.
     """
     if len(text) > TEXT_MAX:
         detail = f"{field} has {len(text)} characters: the maximum is {TEXT_MAX}"
@@ -94,7 +94,7 @@ def read_subject(told: Any, source: str = "") -> Subject:
 
 
 def scenario_subject(scenario: Scenario) -> Subject:
-    """Return a scenario as a subject, without its schedule. Raises AskedWrongly if it is not small."""
+    """Return a scenario as a subject, without its schedule. Raises UserError if it is not small."""
     check_small(scenario)
     assert isinstance(scenario.workload, Tasks), "a recording is never small"
     told = scenario.model_dump(exclude_unset=True) | {"format": SCENARIO}

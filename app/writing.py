@@ -24,12 +24,12 @@ from app.store import Store
 from app.store.events import ChunkRow, chunk_place, keyframe_place, node_place
 from app.store.work import NewChunk, NewNode, Progress
 from engine.cast import Cast
-from engine.errors import AskedWrongly, Damaged
+from engine.errors import Damaged, UserError
 from engine.events import BATCH, Batch
-from engine.merge import KEYS_MAX, Merger
 from engine.nodes import FAN, Folded, Node
-from engine.planes import CompiledPlanes
-from engine.summary import Summariser
+from engine.summaries.merge import KEYS_MAX, Merger
+from engine.summaries.planes import CompiledPlanes
+from engine.summaries.summary import Summariser
 
 COMMIT_BYTES = 1 << 22
 COMMIT_S = 0.25
@@ -254,7 +254,7 @@ class Writer:
                 what = (self._chunks, self._nodes, self._keyframes, self._last)
                 self._store.append(self._run_id, self._attempt, *what)
                 break
-            except AskedWrongly as error:
+            except UserError as error:
                 if error.code != "store_busy":  # another process holds the lock: retry later, the run continues
                     raise
         self._chunks, self._nodes, self._keyframes, self._bytes = [], [], [], 0

@@ -27,12 +27,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from app.exploring import promela_of, subject_of
+from app.commands.exploring import promela_of, subject_of
 from benchmarks.m1 import m1
-from engine.explore.checking import checked
-from engine.explore.explorer import Explorer
 from engine.explore.plan import Plan
-from engine.explore.table import Table
+from engine.explore.search.explorer import Explorer
+from engine.explore.tables.checking import checked
+from engine.explore.tables.table import Table
 from engine.scenario import Scenario
 
 HERE = Path(__file__).parent

@@ -19,9 +19,9 @@ import time
 import urllib.request
 from pathlib import Path
 
-from engine.play import open_run
+from engine.runs.play import open_run
+from engine.runs.w1 import scenario
 from engine.scenario import Scenario
-from engine.w1 import scenario
 
 ROOT = Path(__file__).parent.parent
 

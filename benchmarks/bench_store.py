@@ -26,9 +26,9 @@ from app.runner import play_one
 from app.settings import load_settings
 from app.store import RunRow, Store, open_store
 from engine.events import BATCH
-from engine.play import open_run
+from engine.runs.play import open_run
+from engine.runs.w1 import scenario
 from engine.scenario import Scenario
-from engine.w1 import scenario
 
 PLACES = 15
 PIXELS = 2_000

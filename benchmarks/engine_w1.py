@@ -16,8 +16,8 @@ import time
 import numpy as np
 
 from engine.events import BATCH, COLUMNS, Batch, Kind
-from engine.play import open_run
-from engine.w1 import log_hash, project, scenario
+from engine.runs.play import open_run
+from engine.runs.w1 import log_hash, project, scenario
 
 KINDS = np.array(
     [

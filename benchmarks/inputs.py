@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from engine import rng
+from engine.world import rng
 
 SEED, TASKS, PAGES, ZIPF = 1, 1_000, 4_096, 0.99
 HOLD_NS, WAKE_NS = 10_000, 500
@@ -31,7 +31,8 @@ def scrambled(state: NDArray[np.uint64]) -> NDArray[np.uint64]:
 
 
 def exponential(bits: NDArray[np.uint64], table: NDArray[np.uint64], mean_ns: int) -> NDArray[np.uint64]:
-    """Return 1 + an exponential draw for each word of random bits, in ns: engine.rng.exponential over whole arrays."""
+    """Return 1 + an exponential draw for each word of random bits, in ns: engine.world.rng.exponential over whole
+    arrays."""
     step = (bits >> np.uint64(52)).astype(np.intp)
     part = (bits >> np.uint64(20)) & np.uint64(0xFFFFFFFF)
     low = table[step]

@@ -1,7 +1,7 @@
 """The wind tunnel: kernel paths in atomic steps, under competing designs. Knows nothing of app.
 
-Paper half (this module, events, cast, errors, scenario, designs' cards, recordings): anyone may import it.
-Machine half (state, mm, designs, timed, replay, play ..): compiled; the runner, the command line and tests load it.
+Paper half (the modules of this folder, designs' cards, recordings, litmus, scenarios): anyone may import it.
+Machine half (world, mm, designs' steps, runs, summaries): compiled; the runner, the command line and tests load it.
 """
 
 VERSION = "0.2.0"

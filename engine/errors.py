@@ -3,7 +3,7 @@
     FolioscopeError
     ├── BadDesign               a design's folder lacks something: names the file and what is missing, at start
     ├── BadLayout               the words of a kind of event have no layout, or a wrong one: names the kind, at start
-    ├── AskedWrongly            the user can mend it: names the field, the limit and the remedy
+    ├── UserError            the user can mend it: names the field, the limit and the remedy
     │   ├── BadScenario
     │   └── BadRecording        a recording that cannot be read; carries the HTTP status that fits
     └── Damaged                 stored data does not match its checksum
@@ -19,7 +19,7 @@ class FolioscopeError(Exception):
     """Every error that this project raises on purpose."""
 
 
-class AskedWrongly(FolioscopeError):
+class UserError(FolioscopeError):
     """What was asked cannot be done; code is stable, field says where, the text names the limit and the remedy."""
 
     def __init__(self, text: str, *, code: str = "invalid", field: str = "", status: int = 422) -> None:
@@ -27,11 +27,11 @@ class AskedWrongly(FolioscopeError):
         self.code, self.field, self.status = code, field, status
 
 
-class BadScenario(AskedWrongly):
+class BadScenario(UserError):
     """The scenario cannot be played."""
 
 
-class BadRecording(AskedWrongly):
+class BadRecording(UserError):
     """The recording cannot be read."""
 
 

@@ -38,7 +38,7 @@ def python_function(value: Any) -> FunctionType | None:
 def fingerprint(function: Any, columns: Callable[[str], tuple[Any, ...]] = lambda name: ()) -> str:
     """Return 32 hexadecimal digits that change when the compiled form of a function may change.
 
-    columns: what an attribute of this name may mean in the World (engine.world_type.places). Raises NotHashable.
+    columns: what an attribute of this name may mean in the World (engine.world.world_type.places). Raises NotHashable.
     """
     python = python_function(function)
     assert python is not None, f"{function!r} is no function"

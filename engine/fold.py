@@ -1,7 +1,7 @@
 """fold(): the state that a prefix of the log tells of. The log is complete, so this is the engine's own state.
 
-Plain Python over plain dicts: for inspectors, tests and exports of small parts. The worker's summaries (engine.summary)
-fold at full speed.
+Plain Python over plain dicts: for inspectors, tests and exports of small parts. The worker's summaries
+(engine.summaries.summary) fold at full speed.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """INVARIANTS and WITNESSES: what must never be seen in a world, and what a litmus test asks whether it can be seen.
 
-A step that sees an invariant broken says so itself (engine.trace.broken); those of `at_end` are looked for where no
-task can move any more. A witness is an outcome that is no error: a stolen lock, a waiter that lost its place.
+A step that sees an invariant broken says so itself (engine.world.trace.broken); those of `at_end` are looked for
+where no task can move any more. A witness is an outcome that is no error: a stolen lock, a waiter that lost its place.
 """
 
 from __future__ import annotations

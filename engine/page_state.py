@@ -1,8 +1,8 @@
 """What an event leaves of its page, and what state the page is in then. The one place that decides either.
 
-`page_after` and `severity_of` are plain functions of numbers. The worker compiles them as they stand (engine.tally) and
-stores the state after each event beside it; the plain fold, page histories and chunks without states call them.
-"""
+`page_after` and `severity_of` are plain functions of numbers. The worker compiles them as they stand
+(engine.summaries.tally) and stores the state after each event beside it; the plain fold, page histories and chunks
+without states call them."""
 
 from __future__ import annotations
 

@@ -33,7 +33,7 @@ class Page(Enum):
 
 
 class Argument(Enum):
-    """What the word beside an operation's first step holds (engine.state.Program.arg)."""
+    """What the word beside an operation's first step holds (engine.world.state.Program.arg)."""
 
     NOTHING = auto()
     MEAN_NS = auto()

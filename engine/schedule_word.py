@@ -11,7 +11,7 @@ import re
 from collections.abc import Sequence
 from itertools import groupby
 
-from engine.errors import AskedWrongly
+from engine.errors import UserError
 
 LENGTH_MAX = 1 << 20
 STEPS_MAX = 1 << 18
@@ -36,10 +36,10 @@ def written(tasks: int, moves: Sequence[int]) -> str:
 
 
 def read(tasks: int, word: str) -> list[int]:
-    """Return the moves that a word names. Raises AskedWrongly where it names none."""
+    """Return the moves that a word names. Raises UserError where it names none."""
 
-    def refuse(text: str) -> AskedWrongly:
-        return AskedWrongly(f"schedule: {text}", code="bad_schedule", field="schedule")
+    def refuse(text: str) -> UserError:
+        return UserError(f"schedule: {text}", code="bad_schedule", field="schedule")
 
     if len(word) > LENGTH_MAX:
         raise refuse(f"{len(word)} characters; the limit is {LENGTH_MAX}")

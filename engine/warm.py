@@ -24,8 +24,8 @@ from numba.core import event
 from engine.axes import VERBS
 from engine.designs import AXES
 from engine.errors import BadDesign
-from engine.jit import CACHE
 from engine.mm.steps import STEPS
+from engine.world.jit import CACHE
 
 Job = tuple[str, ...]
 
@@ -54,8 +54,8 @@ class _Counter(event.Listener):  # type: ignore[misc]
 
 def stages(*, first: bool) -> Iterator[list[Job]]:
     """Yield groups of jobs, long ones first; a job needs at most what the groups before its own have compiled."""
-    from engine.linking import reachable
-    from engine.replay_steps import replay_batch
+    from engine.runs.replay_steps import replay_batch
+    from engine.world.linking import reachable
 
     helper = ("truncate", "helper")
     needed = {
@@ -77,7 +77,7 @@ def stages(*, first: bool) -> Iterator[list[Job]]:
 
 
 def _answers() -> Iterator[tuple[int, str]]:
-    from engine.linking import verb_function
+    from engine.world.linking import verb_function
 
     for number, (axis, _) in enumerate(VERBS):
         for design in AXES[axis]:
@@ -95,22 +95,22 @@ def compile_job(job: Job) -> int:
 
 
 def _step(number: str) -> None:
-    from engine.dispatch import STEP
-    from engine.linking import compiled, step_function
+    from engine.world.dispatch import STEP
+    from engine.world.linking import compiled, step_function
 
     compiled(step_function(int(number)), STEP)
 
 
 def _verb(number: str, design: str) -> None:
-    from engine.dispatch import verb_signature
-    from engine.linking import compiled, verb_function
+    from engine.world.dispatch import verb_signature
+    from engine.world.linking import compiled, verb_function
 
     compiled(verb_function(int(number), design), verb_signature(int(number)))
 
 
 def _replay() -> None:
     from engine.recordings.demo import demo
-    from engine.replay import ReplayRun
+    from engine.runs.replay import ReplayRun
 
     list(ReplayRun(_recorded(), demo()).batches())
 
@@ -126,9 +126,9 @@ def _record(part: str) -> None:
     """A part of what lies between a batch of events and the store."""
     from engine.cast import Cast, TaskName
     from engine.events import COLUMNS, Batch, Kind
-    from engine.merge import Merger
-    from engine.planes import CompiledPlanes
-    from engine.summary import Summariser
+    from engine.summaries.merge import Merger
+    from engine.summaries.planes import CompiledPlanes
+    from engine.summaries.summary import Summariser
 
     columns: list[Any] = [np.zeros(64, dtype) for _, dtype in COLUMNS]
     batch = Batch(0, *columns)
@@ -155,20 +155,20 @@ def _record(part: str) -> None:
 
 
 def _timed() -> None:
-    from engine.timed_run import TimedRun
-    from engine.w1 import scenario
+    from engine.runs.timed_run import TimedRun
+    from engine.runs.w1 import scenario
 
     list(TimedRun(scenario(events=2_000)).batches())
 
 
 def _explore(kind: str, plan: str) -> None:
     """Explore a table or a world in one of the ways that are compiled apart; play a schedule of the world."""
-    from engine.explore.answers import answer
-    from engine.explore.checking import checked
-    from engine.explore.explorer import Explorer
     from engine.explore.plan import LIMITS, Plan
+    from engine.explore.search.answers import answer
+    from engine.explore.search.explorer import Explorer
+    from engine.explore.tables.checking import checked
     from engine.explore.worlds.subject import WorldSubject
-    from engine.play import open_run
+    from engine.runs.play import open_run
     from engine.scenario import Scenario
 
     subject: Any
@@ -198,7 +198,7 @@ _JOBS: dict[str, Any] = {
 
 def warm(*, first: bool, processes: int, say: Callable[[str], None]) -> None:
     """Compile what is not in the cache yet; say: gets lines of progress."""
-    from engine.linking import check_nesting
+    from engine.world.linking import check_nesting
 
     begin = time.monotonic()
     check_nesting()

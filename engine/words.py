@@ -7,7 +7,7 @@
     )
 
 Packers and readers are written out from the declaration, as plain Python of numbers: they take ints and columns alike,
-and compiled code compiles the same functions (engine.packers). The API's schema and the text shown read `fields`.
+and compiled code compiles the same functions (engine.world.packers). The API's schema and the text shown read `fields`.
 """
 
 from __future__ import annotations

@@ -122,7 +122,7 @@ def test_given_a_forbidden_import_when_judged_then_it_is_refused() -> None:
     assert not allowed(paper, "numba")
     assert not allowed(paper, "app.settings")
     assert not allowed(web, "sqlalchemy.orm")
-    assert not allowed(web, "engine.play")
+    assert not allowed(web, "engine.runs.play")
 
 
 COMPILED = frozenset(name for floor in FLOORS for name in SOURCES if "numba" in floor.may and floor_of(name) is floor)

@@ -10,10 +10,10 @@ from engine.events import Batch, Kind
 from engine.fold import Folded, Page, fold
 from engine.invariants import INVARIANTS, WITNESSES
 from engine.program import group_of
+from engine.runs.schedule import enabled, play_schedule, step_name, step_once
+from engine.runs.timed_run import TimedRun
 from engine.scenario import Scenario
-from engine.schedule import enabled, play_schedule, step_name, step_once
-from engine.state import BROKEN, SEEN, World
-from engine.timed_run import TimedRun
+from engine.world.state import BROKEN, SEEN, World
 
 IDEAL_NO_LATENCY = {"wake_latency_ns": 0}
 

@@ -68,7 +68,7 @@ class Store(Runs, Work, Explorations, Recordings, Shares, Verifying):
 def open_store(settings: Settings, *, busy_s: float = 5.0) -> Store:
     """Open the store, creating or upgrading its database if necessary.
 
-    busy_s: how long to wait for another process's write. Raises AskedWrongly if the data folder is unusable.
+    busy_s: how long to wait for another process's write. Raises UserError if the data folder is unusable.
     """
     if prepare(settings) != REVISIONS[-1]:
         from app.store.schema import upgrade

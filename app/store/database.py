@@ -18,7 +18,7 @@ from sqlalchemy import Connection, Engine, create_engine, event, exc
 from sqlalchemy.engine.url import make_url
 
 from app.settings import Settings
-from engine.errors import AskedWrongly, Damaged, FolioscopeError
+from engine.errors import Damaged, FolioscopeError, UserError
 
 try:
     import fcntl
@@ -146,8 +146,8 @@ def _in_our_words() -> Iterator[None]:
         raise _translated(error) from error
 
 
-def _busy() -> AskedWrongly:
-    return AskedWrongly("the database is busy: try again in a moment", code="store_busy", status=503)
+def _busy() -> UserError:
+    return UserError("the database is busy: try again in a moment", code="store_busy", status=503)
 
 
 def _translated(error: BaseException | None) -> FolioscopeError | AssertionError:
@@ -155,13 +155,13 @@ def _translated(error: BaseException | None) -> FolioscopeError | AssertionError
     if code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
         return _busy()
     if code in (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR):
-        return AskedWrongly(
+        return UserError(
             "the disk of the data folder is full or failing: free some space", code="storage_full", status=507
         )
     if code in (sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_PERM):
-        return AskedWrongly("the data folder is not writable: check its owner and mode", code="bad_data", status=503)
+        return UserError("the data folder is not writable: check its owner and mode", code="bad_data", status=503)
     if code in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):
         return Damaged("the database file is damaged")
     if code == sqlite3.SQLITE_CONSTRAINT:
-        return AskedWrongly("the request conflicts with stored data", code="conflict", status=409)
+        return UserError("the request conflicts with stored data", code="conflict", status=409)
     return AssertionError(f"the database refused a statement: {type(error).__name__}")

@@ -11,7 +11,7 @@ from app.store.database import Database
 from app.store.tables import Cast as StoredCast
 from app.store.tables import Chunk, Keyframe, Run, StoredNode
 from engine.cast import Cast
-from engine.errors import AskedWrongly, Damaged
+from engine.errors import Damaged, UserError
 from engine.formats import EVENTS, newer_events
 
 PARTS = {"series": StoredNode.series, "cells": StoredNode.cells, "folded": StoredNode.folded}
@@ -69,22 +69,22 @@ class Events:
     db: Database
 
     def event_format(self, run_id: str) -> int:
-        """Return the format of a run's events. Raises AskedWrongly (newer_events) where this version cannot read it."""
+        """Return the format of a run's events. Raises UserError (newer_events) where this version cannot read it."""
         query = select(Run.event_format, Run.engine_version).where(Run.id == run_id)
         with self.db.read() as connection:
             row = connection.execute(query).one_or_none()
         if row is None:
             return EVENTS
         if why := newer_events(row.event_format, f"run {run_id}", row.engine_version):
-            raise AskedWrongly(why, code="newer_events", status=409)
+            raise UserError(why, code="newer_events", status=409)
         return int(row.event_format)
 
     def cast(self, run_id: str) -> Cast:
-        """Return the cast of a run. Raises AskedWrongly (no_cast) before its worker has started, Damaged."""
+        """Return the cast of a run. Raises UserError (no_cast) before its worker has started, Damaged."""
         with self.db.read() as connection:
             block = connection.scalar(select(StoredCast.data).where(StoredCast.run_id == run_id))
         if block is None:
-            raise AskedWrongly(f"run {run_id[:80]} has no events yet", code="no_cast", field="run_id", status=404)
+            raise UserError(f"run {run_id[:80]} has no events yet", code="no_cast", field="run_id", status=404)
         return Cast.model_validate_json(unpack_frame(unseal(f"cast of run {run_id}", block), RAW_MAX))
 
     def chunk_rows(self, run_id: str, after: int = -1) -> list[ChunkRow]:

@@ -18,7 +18,7 @@ from app.store.rows import ExplorationRow, exploration_rows
 from app.store.runs import KEY_LIVES_NS, number_of, refuse_full_disk
 from app.store.tables import Exploration
 from engine import VERSION
-from engine.errors import AskedWrongly
+from engine.errors import UserError
 
 CHECKPOINTS = "checkpoints"
 """Subfolder of the data folder for checkpoints."""
@@ -50,7 +50,7 @@ class Explorations:
     ) -> tuple[ExplorationRow, bool]:
         """Queue an exploration and return it with True, or return the one already started by this key, with False.
 
-        Raises AskedWrongly: idempotency_mismatch (the key came with another body), queue_full, storage_full.
+        Raises UserError: idempotency_mismatch (the key came with another body), queue_full, storage_full.
         """
         with self.db.write() as connection:
             if key is not None and (before := _asked_by(connection, key, body_sha256)):
@@ -59,7 +59,7 @@ class Explorations:
             waiting = self._waiting(connection)
             if waiting >= self.settings.queue_max:
                 text = f"{waiting} explorations are waiting for a worker, the maximum: try again later"
-                raise AskedWrongly(text, code="queue_full", status=503)
+                raise UserError(text, code="queue_full", status=503)
             exploration_id = _insert(connection, asked, key, body_sha256)
             return exploration_rows(connection, Exploration.id == exploration_id)[0], True
 
@@ -93,7 +93,7 @@ class Explorations:
     ) -> tuple[list[ExplorationRow], str | None]:
         """Return explorations, newest first, and the token of the next page, None on the last.
 
-        q: words that the name must hold, in any order. Raises AskedWrongly for a token that no page gave.
+        q: words that the name must hold, in any order. Raises UserError for a token that no page gave.
         """
         conditions: list[Any] = [Exploration.name.icontains(word, autoescape=True) for word in (q or "").split()[:20]]
         if after is not None:
@@ -120,14 +120,14 @@ class Explorations:
         return found
 
     def cancel_exploration(self, exploration_id: str) -> ExplorationRow:
-        """Dequeue a queued exploration, stop a running one, leave an ended one. Raises AskedWrongly."""
+        """Dequeue a queued exploration, stop a running one, leave an ended one. Raises UserError."""
         row = self.exploration_jobs.cancel(exploration_id)
         if row is None:
             raise _no_exploration(exploration_id)
         return row
 
     def delete_exploration(self, exploration_id: str) -> None:
-        """Delete an exploration and fence off its worker. Raises AskedWrongly (no_exploration)."""
+        """Delete an exploration and fence off its worker. Raises UserError (no_exploration)."""
         with self.db.write() as connection:
             if connection.execute(delete(Exploration).where(Exploration.id == exploration_id)).rowcount == 0:
                 raise _no_exploration(exploration_id)
@@ -190,10 +190,10 @@ def _asked_by(connection: Connection, key: str, body_sha256: str | None) -> Expl
         return None
     if found.body_sha256 != body_sha256:
         text = "this Idempotency-Key was used with another body: use a new key for a new exploration"
-        raise AskedWrongly(text, code="idempotency_mismatch", field="Idempotency-Key")
+        raise UserError(text, code="idempotency_mismatch", field="Idempotency-Key")
     return exploration_rows(connection, Exploration.id == found.id)[0]
 
 
-def _no_exploration(exploration_id: str) -> AskedWrongly:
+def _no_exploration(exploration_id: str) -> UserError:
     text = f"there is no exploration {exploration_id[:80]}"
-    return AskedWrongly(text, code="no_exploration", field="exploration_id", status=404)
+    return UserError(text, code="no_exploration", field="exploration_id", status=404)

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from app.settings import Settings
 from app.store.database import APPLICATION_ID, file_of
-from engine.errors import AskedWrongly
+from engine.errors import UserError
 
 BALLAST = "ballast"
 REVISIONS = ("0001", "0002", "0003")
@@ -24,7 +24,7 @@ REVISIONS = ("0001", "0002", "0003")
 def prepare(settings: Settings) -> str | None:
     """Create the data folder if necessary, and return the schema of its database, None if that is empty.
 
-    Raises AskedWrongly for an unusable folder, a foreign file, or a newer schema.
+    Raises UserError for an unusable folder, a foreign file, or a newer schema.
     """
     path = file_of(settings)
     try:
@@ -34,18 +34,18 @@ def prepare(settings: Settings) -> str | None:
     except OSError as error:
         why = "is not a folder" if isinstance(error, FileExistsError | NotADirectoryError) else "is not writable"
         text = f"the data folder {path.parent} {why}: set FOLIOSCOPE_DATA to a writable folder"
-        raise AskedWrongly(text, code="bad_data", field="FOLIOSCOPE_DATA") from None
+        raise UserError(text, code="bad_data", field="FOLIOSCOPE_DATA") from None
     found = _schema(path)
     if found is not None and found not in REVISIONS:
         text = f"{path} has the newer schema {found[:20]}, this version supports {REVISIONS[-1]}: update folioscope"
-        raise AskedWrongly(text, code="newer_schema", field="FOLIOSCOPE_DATA")
+        raise UserError(text, code="newer_schema", field="FOLIOSCOPE_DATA")
     return found
 
 
 def _schema(path: Path) -> str | None:
     if not path.exists() or not path.stat().st_size:
         return None
-    foreign = AskedWrongly(
+    foreign = UserError(
         f"{path} is not a folioscope database: set FOLIOSCOPE_DATA to another folder",
         code="foreign_data",
         field="FOLIOSCOPE_DATA",
@@ -63,7 +63,7 @@ def _schema(path: Path) -> str | None:
     except sqlite3.DatabaseError as error:
         if isinstance(error, sqlite3.OperationalError):
             text = f"{path} cannot be read ({error}): stop the process that uses it, or check the disk"
-            raise AskedWrongly(text, code="bad_data", field="FOLIOSCOPE_DATA", status=503) from None
+            raise UserError(text, code="bad_data", field="FOLIOSCOPE_DATA", status=503) from None
         raise foreign from None
 
 

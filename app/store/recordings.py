@@ -10,7 +10,7 @@ from app.store.database import Database
 from app.store.rows import RECORDING_COLUMNS, RecordingRow
 from app.store.runs import DEMO
 from app.store.tables import Recording as Stored
-from engine.errors import AskedWrongly
+from engine.errors import UserError
 from engine.recordings import pack, unpack
 from engine.recordings.moves import Recording
 
@@ -53,7 +53,7 @@ class Recordings:
             return RecordingRow(*row)
 
     def load_recording(self, recording_id: str) -> Recording:
-        """Return a recording; "demo" is the one shipped with the project. Raises AskedWrongly (404), Damaged."""
+        """Return a recording; "demo" is the one shipped with the project. Raises UserError (404), Damaged."""
         if recording_id == DEMO:
             from engine.recordings.demo import demo
 
@@ -62,5 +62,5 @@ class Recordings:
             data = connection.scalar(select(Stored.data).where(Stored.id == recording_id))
         if data is None:
             text = f"there is no recording {recording_id[:80]}"
-            raise AskedWrongly(text, code="no_recording", field="recording_id", status=404)
+            raise UserError(text, code="no_recording", field="recording_id", status=404)
         return unpack(data)

@@ -11,7 +11,7 @@ from pydantic import ValidationError
 from sqlalchemy import Connection, select
 
 from app.store.tables import Exploration, Recording, Run, Share, Tag
-from engine.errors import AskedWrongly
+from engine.errors import UserError
 from engine.formats import SCENARIO, newer_events, upgraded_scenario
 from engine.scenario import Scenario
 
@@ -19,7 +19,7 @@ from engine.scenario import Scenario
 def scenario_to_play(given: dict[str, Any], whose: str, version: str) -> Scenario:
     """Validate a stored scenario against the current model, to play or explore it again.
 
-    whose: its owner ("run 3f9c0a51b7e2"); version: the program version that stored it. Raises AskedWrongly, with a
+    whose: its owner ("run 3f9c0a51b7e2"); version: the program version that stored it. Raises UserError, with a
     one-line message that names what is no longer valid.
     """
     told = upgraded_scenario(given)
@@ -33,7 +33,7 @@ def scenario_to_play(given: dict[str, Any], whose: str, version: str) -> Scenari
     else:
         why = f"{field}: {fault['msg']}" if field else fault["msg"]
     text = f"the scenario of {whose}, stored by version {version}, cannot be played by this version: {why}"
-    raise AskedWrongly(text, code="outdated_scenario", field=field, status=409)
+    raise UserError(text, code="outdated_scenario", field=field, status=409)
 
 
 @dataclass(frozen=True)
@@ -84,7 +84,7 @@ class RunRow:
         return newer_events(self.event_format, f"run {self.id}", self.engine_version)
 
     def to_play(self) -> Scenario:
-        """Return the scenario, to play it again. Raises AskedWrongly if it is no longer valid."""
+        """Return the scenario, to play it again. Raises UserError if it is no longer valid."""
         return scenario_to_play(self.told, f"run {self.id}", self.engine_version)
 
 

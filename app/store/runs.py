@@ -16,7 +16,7 @@ from app.store.jobs import Jobs
 from app.store.rows import RunRow, run_rows
 from app.store.tables import STATES, Chunk, Key, Keyframe, Recording, Run, StoredNode, Tag
 from engine import VERSION
-from engine.errors import AskedWrongly
+from engine.errors import UserError
 from engine.events import FORMAT
 from engine.scenario import Recorded, Scenario
 
@@ -46,7 +46,7 @@ class Runs:
     ) -> tuple[RunRow, bool]:
         """Queue a run and return it with True, or return the run that this key has already started, with False.
 
-        parent_id: job that the run belongs to. Raises AskedWrongly: idempotency_mismatch (the key came with another
+        parent_id: job that the run belongs to. Raises UserError: idempotency_mismatch (the key came with another
         body), queue_full, storage_full, no_recording.
         """
         canonical = scenario.canonical()
@@ -56,7 +56,7 @@ class Runs:
                 if sha256 == (body_sha256 or "") or _asks_for(run, canonical, pace_ms_per_s, tags or []):
                     return run, False
                 text = "this Idempotency-Key was used with another body: use a new key for a new run"
-                raise AskedWrongly(text, code="idempotency_mismatch", field="Idempotency-Key")
+                raise UserError(text, code="idempotency_mismatch", field="Idempotency-Key")
             refuse_full_disk(self.db, self.settings)
             self._refuse_if_full(connection)
             _refuse_if_missing(connection, scenario)
@@ -76,7 +76,7 @@ class Runs:
         waiting = connection.scalar(select(func.count()).where(Run.state == "queued", Run.deleted.is_(False)))
         if waiting is not None and waiting >= self.settings.queue_max:
             text = f"{waiting} runs are waiting for a worker, the maximum: try again later"
-            raise AskedWrongly(text, code="queue_full", status=503)
+            raise UserError(text, code="queue_full", status=503)
 
     def run(self, run_id: str) -> RunRow | None:
         """Return a run, None if there is none."""
@@ -94,7 +94,7 @@ class Runs:
     ) -> tuple[list[RunRow], str | None]:
         """Return runs, newest first, and the token of the next page, None on the last.
 
-        q: words that the name must hold, in any order. Raises AskedWrongly for a token that no page gave.
+        q: words that the name must hold, in any order. Raises UserError for a token that no page gave.
         """
         conditions: list[Any] = []
         if after is not None:
@@ -122,7 +122,7 @@ class Runs:
     def cancel(self, run_id: str) -> RunRow:
         """Dequeue a queued run, stop a running one, leave an ended one.
 
-        Raises AskedWrongly (no_run) if there is none.
+        Raises UserError (no_run) if there is none.
         """
         row = self.run_jobs.cancel(run_id)
         if row is None:
@@ -130,7 +130,7 @@ class Runs:
         return row
 
     def delete(self, run_id: str) -> None:
-        """Delete a run with its events and fence off its worker. Raises AskedWrongly (no_run)."""
+        """Delete a run with its events and fence off its worker. Raises UserError (no_run)."""
         with self.db.write() as connection:
             gone = update(Run).where(Run.id == run_id, Run.deleted.is_(False)).values(deleted=True)
             if connection.execute(gone).rowcount == 0:
@@ -166,7 +166,7 @@ def refuse_full_disk(db: Database, settings: Settings) -> None:
     if shutil.disk_usage(db.path.parent).free < settings.free_bytes_min:
         least = settings.free_bytes_min // MIB
         text = f"less than {least} MiB free in the data folder: delete runs or free disk space, then try again"
-        raise AskedWrongly(text, code="storage_full", status=507)
+        raise UserError(text, code="storage_full", status=507)
 
 
 def _first_values(scenario: Scenario, canonical: bytes, pace_ms_per_s: int | None) -> dict[str, Any]:
@@ -208,7 +208,7 @@ def _asks_for(run: RunRow, canonical: bytes, pace_ms_per_s: int | None, tags: li
     """Return whether a request is for this run. The hash of a body differs between versions of the program."""
     try:
         same = run.to_play().canonical() == canonical
-    except AskedWrongly:
+    except UserError:
         return False
     return same and run.pace_ms_per_s == pace_ms_per_s and set(run.tags) == set(tags)
 
@@ -219,16 +219,16 @@ def _refuse_if_missing(connection: Connection, scenario: Scenario) -> None:
         return
     if connection.scalar(select(Recording.id).where(Recording.id == workload.recording)) is None:
         text = f"there is no recording {workload.recording}: import it first, or use demo"
-        raise AskedWrongly(text, code="no_recording", field="scenario.workload.recording")
+        raise UserError(text, code="no_recording", field="scenario.workload.recording")
 
 
 def number_of(token: str) -> int:
-    """Decode a page token. Raises AskedWrongly for an invalid one."""
+    """Decode a page token. Raises UserError for an invalid one."""
     if not 0 < len(token) <= 15 or not set(token) <= set("0123456789abcdef"):
         text = "invalid page token: use the `next` of the previous page"
-        raise AskedWrongly(text, code="bad_token", field="_next")
+        raise UserError(text, code="bad_token", field="_next")
     return int(token, 16)
 
 
-def _no_run(run_id: str) -> AskedWrongly:
-    return AskedWrongly(f"there is no run {run_id[:80]}", code="no_run", field="run_id", status=404)
+def _no_run(run_id: str) -> UserError:
+    return UserError(f"there is no run {run_id[:80]}", code="no_run", field="run_id", status=404)

@@ -16,7 +16,7 @@ from sqlalchemy import func, insert, select, update
 from app.store.database import Database
 from app.store.rows import SHARE_COLUMNS, ShareRow
 from app.store.tables import Run, Share
-from engine.errors import AskedWrongly
+from engine.errors import UserError
 
 TOKEN_BYTES = 32
 RUNS_MAX = 6
@@ -29,9 +29,9 @@ class Shares:
     db: Database
 
     def share(self, run_ids: list[str], view: str, expires_ns: int | None = None) -> tuple[ShareRow, str]:
-        """Create a link to runs, opened at `view`; return it and its token. Raises AskedWrongly (no_run)."""
+        """Create a link to runs, opened at `view`; return it and its token. Raises UserError (no_run)."""
         if not 0 < len(run_ids) <= RUNS_MAX:
-            raise AskedWrongly(f"a link shares 1 to {RUNS_MAX} runs, not {len(run_ids)}", field="runs")
+            raise UserError(f"a link shares 1 to {RUNS_MAX} runs, not {len(run_ids)}", field="runs")
         token, share_id = secrets.token_urlsafe(TOKEN_BYTES), secrets.token_hex(6)
         values = {
             "id": share_id,
@@ -46,7 +46,7 @@ class Shares:
             missing = set(run_ids) - set(connection.scalars(there))
             if missing:
                 text = f"there is no run {min(missing)[:80]}"
-                raise AskedWrongly(text, code="no_run", field="runs", status=404)
+                raise UserError(text, code="no_run", field="runs", status=404)
             connection.execute(insert(Share).values(**values))
             row = connection.execute(select(*SHARE_COLUMNS).where(Share.id == share_id)).one()
             return ShareRow(*row), token
@@ -59,13 +59,13 @@ class Shares:
         return [row for row in (ShareRow(*found) for found in rows) if run_id in json.loads(row.run_ids)]
 
     def revoke(self, share_id: str) -> ShareRow:
-        """Revoke a link; revoking it twice is not an error. Raises AskedWrongly (no_share) if it does not exist."""
+        """Revoke a link; revoking it twice is not an error. Raises UserError (no_share) if it does not exist."""
         with self.db.write() as connection:
             now = func.coalesce(Share.revoked_ns, time.time_ns())
             connection.execute(update(Share).where(Share.id == share_id).values(revoked_ns=now))
             row = connection.execute(select(*SHARE_COLUMNS).where(Share.id == share_id)).one_or_none()
         if row is None:
-            raise AskedWrongly("there is no such link", code="no_share", field="share_id", status=404)
+            raise UserError("there is no such link", code="no_share", field="share_id", status=404)
         return ShareRow(*row)
 
     def by_token(self, token: str) -> ShareRow | None:

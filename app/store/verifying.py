@@ -15,7 +15,7 @@ from app.store.database import Database
 from app.store.events import Events, keyframe_place, node_place
 from app.store.rows import run_rows
 from app.store.tables import Keyframe, Run, StoredNode
-from engine.errors import AskedWrongly, Damaged
+from engine.errors import Damaged, UserError
 
 NODES_A_SLICE = 64
 READERS: dict[str, Callable[[memoryview], object]] = {
@@ -48,13 +48,13 @@ class Verifying(Events):
     db: Database
 
     def verify(self, run_id: str) -> Verdict:
-        """Check every chunk, summary and keyframe of a run. Raises AskedWrongly (no_run, newer_events)."""
+        """Check every chunk, summary and keyframe of a run. Raises UserError (no_run, newer_events)."""
         with self.db.read() as connection:
             run = next(iter(run_rows(connection, Run.id == run_id)), None)
         if run is None:
-            raise AskedWrongly(f"there is no run {run_id[:80]}", code="no_run", field="run_id", status=404)
+            raise UserError(f"there is no run {run_id[:80]}", code="no_run", field="run_id", status=404)
         if run.newer_events:
-            raise AskedWrongly(run.newer_events, code="newer_events", status=409)
+            raise UserError(run.newer_events, code="newer_events", status=409)
         damaged: list[str] = []
         digest, rows, seq, time = hashlib.sha256(), self.chunk_rows(run_id), 0, 0
         for number, row in enumerate(rows):

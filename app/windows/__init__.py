@@ -24,7 +24,7 @@ from app.windows.rows import Found, events, history
 from app.windows.series import Series
 from app.windows.tree import Run
 from engine.cast import Cast
-from engine.errors import AskedWrongly, Damaged
+from engine.errors import Damaged, UserError
 
 __all__ = ["Found", "events", "history", "window"]
 
@@ -49,7 +49,7 @@ def window(
     """Return the window t0..t1 (t1 excluded) of a run in px columns, as the API answers it.
 
     px becomes less where the window is shorter than px ns; heat map and lanes have at most CELLS_PX_MAX columns, as
-    their shapes tell. pages: "hot:48", "file:0" or "list:1,2,3". Raises AskedWrongly for what cannot be shown.
+    their shapes tell. pages: "hot:48", "file:0" or "list:1,2,3". Raises UserError for what cannot be shown.
     """
     _refuse_badly_asked(t0, t1, px, parts)
     reader = Run(store, run.id)
@@ -95,12 +95,12 @@ def window(
 def _refuse_badly_asked(t0: int, t1: int, px: int, parts: Sequence[str]) -> None:
     if not 0 <= t0 < t1 <= TIME_MAX:
         text = f"t0 must be less than t1, both within 0 to {TIME_MAX} ns: not {t0} and {t1}"
-        raise AskedWrongly(text, code="empty_window", field="t1")
+        raise UserError(text, code="empty_window", field="t1")
     if not 1 <= px <= PX_MAX:
-        raise AskedWrongly(f"px must be 1 to {PX_MAX}, not {px}", code="too_large", field="px")
+        raise UserError(f"px must be 1 to {PX_MAX}, not {px}", code="too_large", field="px")
     unknown = set(parts) - set(PARTS)
     if unknown:
-        raise AskedWrongly(f"parts must be among {', '.join(PARTS)}, not {min(unknown)[:80]!r}", field="parts")
+        raise UserError(f"parts must be among {', '.join(PARTS)}, not {min(unknown)[:80]!r}", field="parts")
 
 
 def _events_before(run: Run, time: int) -> int:
@@ -119,16 +119,16 @@ def _events_before(run: Run, time: int) -> int:
 
 def _queue_of(asked: int, cast: Cast) -> int:
     if cast.queues and not 0 <= asked < cast.queues:
-        raise AskedWrongly(f"there is no queue {asked}: the run has queues 0 to {cast.queues - 1}", field="queue")
+        raise UserError(f"there is no queue {asked}: the run has queues 0 to {cast.queues - 1}", field="queue")
     return asked
 
 
 def _pages_of(asked: str, run: RunRow, cast: Cast) -> list[int]:
-    """Return the rows of the pages that lanes are asked for; raises AskedWrongly for a word that names none."""
+    """Return the rows of the pages that lanes are asked for; raises UserError for a word that names none."""
     found = re.fullmatch(r"hot:(\d{1,3})|file:(\d{1,9})|list:(\d{1,9}(?:,\d{1,9})*)", asked)
     if found is None:
         text = f"pages must have the form hot:48, file:0 or list:1,2,3, not {asked[:80]!r}"
-        raise AskedWrongly(text, code="bad_pages", field="pages")
+        raise UserError(text, code="bad_pages", field="pages")
     hot, file, rows = found.groups()
     count = cast.page_count if cast.pfns is None else len(cast.pfns)
     if hot is not None:
@@ -142,10 +142,10 @@ def _pages_of(asked: str, run: RunRow, cast: Cast) -> list[int]:
         raise _too_many(len(pages))
     beyond = [page for page in pages if page >= count]
     if beyond and count:
-        raise AskedWrongly(f"there is no page row {beyond[0]}: the run has rows 0 to {count - 1}", field="pages")
+        raise UserError(f"there is no page row {beyond[0]}: the run has rows 0 to {count - 1}", field="pages")
     return pages if count else []
 
 
-def _too_many(count: int) -> AskedWrongly:
+def _too_many(count: int) -> UserError:
     text = f"{count} pages are too many: at most {PAGES_MAX} can be shown"
-    return AskedWrongly(text, code="too_many_pages", field="pages")
+    return UserError(text, code="too_many_pages", field="pages")

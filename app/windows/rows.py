@@ -14,7 +14,7 @@ from app.windows.cells import label
 from app.windows.event_json import event_json, page_json
 from app.windows.states import pages_before, words_after, words_before
 from app.windows.tree import Piece, Run
-from engine.errors import AskedWrongly
+from engine.errors import UserError
 from engine.events import Batch
 
 SCAN_MAX = 256
@@ -44,7 +44,7 @@ def events(
     At most SCAN_MAX chunks are read in vain; next_after_seq says where to go on. Raises Damaged for a chunk that is.
     """
     if not 1 <= limit <= LIMIT_MAX:
-        raise AskedWrongly(f"the limit on events is at most {LIMIT_MAX}, not {limit}", field="limit")
+        raise UserError(f"the limit on events is at most {LIMIT_MAX}, not {limit}", field="limit")
     run = Run(store, run_id)
     found = Found()
     if not run.chunks:
@@ -130,15 +130,15 @@ def _fitting(
 def history(store: Store, run_id: str, page: int, t0: int, t1: int, limit: int = 200) -> dict[str, Any]:
     """Return what happened to a page in t0..t1 (t1 excluded), with the page before and after each event.
 
-    Raises AskedWrongly for a page that the run does not have, Damaged for a chunk that is.
+    Raises UserError for a page that the run does not have, Damaged for a chunk that is.
     """
     run = Run(store, run_id)
     cast = run.cast()
     pages = cast.page_count if cast.pfns is None else len(cast.pfns)
     if not 0 <= page < pages:
-        raise AskedWrongly(f"there is no page row {page}: the run has rows 0 to {pages - 1}", field="page", status=404)
+        raise UserError(f"there is no page row {page}: the run has rows 0 to {pages - 1}", field="page", status=404)
     if not 1 <= limit <= LIMIT_MAX:
-        raise AskedWrongly(f"the limit on events is at most {LIMIT_MAX}, not {limit}", field="limit")
+        raise UserError(f"the limit on events is at most {LIMIT_MAX}, not {limit}", field="limit")
     found: list[dict[str, Any]] = []
     start, stop = _chunks(run, 0, t0, t1) if run.chunks else (0, 0)
     for scanned, number in enumerate(_touching(run, start, stop, page)):

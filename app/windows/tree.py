@@ -110,7 +110,7 @@ class Run:
         return index
 
     def _read_format(self) -> int:
-        """Return the format that the events were stored in. Raises AskedWrongly where this version cannot read it."""
+        """Return the format that the events were stored in. Raises UserError where this version cannot read it."""
         number: int | None = self._cache.get((self.id, "format"))
         if number is None:
             number = self._store.event_format(self.id)

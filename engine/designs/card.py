@@ -73,7 +73,7 @@ class Card:
     label: Callable[[Any], str] | None = None
     """Short name with the options that matter; the design's own name where there is none."""
     rules: Callable[[Any], Mapping[str, int]] = lambda options: {}
-    """Rules (engine.state) that the options come to."""
+    """Rules (engine.world.state) that the options come to."""
     steps: tuple[str, ...] = ()
     """Names of its own steps: NAME stands for the function `name` in its module `steps`."""
     lock_step: str | None = None
@@ -85,7 +85,7 @@ class Card:
     sleep_step: str | None = None
     """Step at which a task sleeps for the lock on the design's own path."""
     tables: Mapping[str, Any] = field(default_factory=dict)
-    """Tables that only its worlds hold: name -> class of columns (engine.state)."""
+    """Tables that only its worlds hold: name -> class of columns (engine.world.state)."""
     rows: Callable[[Any, Sizes], Mapping[str, int]] = lambda options, sizes: {}
     """Rows of the tables "lists", "waits" and its own, given its options."""
     queues: Callable[[Any, int], int] = lambda options, pages: 0

@@ -6,9 +6,9 @@ from typing import Any
 
 from engine.explore import schedules
 from engine.explore.layout import start_of
-from engine.explore.playing import Move, enabled, ending, play
-from engine.explore.table import Step, Table, Values
-from engine.explore.wording import BadTable
+from engine.explore.tables.playing import Move, enabled, ending, play
+from engine.explore.tables.table import Step, Table, Values
+from engine.explore.tables.wording import BadTable
 from engine.schedule_word import letters
 
 STEPS_MAX = 5_000

@@ -7,10 +7,10 @@ from typing import NamedTuple
 
 from engine.explore.clocks import ordered, shared
 from engine.explore.layout import start_of
-from engine.explore.playing import enabled, ending, move
 from engine.explore.story import Story, element, shown
-from engine.explore.table import Table, Values
-from engine.explore.wording import BadTable
+from engine.explore.tables.playing import enabled, ending, move
+from engine.explore.tables.table import Table, Values
+from engine.explore.tables.wording import BadTable
 
 STATES_DRAWN_MAX = 500
 NAMES_TOLD = 3

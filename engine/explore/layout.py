@@ -12,7 +12,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.explore.table import Table, Values
+from engine.explore.tables.table import Table, Values
 
 WORD = 64
 Words = NDArray[np.uint64]

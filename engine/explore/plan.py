@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal, NamedTuple, get_args
 
-from engine.errors import AskedWrongly
+from engine.errors import UserError
 
 ReductionName = Literal["none", "por", "symmetry", "all"]
 SearchName = Literal["bfs", "dfs", "random", "pct"]
@@ -53,10 +53,10 @@ PLAN, LIMITS = Plan(), Limits()
 
 
 def check_plan(plan: Plan) -> None:
-    """Raise AskedWrongly for what cannot be had together, or is out of bounds."""
+    """Raise UserError for what cannot be had together, or is out of bounds."""
 
     def refuse(field: str, text: str) -> None:
-        raise AskedWrongly(text, code="bad_plan", field=field)
+        raise UserError(text, code="bad_plan", field=field)
 
     if plan.preemptions is not None and not 0 <= plan.preemptions <= PREEMPTIONS_MAX:
         refuse("preemptions", f"a bound of 0 to {PREEMPTIONS_MAX} preemptions, not {plan.preemptions}")

@@ -10,10 +10,10 @@ from __future__ import annotations
 
 import re
 
-from engine.explore.expressions import Tree
 from engine.explore.layout import Spans
-from engine.explore.table import END, Effect, Process, Table
-from engine.explore.wording import BadTable
+from engine.explore.tables.expressions import Tree
+from engine.explore.tables.table import END, Effect, Process, Table
+from engine.explore.tables.wording import BadTable
 
 _INT = 1 << 31
 

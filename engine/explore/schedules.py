@@ -11,8 +11,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from engine.explore.layout import start_of
-from engine.explore.table import Step, Table
-from engine.explore.wording import BadTable
+from engine.explore.tables.table import Step, Table
+from engine.explore.tables.wording import BadTable
 from engine.schedule_word import LENGTH_MAX, PART, STEPS_MAX, letters
 
 

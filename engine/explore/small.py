@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from engine.errors import AskedWrongly
+from engine.errors import UserError
 from engine.scenario import Scenario, Tasks
 
 TASKS_MAX, PAGES_MAX = 32, 64
@@ -10,13 +10,13 @@ TASKS_MAX, PAGES_MAX = 32, 64
 
 
 def check_small(scenario: Scenario) -> None:
-    """Raise AskedWrongly for a scenario that is no small world."""
+    """Raise UserError for a scenario that is no small world."""
     workload = scenario.workload
     if not isinstance(workload, Tasks):
         text = "a recording has one order of its own: explore a scenario whose workload is tasks"
-        raise AskedWrongly(text, code="not_explorable", field="scenario.workload")
+        raise UserError(text, code="not_explorable", field="scenario.workload")
     tasks = sum(group.tasks for group in workload.groups)
     for what, count, most in (("tasks", tasks, TASKS_MAX), ("pages", workload.pages, PAGES_MAX)):
         if count > most:
             text = f"{count} {what}; an exploration takes at most {most}: use fewer"
-            raise AskedWrongly(text, code="too_large", field=f"scenario.workload.{what}")
+            raise UserError(text, code="too_large", field=f"scenario.workload.{what}")

@@ -7,10 +7,10 @@ from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 from engine.explore.layout import start_of
-from engine.explore.playing import ending, play
-from engine.explore.table import Step, Table, Values
-from engine.explore.touches import footprint
-from engine.explore.wording import BadTable
+from engine.explore.tables.playing import ending, play
+from engine.explore.tables.table import Step, Table, Values
+from engine.explore.tables.touches import footprint
+from engine.explore.tables.wording import BadTable
 
 Value = int | str
 State = dict[str, Value | list[Value]]

@@ -12,8 +12,8 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
-from engine.explore.expressions import Tree, constant, parts, value_of
-from engine.explore.table import Cell, Group, Process, Step, Table, Values
+from engine.explore.tables.expressions import Tree, constant, parts, value_of
+from engine.explore.tables.table import Cell, Group, Process, Step, Table, Values
 
 
 class Unfit(NamedTuple):

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from engine.events import Kind
 from engine.invariants import BUG_ON, COUNTS, WILD_DEREFERENCE, WRONG_IDENTITY
-from engine.jit import inlined, jit
 from engine.mm.frames import ret
 from engine.mm.mapping import PAGE_MAPPING_KSM, POINTER_BITS
-from engine.state import NONE, World
-from engine.trace import broken, record
-from engine.verbs import mapping_holds, read_mapping, write_mapping
+from engine.world.jit import inlined, jit
+from engine.world.state import NONE, World
+from engine.world.trace import broken, record
+from engine.world.verbs import mapping_holds, read_mapping, write_mapping
 
 PAGE_PINNED, PAGE_PUT, PAGE_FREED = int(Kind.page_pinned), int(Kind.page_put), int(Kind.page_freed)
 PAGE_INSERTED, PAGE_REMOVED = int(Kind.page_inserted), int(Kind.page_removed)
@@ -136,7 +136,7 @@ def insert_page(w: World, task: int, page: int, file: int, index: int) -> None:
     record(w, PAGE_PINNED, task, page, w.pages.refcount[page], 0)
     w.pages.file[page] = file
     w.pages.index[page] = index
-    w.pages.doomed[page] = NONE
+    w.pages.truncated_by[page] = NONE
     w.files.pages[file] += 1
     w.files.size[file] = max(w.files.size[file], index + 1)
     store_mapping(w, task, page, w.files.address[file])

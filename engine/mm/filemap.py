@@ -20,7 +20,6 @@ from engine.events import (
     Kind,
 )
 from engine.invariants import LOCK_STOLEN, REQUEUED_AT_TAIL, RETURNED_BIT_SET, STOLEN_OFTEN, WAIT_HOLDING_LOCK
-from engine.jit import inlined, jit
 from engine.mm.frames import call, ret
 from engine.mm.lock_owner import disown_lock
 from engine.mm.steps import (
@@ -45,9 +44,10 @@ from engine.mm.wait_list import (
     unlink,
     unlock_list,
 )
-from engine.state import ASLEEP, NONE, READY, World
-from engine.trace import record, record_entry, witness
-from engine.verbs import (
+from engine.world.jit import inlined, jit
+from engine.world.state import ASLEEP, NONE, READY, World
+from engine.world.trace import record, record_entry, witness
+from engine.world.verbs import (
     wait_attach,
     wait_detach,
     wait_holds,
@@ -243,7 +243,7 @@ def wait_enqueue(w: World, task: int) -> int:
     else:
         if w.entries.list[task] == NONE:
             _append(w, task, page, list)
-        w.tasks.drowsy[task] = 1
+        w.tasks.state_set[task] = 1
         unlock_list(w, list)
         w.tasks.step[task] = WAIT_CHECK
     return w.rules.queue_lock_ns
@@ -271,7 +271,7 @@ def wait_publish(w: World, task: int) -> int:
 def wait_check(w: World, task: int) -> int:
     """Before 5.9: sleep if the bit is still set, unless a wake came first. Next: wait_retry, when woken or at once."""
     w.tasks.step[task] = WAIT_RETRY
-    if w.tasks.drowsy[task] and w.pages.flags[w.tasks.page[task]] & (1 << w.tasks.bit[task]):
+    if w.tasks.state_set[task] and w.pages.flags[w.tasks.page[task]] & (1 << w.tasks.bit[task]):
         w.tasks.state[task] = ASLEEP
         return BLOCKED
     return 0
@@ -315,7 +315,7 @@ def wait_finish(w: World, task: int) -> int:
 
     kernel/sched/wait.c: finish_wait().
     """
-    w.tasks.drowsy[task] = 0  # so nobody unlinks it while it spins below
+    w.tasks.state_set[task] = 0  # so nobody unlinks it while it spins below
     list = w.entries.list[task]
     if list != NONE:
         if not lock_list(w, list, task):

@@ -4,16 +4,16 @@
     call_on(w, task, LOCK_PAGE, MERGE_CHECK, other, page, 0)     so is another page; then merge_check on the first one
     ret(w, task)                                                 end of a path: go on where the caller said
 
-The step called is named at the place of the call, so engine.nesting knows before a run how deep calls can nest, and
-refuses more than FRAMES_MAX. Row depth * tasks + task of World.frames is that frame of the task. ret() zeroes the frame
-that it leaves, so that states of an exploration do not differ by frames that are no longer in use.
+The step called is named at the place of the call, so engine.world.nesting knows before a run how deep calls can
+nest, and refuses more than FRAMES_MAX. Row depth * tasks + task of World.frames is that frame of the task. ret()
+zeroes the frame that it leaves, so that states of an exploration do not differ by frames that are no longer in use.
 """
 
 from __future__ import annotations
 
-from engine.jit import INTERPRETED, inlined
 from engine.mm.steps import NEXT_OP
-from engine.state import FRAMES_MAX, World
+from engine.world.jit import INTERPRETED, inlined
+from engine.world.state import FRAMES_MAX, World
 
 
 @inlined
@@ -21,7 +21,7 @@ def call(w: World, task: int, step: int, then: int) -> None:
     """Go on with the path that begins with `step`, on the same pages; after it with the step `then`."""
     depth = w.tasks.depth[task]
     if INTERPRETED:
-        assert depth < FRAMES_MAX, "calls nest deeper than engine.nesting found"
+        assert depth < FRAMES_MAX, "calls nest deeper than engine.world.nesting found"
     w.frames.step[depth * w.rules.n_tasks + task] = then
     w.tasks.depth[task] = depth + 1
     w.tasks.step[task] = step

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from engine.invariants import TWO_OWNERS
-from engine.jit import inlined
-from engine.state import NONE, World
-from engine.trace import broken
+from engine.world.jit import inlined
+from engine.world.state import NONE, World
+from engine.world.trace import broken
 
 
 @inlined

@@ -14,7 +14,6 @@ from __future__ import annotations
 
 from engine.events import Kind
 from engine.invariants import LOOKUP_SEEN_RETRIED, STRANDED_PTE, TRUNCATED_WRITTEN
-from engine.jit import inlined, jit
 from engine.mm.cache import drop_reference, give_up, still_ours, take_reference
 from engine.mm.frames import call, ret
 from engine.mm.steps import (
@@ -34,9 +33,10 @@ from engine.mm.steps import (
     WRITE,
     WRITE_COPY,
 )
-from engine.state import NONE, World
-from engine.trace import broken, record, witness
-from engine.verbs import read_mapping
+from engine.world.jit import inlined, jit
+from engine.world.state import NONE, World
+from engine.world.trace import broken, record, witness
+from engine.world.verbs import read_mapping
 
 PAGE_WRITTEN, PAGE_MAPPED = int(Kind.page_written), int(Kind.page_mapped)
 LOOKUP_RETRIED = int(Kind.lookup_retried)

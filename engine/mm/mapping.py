@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from engine.designs import structure_at
-from engine.jit import inlined
-from engine.state import World
+from engine.world.jit import inlined
+from engine.world.state import World
 
 PAGE_MAPPING_ANON = 0x1
 PAGE_MAPPING_MOVABLE = 0x2

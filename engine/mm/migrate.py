@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from engine.events import PG_DIRTY, PG_WRITEBACK, Kind
 from engine.invariants import SHARED_WAIT
-from engine.jit import inlined, jit
 from engine.mm.cache import drop_reference, take_reference
 from engine.mm.filemap import trylock_page, wait_for_writeback
 from engine.mm.frames import call, ret
@@ -23,9 +22,10 @@ from engine.mm.steps import (
     MIGRATE_WAIT,
     UNLOCK_PAGE,
 )
-from engine.state import NONE, World
-from engine.trace import broken, record
-from engine.verbs import kept_mapping, write_mapping
+from engine.world.jit import inlined, jit
+from engine.world.state import NONE, World
+from engine.world.trace import broken, record
+from engine.world.verbs import kept_mapping, write_mapping
 
 PAGE_INSERTED, PAGE_REMOVED = int(Kind.page_inserted), int(Kind.page_removed)
 PAGE_MAPPED, PAGE_UNMAPPED = int(Kind.page_mapped), int(Kind.page_unmapped)
@@ -100,7 +100,7 @@ def _move(w: World, task: int, page: int, new: int) -> None:
     # the old page gets the place that the new one had: whoever looks there finds the slot empty
     p.index[page], p.index[new] = p.index[new], p.index[page]
     p.file[new], p.file[page] = p.file[page], NONE
-    p.doomed[new], p.doomed[page] = p.doomed[page], NONE
+    p.truncated_by[new], p.truncated_by[page] = p.truncated_by[page], NONE
     take_reference(w, task, new)
     if w.rules.plain_writers:
         if before & POINTER_BITS:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from engine.events import Kind
-from engine.jit import inlined
 from engine.mm.frames import ret
 from engine.mm.steps import BLOCKED, OFF_CPU
-from engine.rng import alias_pick, exponential
-from engine.state import FINISHED, NONE, World
-from engine.trace import record
+from engine.world.jit import inlined
+from engine.world.rng import alias_pick, exponential
+from engine.world.state import FINISHED, NONE, World
+from engine.world.trace import record
 
 TASK_FINISHED = int(Kind.task_finished)
 

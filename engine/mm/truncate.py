@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from engine.events import PG_DIRTY, PG_WRITEBACK, Kind
-from engine.jit import jit
 from engine.mm.cache import remove_page, still_ours
 from engine.mm.filemap import wait_for_writeback
 from engine.mm.frames import call
 from engine.mm.steps import LOCK_PAGE, TRUNCATE_CHECK, TRUNCATE_REMOVE, UNLOCK_PAGE
-from engine.state import NONE, World
-from engine.trace import record
+from engine.world.jit import jit
+from engine.world.state import NONE, World
+from engine.world.trace import record
 
 PAGE_TRUNCATED = int(Kind.page_truncated)
 PAGE_CLEANED = int(Kind.page_cleaned)

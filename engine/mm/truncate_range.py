@@ -10,7 +10,6 @@ from __future__ import annotations
 
 from engine.events import PG_DIRTY, PG_WRITEBACK, Kind
 from engine.invariants import PAGE_SURVIVES, STRANDED_PTE
-from engine.jit import inlined, jit
 from engine.mm.cache import drop_reference, remove_page, still_ours, take_reference
 from engine.mm.filemap import trylock_page, wait_for_writeback
 from engine.mm.frames import call, ret
@@ -27,8 +26,9 @@ from engine.mm.steps import (
     RANGE_WAIT,
     UNLOCK_PAGE,
 )
-from engine.state import NONE, World
-from engine.trace import broken, record
+from engine.world.jit import inlined, jit
+from engine.world.state import NONE, World
+from engine.world.trace import broken, record
 
 TRUNCATE_BEGAN, TRUNCATE_ENDED = int(Kind.truncate_began), int(Kind.truncate_ended)
 PAGE_TRUNCATED, PAGE_CLEANED, PAGE_UNMAPPED = int(Kind.page_truncated), int(Kind.page_cleaned), int(Kind.page_unmapped)
@@ -47,7 +47,7 @@ def truncate_range(w: World, task: int) -> int:
     w.files.size[file] = 0
     for page in range(w.rules.n_pages):
         if w.pages.file[page] == file:
-            w.pages.doomed[page] = task
+            w.pages.truncated_by[page] = task
     record(w, TRUNCATE_BEGAN, task, NONE, w.files.address[file], 0)
     w.tasks.file[task] = file
     w.tasks.page[task] = 0
@@ -167,7 +167,7 @@ def range_clean(w: World, task: int) -> int:
 def range_remove(w: World, task: int) -> int:
     """Out of the file, under page lock and tree lock. Next: unlock_page, then range_put."""
     page = w.tasks.page[task]
-    w.pages.doomed[page] = NONE
+    w.pages.truncated_by[page] = NONE
     remove_page(w, task, page, PAGE_TRUNCATED)
     call(w, task, UNLOCK_PAGE, RANGE_PUT)
     return w.rules.atomic_ns
@@ -190,8 +190,8 @@ def range_put(w: World, task: int) -> int:
 def range_end(w: World, task: int) -> int:
     """Truncation returns: no page that it found may be in the file, no entry may map a page that is out. Next: ret."""
     for page in range(w.rules.n_pages):
-        if w.pages.doomed[page] == task:
-            w.pages.doomed[page] = NONE
+        if w.pages.truncated_by[page] == task:
+            w.pages.truncated_by[page] = NONE
             broken(w, task, page, PAGE_SURVIVES)
         if w.pages.mapped[page] and w.pages.file[page] == NONE and w.pages.home[page] == w.tasks.file[task]:
             broken(w, task, page, STRANDED_PTE)

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from engine.jit import INTERPRETED, inlined, jit
-from engine.state import ASLEEP, FINISHED, NONE, READY, WOKEN, World
-from engine.verbs import page_queue_length
+from engine.world.jit import INTERPRETED, inlined, jit
+from engine.world.state import ASLEEP, FINISHED, NONE, READY, WOKEN, World
+from engine.world.verbs import page_queue_length
 
 
 @inlined
@@ -150,7 +150,7 @@ def try_to_wake_up(w: World, task: int) -> bool:
     """Wake the task if it sleeps or is about to; False: it was awake. kernel/sched/core.c: try_to_wake_up()."""
     if w.tasks.state[task] == ASLEEP:
         make_ready(w, task, w.rules.latency_ns)
-    elif not w.tasks.drowsy[task]:
+    elif not w.tasks.state_set[task]:
         return False
-    w.tasks.drowsy[task] = 0
+    w.tasks.state_set[task] = 0
     return True

@@ -9,7 +9,6 @@ from __future__ import annotations
 from engine.designs.wait import FOUND, NOBODY
 from engine.events import PG_LOCKED, PG_WAITERS, WQ_CUSTOM, WQ_DONE, WQ_EXCLUSIVE, WQ_WOKEN, Kind
 from engine.invariants import LOCK_HANDED_OVER, STALE_WAITERS_FLAG, WALK_MET_STRANGERS
-from engine.jit import inlined, jit
 from engine.mm.frames import ret
 from engine.mm.lock_owner import own_lock
 from engine.mm.steps import SPIN, WAKE_END, WAKE_ENTRY, WAKE_PAUSE, WAKE_RESUME
@@ -22,9 +21,10 @@ from engine.mm.wait_list import (
     unlink,
     unlock_list,
 )
-from engine.state import NONE, VISITS, World
-from engine.trace import record, record_entry, record_walk, witness
-from engine.verbs import (
+from engine.world.jit import inlined, jit
+from engine.world.state import NONE, VISITS, World
+from engine.world.trace import record, record_entry, record_walk, witness
+from engine.world.verbs import (
     flag_stale,
     wait_detach,
     wait_holds,

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from engine.events import PG_DIRTY, PG_WAITERS, PG_WRITEBACK, Kind
 from engine.invariants import BUG_ON, USE_AFTER_FREE
-from engine.jit import inlined, jit
 from engine.mm.cache import drop_reference, follow_mapping, take_reference
 from engine.mm.filemap import begin_wait, wait_for_writeback
 from engine.mm.frames import call, ret
@@ -17,8 +16,9 @@ from engine.mm.steps import (
     WRITEBACK_WAKE,
 )
 from engine.mm.wait_list import queue_length
-from engine.state import World
-from engine.trace import broken, record
+from engine.world.jit import inlined, jit
+from engine.world.state import World
+from engine.world.trace import broken, record
 
 WRITEBACK_STARTED, WRITEBACK_ENDED = int(Kind.writeback_started), int(Kind.writeback_ended)
 PAGE_DIRTIED, PAGE_CLEANED = int(Kind.page_dirtied), int(Kind.page_cleaned)

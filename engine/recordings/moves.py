@@ -1,7 +1,7 @@
 """MOVES: a recording as a table of what happened, in the order of its lines, free of its text form.
 
-Readers (ftrace, perf script, bpftrace) write it; engine.replay plays it. Rows of tasks, pages and files are numbered in
-order of first appearance.
+Readers (ftrace, perf script, bpftrace) write it; engine.runs.replay plays it. Rows of tasks, pages and files are
+numbered in order of first appearance.
 """
 
 from __future__ import annotations

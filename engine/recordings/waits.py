@@ -11,7 +11,7 @@ from engine.recordings.moves import Op, Recording, tell_waits_without_wake
 def rows_without_wake(recording: Recording) -> list[int]:
     """Return the rows of moves at which a task left a wait as woken, with no walk for its page and bit since it queued.
 
-    One pass, no model of the queues: engine.replay, which has one, finds the same rows or more.
+    One pass, no model of the queues: engine.runs.replay, which has one, finds the same rows or more.
     """
     moves = recording.moves
     if not (moves["op"] == Op.walk).any():

@@ -11,8 +11,8 @@ from app.writing import Writer
 from engine.cast import Cast
 from engine.events import Batch
 from engine.recordings.moves import Recording
+from engine.runs.w1 import scenario
 from engine.scenario import Scenario
-from engine.w1 import scenario
 from tests.app.synthetic import Log
 
 

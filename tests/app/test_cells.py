@@ -12,7 +12,7 @@ from app import cells
 from app.searching import explore_one
 from app.settings import load_settings
 from app.store import Store, open_store
-from engine.errors import AskedWrongly
+from engine.errors import UserError
 from engine.explore import cases, verdicts
 
 
@@ -35,7 +35,7 @@ def test_given_a_kernel_when_its_cells_are_listed_then_each_can_be_asked_for(sto
 
 def test_given_a_kernel_that_is_none_when_asked_for_then_the_known_ones_are_told() -> None:
     assert cells.known_kernel("") == cases.DEFAULT_KERNEL
-    with pytest.raises(AskedWrongly) as refused:
+    with pytest.raises(UserError) as refused:
         cells.known_kernel("2.4")
     assert (refused.value.field, refused.value.status) == ("kernel", 422)
     assert cases.DEFAULT_KERNEL in str(refused.value)

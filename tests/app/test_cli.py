@@ -19,9 +19,9 @@ import pytest
 from typer.main import get_command
 
 from app import cli
-from app.exploring import subject_of
-from engine.explore.explorer import Explorer
-from engine.explore.saving import save
+from app.commands.exploring import subject_of
+from engine.explore.search.explorer import Explorer
+from engine.explore.search.saving import save
 from engine.recordings.demo import DEMO_TRACE, DEMO_TRUTH
 
 SCENARIO = """
@@ -204,7 +204,7 @@ def test_given_a_search_cut_by_a_limit_when_asked_again_then_it_goes_on_from_its
 def test_given_a_checkpoint_older_than_the_limit_of_time_when_taken_up_then_promises_are_looked_at(
     folio: Folio, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("engine.explore.liveness.TURN", 2)  # such a table is done within one turn
+    monkeypatch.setattr("engine.explore.search.liveness.TURN", 2)  # such a table is done within one turn
     table = TABLES / "ticket_lock_turns.toml"
     before = Explorer(subject_of(cli.to_explore(table)))
     before.run()
@@ -218,7 +218,7 @@ def test_given_a_limit_of_time_when_it_is_over_before_shrinking_then_that_says_s
     folio: Folio, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     clock = itertools.count(0, 1_000_000)
-    monkeypatch.setattr("app.exploring.time.monotonic", lambda: float(next(clock)))
+    monkeypatch.setattr("app.commands.exploring.time.monotonic", lambda: float(next(clock)))
     found = folio("explore", TABLES / "w1_wait_once.toml", "--shrink", "--json").json
     assert (found["error"], found["shrunk"]["stopped_by"], found["shrunk"]["dropped"]) == ("assertion", "time", [])
 

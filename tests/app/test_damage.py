@@ -12,7 +12,7 @@ from app import windows
 from app.settings import load_settings
 from app.store import RunRow, Store, open_store
 from app.windows.cache import cache_of
-from engine.errors import AskedWrongly, Damaged
+from engine.errors import Damaged, UserError
 from tests.app.stored import flip, play_log
 from tests.app.synthetic import Log
 
@@ -111,7 +111,7 @@ def test_a_damaged_summary_is_told_from_below(sound: tuple[Store, RunRow, Log]) 
 
 def test_reading_a_run_that_is_not_there_is_refused(sound: tuple[Store, RunRow, Log]) -> None:
     store, _, _ = sound
-    with pytest.raises(AskedWrongly):
+    with pytest.raises(UserError):
         store.verify("0" * 12)
-    with pytest.raises(AskedWrongly):
+    with pytest.raises(UserError):
         store.cast("0" * 12)

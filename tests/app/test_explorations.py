@@ -19,12 +19,12 @@ from app import searching
 from app.searching import OUTCOMES_MAX, explore_one, shortened
 from app.store import ExplorationRow, Fenced, Store, open_store
 from app.store.tables import Exploration
-from engine.errors import AskedWrongly
-from engine.explore.answers import answer
-from engine.explore.checking import checked
-from engine.explore.explorer import Explorer
+from engine.errors import UserError
 from engine.explore.plan import Limits, Plan
-from engine.w1 import scenario
+from engine.explore.search.answers import answer
+from engine.explore.search.explorer import Explorer
+from engine.explore.tables.checking import checked
+from engine.runs.w1 import scenario
 from tests.app.explored import HASTY, PATIENCE_S, answered, asked, asked_of, counters, get, settings_in, until, worker
 from tests.explore.shelf import KNOWN
 
@@ -122,7 +122,7 @@ def test_given_a_key_when_asked_again_then_it_is_the_same_exploration(store: Sto
     first, fresh = store.explore(asked("peterson"), key="once", body_sha256="a")
     again, second = store.explore(asked("peterson"), key="once", body_sha256="a")
     assert (first.id, fresh, second) == (again.id, True, False)
-    with pytest.raises(AskedWrongly, match="another body"):
+    with pytest.raises(UserError, match="another body"):
         store.explore(asked("abba"), key="once", body_sha256="b")
 
 
@@ -130,7 +130,7 @@ def test_given_a_full_queue_when_one_more_is_asked_for_then_it_is_refused(tmp_pa
     store = open_store(settings_in(tmp_path, queue_max=2))
     assert store.explore_all([asked("peterson"), asked("abba"), asked("ticket_lock")]) == [asked("ticket_lock")]
     assert store.explore_all([asked("peterson")]) == []
-    with pytest.raises(AskedWrongly, match="are waiting for a worker") as refused:
+    with pytest.raises(UserError, match="are waiting for a worker") as refused:
         store.explore(asked("abba"))
     assert refused.value.status == 503
     store.close()
@@ -166,7 +166,7 @@ def test_given_explorations_when_listed_then_newest_come_first_and_words_find_th
     assert store.explorations(q="%")[0] == []
     store.delete_exploration(ids[0])
     assert store.exploration(ids[0]) is None
-    with pytest.raises(AskedWrongly):
+    with pytest.raises(UserError):
         store.delete_exploration(ids[0])
 
 

@@ -8,12 +8,12 @@ from pathlib import Path
 import pytest
 
 from app.store import open_store
-from engine.errors import AskedWrongly
+from engine.errors import UserError
 from tests.app.explored import settings_in
 
 
-def refusal(folder: Path) -> AskedWrongly:
-    with pytest.raises(AskedWrongly) as refused:
+def refusal(folder: Path) -> UserError:
+    with pytest.raises(UserError) as refused:
         open_store(settings_in(folder))
     assert "\n" not in str(refused.value)
     return refused.value

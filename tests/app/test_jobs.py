@@ -13,7 +13,7 @@ from app.settings import load_settings
 from app.store import Fenced, Store, open_store
 from app.store.jobs import KINDS, LEASE_S, LOSSES_MAX
 from app.store.tables import Exploration, Run
-from engine.w1 import scenario
+from engine.runs.w1 import scenario
 from tests.app.explored import asked
 
 TABLES: dict[str, Any] = {"run": Run, "exploration": Exploration}

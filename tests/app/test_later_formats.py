@@ -25,7 +25,7 @@ from app.store import Store
 from app.store.tables import Exploration, Run
 from app.windows.cache import cache_of
 from engine import formats
-from engine.errors import AskedWrongly
+from engine.errors import UserError
 from engine.events import FORMAT, Kind
 from tests.app.old import DONE, EXPLORATIONS, RUNS, opened, unpacked
 from tests.app.test_runner import get
@@ -162,7 +162,7 @@ def test_given_a_run_whose_events_are_newer_when_looked_at_then_its_row_is_there
         refused = client.get(path)
         assert refused.status_code == 409, path
         assert words in html.unescape(refused.text)
-    with pytest.raises(AskedWrongly, match="update folioscope"):
+    with pytest.raises(UserError, match="update folioscope"):
         store.verify(RUN)
 
 

@@ -24,7 +24,7 @@ from engine.events import NONE
 from engine.formats import UPGRADERS, upgraded_scenario
 from engine.nodes import GAUGES
 from engine.page_state import MARK_SWAPPED, SEVERITIES
-from engine.play import open_run, seal
+from engine.runs.play import open_run, seal
 from engine.scenario import Scenario
 from tests.app.old import DONE, EXPECTED, EXPLORATIONS, RUNS, SHARES, opened
 from tests.app.test_runner import get, stored_events

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 
 from app.chunks import COUNT_MAX, encode
 from engine.events import Batch
-from engine.planes import CompiledPlanes
+from engine.summaries.planes import CompiledPlanes
 from tests.app.synthetic import Log
 from tests.app.test_chunks import batches, some_states
 

@@ -26,10 +26,10 @@ from app.store import RunRow, Store, open_store
 from app.store.tables import Run
 from engine.errors import BadScenario
 from engine.events import BATCH, Batch, Kind
-from engine.play import open_run, seal
+from engine.runs.play import open_run, seal
+from engine.runs.w1 import scenario
 from engine.scenario import Scenario
 from engine.scenarios import shipped
-from engine.w1 import scenario
 from tests.app.explored import settings_in, until
 from tests.app.stored import LogPlayer, flip
 from tests.app.synthetic import Log

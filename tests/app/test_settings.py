@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from app.settings import load_settings
-from engine.errors import AskedWrongly
+from engine.errors import UserError
 
 
 @pytest.fixture(autouse=True)
@@ -54,7 +54,7 @@ def test_a_variable_that_does_not_fit_is_refused_in_one_line(
     monkeypatch: pytest.MonkeyPatch, name: str, value: str, code: str, text: str
 ) -> None:
     monkeypatch.setenv(name, value)
-    with pytest.raises(AskedWrongly) as refused:
+    with pytest.raises(UserError) as refused:
         load_settings()
     assert refused.value.code == code
     assert text in str(refused.value)

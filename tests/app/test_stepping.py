@@ -17,7 +17,7 @@ from app.refusals import Refusal
 from app.settings import load_settings
 from app.stepping import Stepper
 from app.subjects import Subject, read_subject
-from engine.errors import AskedWrongly
+from engine.errors import UserError
 from tests.app.explored import counters, lockers
 from tests.explore.shelf import NAMES, table
 
@@ -81,7 +81,7 @@ def test_given_a_world_when_stepped_then_the_child_tells_it_in_the_kernels_words
 @pytest.mark.parametrize("word", ["z", "a99", "a/7", "a..b", "A", "a" * 3_000])
 def test_given_a_word_that_cannot_be_played_when_asked_for_then_it_is_refused(stepper: Stepper, word: str) -> None:
     for told in (table("abba"), lockers()):
-        with pytest.raises((AskedWrongly, Refusal)):
+        with pytest.raises((UserError, Refusal)):
             stepper.state_at(read_subject(told), word)
 
 

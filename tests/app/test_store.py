@@ -17,10 +17,10 @@ from sqlalchemy import select, text, update
 from app.store import Fenced, Store, open_store
 from app.store.tables import Recording, Run
 from app.store.work import NewChunk, NewNode, Progress
-from engine.errors import AskedWrongly, Damaged
+from engine.errors import Damaged, UserError
 from engine.recordings.demo import demo
+from engine.runs.w1 import scenario
 from engine.scenario import Scenario
-from engine.w1 import scenario
 from tests.app.explored import settings_in
 from tests.app.stored import play_log
 from tests.app.synthetic import Log
@@ -79,7 +79,7 @@ def test_given_the_same_key_and_body_many_times_at_once_then_one_run_is_started(
 
 def test_a_key_with_another_body_is_refused_and_starts_nothing(store: Store) -> None:
     store.start_run(named("w"), key="k", body_sha256="b")
-    with pytest.raises(AskedWrongly) as refused:
+    with pytest.raises(UserError) as refused:
         store.start_run(named("v"), key="k", body_sha256="c")
     assert (refused.value.code, refused.value.status) == ("idempotency_mismatch", 422)
     assert len(store.runs()[0]) == 1
@@ -91,7 +91,7 @@ def test_a_key_with_a_body_that_another_version_hashed_gives_the_run_only_if_it_
 ) -> None:
     row, _ = store.start_run(named("w"), key="k", body_sha256="b")
     assert store.start_run(named("w"), key="k", body_sha256="c") == (row, False)
-    with pytest.raises(AskedWrongly, match="another body"):
+    with pytest.raises(UserError, match="another body"):
         store.start_run(named("w"), key="k", body_sha256="c", **more)
     assert len(store.runs()[0]) == 1
 
@@ -109,7 +109,7 @@ def test_a_full_queue_refuses_but_still_answers_a_known_key(tmp_path: Path) -> N
     store = open_store(settings_in(tmp_path, queue_max=2))
     row, _ = store.start_run(named("a"), key="k", body_sha256="b")
     store.start_run(named("b"))
-    with pytest.raises(AskedWrongly) as refused:
+    with pytest.raises(UserError) as refused:
         store.start_run(named("c"))
     assert (refused.value.code, refused.value.status) == ("queue_full", 503)
     assert store.start_run(named("a"), key="k", body_sha256="b") == (row, False)
@@ -120,7 +120,7 @@ def test_a_full_queue_refuses_but_still_answers_a_known_key(tmp_path: Path) -> N
 
 def test_too_little_free_space_refuses_a_run(tmp_path: Path) -> None:
     store = open_store(settings_in(tmp_path, free_bytes_min=2**60))
-    with pytest.raises(AskedWrongly) as refused:
+    with pytest.raises(UserError) as refused:
         store.start_run(named("a"))
     assert (refused.value.code, refused.value.status) == ("storage_full", 507)
     assert store.runs() == ([], None)
@@ -129,7 +129,7 @@ def test_too_little_free_space_refuses_a_run(tmp_path: Path) -> None:
 
 def test_a_run_of_a_recording_that_is_not_there_is_refused(store: Store) -> None:
     asked: dict[str, Any] = {"name": "r", "workload": {"kind": "recording", "recording": "0123456789ab"}}
-    with pytest.raises(AskedWrongly) as refused:
+    with pytest.raises(UserError) as refused:
         store.start_run(Scenario.model_validate(asked))
     assert (refused.value.code, refused.value.field) == ("no_recording", "scenario.workload.recording")
     asked["workload"]["recording"] = "demo"
@@ -175,7 +175,7 @@ def test_filters_of_the_list(store: Store) -> None:
 
 @pytest.mark.parametrize("token", ["", "-1", "zz", "1" * 16, "0x1", "1;drop"])
 def test_a_token_that_no_page_gave_is_refused(store: Store, token: str) -> None:
-    with pytest.raises(AskedWrongly) as refused:
+    with pytest.raises(UserError) as refused:
         store.runs(10, token)
     assert refused.value.code == "bad_token"
 
@@ -306,7 +306,7 @@ def test_chunks_that_do_not_follow_what_is_stored_are_refused_whole(store: Store
     for wrong in ([chunk(0, 0)], [chunk(1, 10)], [chunk(3, 20)], [chunk(2, 19)]):
         with pytest.raises(Fenced):
             store.append(row.id, 1, wrong, [], [], KNOWN)
-    with pytest.raises(AskedWrongly) as refused:  # the second chunk is there already: nothing of the two is kept
+    with pytest.raises(UserError) as refused:  # the second chunk is there already: nothing of the two is kept
         store.append(row.id, 1, [chunk(2, 20), chunk(1, 30)], [], [], KNOWN)
     assert refused.value.code == "conflict"
     assert [(c.number, c.first_seq) for c in store.chunk_rows(row.id)] == [(0, 0), (1, 10)]
@@ -333,7 +333,7 @@ def test_a_deleted_run_leaves_nothing_and_gives_its_space_back(store: Store) -> 
             rows = connection.scalar(text(f"SELECT count(*) FROM {table} WHERE run_id = :id"), {"id": gone.id})
             assert rows == 0, table
     assert store.verify(kept.id).sound
-    with pytest.raises(AskedWrongly) as refused:
+    with pytest.raises(UserError) as refused:
         store.delete(gone.id)
     assert refused.value.status == 404
 
@@ -377,7 +377,7 @@ def test_a_share_link_opens_until_it_is_withdrawn_and_its_token_is_not_kept(stor
         kept = str(connection.execute(text("SELECT * FROM shares")).all())
     assert token not in kept
     assert other_token not in kept
-    with pytest.raises(AskedWrongly):
+    with pytest.raises(UserError):
         store.share([b], "")
 
 
@@ -398,7 +398,7 @@ def test_a_recording_comes_back_as_it_was(store: Store) -> None:
     back = store.load_recording(row.id)
     assert (back.moves == recording.moves).all()
     assert back.tasks == recording.tasks
-    with pytest.raises(AskedWrongly) as refused:
+    with pytest.raises(UserError) as refused:
         store.load_recording("0" * 12)
     assert refused.value.status == 404
     with store.db.write() as connection:
@@ -436,7 +436,7 @@ def test_the_database_is_opened_as_it_must_be(store: Store) -> None:
 
 
 def test_a_reader_cannot_write(store: Store) -> None:
-    with pytest.raises(AskedWrongly), store.db.read() as connection:
+    with pytest.raises(UserError), store.db.read() as connection:
         connection.execute(text("DELETE FROM runs"))
 
 
@@ -444,7 +444,7 @@ def test_a_locked_database_is_told_in_our_words(tmp_path: Path) -> None:
     store = open_store(settings_in(tmp_path), busy_s=0.05)
     other = sqlite3.connect(store.db.path, isolation_level=None)
     other.execute("BEGIN IMMEDIATE")
-    with pytest.raises(AskedWrongly) as refused:
+    with pytest.raises(UserError) as refused:
         store.start_run(named("a"))
     assert (refused.value.code, refused.value.status) == ("store_busy", 503)
     assert "locked" not in str(refused.value)

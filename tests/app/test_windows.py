@@ -21,7 +21,7 @@ from app.store import RunRow, Store, open_store
 from app.windows.cache import cache_of
 from app.windows.columns import columns_of
 from app.writing import Writer
-from engine.errors import AskedWrongly
+from engine.errors import UserError
 from engine.events import Kind
 from engine.nodes import GAUGES, heat_fold
 from tests.app.stored import play_log
@@ -380,7 +380,7 @@ def test_a_pages_history_tells_its_words_before_and_after(cases: list[Case], sto
 )
 def test_what_cannot_be_shown_is_refused(cases: list[Case], store: Store, asked: dict[str, Any], code: str) -> None:
     run = cases[0].run
-    with pytest.raises(AskedWrongly) as refused:
+    with pytest.raises(UserError) as refused:
         windows.window(store, run, **({"t0": 0, "t1": run.time_ns} | asked))
     assert refused.value.code == code
 
@@ -399,6 +399,6 @@ def test_the_cache_keeps_to_its_bytes(store: Store, cases: list[Case], tmp_path:
 
 
 def _scenario() -> Any:
-    from engine.w1 import scenario
+    from engine.runs.w1 import scenario
 
     return scenario(events=1_000)

@@ -12,9 +12,9 @@ import pytest
 ROOT = Path(__file__).parents[2]
 WORLD = """
 from engine.mm import frames, wait_list
-from engine.state import FINISHED
-from engine.timed_run import TimedRun
-from engine.trace import record
+from engine.world.state import FINISHED
+from engine.runs.timed_run import TimedRun
+from engine.world.trace import record
 from tests.worlds import scenario
 w = TimedRun(scenario("2*lock unlock", bits=1)).world
 """
@@ -27,7 +27,7 @@ w = TimedRun(scenario("2*lock unlock", bits=1)).world
         ("wait_list.unlink(w, 0)", "an entry is unlinked that is on no list"),
         ("wait_list.unlock_list(w, 0)", "a queue lock is released that nobody holds"),
         ("w.tasks.state[0] = FINISHED; wait_list.make_ready(w, 0, 0)", "a task is woken that has finished"),
-        ("[frames.call(w, 0, 4, 5) for _ in range(9)]", "calls nest deeper than engine.nesting found"),
+        ("[frames.call(w, 0, 4, 5) for _ in range(9)]", "calls nest deeper than engine.world.nesting found"),
         ("record(w, 1, 7, 0, 0, 0)", "an event names a task that is not there"),
         ("record(w, 1, 0, 3, 0, 0)", "an event names a page that is not there"),
     ],

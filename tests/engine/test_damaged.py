@@ -11,20 +11,20 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from engine import timed, timed_run
-from engine.batches import cut_batch
 from engine.designs import DESIGNS
-from engine.errors import AskedWrongly, BadScenario
+from engine.errors import BadScenario, UserError
 from engine.events import ENTRY, NONE, PG_PRIVATE_2, WQ_CUSTOM, WQ_DONE, WQ_EXCLUSIVE, WQ_WOKEN, Kind
-from engine.play import seal
 from engine.recordings.kernels import UNKNOWN_BIT
 from engine.recordings.moves import MOVE, Op, Recording, Report
-from engine.replay import LEVELS_MAX, ReplayRun, plan_walks, predict
-from engine.replay_steps import PASSES
+from engine.runs import timed, timed_run
+from engine.runs.batches import cut_batch
+from engine.runs.play import seal
+from engine.runs.replay import LEVELS_MAX, ReplayRun, plan_walks, predict
+from engine.runs.replay_steps import PASSES
+from engine.runs.schedule import play_schedule
+from engine.runs.timed_run import TimedRun
 from engine.scenario import PICKS_MAX, Scenario
-from engine.schedule import play_schedule
-from engine.state import EVENTS
-from engine.timed_run import TimedRun
+from engine.world.state import EVENTS
 from tests.engine.test_fold import check_page, check_queues
 from tests.worlds import fold, scenario, start_of, wait_of
 
@@ -182,7 +182,7 @@ def test_given_a_recording_of_a_day_then_it_is_played_to_its_end() -> None:
 
 def test_given_a_schedule_with_more_events_than_a_batch_holds_then_it_is_refused() -> None:
     w = TimedRun(scenario("9000/lock dirty unlock")).world
-    with pytest.raises(AskedWrongly, match="more events"):
+    with pytest.raises(UserError, match="more events"):
         play_schedule(w, [0] * 100_000)
 
 

@@ -9,14 +9,14 @@ import pytest
 from pydantic import ValidationError
 
 from engine.events import Kind
-from engine.explore.answers import answer
-from engine.explore.explorer import Explorer
 from engine.explore.plan import Limits, Plan
+from engine.explore.search.answers import answer
+from engine.explore.search.explorer import Explorer
 from engine.explore.worlds.subject import WorldSubject
 from engine.fold import fold
-from engine.play import open_run
+from engine.runs.play import open_run
 from engine.scenario import Scenario
-from engine.summary import Summariser
+from engine.summaries.summary import Summariser
 from tests.worlds import scenario, start_of
 
 

@@ -17,17 +17,18 @@ import json
 from engine.axes import VERBS
 from engine.designs import AXES
 from engine.fingerprint import fingerprint
-from engine.linking import step_function, verb_function
+from engine.world.linking import step_function, verb_function
 from engine.mm.steps import STEPS
-from engine.world_type import places
+from engine.world.world_type import places
 keys = {name: fingerprint(step_function(number), places) for number, (name, _) in enumerate(STEPS)}
 for number, (axis, verb) in enumerate(VERBS):
     for design in AXES[axis]:
         if (function := verb_function(number, design)) is not None:
             keys[f"{design}.{verb.name}"] = fingerprint(function, places)
-from engine.explore import memory, search
-from engine.replay_steps import replay_batch
-from engine.timed import run_batch
+from engine.explore.search import memory
+from engine.explore.search.search import search
+from engine.runs.replay_steps import replay_batch
+from engine.runs.timed import run_batch
 for function in (replay_batch, run_batch, memory.rehash, search.search):
     keys[function.__name__] = fingerprint(function, places)
 print(json.dumps(keys))
@@ -90,20 +91,20 @@ def changed(source: Path, here: dict[str, str], file: str, old: str, new: str) -
         ),
         ("recordings/moves.py", "walk = ", "walk = 40 + ", "replay_batch", "run_batch"),
         (
-            "state.py",
+            "world/state.py",
             "READY, ASLEEP, SPINNING, FINISHED = range(4)",
             "ASLEEP, READY, SPINNING, FINISHED = range(4)",
             "WAIT_SLEEP",
             "UNLOCK_PAGE",
         ),
         (
-            "state.py",
+            "world/state.py",
             "    flags: I64 = number(0, (1 << 15) - 1)  # bit order of engine.events\n    mapping: I64 = word()",
             "    mapping: I64 = word()\n    flags: I64 = number(0, (1 << 15) - 1)  # bit order of engine.events",
             "LOCK_PAGE",
             "THINK",
         ),
-        ("rng.py", "0x9E3779B97F4A7C15", "0x9E3779B97F4A7C17", "THINK", "WAIT_SLEEP"),
+        ("world/rng.py", "0x9E3779B97F4A7C15", "0x9E3779B97F4A7C17", "THINK", "WAIT_SLEEP"),
         (
             "mm/wait_list.py",
             "    w.entries.prev[entry] = last\n",
@@ -120,9 +121,9 @@ def changed(source: Path, here: dict[str, str], file: str, old: str, new: str) -
             "page_wait.wait_holds",
             "THINK",
         ),
-        ("explore/memory.py", "AHEAD = 16", "AHEAD = 8", "rehash", "run_batch"),
+        ("explore/search/memory.py", "AHEAD = 16", "AHEAD = 8", "rehash", "run_batch"),
         (
-            "explore/memory.py",
+            "explore/search/memory.py",
             "    states: NDArray[np.uint64]\n    parent: NDArray[np.uint32]\n",
             "    parent: NDArray[np.uint32]\n    states: NDArray[np.uint64]\n",
             "rehash",
@@ -159,8 +160,8 @@ def test_given_a_changed_constant_when_run_from_a_full_cache_then_the_new_code_r
 ) -> None:
     """Not only the keys: what a process loads after the change is what the source now says."""
     program = (
-        "import numpy as np; from engine.build import make_world; from engine.timed_run import TimedRun\n"
-        "from engine.w1 import scenario\n"
+        "import numpy as np; from engine.world.build import make_world; from engine.runs.timed_run import TimedRun\n"
+        "from engine.runs.w1 import scenario\n"
         "print(sum(int(b.time.sum()) for b in TimedRun(scenario(events=300)).batches()))"
     )
 
@@ -172,6 +173,6 @@ def test_given_a_changed_constant_when_run_from_a_full_cache_then_the_new_code_r
 
     first = total()
     assert total() == first
-    path = source / "engine" / "rng.py"
+    path = source / "engine" / "world" / "rng.py"
     path.write_text(path.read_text().replace("0x9E3779B97F4A7C15", "0x9E3779B97F4A7C17"))
     assert total() != first

@@ -9,7 +9,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from engine.batches import cut_batch
 from engine.designs import DESIGNS
 from engine.designs.wait.page_wait.verbs import page_wait_row
 from engine.designs.wait.page_waiter.structures import waiter_row
@@ -19,11 +18,12 @@ from engine.kernels import KERNELS
 from engine.mm.mapping import tagged
 from engine.recordings.demo import DEMO_TRACE
 from engine.recordings.reading import read_file
-from engine.replay import ReplayRun
+from engine.runs.batches import cut_batch
+from engine.runs.replay import ReplayRun
+from engine.runs.timed import run_batch
+from engine.runs.timed_run import TimedRun
 from engine.scenario import Scenario
-from engine.state import EVENTS, PENDING, World
-from engine.timed import run_batch
-from engine.timed_run import TimedRun
+from engine.world.state import EVENTS, PENDING, World
 from tests.worlds import fold, scenario, start_of
 
 OPS = st.sampled_from(

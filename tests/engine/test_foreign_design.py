@@ -52,13 +52,13 @@ def run(folder: Path, program: str) -> subprocess.CompletedProcess[str]:
 
 THREE = """
 import json
-from engine.explore.answers import answer
-from engine.explore.explorer import Explorer
+from engine.explore.search.answers import answer
+from engine.explore.search.explorer import Explorer
 from engine.explore.plan import Limits, Plan
 from engine.explore.worlds.subject import WorldSubject
-from engine.play import open_run, seal
+from engine.runs.play import open_run, seal
 from engine.recordings.demo import demo
-from engine.replay import predict
+from engine.runs.replay import predict
 from engine.scenario import Scenario
 lock = [{"op": "lock"}, {"op": "hold", "mean_ns": 500}, {"op": "unlock"}]
 groups = [{"name": "t", "tasks": 3, "repeat": 2, "program": lock}]
@@ -98,11 +98,11 @@ def test_given_a_foreign_design_when_timed_explored_and_replayed_then_it_works(
 SCANNER = """
 from engine.events import PG_LOCKED
 from engine.invariants import COUNTS
-from engine.jit import inlined, jit
+from engine.world.jit import inlined, jit
 from engine.mm.frames import call_on
 from engine.mm.steps import BLOCKED, LOCK_PAGE, UNLOCK_PAGE, own_steps
-from engine.state import ASLEEP, NONE, World
-from engine.trace import broken
+from engine.world.state import ASLEEP, NONE, World
+from engine.world.trace import broken
 
 SCAN, SCAN_SECOND, SCAN_BOTH, SCAN_HALF, SCAN_DONE = own_steps("wait", "parity")
 
@@ -159,11 +159,11 @@ WOKEN = """) -> Any:
     return"""
 SCANNED = """
 import json
-from engine.explore.answers import answer
-from engine.explore.explorer import Explorer
+from engine.explore.search.answers import answer
+from engine.explore.search.explorer import Explorer
 from engine.explore.plan import Limits, Plan
 from engine.explore.worlds.subject import WorldSubject
-from engine.play import open_run
+from engine.runs.play import open_run
 from engine.scenario import Scenario
 lock = [{"op": "pick"}, {"op": "lock"}, {"op": "unlock"}]
 groups = [{"name": "t", "tasks": 2, "repeat": 1, "program": lock}]

@@ -10,13 +10,13 @@ import pytest
 from engine.designs import DESIGNS
 from engine.errors import BadDesign
 from engine.fingerprint import python_function
-from engine.jit import jit
-from engine.linking import check_nesting, nesting, ruled_steps, step_function
 from engine.mm.frames import call, call_on, ret
 from engine.mm.steps import FOUND_CHECK, LOCK_PAGE, NEXT_OP, NUMBERS, STEPS, THINK, UNLOCK_PAGE
-from engine.nesting import Leads, deepest, leads_of
-from engine.state import FRAMES_MAX, NONE, World
-from engine.timed_run import TimedRun
+from engine.runs.timed_run import TimedRun
+from engine.world.jit import jit
+from engine.world.linking import check_nesting, nesting, ruled_steps, step_function
+from engine.world.nesting import Leads, deepest, leads_of
+from engine.world.state import FRAMES_MAX, NONE, World
 from tests.worlds import scenario
 
 

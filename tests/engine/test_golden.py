@@ -16,10 +16,10 @@ import pytest
 from engine.designs import DESIGNS
 from engine.events import ENTRY, PAGE_BITS, STOPS, WALK, Batch, Kind
 from engine.kernels import KERNELS
-from engine.play import open_run, seal
 from engine.recordings.demo import demo
+from engine.runs.play import open_run, seal
+from engine.runs.timed_run import TimedRun
 from engine.scenario import Scenario
-from engine.timed_run import TimedRun
 from tests.worlds import scenario
 
 GOLDEN = Path(__file__).parents[1] / "golden"

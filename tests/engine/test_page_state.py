@@ -10,7 +10,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from engine.events import EVENTS, PG_DIRTY, PG_LOCKED, PG_WAITERS, PG_WRITEBACK, Kind
-from engine.jit import inlined, jit
 from engine.page_state import (
     MARK_SWAPPED,
     MARK_TRUNCATED,
@@ -19,6 +18,7 @@ from engine.page_state import (
     page_after,
     severity_of,
 )
+from engine.world.jit import inlined, jit
 
 WORD = st.integers(-(2**63), 2**63 - 1)
 MAPPING = st.sampled_from((0, -0x77FF_8000_0000, 0x2001)) | WORD

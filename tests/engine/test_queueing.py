@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from engine.events import Kind
-from engine.timed_run import TimedRun
+from engine.runs.timed_run import TimedRun
 from tests.worlds import scenario
 
 

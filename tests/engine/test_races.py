@@ -6,8 +6,8 @@ import pytest
 
 from engine.events import PG_DIRTY, PG_LOCKED, PG_WAITERS, PG_WRITEBACK, Kind
 from engine.kernels import KERNELS
-from engine.state import FREE_WAIT, NONE
-from engine.timed_run import TimedRun
+from engine.runs.timed_run import TimedRun
+from engine.world.state import FREE_WAIT, NONE
 from tests.worlds import Stage, scenario
 
 OLD = ("4.13", "4.16")

@@ -13,7 +13,7 @@ from engine.recordings.demo import DEMO_TRACE, DEMO_TRUTH
 from engine.recordings.moves import Recording
 from engine.recordings.reading import read_file
 from engine.recordings.truth import read_snapshots, read_truth
-from engine.replay import ReplayRun, Wake, predict
+from engine.runs.replay import ReplayRun, Wake, predict
 from engine.scenario import Scenario
 from engine.snapshots import compare_snapshots
 

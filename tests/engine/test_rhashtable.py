@@ -10,15 +10,15 @@ import pytest
 
 from engine.designs.wait.rhashtable.tables import buckets_max
 from engine.events import Kind
-from engine.explore.answers import answer
-from engine.explore.explorer import Explorer
 from engine.explore.plan import Limits, Plan
+from engine.explore.search.answers import answer
+from engine.explore.search.explorer import Explorer
 from engine.explore.worlds.subject import WorldSubject
 from engine.recordings.demo import demo
-from engine.replay import predict
+from engine.runs.replay import predict
+from engine.runs.timed_run import TimedRun
 from engine.scenario import Scenario
-from engine.state import ASLEEP, FINISHED
-from engine.timed_run import TimedRun
+from engine.world.state import ASLEEP, FINISHED
 from tests.explore.plain_world import Counts, searched
 from tests.worlds import scenario
 

@@ -8,13 +8,13 @@ from typing import get_args
 import numpy as np
 import pytest
 
-from engine.build import hash_pages, make_world, page_addresses
 from engine.costs import COSTS
 from engine.events import EVENTS, LANES, Kind
 from engine.kernels import KERNELS
 from engine.mm import steps
-from engine.rules import rules_of
 from engine.scenario import Costs, Kernel
+from engine.world.build import hash_pages, make_world, page_addresses
+from engine.world.rules import rules_of
 from tests.worlds import scenario
 
 # include/linux/hash.h: the bucket of pfn 0..9, and of some others, for two bases of the struct pages.

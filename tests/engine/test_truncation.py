@@ -6,7 +6,7 @@ import pytest
 
 from engine.designs import AXES
 from engine.kernels import KERNELS
-from engine.state import NONE
+from engine.world.state import NONE
 from tests.worlds import Stage, enabled, step_name
 
 every_kernel = pytest.mark.parametrize("kernel", KERNELS)

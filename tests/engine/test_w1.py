@@ -9,8 +9,8 @@ import sys
 
 import pytest
 
-from engine import w1
-from engine.play import open_run
+from engine.runs import w1
+from engine.runs.play import open_run
 
 # Hashes over the first 10^5 records, seed 1, 1,000 tasks, 4,096 pages (benchmarks/w1.c prints the same).
 HASHES = {"hashed": "db3be83269d6fe56", "page_wait": "9bda5f02ce5f5188"}
@@ -24,9 +24,9 @@ def test_given_the_reference_workload_when_projected_then_it_is_the_reference_re
 
 PROGRAM = """
 import json, sys
-from engine import w1
-from engine.jit import INTERPRETED
-from engine.play import open_run, seal
+from engine.runs import w1
+from engine.world.jit import INTERPRETED
+from engine.runs.play import open_run, seal
 from engine.scenario import Scenario
 found = [seal(open_run(Scenario.model_validate(s)).batches()) for s in json.loads(sys.argv[1])]
 print(json.dumps([INTERPRETED, found]))

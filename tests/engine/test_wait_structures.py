@@ -8,7 +8,7 @@ import pytest
 
 from engine.events import PG_DIRTY, PG_LOCKED
 from engine.kernels import KERNELS
-from engine.state import NONE
+from engine.world.state import NONE
 from tests.worlds import Stage, step_name
 
 every_kernel = pytest.mark.parametrize("kernel", KERNELS)

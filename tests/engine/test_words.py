@@ -16,9 +16,9 @@ from hypothesis import strategies as st
 
 from engine.errors import BadLayout
 from engine.events import ENTRY, EVENTS, WALK, Event, Kind, check_layouts
-from engine.jit import jit
-from engine.packers import pack_entry, pack_walk, reader
 from engine.words import Bits, Words, bits, less, word
+from engine.world.jit import jit
+from engine.world.packers import pack_entry, pack_walk, reader
 
 ROOT = Path(__file__).parents[2]
 

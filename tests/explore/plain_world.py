@@ -39,11 +39,11 @@ class Counts(NamedTuple):
 def search(scenario: Scenario) -> Counts:
     """Search one scenario in this process, which must interpret the engine."""
     from engine.explore.worlds.columns import state_columns
-    from engine.jit import INTERPRETED
-    from engine.schedule import at_end, choices, make_move
-    from engine.scheduled import references
-    from engine.state import ASLEEP, BROKEN, FINISHED, READY
-    from engine.timed_run import TimedRun
+    from engine.runs.schedule import at_end, choices, make_move
+    from engine.runs.scheduled import references
+    from engine.runs.timed_run import TimedRun
+    from engine.world.jit import INTERPRETED
+    from engine.world.state import ASLEEP, BROKEN, FINISHED, READY
 
     assert INTERPRETED, "compiled steps are not what this is for"
     w = TimedRun(scenario).world

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from engine.explore.layout import start_of
-from engine.explore.playing import enabled, move
-from engine.explore.table import Step, Table
+from engine.explore.tables.playing import enabled, move
+from engine.explore.tables.table import Step, Table
 
 HERE = Path(__file__).parent
 NAMES = sorted(path.stem for path in (HERE / "tables").glob("*.toml"))

@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
-from engine.explore.answers import answer
 from engine.explore.cases import COLUMNS, KERNELS, ROWS, Cell, cell
-from engine.explore.explorer import Explorer
 from engine.explore.plan import Limits, Plan
+from engine.explore.search.answers import answer
+from engine.explore.search.explorer import Explorer
 from engine.explore.verdicts import NEVER, NOT_EXPLORED, SOMETIMES, Verdict, judged
 from engine.explore.worlds.smaller import leads_to
 from engine.explore.worlds.subject import WorldSubject

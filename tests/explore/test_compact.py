@@ -7,13 +7,13 @@ from typing import Any
 import pytest
 
 from benchmarks.m1 import m1
-from engine.errors import AskedWrongly
-from engine.explore.answers import answer
-from engine.explore.checking import checked
-from engine.explore.explorer import Explorer
+from engine.errors import UserError
 from engine.explore.plan import Limits, Plan
-from engine.explore.playing import play
 from engine.explore.schedules import read
+from engine.explore.search.answers import answer
+from engine.explore.search.explorer import Explorer
+from engine.explore.tables.checking import checked
+from engine.explore.tables.playing import play
 from tests.explore.shelf import NAMES, table
 
 SMALL = [name for name in NAMES if name not in {"filter_lock_5", "naive_attach_two", "dining_10"}]
@@ -81,6 +81,6 @@ def test_given_too_little_memory_then_it_says_so() -> None:
 
 @pytest.mark.parametrize("plan", [Plan(search="dfs"), Plan(search="pct"), Plan(preemptions=1)])
 def test_given_a_search_that_needs_the_states_then_compaction_is_refused(plan: Plan) -> None:
-    with pytest.raises(AskedWrongly) as refused:
+    with pytest.raises(UserError) as refused:
         Explorer(checked(table("peterson")), plan._replace(compact=True))
     assert refused.value.field == "compact"

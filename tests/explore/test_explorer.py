@@ -9,14 +9,14 @@ from typing import Any
 
 import pytest
 
-from engine.errors import AskedWrongly
-from engine.explore.answers import answer
-from engine.explore.checking import checked
-from engine.explore.explorer import Explorer
+from engine.errors import UserError
 from engine.explore.layout import start_of
 from engine.explore.plan import Limits, Plan
-from engine.explore.playing import ending, play
 from engine.explore.schedules import read
+from engine.explore.search.answers import answer
+from engine.explore.search.explorer import Explorer
+from engine.explore.tables.checking import checked
+from engine.explore.tables.playing import ending, play
 from tests.explore import plain
 from tests.explore.shelf import KNOWN, NAMES, table
 
@@ -186,6 +186,6 @@ def test_given_values_that_a_walk_does_not_meet_then_the_fields_grow_and_no_stat
     ],
 )
 def test_given_a_plan_that_does_not_fit_then_it_is_refused_with_its_field(plan: Plan, field: str) -> None:
-    with pytest.raises(AskedWrongly) as refused:
+    with pytest.raises(UserError) as refused:
         Explorer(checked(table("peterson")), plan)
     assert refused.value.field == field

@@ -11,12 +11,12 @@ from typing import Any
 import pytest
 from pydantic import BaseModel, ConfigDict, Field
 
-from engine.explore.checking import checked
 from engine.explore.clocks import ordered
 from engine.explore.dot import graph_dot, graph_of
 from engine.explore.exports import EXPORTS, SHIVIZ_PARSER
 from engine.explore.story import Story, story_of_table
-from engine.explore.wording import BadTable
+from engine.explore.tables.checking import checked
+from engine.explore.tables.wording import BadTable
 from tests.explore import plain
 from tests.explore.shelf import LONG, NAMES, table, walk
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from engine.explore.lines import line_of
+from engine.explore.tables.lines import line_of
 from tests.explore.shelf import HERE, NAMES, table
 
 TOML = """# a comment = 1

@@ -12,15 +12,15 @@ from typing import Any
 import pytest
 
 from engine.explore import promela
-from engine.explore.answers import answer
-from engine.explore.checking import checked
-from engine.explore.explorer import Explorer
-from engine.explore.expressions import evaluate
 from engine.explore.layout import start_of
 from engine.explore.plan import Limits, Plan
-from engine.explore.playing import enabled, move, reader
 from engine.explore.schedules import read
-from engine.explore.table import Table, Values
+from engine.explore.search.answers import answer
+from engine.explore.search.explorer import Explorer
+from engine.explore.tables.checking import checked
+from engine.explore.tables.expressions import evaluate
+from engine.explore.tables.playing import enabled, move, reader
+from engine.explore.tables.table import Table, Values
 from tests.explore import plain, plain_fair
 from tests.explore.shelf import KNOWN, NAMES, table
 
@@ -126,7 +126,10 @@ def test_given_a_promise_when_spin_looks_for_a_weakly_fair_cycle_then_it_agrees(
 
 @pytest.mark.parametrize(
     ("plan", "turn"),
-    [(Plan(), "engine.explore.liveness.TURN"), (Plan(reduction="por"), "engine.explore.explorer.TURN_STATES")],
+    [
+        (Plan(), "engine.explore.search.liveness.TURN"),
+        (Plan(reduction="por"), "engine.explore.search.explorer.TURN_STATES"),
+    ],
 )
 def test_given_somebody_who_stops_the_look_at_promises_then_it_ends_and_claims_nothing(
     plan: Plan, turn: str, monkeypatch: pytest.MonkeyPatch

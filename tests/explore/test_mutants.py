@@ -31,7 +31,7 @@ WIDE = ("page_lock_59_hand_off", "barrier_reusable")
 """Enough states for two of them to share 12 bits of hash."""
 MUTANTS = {
     "a merged step": (
-        "native.py",
+        "search/native.py",
         "        new.write(self.layout.places[step.process], 0, _I64(step.to))",
         "        behind = [other for other in self.table.processes[step.process].steps if other.at == step.to]\n"
         "        alone = len(behind) == 1 and behind[0].asked.guard == '1'\n"
@@ -40,7 +40,7 @@ MUTANTS = {
         "        new.write(self.layout.places[step.process], 0, _I64(behind[0].to if alone else step.to))",
     ),
     "a counter that is not in the state's key": (
-        "memory.py",
+        "search/memory.py",
         "    number = memory.counters[FOUND]\n    memory.slots[slot]",
         "    for known in range(memory.counters[FOUND]):\n"
         "        if width == 1 and not (flat[known] ^ words[at]) & ~(np.uint64(1) << np.uint64(7)):\n"
@@ -48,29 +48,29 @@ MUTANTS = {
         "    number = memory.counters[FOUND]\n    memory.slots[slot]",
     ),
     "an unsound reduction": (
-        "search.py",
+        "search/search.py",
         "    r = reduction\n",
         "    return True\n    r = reduction\n",
     ),
-    "ignored asserts": ("native.py", "(state.failed, FAILED), ", ""),
+    "ignored asserts": ("search/native.py", "(state.failed, FAILED), ", ""),
     "a hash of 12 bits": (
-        "memory.py",
+        "search/memory.py",
         "            if flat[number * width + i] != words[at + i]:",
         "            if (hashed(flat, number * width, width) ^ hashed(words, at, width)) & np.uint64(0xFFF):",
     ),
-    "a depth limit": ("search.py", "(c[NEXT] == c[FOUND]):", "(c[NEXT] == c[FOUND] or c[DEPTH] == 7):"),
+    "a depth limit": ("search/search.py", "(c[NEXT] == c[FOUND]):", "(c[NEXT] == c[FOUND] or c[DEPTH] == 7):"),
     "a deadlock only where nobody has ended": (
-        "native.py",
+        "search/native.py",
         "        ended = b.and_(ended, b.icmp_unsigned",
         "        ended = b.or_(b.not_(ended) if process is table.processes[0] else ended, b.icmp_unsigned",
     ),
     "a guard that is not looked at": (
-        "native.py",
+        "search/native.py",
         "        b.cbranch(enabled, block, after)",
         "        b.cbranch(_I1(1), block, after)",
     ),
     "effects but for the first forgotten": (
-        "native.py",
+        "search/native.py",
         "        for effect in step.effects:\n            self._effect(new, effect)",
         "        for effect in step.effects[:1]:\n            self._effect(new, effect)",
     ),
@@ -78,12 +78,12 @@ MUTANTS = {
 RUN = """
 import itertools, json, sys
 from pathlib import Path
-from engine.explore import explorer as e
-from engine.explore.answers import answer
-from engine.explore.explorer import Explorer
+from engine.explore.search import explorer as e
+from engine.explore.search.answers import answer
+from engine.explore.search.explorer import Explorer
 from engine.explore.plan import Limits, Plan
-from engine.explore.saving import resume, save
-from engine.explore.checking import checked
+from engine.explore.search.saving import resume, save
+from engine.explore.tables.checking import checked
 found, turn = [], e.TURN_STATES
 for told, plan, again in json.load(sys.stdin):
     explorer = Explorer(checked(told), Plan(**plan))
@@ -134,23 +134,31 @@ LATER: dict[str, tuple[tuple[str, str, str], list[tuple[dict[str, Any], dict[str
         [(OWN, {"reduction": "symmetry"}, False)],
     ),
     "a lasso that is fair to nobody": (
-        ("components.py", "g.able[here], g.first[here + 1] = able,", "g.able[here], g.first[here + 1] = np.uint64(0),"),
+        (
+            "search/components.py",
+            "g.able[here], g.first[here + 1] = able,",
+            "g.able[here], g.first[here + 1] = np.uint64(0),",
+        ),
         [(table("spin_until_set"), {}, False), (table("peterson_turns"), {}, False)],
     ),
     "a process that must step though it cannot": (
-        ("components.py", "(stepping | resting) & everyone == everyone", "stepping & everyone == everyone"),
+        ("search/components.py", "(stepping | resting) & everyone == everyone", "stepping & everyone == everyone"),
         [(table("blinker_starves"), {}, False), (table("test_and_set_starves"), {}, False)],
     ),
     "a compacted hash of 12 bits": (
-        ("compact.py", "key = hashed(words, at, width)", "key = hashed(words, at, width) & np.uint64(0xFFF << 52)"),
+        (
+            "search/compact.py",
+            "key = hashed(words, at, width)",
+            "key = hashed(words, at, width) & np.uint64(0xFFF << 52)",
+        ),
         [(table(name), {"compact": True}, False) for name in WIDE],
     ),
     "a checkpoint that forgets the layer that was found last": (
-        ("explorer.py", "self.layers = compact.Layers(", "compact.Layers("),
+        ("search/explorer.py", "self.layers = compact.Layers(", "compact.Layers("),
         [(table("dining_4"), {"compact": True}, True)],
     ),
     "a checkpoint that forgets what was still to look at": (
-        ("explorer.py", '"stack": memory.stack[: c[s.STACK]]', '"stack": memory.stack[: c[s.STACK] * 0]'),
+        ("search/explorer.py", '"stack": memory.stack[: c[s.STACK]]', '"stack": memory.stack[: c[s.STACK] * 0]'),
         [(table(WIDE[1]), {"search": "dfs"}, True)],
     ),
 }

@@ -34,9 +34,13 @@ WORLDS: dict[str, Scenario] = {
     ),
 }
 MUTANTS = {
-    "a counter that is not in the state's key": ("state.py", 'length: I64 = count("tasks")', "length: I64 = unseen()"),
+    "a counter that is not in the state's key": (
+        "world/state.py",
+        'length: I64 = count("tasks")',
+        "length: I64 = unseen()",
+    ),
     "a row of the state that is not in its key": (
-        "state.py",
+        "world/state.py",
         "flags: U8 = number(0, 31)",
         "flags: U8 = unseen()",
     ),
@@ -46,7 +50,7 @@ MUTANTS = {
         "            if make_move(w, task, choice) or True:\n",
     ),
     "two steps in one": (
-        "schedule.py",
+        "runs/schedule.py",
         "    elif step_once(w, task) == SPIN:\n        return False\n",
         "    elif step_once(w, task) == SPIN or (w.tasks.step[task] == 9 and step_once(w, task) == SPIN):\n"
         "        return False\n",
@@ -57,12 +61,12 @@ MUTANTS = {
         "LOCAL = frozenset({NEXT_OP, THINK, PICK, HOLD, LOCK_PAGE, UNLOCK_PAGE, WAIT_ENQUEUE})",
     ),
     "tasks renamed, but not where they hold a queue lock": (
-        "state.py",
+        "world/state.py",
         'lock: U32 = row("tasks")',
         "lock: U32 = number(-1, 6)._replace(start=NONE)",
     ),
     "tasks renamed, but not at the head of a queue": (
-        "state.py",
+        "world/state.py",
         'head: U32 = row("entries")',
         "head: U32 = number(-1, 6)._replace(start=NONE)",
     ),
@@ -72,7 +76,7 @@ MUTANTS = {
         "    w.clock[BROKEN] = 0\n",
     ),
     "a deadlock only where the first task waits": (
-        "schedule.py",
+        "runs/schedule.py",
         "        told |= 1 << (LOST_WAKEUP if lost else DEADLOCK)\n",
         "        told |= (1 << (LOST_WAKEUP if lost else DEADLOCK)) * (task == 0)\n",
     ),
@@ -81,8 +85,8 @@ KEPT = ("deadlock_states", "final_states")
 """What no reduction may lose altogether."""
 RUN = """
 import json, sys
-from engine.explore.answers import answer
-from engine.explore.explorer import Explorer
+from engine.explore.search.answers import answer
+from engine.explore.search.explorer import Explorer
 from engine.explore.plan import Limits, Plan
 from engine.explore.worlds.subject import WorldSubject
 from engine.scenario import Scenario

@@ -9,11 +9,11 @@ from typing import Any
 import pytest
 
 from engine.explore import promela
-from engine.explore.answers import answer
-from engine.explore.checking import checked
-from engine.explore.explorer import Explorer
 from engine.explore.plan import Limits
-from engine.explore.wording import BadTable
+from engine.explore.search.answers import answer
+from engine.explore.search.explorer import Explorer
+from engine.explore.tables.checking import checked
+from engine.explore.tables.wording import BadTable
 from tests.explore.shelf import table
 from tests.explore.spin import model_counts
 

@@ -13,9 +13,9 @@ from typing import Any
 
 import pytest
 
-from engine.explore.calmer import calmest
-from engine.explore.explorer import Explorer
 from engine.explore.plan import Plan
+from engine.explore.search.explorer import Explorer
+from engine.explore.search.fewest_switches import fewest_switches
 from engine.explore.worlds.subject import WorldSubject
 from engine.scenario import Scenario
 from tests.worlds import scenario
@@ -44,7 +44,7 @@ def found(scenarios: list[dict[str, Any]]) -> list[Any]:
         for plan in PLANS:
             explorer = Explorer(WorldSubject(Scenario.model_validate(given)), Plan(**plan))
             one = explorer.found(explorer.run())
-            counts = [one.states, one.edges, one.error, one.schedule, calmest(explorer)]
+            counts = [one.states, one.edges, one.error, one.schedule, fewest_switches(explorer)]
             answers.append([*counts, one.broken, one.witnessed])
     as_json: list[Any] = json.loads(json.dumps(answers))
     return as_json

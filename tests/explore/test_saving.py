@@ -15,14 +15,14 @@ from typing import Any
 import pytest
 
 from benchmarks.m1 import m1
-from engine.errors import AskedWrongly
-from engine.explore import explorer as explorer_
-from engine.explore.answers import answer
-from engine.explore.checking import checked
-from engine.explore.explorer import Explorer
+from engine.errors import UserError
 from engine.explore.plan import Limits, Plan
-from engine.explore.saving import resume, save
-from engine.explore.subject import TableSubject
+from engine.explore.search import explorer as explorer_
+from engine.explore.search.answers import answer
+from engine.explore.search.explorer import Explorer
+from engine.explore.search.saving import resume, save
+from engine.explore.search.subject import TableSubject
+from engine.explore.tables.checking import checked
 from tests.explore.shelf import table
 
 ROOT = Path(__file__).parents[2]
@@ -73,9 +73,9 @@ VICTIM = """
 import sys
 from pathlib import Path
 from benchmarks.m1 import m1
-from engine.explore import explorer as e
-from engine.explore.saving import save
-from engine.explore.checking import checked
+from engine.explore.search import explorer as e
+from engine.explore.search.saving import save
+from engine.explore.tables.checking import checked
 e.TURN_STATES = 20_000
 search = e.Explorer(checked(m1(1, 1, 2, 2)))
 search.run(told=lambda now: save(search, Path(sys.argv[1])))
@@ -113,7 +113,7 @@ def saved(tmp_path: Path) -> Path:
 
 
 def refused(path: Path, name: str = "peterson", plan: Plan = PLANS[0]) -> str:
-    with pytest.raises(AskedWrongly) as why:
+    with pytest.raises(UserError) as why:
         resume(path, TableSubject(checked(table(name))), plan)
     assert "\n" not in str(why.value)
     return str(why.value)
@@ -127,7 +127,7 @@ def test_given_another_table_or_plan_when_resumed_then_it_is_refused(saved: Path
 def test_given_another_version_of_the_program_when_resumed_then_it_is_refused(
     saved: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("engine.explore.saving.sources_digest", lambda: "another")
+    monkeypatch.setattr("engine.explore.search.saving.sources_digest", lambda: "another")
     assert "another version of the program" in refused(saved)
 
 
@@ -155,5 +155,5 @@ def test_given_half_a_checkpoint_when_resumed_then_it_is_refused(saved: Path) ->
 
 def test_given_a_folder_that_is_not_there_then_nothing_is_saved_and_the_reason_is_told(tmp_path: Path) -> None:
     explorer = Explorer(checked(table("peterson")))
-    with pytest.raises(AskedWrongly, match="cannot be written"):
+    with pytest.raises(UserError, match="cannot be written"):
         save(explorer, tmp_path / "nowhere" / "search")

@@ -7,14 +7,14 @@ from typing import Any
 
 import pytest
 
-from engine.explore.calm import calm, switches
-from engine.explore.checking import checked
-from engine.explore.explorer import Explorer
-from engine.explore.playing import ending, play
+from engine.explore.fewer_switches import fewer_switches, switches
+from engine.explore.search.explorer import Explorer
 from engine.explore.shrink import Budget, shrink
 from engine.explore.shrink_scenario import scenario_candidates
-from engine.explore.shrink_table import carried, fails, failure, shrink_table, table_candidates
-from engine.explore.table import Step, Table
+from engine.explore.tables.checking import checked
+from engine.explore.tables.playing import ending, play
+from engine.explore.tables.shrink_table import carried, fails, failure, shrink_table, table_candidates
+from engine.explore.tables.table import Step, Table
 from engine.scenario import Scenario
 from tests.explore.shelf import KNOWN, LONG, NAMES, table
 from tests.worlds import scenario
@@ -128,15 +128,15 @@ HARD = "gw5_two_attach_plain_store"
 """One switch more than needed: two runs would first have to be parted, which saves none by itself."""
 
 
-def calmed(name: str) -> list[Step]:
+def with_fewer_switches(name: str) -> list[Step]:
     asked = checked(table(name))
     same = failure(asked, found(name))
-    return calm(found(name), lambda order: fails(asked, order, same), process_of)
+    return fewer_switches(found(name), lambda order: fails(asked, order, same), process_of)
 
 
 @pytest.mark.parametrize("name", FAILING)
 def test_given_a_schedule_when_calmed_then_it_fails_alike_with_no_more_switches(name: str) -> None:
-    asked, steps, order = checked(table(name)), found(name), calmed(name)
+    asked, steps, order = checked(table(name)), found(name), with_fewer_switches(name)
     assert failure(asked, order) == failure(asked, steps)
     assert switches(order, process_of) <= switches(steps, process_of)
     for process in range(len(asked.processes)):
@@ -164,7 +164,7 @@ def fewest(name: str) -> int:
 def test_given_short_schedules_when_calmed_then_the_fewest_switches_are_nearly_always_met() -> None:
     short = [name for name in FAILING if len(found(name)) <= 8]
     assert len(short) > 15
-    assert [name for name in short if switches(calmed(name), process_of) > fewest(name)] in ([], [HARD])
+    assert [name for name in short if switches(with_fewer_switches(name), process_of) > fewest(name)] in ([], [HARD])
 
 
 def test_given_moves_of_tasks_when_calmed_then_tries_are_bounded_and_the_order_within_a_task_stays() -> None:
@@ -174,9 +174,9 @@ def test_given_moves_of_tasks_when_calmed_then_tries_are_bounded_and_the_order_w
         asked.append(order)
         return True
 
-    assert calm([0, 1, 0, 1, 0, 1], plays) in ([0, 0, 0, 1, 1, 1], [1, 1, 1, 0, 0, 0])
+    assert fewer_switches([0, 1, 0, 1, 0, 1], plays) in ([0, 0, 0, 1, 1, 1], [1, 1, 1, 0, 0, 0])
     asked.clear()
-    assert calm([0, 1, 0, 1], lambda order: not plays(order) and False, tries=2) == [0, 1, 0, 1]
+    assert fewer_switches([0, 1, 0, 1], lambda order: not plays(order) and False, tries=2) == [0, 1, 0, 1]
     assert len(asked) == 2
 
 

@@ -8,14 +8,14 @@ import itertools
 import pytest
 
 from engine.events import Kind
-from engine.explore.calm import switches
+from engine.explore.fewer_switches import switches
 from engine.explore.shrink import Budget, Shrunk, Told
 from engine.explore.shrink_scenario import scenario_candidates
 from engine.explore.worlds.smaller import leads_to, schedule_to, shrink_world
 from engine.explore.worlds.subject import WorldSubject
 from engine.invariants import INVARIANTS
+from engine.runs.scheduled import ScheduledRun
 from engine.scenario import Scenario
-from engine.scheduled import ScheduledRun
 from tests.worlds import scenario
 
 CASES = {

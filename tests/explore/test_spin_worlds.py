@@ -9,11 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from engine.explore.explorer import Explorer
+from engine.explore.search.explorer import Explorer
 from engine.explore.worlds.promela_world import written
 from engine.explore.worlds.subject import WorldSubject
+from engine.runs.timed_run import TimedRun
 from engine.scenario import Scenario
-from engine.timed_run import TimedRun
 from tests.explore.plain_world import Counts, searched
 from tests.explore.spin import model_counts
 from tests.worlds import scenario

@@ -7,12 +7,12 @@ from typing import Any
 
 import pytest
 
-from engine.explore.checking import checked
 from engine.explore.columns import columns
 from engine.explore.schedules import read
 from engine.explore.story import Change, Story, Told, shown, story_of_table
-from engine.explore.table import Table
-from engine.explore.wording import BadTable
+from engine.explore.tables.checking import checked
+from engine.explore.tables.table import Table
+from engine.explore.tables.wording import BadTable
 from tests.explore.shelf import NAMES, table, walk
 
 

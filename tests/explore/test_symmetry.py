@@ -7,13 +7,13 @@ from typing import Any
 import pytest
 
 from benchmarks.m1 import m1
-from engine.explore.checking import checked
-from engine.explore.explorer import Explorer
 from engine.explore.layout import unpack
 from engine.explore.plan import Plan
-from engine.explore.subject import TableSubject
+from engine.explore.search.explorer import Explorer
+from engine.explore.search.subject import TableSubject
 from engine.explore.symmetry import canonical
-from engine.explore.wording import BadTable
+from engine.explore.tables.checking import checked
+from engine.explore.tables.wording import BadTable
 from tests.explore.shelf import NAMES, table
 
 LARGE = {"filter_lock_5", "naive_attach_two", "dining_10"}

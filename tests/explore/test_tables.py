@@ -8,11 +8,11 @@ from typing import Any
 
 import pytest
 
-from engine.errors import AskedWrongly
-from engine.explore.checking import checked, read_table
-from engine.explore.explorer import Explorer
+from engine.errors import UserError
 from engine.explore.schedules import read, written
-from engine.explore.wording import BadTable
+from engine.explore.search.explorer import Explorer
+from engine.explore.tables.checking import checked, read_table
+from engine.explore.tables.wording import BadTable
 from tests.explore.shelf import table
 
 
@@ -72,7 +72,7 @@ def told(*steps: dict[str, Any], **more: Any) -> dict[str, Any]:
     ],
 )
 def test_given_a_bad_table_when_read_then_the_refusal_names_place_and_reason(bad: dict[str, Any], reason: str) -> None:
-    with pytest.raises(AskedWrongly) as refused:
+    with pytest.raises(UserError) as refused:
         read_table(json.dumps(bad, indent=1))
     said = str(refused.value)
     assert "\n" not in said
@@ -83,9 +83,9 @@ def test_given_a_bad_table_when_read_then_the_refusal_names_place_and_reason(bad
 def test_given_a_million_processes_then_the_refusal_comes_at_once() -> None:
     one = {"name": "p", "start": "s", "steps": [{"at": "s", "to": "-"}]}
     began = time.process_time()
-    with pytest.raises(AskedWrongly, match="more than 64 items"):
+    with pytest.raises(UserError, match="more than 64 items"):
         checked(told(procs=[one] * 1_000_000))
-    with pytest.raises(AskedWrongly, match="more than 1048576 bytes"):
+    with pytest.raises(UserError, match="more than 1048576 bytes"):
         read_table(json.dumps(told(procs=[one] * 100_000)))
     assert time.process_time() - began < 10
 
@@ -94,7 +94,7 @@ def test_given_a_million_processes_then_the_refusal_comes_at_once() -> None:
     "text", ["", "{", "[1]", "null", "\x00", '{"format": "x"}', "a = 1\na = 2", '{"a": 1, "a": 2}', "{" * 10_000]
 )
 def test_given_what_is_no_table_then_it_is_refused_in_one_line(text: str) -> None:
-    with pytest.raises(AskedWrongly) as refused:
+    with pytest.raises(UserError) as refused:
         read_table(text)
     assert "\n" not in str(refused.value)
 
@@ -136,5 +136,5 @@ def test_a_schedule_is_read_as_it_was_written() -> None:
 
 @pytest.mark.parametrize("word", ["z", "a/9", "a.b.!!", "a999999", "A", "a" * (1 << 21)])
 def test_given_a_word_that_names_no_schedule_then_it_is_refused(word: str) -> None:
-    with pytest.raises(AskedWrongly, match="schedule"):
+    with pytest.raises(UserError, match="schedule"):
         read(checked(table("w1_wait_once")), word)

@@ -9,13 +9,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from engine.errors import AskedWrongly, BadScenario
+from engine.errors import BadScenario, UserError
 from engine.events import Kind
-from engine.explore.answers import answer
-from engine.explore.explorer import Explorer
-from engine.explore.found import Found
 from engine.explore.plan import LIMITS, Limits, Plan
-from engine.explore.saving import resume, save
+from engine.explore.search.answers import answer
+from engine.explore.search.explorer import Explorer
+from engine.explore.search.found import Found
+from engine.explore.search.saving import resume, save
 from engine.explore.worlds.columns import read, write
 from engine.explore.worlds.equals import arrange, renamed
 from engine.explore.worlds.facts import facts
@@ -23,13 +23,13 @@ from engine.explore.worlds.subject import WorldSubject
 from engine.explore.worlds.telling import ending, possible, story_of_world
 from engine.invariants import BUG_ON, INVARIANTS
 from engine.mm.steps import PICK, SPIN
-from engine.play import open_run
+from engine.runs.play import open_run
+from engine.runs.schedule import make_move, step_once
+from engine.runs.scheduled import STEP_NS
 from engine.scenario import Scenario
-from engine.schedule import make_move, step_once
-from engine.scheduled import STEP_NS
-from engine.state import BROKEN as CLOCK_BROKEN
-from engine.state import EVENTS, GROUPS, SEEN
-from engine.summary import Summariser
+from engine.summaries.summary import Summariser
+from engine.world.state import BROKEN as CLOCK_BROKEN
+from engine.world.state import EVENTS, GROUPS, SEEN
 from tests.worlds import scenario
 
 WRITER = "lock writeback_begin unlock writeback_end"
@@ -261,7 +261,7 @@ def test_given_a_schedule_that_cannot_be_made_when_played_then_the_step_is_named
     for word, says in (("a4.a9", "step .*: t0-0 sleeps or has finished"), ("a/3", "has no choice 3")):
         with pytest.raises(BadScenario, match=says):
             list(open_run(Scenario.model_validate(asked | {"schedule": word})).batches())
-    with pytest.raises(AskedWrongly, match="names no task"):
+    with pytest.raises(UserError, match="names no task"):
         WorldSubject(WORLDS["three lock"]).read("z9")
 
 

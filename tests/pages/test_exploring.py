@@ -162,7 +162,7 @@ def test_a_scenario_is_explored_stepped_and_opened_as_a_run(site: Site, page: Pa
 
 
 def test_a_broken_scenario_leads_to_a_run_that_says_first_what_broke(site: Site, page: Page) -> None:
-    examples = resources.files("engine.explore.examples")
+    examples = resources.files("engine.explore.tables.examples")
     found = site.explored({"subject": tomllib.loads(examples.joinpath("raw_null_check.toml").read_text())})
     answer = site.client.get(f"/api/v1/explorations/{found}").json()["answer"]
     page.goto(f"{site.address}/x/{found}")

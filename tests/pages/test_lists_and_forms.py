@@ -150,7 +150,7 @@ def test_what_is_not_there_gets_a_page_in_a_browser_and_a_problem_in_a_program(s
         assert problem.headers["content-type"] == "application/problem+json"
 
 
-def test_a_run_has_its_twins(site: Site) -> None:
+def test_a_run_has_its_other_representations(site: Site) -> None:
     run_id = site.played({"scenario": storm("Twins", events=2_000)})
     told = site.client.get(f"/r/{run_id}.json").json()
     assert told["figures"] == site.run(run_id)["figures"]

@@ -4,23 +4,23 @@ from __future__ import annotations
 
 from typing import Any
 
-from engine.errors import AskedWrongly
+from engine.errors import UserError
 from engine.explore.byhand import STEPS_MAX
 from engine.explore.worlds.facts import STATES, at_rest, facts
 from engine.explore.worlds.subject import WorldSubject
 from engine.explore.worlds.telling import ending, function_of, play, possible
 from engine.invariants import INVARIANTS
-from engine.schedule import step_name
+from engine.runs.schedule import step_name
 from engine.schedule_word import letters
-from engine.state import BROKEN, FINISHED
+from engine.world.state import BROKEN, FINISHED
 
 
 def at(subject: WorldSubject, word: str) -> dict[str, Any]:
-    """Return the state behind a schedule word. Raises AskedWrongly for a word that cannot be played."""
+    """Return the state behind a schedule word. Raises UserError for a word that cannot be played."""
     moves = subject.read(word)
     if len(moves) > STEPS_MAX:
         text = f"a schedule of {len(moves)} steps: at most {STEPS_MAX} by hand"
-        raise AskedWrongly(text, code="bad_schedule", field="schedule")
+        raise UserError(text, code="bad_schedule", field="schedule")
     subject.begin()
     n, last, before = len(subject.processes), None, facts(subject)
     start = before

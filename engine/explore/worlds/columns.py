@@ -11,10 +11,10 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from engine.events import NONE
-from engine.linking import names_in
-from engine.schedule import at_end, choices, make_move
+from engine.runs.schedule import at_end, choices, make_move
 from engine.schema import element_types
-from engine.state import BROKEN, FREE_WAIT, GROUPS, World
+from engine.world.linking import names_in
+from engine.world.state import BROKEN, FREE_WAIT, GROUPS, World
 
 Span = tuple[int, int]
 TASK_ROWS = frozenset({"tasks", "frames", "entries"})

@@ -12,10 +12,10 @@ from typing import Any
 import numpy as np
 
 from engine.designs import DESIGNS
-from engine.explore.table import Values
+from engine.explore.tables.table import Values
 from engine.explore.worlds.columns import TASK_REFERENCES, TASK_ROWS, StateColumn
-from engine.jit import inlined, jit
-from engine.state import NONE, World
+from engine.world.jit import inlined, jit
+from engine.world.state import NONE, World
 
 
 @inlined
@@ -35,7 +35,7 @@ def _key(w: World, task: int) -> Any:
     key = _mixed(key, np.int64(t.page[task]) | np.int64(t.bit[task]) << np.int64(33) | np.int64(t.state[task]) << 40)
     key = _mixed(
         key,
-        np.int64(t.drowsy[task])
+        np.int64(t.state_set[task])
         | np.int64(t.unfairness[task]) << 8
         | (np.int64(t.holds[task]) | np.int64(t.argument[task]) << 8) << 24,
     )

@@ -9,7 +9,7 @@ from engine.explore.worlds.subject import WorldSubject
 from engine.mm.mapping import word_shown
 from engine.mm.wait_list import line_length
 from engine.schedule_word import letters
-from engine.state import READY, World
+from engine.world.state import READY, World
 
 STATES = ("ready", "asleep", "spinning", "finished")
 _NOUNS = ("queue ", "page_wait ", "page_waiter ")
@@ -26,7 +26,7 @@ def facts(subject: WorldSubject) -> State:
         told[f"page {page}: references"] = w.pages.refcount[page]
         told[f"page {page}: lock"] = _who(w.pages.owner[page], "free")
         told[f"page {page}: pte"] = "mapped" if w.pages.mapped[page] else "none"
-        told[f"page {page}: being truncated by"] = _who(w.pages.doomed[page], "no task")
+        told[f"page {page}: being truncated by"] = _who(w.pages.truncated_by[page], "no task")
     for file in range(w.files.size.array.size):
         told[f"file {file}: i_size"] = w.files.size[file]
     for task in range(w.rules.n_tasks):
@@ -61,10 +61,10 @@ def at_rest(name: str) -> bool:
 
 def _task(w: World, task: int, files: list[int]) -> State:
     who, flags, state = letters(task), w.entries.flags[task], w.tasks.state[task]
-    drowsy = w.tasks.drowsy[task] and state == READY
+    state_set = w.tasks.state_set[task] and state == READY
     made = w.tasks.made[task]
     told: State = {
-        f"{who} is": "about to sleep" if drowsy else STATES[state],
+        f"{who} is": "about to sleep" if state_set else STATES[state],
         f"{who}: references held by lookups": w.tasks.holds[task],
         f"{who}'s entry": " ".join(name for bit, name in WQ_NAMES.items() if flags & bit) or "plain",
         f"{who}: truncation pass": w.tasks.argument[task],

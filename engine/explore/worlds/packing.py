@@ -12,9 +12,9 @@ import llvmlite.binding as llvm
 from llvmlite import ir
 
 from engine.explore.layout import WORD, Layout
-from engine.explore.native import Native
+from engine.explore.search.native import Native
 from engine.explore.worlds.columns import TASK_REFERENCES, TASK_ROWS, StateColumn
-from engine.state import World
+from engine.world.state import World
 
 _I64 = ir.IntType(64)
 _WORDS = _I64.as_pointer()

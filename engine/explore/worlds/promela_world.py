@@ -17,15 +17,15 @@ from typing import Any
 import numpy as np
 
 from engine.axes import VERBS
-from engine.errors import AskedWrongly
+from engine.errors import UserError
 from engine.explore.worlds.columns import state_columns
 from engine.explore.worlds.to_c import ToC
-from engine.linking import NUMBER_OF_VERB, verb_function
 from engine.mm.steps import NEXT_OP, PICK, STEPS
-from engine.schedule import at_end, choices, make_move
-from engine.scheduled import references
+from engine.runs.schedule import at_end, choices, make_move
+from engine.runs.scheduled import references
 from engine.schema import DTYPES, element_types
-from engine.state import ASLEEP, BROKEN, FINISHED, GROUPS, NONE, READY, World
+from engine.world.linking import NUMBER_OF_VERB, verb_function
+from engine.world.state import ASLEEP, BROKEN, FINISHED, GROUPS, NONE, READY, World
 
 REPLACED = {
     "trace.record": "",
@@ -69,7 +69,7 @@ Key = tuple[str, str]
 
 
 def written(name: str, w: World) -> str:
-    """Return the model of a world at its start. Raises AskedWrongly for one whose states are too long."""
+    """Return the model of a world at its start. Raises UserError for one whose states are too long."""
     return _Model(w).text(name)
 
 
@@ -146,7 +146,7 @@ class _Model:
         tracked, first, size = self._struct("Tracked", sorted(self._stored & set(self._rows)), self._clock)
         if size > STATE_BYTES_MAX:
             text = f"a state has {size:,} bytes; a model's has at most {STATE_BYTES_MAX:,}: use fewer pages"
-            raise AskedWrongly(text, field="scenario.workload")
+            raise UserError(text, field="scenario.workload")
         other, other_first, _ = self._struct(
             "Scratch", sorted(self._stored - set(self._rows)), range(len(self._w.clock.array))
         )

@@ -4,18 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from engine.errors import AskedWrongly
-from engine.explore.calm import calm
-from engine.explore.explorer import Explorer
+from engine.errors import UserError
+from engine.explore.fewer_switches import fewer_switches
 from engine.explore.plan import Limits, Plan
+from engine.explore.search.explorer import Explorer
 from engine.explore.shrink import Budget, Shrunk, Told, shrink
 from engine.explore.shrink_scenario import scenario_candidates
 from engine.explore.worlds.subject import WorldSubject
 from engine.explore.worlds.telling import play, possible
 from engine.invariants import INVARIANTS, WITNESSES
+from engine.runs.schedule import at_end
 from engine.scenario import Scenario
-from engine.schedule import at_end
-from engine.state import BROKEN, SEEN
+from engine.world.state import BROKEN, SEEN
 
 NAMES = (*(one.name for one in INVARIANTS), *(name for name, _ in WITNESSES))
 """What an exploration can find, in the order of Memory.seen."""
@@ -50,7 +50,7 @@ def leads_to(subject: WorldSubject, moves: Sequence[int], name: str) -> bool:
             if w.clock[BROKEN]:
                 return False
             play(subject, move, place)
-    except AskedWrongly:
+    except UserError:
         return False
     if number >= len(INVARIANTS):
         return bool(w.clock[SEEN] >> (number - len(INVARIANTS)) & 1)
@@ -70,11 +70,13 @@ def shrink_world(
     def finds(told: Told, known: list[int]) -> list[int] | None:
         try:
             return schedule_to(WorldSubject(Scenario.model_validate(told)), name, budget=pays)
-        except AskedWrongly:  # as a candidate it is no loss
+        except UserError:  # as a candidate it is no loss
             return None
 
     small = shrink(scenario.model_dump(), list(moves), scenario_candidates, finds, budget=pays)
     subject = WorldSubject(Scenario.model_validate(small.subject | {"schedule": None}))
     n = len(subject.processes)
-    order = calm(small.schedule, lambda one: leads_to(subject, one, name), lambda move: move % n, stop=pays.stopped)
+    order = fewer_switches(
+        small.schedule, lambda one: leads_to(subject, one, name), lambda move: move % n, stop=pays.stopped
+    )
     return small._replace(schedule=order)

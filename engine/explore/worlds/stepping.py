@@ -11,14 +11,14 @@ from llvmlite import ir
 from numba import types
 from numba.extending import intrinsic
 
-from engine.explore.calls import call_packer, kept
-from engine.explore.native import ENDED, EVENTUALLY, FINAL, REPORTED, STOPPED, TAIL, WRONG
+from engine.explore.search.calls import call_packer, kept
+from engine.explore.search.native import ENDED, EVENTUALLY, FINAL, REPORTED, STOPPED, TAIL, WRONG
 from engine.explore.worlds.equals import arrange
 from engine.invariants import DEADLOCK, LOST_WAKEUP
-from engine.jit import INTERPRETED, callback
-from engine.schedule import at_end, choices, make_move
-from engine.state import BROKEN, EVENTS, FINISHED, READY, SEEN, World
-from engine.world_type import WorldType
+from engine.runs.schedule import at_end, choices, make_move
+from engine.world.jit import INTERPRETED, callback
+from engine.world.state import BROKEN, EVENTS, FINISHED, READY, SEEN, World
+from engine.world.world_type import WorldType
 
 _WORLD = WorldType()
 

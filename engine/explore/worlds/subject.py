@@ -7,23 +7,23 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 
 from engine import schedule_word
-from engine.errors import AskedWrongly
-from engine.explore import walks
+from engine.errors import UserError
 from engine.explore.layout import Layout, Spans, laid_out
-from engine.explore.search import Reduction
+from engine.explore.search import walks
+from engine.explore.search.search import Reduction
+from engine.explore.search.subject import Shape
 from engine.explore.small import check_small
-from engine.explore.subject import Shape
-from engine.explore.table import Values
+from engine.explore.tables.table import Values
 from engine.explore.worlds.columns import read, state_columns, write
 from engine.explore.worlds.equals import arrange, groups, renamed
 from engine.explore.worlds.packing import packed
 from engine.explore.worlds.stepping import EXPAND, JUDGE, KNOWN
 from engine.mm.steps import LOCAL, STEPS
+from engine.runs.schedule import make_move
+from engine.runs.scheduled import references
+from engine.runs.timed_run import TimedRun
 from engine.scenario import Scenario, Tasks
-from engine.schedule import make_move
-from engine.scheduled import references
-from engine.state import EVENTS, World
-from engine.timed_run import TimedRun
+from engine.world.state import EVENTS, World
 
 VALUES_MAX = 1_024
 """Larger worlds have more states than anyone can look at."""
@@ -35,7 +35,7 @@ class WorldSubject:
     outcomes: tuple[tuple[int, bool], ...] = ()
 
     def __init__(self, scenario: Scenario) -> None:
-        """Raises AskedWrongly for a scenario that cannot be explored."""
+        """Raises UserError for a scenario that cannot be explored."""
         check_small(scenario)
         self.scenario = scenario
         self.name, self.why = scenario.name, scenario.story
@@ -48,7 +48,7 @@ class WorldSubject:
         self.columns = state_columns(w)
         if (values := sum(len(column.rows) for column in self.columns)) > VALUES_MAX:
             text = f"a state of this scenario has {values} values; the limit is {VALUES_MAX}: use fewer pages or queues"
-            raise AskedWrongly(text, code="too_large", field="scenario.workload")
+            raise UserError(text, code="too_large", field="scenario.workload")
         assert isinstance(scenario.workload, Tasks)
         self.promises = any(group.repeat is not None for group in scenario.workload.groups)
         self.symmetric = groups(w)

@@ -8,14 +8,14 @@ import re
 from collections.abc import Sequence
 from functools import cache
 
-from engine.errors import AskedWrongly
+from engine.errors import UserError
 from engine.explore.story import STEPS_TOLD_MAX, Change, Story, Told, Value
 from engine.explore.worlds.facts import STATES, facts
 from engine.explore.worlds.subject import WorldSubject
 from engine.invariants import INVARIANTS
 from engine.mm.steps import STEPS
-from engine.schedule import at_end, choices, enabled, make_move, step_name
-from engine.state import BROKEN, EVENTS
+from engine.runs.schedule import at_end, choices, enabled, make_move, step_name
+from engine.world.state import BROKEN, EVENTS
 
 SOURCE = re.compile(r"\b((?:[\w-]+/)+[\w-]+\.[ch]): (\w+\(\))")
 
@@ -37,10 +37,10 @@ def function_of(step: str) -> str:
 def story_of_world(subject: WorldSubject, moves: Sequence[int], loop: Sequence[int] = ()) -> Story:
     """Return a schedule as a story; loop: the moves after it that lead back to where they began.
 
-    Leaves the subject's world where the schedule ends. Raises AskedWrongly for a move that cannot be made.
+    Leaves the subject's world where the schedule ends. Raises UserError for a move that cannot be made.
     """
     if len(moves) + len(loop) > STEPS_TOLD_MAX:
-        raise AskedWrongly(f"schedule: more than {STEPS_TOLD_MAX} steps", field="schedule")
+        raise UserError(f"schedule: more than {STEPS_TOLD_MAX} steps", field="schedule")
     w = subject.world
     subject.begin()
     before, steps = facts(subject), []
@@ -70,18 +70,16 @@ def _flat(value: Value | list[Value]) -> Value:
 
 
 def play(subject: WorldSubject, move: int, number: int) -> None:
-    """Make one move in the subject's world. Raises AskedWrongly where it cannot be made; number: its place, from 1."""
+    """Make one move in the subject's world. Raises UserError where it cannot be made; number: its place, from 1."""
     w, (choice, task) = subject.world, divmod(move, len(subject.processes))
     where = f"schedule: step {number}: {subject.processes[task]}"
     if not enabled(w, task):
-        raise AskedWrongly(
-            f"{where} {STATES[w.tasks.state[task]]}: it cannot move", code="bad_schedule", field="schedule"
-        )
+        raise UserError(f"{where} {STATES[w.tasks.state[task]]}: it cannot move", code="bad_schedule", field="schedule")
     if choice >= choices(w, task):
-        raise AskedWrongly(f"{where} has no choice {choice} there", code="bad_schedule", field="schedule")
+        raise UserError(f"{where} has no choice {choice} there", code="bad_schedule", field="schedule")
     w.clock[EVENTS] = 0
     if not make_move(w, task, choice):
-        raise AskedWrongly(f"{where} finds the queue lock taken", code="bad_schedule", field="schedule")
+        raise UserError(f"{where} finds the queue lock taken", code="bad_schedule", field="schedule")
 
 
 def possible(subject: WorldSubject) -> list[int]:

@@ -341,7 +341,7 @@ class _Function:
         path = self._path(node.value) or ("", "")
         place = self._element(node, False)
         from engine.schema import element_types
-        from engine.state import GROUPS
+        from engine.world.state import GROUPS
 
         word = len(path) == 2 and element_types(GROUPS[path[0]])[path[1]] == "U64"
         return Told(place, "word") if word else Told(f"(I64){place}", "int")

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from engine.jit import inlined
-from engine.state import World
+from engine.world.jit import inlined
+from engine.world.state import World
 
 
 @inlined

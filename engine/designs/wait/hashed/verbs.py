@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from engine.jit import inlined
-from engine.state import NONE, World
+from engine.world.jit import inlined
+from engine.world.state import NONE, World
 
 
 @inlined

@@ -18,11 +18,11 @@ from engine.designs.wait.page_wait.words import PAGE_WAIT_BASE, PAGE_WAIT_BYTES,
 from engine.designs.wait.swapped import E1, E2
 from engine.events import PG_LOCKED, PG_WRITEBACK, Kind
 from engine.invariants import MAPPING_RESURRECTED, USE_AFTER_FREE
-from engine.jit import inlined, jit
 from engine.mm.mapping import tagged
 from engine.mm.wait_list import line_length
-from engine.state import FREE_WAIT, NONE, World
-from engine.trace import broken, record
+from engine.world.jit import inlined, jit
+from engine.world.state import FREE_WAIT, NONE, World
+from engine.world.trace import broken, record
 
 MAPPING_SWAPPED, MAPPING_RESTORED = int(Kind.mapping_swapped), int(Kind.mapping_restored)
 SAVED_MAPPING_CLEARED = int(Kind.saved_mapping_cleared)

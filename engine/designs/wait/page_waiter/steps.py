@@ -27,15 +27,15 @@ from engine.designs.wait.page_waiter.structures import (
 )
 from engine.events import PG_LOCKED, PG_WAITERS, WQ_DONE, WQ_WOKEN, Kind
 from engine.invariants import LOCK_HANDED_OVER, LOCK_STOLEN, USE_AFTER_FREE
-from engine.jit import inlined, jit
 from engine.mm.filemap import meets_truncation, trylock_page
 from engine.mm.frames import ret
 from engine.mm.lock_owner import disown_lock, own_lock
 from engine.mm.mapping import tagged
 from engine.mm.steps import BLOCKED, WAKE_BEGIN, own_steps
 from engine.mm.wait_list import link_tail, try_to_wake_up, unlink
-from engine.state import ASLEEP, NONE, READY, World
-from engine.trace import broken, record, record_entry, witness
+from engine.world.jit import inlined, jit
+from engine.world.state import ASLEEP, NONE, READY, World
+from engine.world.trace import broken, record, record_entry, witness
 
 (
     WAITER_TRY,

@@ -11,10 +11,10 @@ from typing import Any
 from engine.designs.wait.page_waiter.words import STACK_BASE, STACK_BYTES
 from engine.events import Kind
 from engine.invariants import MAPPING_RESURRECTED
-from engine.jit import inlined, jit
 from engine.mm.wait_list import make_ready
-from engine.state import ASLEEP, NONE, World
-from engine.trace import broken, record
+from engine.world.jit import inlined, jit
+from engine.world.state import ASLEEP, NONE, World
+from engine.world.trace import broken, record
 
 MAPPING_SWAPPED, MAPPING_RESTORED = int(Kind.mapping_swapped), int(Kind.mapping_restored)
 DANGLING = 0x2

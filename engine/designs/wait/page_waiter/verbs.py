@@ -11,10 +11,10 @@ from typing import Any
 from engine.designs.wait.page_waiter.structures import abandon, own_list, retire, step_down, waiter_row
 from engine.designs.wait.swapped import E1, E2
 from engine.events import PG_LOCKED, Kind
-from engine.jit import inlined, jit
 from engine.mm.mapping import tagged
-from engine.state import NONE, World
-from engine.trace import record
+from engine.world.jit import inlined, jit
+from engine.world.state import NONE, World
+from engine.world.trace import record
 
 SAVED_MAPPING_CLEARED = int(Kind.saved_mapping_cleared)
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from engine.designs.wait.rhashtable.structures import move_chain, size_wanted
 from engine.events import Kind
-from engine.jit import jit
 from engine.mm.steps import BLOCKED, own_steps
-from engine.state import ASLEEP, NONE, World
-from engine.trace import record
+from engine.world.jit import jit
+from engine.world.state import ASLEEP, NONE, World
+from engine.world.trace import record
 
 REHASH_WAIT, REHASH_MOVE, REHASH_PUBLISH = own_steps("wait", "rhashtable")
 TABLE_RESIZED = int(Kind.table_resized)

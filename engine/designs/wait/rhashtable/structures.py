@@ -11,9 +11,9 @@ from typing import Any
 import numpy as np
 
 from engine.designs.wait.rhashtable.tables import SIZE_MAX
-from engine.jit import inlined, jit
 from engine.mm.wait_list import make_ready
-from engine.state import ASLEEP, NONE, World
+from engine.world.jit import inlined, jit
+from engine.world.state import ASLEEP, NONE, World
 
 GOLDEN_RATIO_64 = np.uint64(0x61C8864680B583EB)
 HASH_SHIFT = np.uint64(48)

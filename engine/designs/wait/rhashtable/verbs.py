@@ -15,8 +15,8 @@ from typing import Any
 
 from engine.designs.wait import FOUND, LOOK_AGAIN, NOBODY
 from engine.designs.wait.rhashtable.structures import find, link, schedule_resize, to_pool, unlink_element
-from engine.jit import inlined, jit
-from engine.state import NONE, World
+from engine.world.jit import inlined, jit
+from engine.world.state import NONE, World
 
 
 @inlined

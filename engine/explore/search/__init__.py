@@ -1,0 +1,1 @@
+"""The search itself, compiled: states, their successors, what was found, promises, samples."""

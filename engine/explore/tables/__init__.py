@@ -1,0 +1,1 @@
+"""Protocol tables: read, checked, laid out and played without the engine."""

@@ -1,0 +1,141 @@
+"""Protocol tables: a small concurrent protocol as data. checking.py reads one and turns its words into numbers."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal, NamedTuple
+
+from pydantic import BaseModel, ConfigDict, Field, Strict
+
+from engine.explore.tables.expressions import Tree
+
+FORMAT = "protocol-table/1"
+PROCESSES_MAX, STEPS_MAX, CELLS_MAX, EFFECTS_MAX = 64, 2_048, 512, 64
+END = "-"
+"""The label at which a process has ended."""
+
+Name = Annotated[str, Field(pattern=r"^[A-Za-z_]\w{0,62}$")]
+Label = Annotated[str, Field(min_length=1, max_length=64)]
+Word = Annotated[int, Field(ge=-(1 << 63), lt=1 << 63)]
+Text = Annotated[str, Field(min_length=1, max_length=2_000)]
+
+
+class _Asked(BaseModel):
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+
+
+class AskedStep(_Asked):
+    """One atomic move: where it stands, when it may be made, what it does, where it leads."""
+
+    at: Label
+    guard: Text = "1"
+    do: Annotated[list[Text], Field(max_length=EFFECTS_MAX)] = []
+    to: Label
+
+
+class AskedProcess(_Asked):
+    """A process: its name, where it starts, and its steps."""
+
+    name: Label
+    start: Label
+    steps: Annotated[list[AskedStep], Field(min_length=1, max_length=STEPS_MAX)]
+
+
+class AskedTable(_Asked):
+    """A protocol table as it is written."""
+
+    format: Literal["protocol-table/1"]
+    name: Annotated[str, Field(min_length=1, max_length=120)]
+    why: Annotated[str, Field(max_length=2_000)] = ""
+    vars: dict[Name, Word | Annotated[list[Word], Field(min_length=1, max_length=CELLS_MAX)]] = {}
+    procs: Annotated[list[AskedProcess], Field(min_length=1, max_length=PROCESSES_MAX)]
+    final: Text | None = None
+    outcomes: Annotated[list[Name], Field(max_length=64)] = []
+    ranges: dict[Name, Annotated[tuple[Word, Word], Strict(False)]] = {}
+    """Neither JSON nor TOML has tuples: a list of two will do."""
+    symmetric: Annotated[list[list[Label]], Field(max_length=PROCESSES_MAX)] = []
+    fair: Literal["weak"] | None = None
+    eventually: Text | None = None
+
+
+class Variable(NamedTuple):
+    """An integer, or a fixed array of them; low and high bound it where the table does."""
+
+    name: str
+    initial: tuple[int, ...]
+    array: bool
+    low: int | None
+    high: int | None
+
+
+class Effect(NamedTuple):
+    """An assignment to an element of a variable, or (variable -1) an assertion."""
+
+    variable: int
+    element: Tree | None
+    value: Tree
+    text: str
+
+
+class Step(NamedTuple):
+    """One alternative: process, its labels before and after by number, guard, effects from left to right."""
+
+    number: int
+    process: int
+    at: int
+    to: int
+    guard: Tree
+    effects: tuple[Effect, ...]
+    asked: AskedStep
+
+
+class Process(NamedTuple):
+    """A process; labels in the order in which the table names them, END last."""
+
+    name: str
+    labels: tuple[str, ...]
+    start: int
+    steps: tuple[Step, ...]
+
+    @property
+    def end(self) -> int:
+        """The number of the label at which it has ended."""
+        return len(self.labels) - 1
+
+
+Cell = tuple[int, int]
+"""A variable's number, and an index: 0 for a plain one."""
+
+
+class Group(NamedTuple):
+    """Equal processes, by number, and for each the cells of its own, in the same order."""
+
+    members: tuple[int, ...]
+    owned: tuple[tuple[Cell, ...], ...]
+
+
+class Table(NamedTuple):
+    """A checked table."""
+
+    asked: AskedTable
+    variables: tuple[Variable, ...]
+    processes: tuple[Process, ...]
+    final: Tree | None
+    eventually: Tree | None
+    symmetric: tuple[Group, ...]
+    """Groups of equal processes that the table names."""
+
+    @property
+    def steps(self) -> tuple[Step, ...]:
+        """All steps, by number."""
+        return tuple(step for process in self.processes for step in process.steps)
+
+    def variable(self, name: str) -> int:
+        """Return a variable's number."""
+        return next(i for i, variable in enumerate(self.variables) if variable.name == name)
+
+
+class Values(NamedTuple):
+    """A state in plain numbers: the values of each variable, and each process's label."""
+
+    variables: tuple[tuple[int, ...], ...]
+    places: tuple[int, ...]

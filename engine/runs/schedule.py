@@ -1,0 +1,152 @@
+"""The third scheduler: a schedule, one task a step, decides who is next. Litmus tests are written with it, what an
+explorer finds is played by it, and the explorer itself makes its moves with it: all of them, in every state.
+Time counts steps.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from engine.errors import UserError
+from engine.events import Batch
+from engine.invariants import COUNTS, DEADLOCK, LEAK, LOST_WAKEUP, MAPPING_LOST, QUEUE_LENGTH
+from engine.mm.frames import ret
+from engine.mm.steps import NEXT_OP, PICK, SPIN, STEPS, WAIT_FINISH, WAIT_PUBLISH, WAKE_END
+from engine.runs.batches import cut_batch
+from engine.world.dispatch import step
+from engine.world.jit import jit
+from engine.world.state import ASLEEP, CAPACITY, EVENTS, FINISHED, NONE, NOW, READY, SEEN, SLACK, WOKEN, World
+from engine.world.trace import broken
+from engine.world.verbs import leaks, settle
+
+
+@jit
+def step_once(w: World, task: int) -> int:
+    """Run one step of the task; return its cost, BLOCKED or SPIN. Whom it wakes is ready at once."""
+    cost: int = step(w, task)
+    w.clock[WOKEN] = 0
+    w.clock[NOW] += 1
+    return cost
+
+
+@jit
+def choices(w: World, task: int) -> Any:
+    """Return how many moves the task's next step has: a pick as many as there are pages to pick."""
+    if w.tasks.step[task] == PICK:
+        return w.picks.count[w.program.arg[w.tasks.at[task]]]
+    return 1
+
+
+@jit
+def tidy(w: World, task: int, was: int, between: bool) -> None:
+    """Forget what no later step looks at: what a walk or a wait left behind, and all of it between two operations.
+
+    was: the step that was made.
+    """
+    t, e = w.tasks, w.entries
+    if between or was in (WAKE_END, WAIT_FINISH):
+        t.bit[task] = 0
+        t.walk_list[task] = NONE
+        t.cursor[task] = NONE
+        t.matched[task] = 0
+        t.other_bit[task] = 0
+    elif was == WAIT_PUBLISH:
+        t.walk_list[task] = NONE
+    if between or was == WAIT_FINISH:
+        t.unfairness[task] = 0
+        if e.list[task] == NONE:
+            e.page[task] = NONE
+            e.bit[task] = 0
+            e.flags[task] = 0
+            e.next[task] = NONE
+            e.prev[task] = NONE
+
+
+@jit
+def make_move(w: World, task: int, choice: int) -> bool:
+    """Make one move of a task that is READY; False: it finds a queue lock taken, and the world is to be restored."""
+    at, was = w.tasks.at[task], w.tasks.step[task]
+    w.clock[SEEN] = 0
+    if was == PICK:
+        w.tasks.page[task] = w.picks.first[w.program.arg[at]] + choice
+        ret(w, task)
+        w.clock[NOW] += 1
+    elif step_once(w, task) == SPIN:
+        return False
+    tidy(w, task, was, w.tasks.at[task] != at or w.tasks.step[task] == NEXT_OP)
+    settle(w)
+    check(w, task)
+    return True
+
+
+@jit
+def check(w: World, task: int) -> None:
+    """Look at what no single step can see: queues and reference counts that do not fit."""
+    e = w.entries
+    for row in range(w.rules.n_tasks):
+        list = e.list[row]
+        if list != NONE:
+            length = 0
+            for other in range(w.rules.n_tasks):
+                length += e.list[other] == list
+            if w.lists.length[list] != length:
+                broken(w, task, e.page[row], QUEUE_LENGTH)
+    page = w.tasks.page[task]
+    if page != NONE and w.pages.refcount[page] < 0:
+        broken(w, task, page, COUNTS)
+
+
+@jit
+def at_end(w: World, pages: int, references: int) -> Any:
+    """Return the invariants that do not hold where no task can move, as bits; pages: rows of that table.
+
+    references: the counts of all pages together when nobody holds one and no page is in a file.
+    """
+    told = 0
+    ended = True
+    for task in range(w.rules.n_tasks):
+        if w.tasks.state[task] == FINISHED or (task >= w.rules.first_actor and w.tasks.state[task] == ASLEEP):
+            continue
+        ended = False
+        lost = w.tasks.state[task] == ASLEEP and not w.pages.flags[w.tasks.page[task]] >> w.tasks.bit[task] & 1
+        told |= 1 << (LOST_WAKEUP if lost else DEADLOCK)
+    if told >> LOST_WAKEUP & 1:
+        return 1 << LOST_WAKEUP
+    if not ended:
+        return told
+    for task in range(w.rules.n_tasks):
+        references += w.tasks.holds[task]
+    for page in range(pages):
+        file = w.pages.file[page]
+        truth = 0 if file == NONE else w.files.address[file]
+        if w.pages.mapping[page] != truth:
+            told |= 1 << MAPPING_LOST
+        references -= w.pages.refcount[page] - (file != NONE)
+    if leaks(w):
+        told |= 1 << LEAK
+    if references != 0:
+        told |= 1 << COUNTS
+    return told
+
+
+def enabled(w: World, task: int) -> bool:
+    """True if the task can take a step: it is awake and has not finished. (It may still find a lock taken: SPIN.)"""
+    return w.tasks.state[task] == READY
+
+
+def step_name(w: World, task: int) -> str:
+    """Return the name of the task's next step."""
+    return STEPS[w.tasks.step[task]][0]
+
+
+def play_schedule(w: World, schedule: Iterable[int]) -> Batch:
+    """Take one step of each named task in turn; return the events. Raises UserError if a task cannot move."""
+    for place, task in enumerate(schedule):
+        if not enabled(w, task):
+            raise UserError(f"step {place} of the schedule: task {task} sleeps or has finished", field="schedule")
+        if w.clock[EVENTS] >= CAPACITY - SLACK:
+            raise UserError(f"step {place} of the schedule: more events than one batch holds", field="schedule")
+        if step_once(w, task) == SPIN:
+            raise UserError(f"step {place} of the schedule: task {task} finds the queue lock taken", field="schedule")
+    return cut_batch(w)

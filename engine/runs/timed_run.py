@@ -1,0 +1,174 @@
+"""A made-up workload: its World, built from the scenario, and played by the timed scheduler."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+
+from engine.cast import Cast, FileName, TaskName
+from engine.errors import BadScenario
+from engine.events import BATCH, Batch
+from engine.mm import steps
+from engine.program import OPERATIONS, ends_with_put, put_after
+from engine.runs.batches import cut_batch
+from engine.runs.timed import FULL, STUCK, run_batch, start
+from engine.scenario import Hold, Migrate, Pick, Scenario, Tasks, Think
+from engine.world.build import hash_pages, make_world, page_addresses
+from engine.world.linking import link
+from engine.world.rng import alias_table, seed_streams
+from engine.world.rules import actor_names, actors_of, queues_of, rules_of
+from engine.world.state import ASLEEP, NOW, World
+
+FIRST_FILE_ADDRESS = -0x77FFFB000000
+"""The first made-up struct address_space: 0xffff880005000000, in the direct map of 4.16."""
+
+FILE_BYTES = 1 << 12
+"""From one made-up struct address_space to the next."""
+
+QUIET_MAX = 32
+"""Batches in a row without an event (timed.TURNS_MAX turns each) after which a run is given up: half a minute."""
+
+
+def _address(file: int) -> int:
+    return FIRST_FILE_ADDRESS + file * FILE_BYTES
+
+
+def _files_of(workload: Tasks) -> list[int]:
+    """Return the file of each page."""
+    return [workload.file_of(page) for page in range(workload.pages)]
+
+
+class TimedRun:
+    """A made-up workload under the timed scheduler."""
+
+    def __init__(self, scenario: Scenario, *, watched: bool = False) -> None:
+        """Build the scenario's World; watched: its steps look for every witness (engine.invariants), at a cost."""
+        workload = scenario.workload
+        assert isinstance(workload, Tasks), "a timed run needs tasks"
+        self._scenario = scenario
+        self.total: int | None = scenario.events_max
+        self.end_ns: int | None = None
+        self._played = 0
+        self.world = self._build(scenario, workload, watched=watched)
+        self.cast = Cast(
+            tasks=[
+                TaskName(name=f"{group.name}-{i}", pid=100 + i)
+                for i, group in enumerate(group for group in workload.groups for _ in range(group.tasks))
+            ]
+            + actor_names(scenario),
+            first_pfn=workload.first_pfn,
+            page_count=workload.pages,
+            files=[
+                FileName(name="file" if workload.files == 1 else f"file-{row}", address=_address(row))
+                for row in range(workload.files)
+            ],
+            page_files=_files_of(workload) if workload.files > 1 else [],
+            cached_in=0 if workload.cached else -1,
+            queues=queues_of(scenario, workload.pages),
+        )
+
+    @staticmethod
+    def _build(scenario: Scenario, workload: Tasks, *, watched: bool) -> World:
+        n_tasks = sum(group.tasks for group in workload.groups)
+        program: tuple[list[int], list[int], list[int], list[int]] = ([], [], [], [])
+        picks: list[Any] = []
+        tables: dict[tuple[int, float], Any] = {}
+        begins: list[int] = []
+        for group in workload.groups:
+            begin = len(program[0])
+            begins.append(begin)
+            for i, op in enumerate(group.program):
+                arg = 0
+                if isinstance(op, Think | Hold):
+                    arg = op.mean_ns
+                elif isinstance(op, Migrate):
+                    arg = op.to
+                elif isinstance(op, Pick):
+                    count = op.count or workload.pages - op.first
+                    if (count, op.zipf) not in tables:
+                        tables[count, op.zipf] = alias_table(count, op.zipf)
+                    arg = len(picks)
+                    picks.append((op.first, count, *tables[count, op.zipf]))
+                elif ends_with_put(op.op, pinned=workload.pinned):
+                    arg = begin + put_after(group.names, i)
+                program[0].append(steps.NUMBERS[OPERATIONS[op.op].step])
+                program[1].append(arg)
+                program[2].append(int(i == len(group.program) - 1))
+                program[3].append(begin)
+        actors = actors_of(scenario)
+        for step in actors:  # each is a program of one step, which decides what comes next
+            begins.append(len(program[0]))
+            for column, value in zip(program, (step, 0, 1, len(program[0])), strict=True):
+                column.append(value)
+        w = make_world(
+            rules_of(scenario, n_tasks, scenario.profile)._replace(watched=watched),
+            wait=scenario.wait,
+            n_pages=workload.pages,
+            n_files=workload.files,
+            program=program,
+            picks=picks,
+        )
+        pages, tasks = w.pages, w.tasks
+        hash_pages(w, page_addresses(np.arange(workload.pages) + workload.first_pfn))
+        home = np.array(_files_of(workload))
+        sizes = np.bincount(home, minlength=workload.files)
+        pages.home.array[:] = home
+        pages.index.array[:] = np.arange(workload.pages) - (np.cumsum(sizes) - sizes)[home]
+        pages.refcount.array[:] = int(workload.cached) + int(workload.pinned)
+        w.files.size.array[:] = sizes
+        w.files.address.array[:] = [_address(row) for row in range(workload.files)]
+        if workload.cached:
+            pages.file.array[:] = home
+            pages.mapping.array[:] = w.files.address.array[home]
+            w.files.pages.array[:] = sizes
+        tasks.random.array[:] = seed_streams(scenario.seed, n_tasks + len(actors))
+        at = 0
+        for group, begin in zip(workload.groups, begins[: len(workload.groups)], strict=True):
+            rows = slice(at, at + group.tasks)
+            tasks.at.array[rows] = begin
+            tasks.step.array[rows] = program[0][begin]
+            tasks.rounds.array[rows] = group.repeat if group.repeat is not None else -1
+            at += group.tasks
+        for task, begin in enumerate(begins[len(workload.groups) :], n_tasks):
+            tasks.at[task], tasks.step[task], tasks.rounds[task] = begin, program[0][begin], -1
+            tasks.state[task] = ASLEEP
+        if scenario.machine.cpus:
+            tasks.cpu.array[:] = np.arange(n_tasks + len(actors)) % scenario.machine.cpus
+        link(w, scenario.designs, {steps.NEXT_OP, *program[0]})
+        start(w)
+        return w
+
+    @property
+    def progress(self) -> float:
+        limits = self._scenario.limits
+        return min(1.0, max(self._played / self._scenario.events_max, self.world.clock[NOW] / limits.time_ns))
+
+    def batches(self) -> Iterator[Batch]:
+        """Play to the scenario's limits."""
+        limits, w, most = self._scenario.limits, self.world, self._scenario.events_max
+        quiet = 0
+        while self._played < most:
+            why = run_batch(w, BATCH, limits.time_ns)
+            batch = cut_batch(w)
+            quiet = 0 if len(batch) else quiet + 1
+            if quiet > QUIET_MAX:
+                raise BadScenario(
+                    "nothing that is recorded happens: no task locks, waits, or changes a page",
+                    code="nothing_happens",
+                    field="scenario.workload.groups",
+                )
+            if self._played + len(batch) > most:
+                batch = batch.cut(0, most - self._played)
+            self._played += len(batch)
+            if len(batch):
+                yield batch
+            if why == STUCK:
+                raise BadScenario(
+                    "a task's program goes round without letting time pass: add a think or a hold to it",
+                    code="no_time_passes",
+                    field="scenario.workload.groups",
+                )
+            if why != FULL:
+                return

@@ -1,0 +1,1 @@
+"""Events folded into summaries by compiled code, as a run is played."""

@@ -1,0 +1,158 @@
+"""link(): give a World the code that it can come to, and no more: its tables of steps and verbs.
+
+What a step may lead to is read from its code: a step names the next one by a constant of engine.mm.steps, and calls
+verbs and functions by name. So a short run waits for the steps of its own operations only, and a design's steps are
+compiled when a run first uses the design.
+"""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable, Iterable
+from functools import cache, lru_cache
+from typing import Any
+
+from engine.axes import VERBS
+from engine.designs import AXES
+from engine.designs.card import OWN_STEPS, Card
+from engine.errors import BadDesign
+from engine.fingerprint import names_used, python_function
+from engine.mm.steps import BLOCKED, NUMBERS, PATHS, STEPS, own_steps
+from engine.world.dispatch import STEP, verb_signature
+from engine.world.jit import INTERPRETED, callback
+from engine.world.nesting import Leads, deepest, leads_of
+from engine.world.state import UNLINKED, World
+
+NUMBER_OF_VERB = {row.verb.name: number for number, row in enumerate(VERBS)}
+
+_compiled: dict[Any, Any] = {}
+
+
+def unlinked(w: World, task: int) -> int:
+    """Stand in for a step that was not linked: keep its number for engine.runs.batches to report. A bug of this
+    module."""
+    w.clock[UNLINKED] = w.tasks.step[task] + 1
+    return BLOCKED
+
+
+@cache
+def step_function(number: int) -> Any:
+    """Return the function of a step."""
+    module, _, name = STEPS[number][1].rpartition(".")
+    return getattr(importlib.import_module(module), name)
+
+
+@cache
+def verb_function(number: int, design: str) -> Any:
+    """Return the function by which a design answers a verb; None if it leaves the verb to its default."""
+    axis, verb = VERBS[number]
+    return getattr(importlib.import_module(f"{AXES[axis][design].package}.verbs"), verb.name, None)
+
+
+@cache
+def _mentions(function: Any) -> tuple[Leads, frozenset[int], frozenset[str]]:
+    """Return the steps, the verbs and all names in a function's code, and in that of the functions that it calls."""
+    goes, calls, verbs, names = set[int](), set[int](), set[int](), set[str]()
+    seen, to_see = set[Any](), [function]
+    while to_see:
+        python = python_function(to_see.pop())
+        if python is None or python in seen:
+            continue
+        seen.add(python)
+        leads = leads_of(python)
+        goes |= leads.goes
+        calls |= leads.calls
+        for name in names_used(python.__code__):
+            names.add(name)
+            value = python.__globals__.get(name)
+            if (called := getattr(value, "verb", None)) is not None:
+                verbs.add(NUMBER_OF_VERB[called])
+            elif python_function(value) is not None:
+                to_see.append(value)
+    return Leads(frozenset(goes), frozenset(calls)), frozenset(verbs), frozenset(names)
+
+
+def names_in(function: Any) -> frozenset[str]:
+    """Return the names of globals and attributes in a function's code and in that of all that it calls."""
+    return _mentions(function)[2]
+
+
+@lru_cache(maxsize=256)
+def reachable(
+    roots: tuple[Any, ...], first: frozenset[int], designs: tuple[tuple[str, str], ...]
+) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    """Return the numbers of the steps that can come to run, and of all verbs that the designs answer.
+
+    roots: functions that begin paths (a scheduler's); first: steps that programs begin with; designs: (axis, design).
+    All verbs, because one that is not linked answers with its default: a scheduler may call what no step calls.
+    """
+    chosen = dict(designs)
+    answers = {number: verb_function(number, chosen[axis]) for number, (axis, _) in enumerate(VERBS)}
+    steps = set(first)
+    to_see: list[Any] = [*roots, *filter(None, answers.values()), *(step_function(number) for number in first)]
+    while to_see:
+        leads, _, _ = _mentions(to_see.pop())
+        more = leads.goes | leads.calls
+        to_see += [step_function(number) for number in more - steps]
+        steps |= more
+    return tuple(sorted(steps)), tuple(number for number, function in answers.items() if function is not None)
+
+
+def ruled_steps(card: Card) -> tuple[tuple[str, int], ...]:
+    """Return (rule, step) for each of the design's OWN_STEPS that it has."""
+    return tuple((rule, NUMBERS[name]) for rule in OWN_STEPS if (name := getattr(card, rule)))
+
+
+def check_nesting() -> None:
+    """Raise BadDesign, in one line, for a wait design whose calls nest too deep, whatever the scenario."""
+    for design, card in AXES["wait"].items():
+        steps = (*range(len(PATHS)), *own_steps("wait", design))
+        try:
+            nesting(steps, ruled_steps(card))
+        except BadDesign as problem:
+            raise BadDesign(f"design {design!r}, {card.package}: {problem}") from None
+
+
+@lru_cache(maxsize=256)
+def nesting(steps: tuple[int, ...], ruled: tuple[tuple[str, int], ...]) -> int:
+    """Return how many frames a task can use, given all steps that can come to run, and ruled_steps() of the design.
+
+    Raises BadDesign for more than FRAMES_MAX.
+    """
+    to = dict(ruled)
+
+    def leads(step: int) -> Leads:
+        found, _, names = _mentions(step_function(step))
+        return found._replace(goes=found.goes | {to[rule] for rule in names & to.keys()})
+
+    return deepest(steps, leads)
+
+
+def compiled(function: Callable[..., Any], signature: Any) -> Any:
+    """Return the function in the form that an address can be taken of; the same one each time."""
+    key = (function, signature)
+    if key not in _compiled:
+        _compiled[key] = callback(function, signature)
+    return _compiled[key]
+
+
+def link(w: World, designs: dict[str, str], first: Iterable[int] = (), roots: Iterable[Any] = ()) -> None:
+    """Fill w.code for a World whose tasks begin with the steps `first`, under these designs (axis -> name)."""
+    card = AXES["wait"][designs["wait"]]
+    ruled = ruled_steps(card)
+    first = frozenset({*first, *dict(ruled).values(), *(NUMBERS[step] for _, step in card.actors)})
+    steps, verbs = reachable(tuple(roots), first, tuple(sorted(designs.items())))
+    w.designs = designs
+    w.nesting = nesting(steps, ruled)
+    w.step_functions, w.verb_functions = [unlinked] * len(STEPS), [None] * len(VERBS)
+    for number in steps:
+        w.step_functions[number] = step_function(number)
+    for number in verbs:
+        w.verb_functions[number] = verb_function(number, designs[VERBS[number].axis])
+    if INTERPRETED:
+        return
+    for number, function in enumerate(w.step_functions):
+        w.code.steps[number] = compiled(function, STEP).address
+    for number in verbs:
+        if (function := w.verb_functions[number]) is not None:
+            w.code.verbs[number] = compiled(function, verb_signature(number)).address

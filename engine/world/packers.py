@@ -1,0 +1,26 @@
+"""Layouts of event words, compiled: steps pack with them, summaries read with them.
+
+Interpreted runs check that every value fits its field; compiled ones take the same functions and check nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from engine.events import ENTRY, WALK
+from engine.words import Words
+from engine.world.jit import INTERPRETED, inlined
+
+
+def packer(words: Words) -> Callable[..., tuple[int, int]]:
+    """Return the function of a layout's stored fields that returns words a and b."""
+    return words.pack if INTERPRETED else inlined(words.packing)
+
+
+def reader(words: Words, name: str) -> Callable[[Any, Any], Any]:
+    """Return the function of words a and b that reads a field."""
+    return inlined(words.reader(name))
+
+
+pack_entry, pack_walk = packer(ENTRY), packer(WALK)

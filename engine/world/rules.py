@@ -1,0 +1,58 @@
+"""What a scenario's designs, kernel profile and costs come to: the plain numbers by which compiled code runs."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from engine.cast import TaskName
+from engine.costs import costs
+from engine.designs import DESIGNS
+from engine.designs.card import OWN_STEPS
+from engine.kernels import KERNELS
+from engine.mm import steps
+from engine.scenario import Scenario, Tasks
+from engine.world.state import NONE, Rules
+
+
+def rules_of(scenario: Scenario, n_tasks: int, kernel: str) -> Rules:
+    """Return the plain numbers that a scenario's designs, kernel profile and costs come to.
+
+    n_tasks: rows of tasks; those of the design's actors come after them.
+    """
+    profile, card = KERNELS[kernel], DESIGNS[scenario.wait.design]
+    given = scenario.costs.model_dump(exclude={"preset"})
+    ns = costs(scenario.costs.preset, given)
+    numbers: dict[str, Any] = dict.fromkeys(Rules._fields, 0)
+    numbers |= {"queue_lists": 1, **card.rules(scenario.wait)}
+    for which in OWN_STEPS:
+        name = getattr(card, which)
+        numbers[which] = NONE if name is None else steps.NUMBERS[name]
+    numbers |= {name: getattr(profile, name) for name in Rules._fields if hasattr(profile, name)}
+    numbers |= {
+        "pins": int(isinstance(scenario.workload, Tasks) and scenario.workload.pinned),
+        "n_tasks": n_tasks + len(card.actors),
+        "first_actor": n_tasks,
+        "cpus": scenario.machine.cpus,
+        "atomic_ns": ns["atomic_ns"],
+        "entry_ns": ns["entry_walked_ns"],
+        "wake_ns": ns["wake_call_ns"],
+        "queue_lock_ns": ns["queue_lock_ns"],
+        "latency_ns": ns["wake_latency_ns"],
+        "switch_ns": ns["context_switch_ns"],
+    }
+    return Rules(**numbers)
+
+
+def actors_of(scenario: Scenario) -> list[int]:
+    """Return the first steps of the kernel threads that work for the wait design."""
+    return [steps.NUMBERS[step] for _, step in DESIGNS[scenario.wait.design].actors]
+
+
+def actor_names(scenario: Scenario) -> list[TaskName]:
+    """Return how these threads are shown."""
+    return [TaskName(name=name, pid=2 + i) for i, (name, _) in enumerate(DESIGNS[scenario.wait.design].actors)]
+
+
+def queues_of(scenario: Scenario, pages: int) -> int:
+    """Return how many queues the wait design has for so many pages: numbers that events may show."""
+    return DESIGNS[scenario.wait.design].queues(scenario.wait, pages)

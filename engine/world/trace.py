@@ -1,0 +1,74 @@
+"""record() and its kin: where events are made; broken() and witness(): where a step says what it has seen."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from engine.events import Kind
+from engine.world.jit import INTERPRETED, inlined, jit
+from engine.world.packers import pack_entry, pack_walk
+from engine.world.state import BROKEN, CAPACITY, EVENTS, NONE, NOW, OVERFLOW, SEEN, World
+
+INVARIANT_BROKEN, WALK_ENDED = int(Kind.invariant_broken), int(Kind.walk_ended)
+
+
+@inlined
+def record(w: World, kind: int, task: int, page: int, a: int, b: int) -> None:
+    """Append one event at the time now, on the task's CPU. The scheduler keeps room for it (state.SLACK)."""
+    if INTERPRETED:
+        assert task == NONE or 0 <= task < w.rules.n_tasks, "an event names a task that is not there"
+        assert page == NONE or 0 <= page < w.rules.n_pages, "an event names a page that is not there"
+    at = w.clock[EVENTS]
+    if at >= CAPACITY:  # nothing is written beyond the arrays; cut_batch() refuses the batch
+        w.clock[OVERFLOW] = kind
+        return
+    trace = w.trace
+    trace.time[at] = w.clock[NOW]
+    trace.kind[at] = kind
+    trace.cpu[at] = w.tasks.cpu[task]
+    trace.task[at] = task
+    trace.page[at] = page
+    trace.a[at] = a
+    trace.b[at] = b
+    w.clock[EVENTS] += 1
+
+
+@inlined
+def record_entry(
+    w: World, kind: int, task: int, page: int, queue: int, length: int, bit: int, flags: int, unflagged: int
+) -> None:
+    """Append an event of a wait entry: the words of engine.events.ENTRY."""
+    a, b = pack_entry(queue, length, bit, flags, unflagged)
+    record(w, kind, task, page, a, b)
+
+
+@inlined
+def record_walk(
+    w: World,
+    task: int,
+    page: int,
+    queue: int,
+    stop: int,
+    cleared: int,
+    other_bit: int,
+    walked: int,
+    matched: int,
+    woken: int,
+) -> None:
+    """Append the event of a walk that ended: the words of engine.events.WALK."""
+    a, b = pack_walk(queue, stop, cleared, other_bit, walked, matched, woken)
+    record(w, WALK_ENDED, task, page, a, b)
+
+
+@jit
+def broken(w: World, task: int, page: int, invariant: int) -> None:
+    """Say that an invariant (its number in engine.invariants) is broken by this step of the task."""
+    if not w.clock[BROKEN] >> invariant & 1:
+        w.clock[BROKEN] |= int(np.int64(1) << np.int64(invariant))
+        record(w, INVARIANT_BROKEN, task, page, invariant, 0)
+
+
+@inlined
+def witness(w: World, number: int) -> None:
+    """Note that what a litmus test looks for was seen in this step (a number of engine.invariants.WITNESSES)."""
+    w.clock[SEEN] |= int(np.int64(1) << np.int64(number))
