@@ -1,4 +1,4 @@
-"""Step by hand: the state of a world that a schedule leads to, told as engine.explore.byhand tells that of a table."""
+"""Step by hand: the state of a world after a schedule, in the format that engine.explore.byhand has for tables."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from engine.world.state import BROKEN, FINISHED
 
 
 def at(subject: WorldSubject, word: str) -> dict[str, Any]:
-    """Return the state behind a schedule word. Raises UserError for a word that cannot be played."""
+    """Return the state after a schedule word. Raises UserError for a word that cannot be played."""
     moves = subject.read(word)
     if len(moves) > STEPS_MAX:
         text = f"a schedule of {len(moves)} steps: at most {STEPS_MAX} by hand"
@@ -27,7 +27,7 @@ def at(subject: WorldSubject, word: str) -> dict[str, Any]:
     for number, move in enumerate(moves, 1):
         if number == len(moves):
             before = facts(subject)
-            last = _told(subject, moves[:-1], move)
+            last = _move_row(subject, moves[:-1], move)
         play(subject, move, number)
     w, now, open_ = subject.world, facts(subject), possible(subject)
     broken = "; ".join(one.says for bit, one in enumerate(INVARIANTS) if w.clock[BROKEN] >> bit & 1)
@@ -41,7 +41,7 @@ def at(subject: WorldSubject, word: str) -> dict[str, Any]:
             if value not in (before[name], start[name]) or before[name] != value or not at_rest(name)
         ],
         "places": [_place(subject, task, moves[-1] % n if moves else -1) for task in range(n)],
-        "enabled": [_told(subject, moves, move) for move in open_],
+        "enabled": [_move_row(subject, moves, move) for move in open_],
         "ending": "" if open_ or broken else ending(subject) or "ended",
         "broken": broken,
         "last": last,
@@ -60,7 +60,7 @@ def _place(subject: WorldSubject, task: int, moved: int) -> dict[str, Any]:
     }
 
 
-def _told(subject: WorldSubject, before: list[int], move: int) -> dict[str, Any]:
+def _move_row(subject: WorldSubject, before: list[int], move: int) -> dict[str, Any]:
     choice, task = divmod(move, len(subject.processes))
     label = step_name(subject.world, task)
     return {

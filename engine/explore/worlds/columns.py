@@ -1,8 +1,8 @@
-"""The columns of a World that make up a state, with the values that they are expected to take.
+"""The columns of a World that make up a state, with the range of values expected in each.
 
-engine.schema says which they are. What no step looks at is left out: times, counts for the reader, random streams, the
-lines of spinners (in an exploration a task that finds a queue lock taken is not enabled), and columns that this world's
-steps do not name. Two worlds that agree in the other columns go on alike.
+engine.schema marks them. Columns that no step reads are left out: times, counts for reports, random streams, lines of
+spinners (in an exploration a task that finds a queue lock taken is not enabled), and columns that this world's steps
+do not name. Two worlds that agree in the remaining columns behave alike from there on.
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ from engine.world.state import BROKEN, FREE_WAIT, GROUPS, World
 
 Span = tuple[int, int]
 TASK_ROWS = frozenset({"tasks", "frames", "entries"})
-"""Tables with rows of tasks: row k * tasks + t is task t's. The first rows alone are part of a state where there are
-more: a wait entry of a further row is a bookmark.
+"""Tables with rows per task: row k * tasks + t is task t's. In `entries` only the first row of each task is part of a
+state: further rows are bookmarks.
 """
 TASK_REFERENCES = frozenset(
     f"{group}.{name}"
@@ -27,13 +27,13 @@ TASK_REFERENCES = frozenset(
     for name, given in table._field_defaults.items()
     if given.refers in ("tasks", "entries") and given.state
 )
-"""Columns that hold rows of tasks, or of their wait entries."""
+"""Columns whose values are rows of tasks, or of their wait entries."""
 CLOCK = ((FREE_WAIT, "free_wait"), (BROKEN, "broken"))
-"""Places of the clock that are part of a state."""
+"""Elements of the clock that are part of a state."""
 
 
 class StateColumn(NamedTuple):
-    """One column of a state: where it lies, the rows that can change, and the span expected.
+    """One column of a state: its table and name, the rows that can change, and the expected range of values.
 
     element: "I64" ..; U32 columns hold rows: NONE counts as -1.
     """
@@ -46,12 +46,12 @@ class StateColumn(NamedTuple):
 
     @property
     def title(self) -> str:
-        """How a reader knows it: page->mapping as pages.mapping."""
+        """The name shown to readers: page->mapping is pages.mapping."""
         return f"{self.group}.{self.name}"
 
 
 def state_columns(w: World) -> list[StateColumn]:
-    """Return the columns of this world's states: those that are part of a state and that its code names."""
+    """Return the columns of this world's states: those that are part of a state and named in its code."""
     names = names_of(w)
     found = []
     for group, table in GROUPS.items():
@@ -68,7 +68,7 @@ def state_columns(w: World) -> list[StateColumn]:
 
 
 def names_of(w: World) -> frozenset[str]:
-    """Return the names of tables and columns in the code that this world can come to."""
+    """Return the names of tables and columns in the code that this world can reach."""
     functions = [make_move, choices, at_end, *w.step_functions, *w.verb_functions]
     return frozenset().union(*(names_in(function) for function in functions if function is not None))
 
@@ -84,7 +84,7 @@ def _rows(w: World, group: str) -> Iterator[int]:
         yield from range(1 << w.rules.bits, w.lists.head.array.size)
     elif group == "frames":
         yield from range(w.nesting * w.rules.n_tasks)
-    elif group == "entries":  # bookmarks are left after 65 entries: no small world has so many
+    elif group == "entries":  # a walk leaves a bookmark after 65 entries, more than a small world has
         yield from range(w.rules.n_tasks)
     else:
         yield from range(getattr(w, group)[0].array.size)

@@ -1,7 +1,7 @@
-"""Equal tasks: those of one group run the same program, so states that differ by their names alone are one state.
+"""Equal tasks: those of a group run the same program, so states that differ only in their ids count as one state.
 
-arrange() puts the tasks of each group in an order that their names have no part in. Any order would be right, as tasks
-are renamed wherever they are named (columns.TASK_REFERENCES); this one is the same for nearly all states that are one.
+arrange() sorts the tasks of each group by a key independent of ids. Any order is correct, because every reference to a
+task is renumbered (columns.TASK_REFERENCES); this one maps nearly all equivalent states to the same words.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ def _mixed(key: Any, value: Any) -> Any:
 
 @jit
 def _key(w: World, task: int) -> Any:
-    """Return what is seen of a task without its name."""
+    """Return the sort key of a task: a hash of its state, independent of its id."""
     t, e = w.tasks, w.entries
     key = np.int64(t.step[task]) | np.int64(t.depth[task]) << np.int64(8)
     for depth in range(t.depth[task]):
@@ -49,7 +49,7 @@ def _key(w: World, task: int) -> Any:
 
 @jit
 def _frame(w: World, row: int) -> Any:
-    """Return what is seen of a frame."""
+    """Return a hash of a frame."""
     f = w.frames
     key = np.int64(f.step[row]) | np.int64(f.kept[row]) << np.int64(8) | np.int64(f.argument[row]) << np.int64(9)
     return _mixed(key, np.int64(f.page[row]) | np.int64(f.second[row]) << np.int64(32))
@@ -57,7 +57,7 @@ def _frame(w: World, row: int) -> Any:
 
 @jit
 def _position(w: World, entry: int) -> Any:
-    """Return how many entries stand before this one, -1 for none."""
+    """Return the number of entries before this one in its queue, -1 for no entry."""
     n = -1
     while entry != NONE and n < w.rules.n_tasks:
         entry = w.entries.prev[entry]
@@ -67,7 +67,7 @@ def _position(w: World, entry: int) -> Any:
 
 @jit
 def arrange(w: World) -> None:
-    """Write the order into machine.woken: rows 0..n-1 the task that comes i-th, rows n..2n-1 where each has come."""
+    """Write the order into machine.woken: rows 0..n-1 the i-th task in order, rows n..2n-1 each task's place in it."""
     n = w.rules.n_tasks
     order, key = w.machine.woken, w.machine.woken_delay
     for task in range(n):
@@ -86,7 +86,7 @@ def arrange(w: World) -> None:
 
 
 def groups(w: World) -> tuple[tuple[int, ...], ...]:
-    """Return the groups of equal tasks, of two and more. None where the wait design keeps names of tasks elsewhere."""
+    """Return the groups of two or more equal tasks; () if the wait design keeps task ids in other columns."""
     if DESIGNS[w.designs["wait"]].names_tasks:
         return ()
     found: dict[int, list[int]] = {}
@@ -96,13 +96,13 @@ def groups(w: World) -> tuple[tuple[int, ...], ...]:
 
 
 def renamed(columns: Sequence[StateColumn], values: Values, order: Sequence[int]) -> Values:
-    """Return a state in which the i-th task is what task order[i] was."""
+    """Return the state with tasks renumbered: task order[i] becomes task i."""
     place = {task: at for at, task in enumerate(order)}
-    told = []
+    reordered = []
     for column, old in zip(columns, values.variables, strict=True):
         rows = old
         if column.group in TASK_ROWS:
             n = len(order)
             rows = tuple(old[row - row % n + order[row % n]] for row in range(len(old)))
-        told.append(tuple(place.get(one, one) for one in rows) if column.title in TASK_REFERENCES else rows)
-    return Values(tuple(told), ())
+        reordered.append(tuple(place.get(one, one) for one in rows) if column.title in TASK_REFERENCES else rows)
+    return Values(tuple(reordered), ())

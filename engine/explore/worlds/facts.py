@@ -1,4 +1,4 @@
-"""What there is to see in a World, in the kernel's words: name -> value, the same names in every state."""
+"""A World's observable facts in kernel terms: name -> value, with the same names in every state."""
 
 from __future__ import annotations
 
@@ -16,31 +16,31 @@ _NOUNS = ("queue ", "page_wait ", "page_waiter ")
 
 
 def facts(subject: WorldSubject) -> State:
-    """Return what there is to see in the subject's world as it stands."""
-    w, told = subject.world, State()
+    """Return the facts of the subject's world in its current state."""
+    w, values = subject.world, State()
     files = w.files.address.array.tolist()
     for page in range(w.rules.n_pages):
-        told[f"page {page}: flags"] = _flags(w.pages.flags[page])
-        told[f"page {page}: mapping"] = word_shown(w.pages.mapping[page], files)
-        told[f"page {page}: slot"] = _slot(w, page)
-        told[f"page {page}: references"] = w.pages.refcount[page]
-        told[f"page {page}: lock"] = _who(w.pages.owner[page], "free")
-        told[f"page {page}: pte"] = "mapped" if w.pages.mapped[page] else "none"
-        told[f"page {page}: being truncated by"] = _who(w.pages.truncated_by[page], "no task")
+        values[f"page {page}: flags"] = _flags(w.pages.flags[page])
+        values[f"page {page}: mapping"] = word_shown(w.pages.mapping[page], files)
+        values[f"page {page}: slot"] = _slot(w, page)
+        values[f"page {page}: references"] = w.pages.refcount[page]
+        values[f"page {page}: lock"] = _who(w.pages.owner[page], "free")
+        values[f"page {page}: pte"] = "mapped" if w.pages.mapped[page] else "none"
+        values[f"page {page}: being truncated by"] = _who(w.pages.truncated_by[page], "no task")
     for file in range(w.files.size.array.size):
-        told[f"file {file}: i_size"] = w.files.size[file]
+        values[f"file {file}: i_size"] = w.files.size[file]
     for task in range(w.rules.n_tasks):
-        told |= _task(w, task, files)
+        values |= _task(w, task, files)
     if (more := DESIGNS[w.designs["wait"]].told) is not None:
-        told |= more(w)
+        values |= more(w)
     rows = next((column.rows for column in subject.columns if column.title == "lists.head"), ())
     for row in rows:
-        told[f"queue {row}"] = _queue(w, row)
-        told[f"queue {row}: lock"] = _who(w.lists.lock[row], "free")
+        values[f"queue {row}"] = _queue(w, row)
+        values[f"queue {row}: lock"] = _who(w.lists.lock[row], "free")
     for row in next((column.rows for column in subject.columns if column.title == "waits.base"), ()):
         name, value = _structure(w, row, files)
-        told[name] = value
-    return told
+        values[name] = value
+    return values
 
 
 def _flags(flags: int) -> str:
@@ -55,7 +55,7 @@ def _slot(w: World, page: int) -> str:
 
 
 def at_rest(name: str) -> bool:
-    """Whether a name is of something that only counts where it is used: queues and wait structures."""
+    """Whether a name is that of a queue or wait structure, which matters only while it is in use."""
     return name.startswith(_NOUNS)
 
 
@@ -63,7 +63,7 @@ def _task(w: World, task: int, files: list[int]) -> State:
     who, flags, state = letters(task), w.entries.flags[task], w.tasks.state[task]
     state_set = w.tasks.state_set[task] and state == READY
     made = w.tasks.made[task]
-    told: State = {
+    values: State = {
         f"{who} is": "about to sleep" if state_set else STATES[state],
         f"{who}: references held by lookups": w.tasks.holds[task],
         f"{who}'s entry": " ".join(name for bit, name in WQ_NAMES.items() if flags & bit) or "plain",
@@ -73,13 +73,13 @@ def _task(w: World, task: int, files: list[int]) -> State:
     }
     if w.rules.n_waits:
         seen = w.tasks.seen[task]
-        told[f"{who}: structure it is about to use"] = word_shown(seen & ~2, files) if seen else "none"
-        told[f"{who}: structure allocated"] = "none" if made == NONE else f"page_wait {made}"
-    return told
+        values[f"{who}: structure it is about to use"] = word_shown(seen & ~2, files) if seen else "none"
+        values[f"{who}: structure allocated"] = "none" if made == NONE else f"page_wait {made}"
+    return values
 
 
 def _structure(w: World, row: int, files: list[int]) -> tuple[str, str]:
-    """Return a wait structure's name, and all that there is to say of it."""
+    """Return a wait structure's name and a description of its fields."""
     waiter = DESIGNS[w.designs["wait"]].names_tasks
     name = f"page_waiter {letters(row)}" if waiter else f"page_wait {row}"
     page, parts = w.waits.page[row], list[str]()

@@ -1,7 +1,7 @@
-"""A state's words from and to the World's memory, as machine code made for one world.
+"""Pack and unpack a state's words from and to the World's memory, in machine code generated for one world.
 
-Straight-line code with every address in it: a step needs its world unpacked and packed again, and that must not cost
-more than the step. Beside it stand expand() and judge() as the search calls them (native.py).
+It is straight-line code with constant addresses: each step unpacks and packs its world, and that must not cost more
+than the step itself. The expand() and judge() that the search calls (native.py) are generated here too.
 """
 
 from __future__ import annotations
@@ -24,10 +24,10 @@ _TYPES = {"I64": 64, "U64": 64, "U32": 32, "U16": 16, "U8": 8}
 def packed(
     w: World, columns: list[StateColumn], layout: Layout, code: tuple[int, int], judged: list[int], *, symmetry: bool
 ) -> Native:
-    """Return the two functions for this world and layout; symmetry: equal tasks stand as equals.arrange puts them.
+    """Return expand() and judge() for this world and layout; symmetry: equal tasks are in the order of equals.arrange.
 
     code: addresses of expand and judge (engine.explore.worlds.stepping), called with the world and the packers before
-    their own arguments; judged: what judge is given besides.
+    their own arguments; judged: further leading arguments of judge.
     """
     expand, judge = code
     module = ir.Module("world")
@@ -54,12 +54,12 @@ def packed(
 
 
 def _machine() -> Any:
-    """Return a target for one compiler: it owns what it is given."""
+    """Return a target machine for one compiler, which takes ownership of it."""
     return llvm.Target.from_default_triple().create_target_machine(opt=2)
 
 
 def _door(module: ir.Module, name: str, arguments: int, to: int, given: list[int]) -> None:
-    """A function that calls another one with what is known of the world."""
+    """Emit a function that calls the one at address `to`, with the numbers `given` before its own arguments."""
     function = ir.Function(module, ir.FunctionType(_I64, [_I64] * arguments), name)
     b = ir.IRBuilder(function.append_basic_block("entry"))
     passed = [_I64(number) for number in given] + list(function.args)
@@ -68,7 +68,7 @@ def _door(module: ir.Module, name: str, arguments: int, to: int, given: list[int
 
 
 def _places(w: World, columns: list[StateColumn], layout: Layout) -> Any:
-    """Yield the number, the field, the place in it, the type and the address of every value of a state."""
+    """Yield column number, field, index in the field, type and address for each value of a state."""
     for number, (column, field) in enumerate(zip(columns, layout.variables, strict=True)):
         table = w.clock if column.group == "clock" else getattr(getattr(w, column.group), column.name)
         kind, begin = ir.IntType(_TYPES[column.element]), table.array.ctypes.data
@@ -93,8 +93,8 @@ def _unpack(module: ir.Module, w: World, columns: list[StateColumn], layout: Lay
 
 
 def _pack(module: ir.Module, w: World, columns: list[StateColumn], layout: Layout, symmetry: bool) -> None:
-    """pack(out) -> 0, or 1 if a value does not fit. symmetry: task i is told as the row order[i], and is known by its
-    place in order from then on."""
+    """Emit pack(out), which returns 0, or 1 if a value does not fit. symmetry: row i is packed from task order[i], and
+    references to a task become its place in the order."""
     function = ir.Function(module, ir.FunctionType(_I64, [_I64]), "pack")
     b = ir.IRBuilder(function.append_basic_block("entry"))
     words: list[Any] = [_I64(0)] * layout.width

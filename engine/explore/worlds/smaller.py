@@ -1,4 +1,4 @@
-"""A smaller scenario in which the same invariant breaks (or the same witness is met), found by exploring candidates."""
+"""Shrink a scenario: explore smaller candidates for the same broken invariant, or the same witness."""
 
 from __future__ import annotations
 
@@ -18,17 +18,17 @@ from engine.scenario import Scenario
 from engine.world.state import BROKEN, SEEN
 
 NAMES = (*(one.name for one in INVARIANTS), *(name for name, _ in WITNESSES))
-"""What an exploration can find, in the order of Memory.seen."""
+"""Names of invariants and witnesses, in the order of the rows of Memory.seen."""
 LIMITS = Limits(states=2_000_000, memory=1 << 30, seconds=float("inf"))
-"""For one candidate: work alone, so that what is found does not depend on the machine."""
+"""Limits for one candidate: no time limit, so that results do not depend on the machine."""
 
 
 def schedule_to(
     subject: WorldSubject, name: str, limits: Limits = LIMITS, budget: Budget | None = None
 ) -> list[int] | None:
-    """Return the shortest schedule to a broken invariant, or to a witness; None if none was found within the limits.
+    """Return the shortest schedule to a broken invariant or a witness; None if none was found within the limits.
 
-    budget: pays for the states; a search that it stops finds nothing.
+    budget: the states explored are charged to it; a search that it stops returns None.
     """
     explorer, row, budget = Explorer(subject, Plan()), NAMES.index(name), budget or Budget()
     most = limits._replace(states=min(limits.states, budget.states))
@@ -42,7 +42,7 @@ def schedule_to(
 
 
 def leads_to(subject: WorldSubject, moves: Sequence[int], name: str) -> bool:
-    """Whether these moves can be made, and the last of them ends in the broken invariant or meets the witness."""
+    """Whether these moves are possible, and the last one breaks the invariant or meets the witness."""
     w, number = subject.world, NAMES.index(name)
     subject.begin()
     try:
@@ -54,23 +54,25 @@ def leads_to(subject: WorldSubject, moves: Sequence[int], name: str) -> bool:
         return False
     if number >= len(INVARIANTS):
         return bool(w.clock[SEEN] >> (number - len(INVARIANTS)) & 1)
-    told = w.clock[BROKEN]
-    if not told and not possible(subject):
-        told = at_end(w, w.pages.flags.array.size, subject.references)
-    return bool(told >> number & 1)
+    broken = w.clock[BROKEN]
+    if not broken and not possible(subject):
+        broken = at_end(w, w.pages.flags.array.size, subject.references)
+    return bool(broken >> number & 1)
 
 
 def shrink_world(
     scenario: Scenario, name: str, moves: Sequence[int], budget: Budget | None = None
 ) -> Shrunk[Told, list[int]]:
-    """Return a smaller scenario in which invariant or witness `name` is found, and its schedule, put into an order with
-    few switches. moves: a schedule to it in the scenario itself."""
+    """Return a smaller scenario that breaks invariant `name`, or meets that witness, with a schedule of few switches.
+
+    moves: a schedule to it in the original scenario.
+    """
     pays = budget or Budget()
 
-    def finds(told: Told, known: list[int]) -> list[int] | None:
+    def finds(candidate: Told, known: list[int]) -> list[int] | None:
         try:
-            return schedule_to(WorldSubject(Scenario.model_validate(told)), name, budget=pays)
-        except UserError:  # as a candidate it is no loss
+            return schedule_to(WorldSubject(Scenario.model_validate(candidate)), name, budget=pays)
+        except UserError:  # skip an invalid candidate
             return None
 
     small = shrink(scenario.model_dump(), list(moves), scenario_candidates, finds, budget=pays)

@@ -1,4 +1,4 @@
-"""expand() and judge() of worlds: every move that a state allows, and what is wrong where there is none."""
+"""expand() and judge() for worlds: the moves possible in a state, and the verdict on a state without any."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _WORLD = WorldType()
 
 @intrinsic  # type: ignore[untyped-decorator]
 def world_at(typing_context: Any, address: Any) -> Any:
-    """The World whose header begins at an address."""
+    """Return the World whose header is at an address."""
 
     def code(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         return builder.inttoptr(arguments[0], ir.IntType(64).as_pointer())
@@ -45,12 +45,12 @@ def store(typing_context: Any, address: Any, word: Any) -> Any:
 
 
 KNOWN: WeakValueDictionary[int, World] = WeakValueDictionary()
-"""Worlds by the address of their header: what interpreted code finds them by."""
+"""Address of a header -> its World, for interpreted code."""
 
 if INTERPRETED:  # numba.extending has no plain form of these
 
     def world_at(address: int) -> World:
-        """The World whose header begins at an address."""
+        """Return the World whose header is at an address."""
         return KNOWN[int(address)]
 
     def store(address: int, word: int) -> None:
@@ -73,7 +73,7 @@ def _expand(
             continue
         for choice in range(choices(w, task)):
             w.clock[EVENTS] = 0
-            w.tasks.in_pass[task] = 0  # no part of a state: a walk pauses after 65 entries, more than there are tasks
+            w.tasks.in_pass[task] = 0  # not part of a state: a walk pauses after 65 entries, more than there are tasks
             number = task + choice * n_tasks
             if make_move(w, task, choice):
                 if symmetry:
@@ -96,21 +96,21 @@ def _judge(header: Any, unpack: Any, pages: Any, references: Any, state: Any, wr
     w = world_at(header)
     call_packer(unpack, state)
     if w.clock[BROKEN]:
-        return STOPPED | EVENTUALLY  # what a way that was cut off would have come to is not asked
-    told = at_end(w, pages, references)
-    ended = told & ((1 << LOST_WAKEUP) | (1 << DEADLOCK)) == 0
+        return STOPPED | EVENTUALLY  # `eventually` is not checked on a path that was cut off
+    broken = at_end(w, pages, references)
+    ended = broken & ((1 << LOST_WAKEUP) | (1 << DEADLOCK)) == 0
     kept = True
-    for task in range(w.rules.n_tasks):  # those who go round for ever have promised nothing
+    for task in range(w.rules.n_tasks):  # a task that repeats for ever need not finish
         kept &= w.tasks.rounds[task] < 0 or w.tasks.state[task] == FINISHED
-    bits = (ENDED if ended else 0) | (EVENTUALLY if kept else 0) | (0 if ended and told else FINAL)
-    if told:
-        store(wrong, told)
+    bits = (ENDED if ended else 0) | (EVENTUALLY if kept else 0) | (0 if ended and broken else FINAL)
+    if broken:
+        store(wrong, broken)
         bits |= WRONG
     return bits
 
 
 def _address(function: Callable[..., Any], arguments: int) -> tuple[int, Any]:
-    """Return the address of a compiled function of so many words, and what keeps it alive."""
+    """Return the address of a compiled function of `arguments` words, and the object that keeps it alive."""
     if INTERPRETED:
         plain = ctypes.CFUNCTYPE(*[ctypes.c_int64] * (arguments + 1))(kept(function))
         return ctypes.cast(plain, ctypes.c_void_p).value or 0, plain

@@ -1,4 +1,4 @@
-"""A world's schedule, told: what each step changed of pages, queues and structures, in the kernel's words."""
+"""A schedule of a world as a story: what each step changed in pages, queues and structures, in kernel terms."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ SOURCE = re.compile(r"\b((?:[\w-]+/)+[\w-]+\.[ch]): (\w+\(\))")
 
 @cache
 def function_of(step: str) -> str:
-    """Return the kernel's file and function that a step stands for, by its docstring: mm/filemap.c: unlock_page()."""
+    """Return the kernel file and function that a step models, from its docstring: mm/filemap.c: unlock_page()."""
     path = dict(STEPS)[step]
     module, _, name = path.rpartition(".")
     loaded = importlib.import_module(module)
@@ -35,7 +35,7 @@ def function_of(step: str) -> str:
 
 
 def story_of_world(subject: WorldSubject, moves: Sequence[int], loop: Sequence[int] = ()) -> Story:
-    """Return a schedule as a story; loop: the moves after it that lead back to where they began.
+    """Return a schedule as a story; loop: moves after it that return to the state at its end.
 
     Leaves the subject's world where the schedule ends. Raises UserError for a move that cannot be made.
     """
@@ -56,8 +56,8 @@ def story_of_world(subject: WorldSubject, moves: Sequence[int], loop: Sequence[i
             if before.get(name) != value
         )
         names = frozenset(change.name for change in changed)
-        told = w.clock[BROKEN]
-        broken = "; ".join(one.says for bit, one in enumerate(INVARIANTS) if told >> bit & 1)
+        bits = w.clock[BROKEN]
+        broken = "; ".join(one.says for bit, one in enumerate(INVARIANTS) if bits >> bit & 1)
         steps.append(Told(task, label, function_of(label), changed, broken, after, names, names))
         before = after
     return Story(
@@ -70,20 +70,22 @@ def _flat(value: Value | list[Value]) -> Value:
 
 
 def play(subject: WorldSubject, move: int, number: int) -> None:
-    """Make one move in the subject's world. Raises UserError where it cannot be made; number: its place, from 1."""
+    """Make one move in the subject's world; number: its place, from 1. Raises UserError if it is not possible."""
     w, (choice, task) = subject.world, divmod(move, len(subject.processes))
     where = f"schedule: step {number}: {subject.processes[task]}"
     if not enabled(w, task):
-        raise UserError(f"{where} {STATES[w.tasks.state[task]]}: it cannot move", code="bad_schedule", field="schedule")
+        raise UserError(
+            f"{where} is {STATES[w.tasks.state[task]]}: it cannot move", code="bad_schedule", field="schedule"
+        )
     if choice >= choices(w, task):
-        raise UserError(f"{where} has no choice {choice} there", code="bad_schedule", field="schedule")
+        raise UserError(f"{where} has no choice {choice}", code="bad_schedule", field="schedule")
     w.clock[EVENTS] = 0
     if not make_move(w, task, choice):
         raise UserError(f"{where} finds the queue lock taken", code="bad_schedule", field="schedule")
 
 
 def possible(subject: WorldSubject) -> list[int]:
-    """Return the moves that can be made in the world as it stands; it is left as it was."""
+    """Return the moves possible in the world's current state, and leave that state unchanged."""
     w = subject.world
     if w.clock[BROKEN]:
         return []
@@ -101,9 +103,9 @@ def possible(subject: WorldSubject) -> list[int]:
 
 
 def ending(subject: WorldSubject) -> str:
-    """Return what is wrong with the world as it stands, if nobody can move: "" if nothing is, or somebody can."""
+    """Return the invariants that fail in the world's current state if no task can move; "" if none fails or one can."""
     w = subject.world
     if w.clock[BROKEN] or possible(subject):
         return ""
-    told = at_end(w, w.pages.flags.array.size, subject.references)
-    return "; ".join(one.says for bit, one in enumerate(INVARIANTS) if told >> bit & 1)
+    bits = at_end(w, w.pages.flags.array.size, subject.references)
+    return "; ".join(one.says for bit, one in enumerate(INVARIANTS) if bits >> bit & 1)

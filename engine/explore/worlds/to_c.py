@@ -1,7 +1,7 @@
-"""Steps as C, from their source: the little Python that steps are written in has the same meaning in both languages.
+"""Translate the engine's steps from Python source to C: the subset of Python they use means the same in both languages.
 
-Whole numbers, columns of the World, ifs, loops, and calls of each other; all else is refused, with its line. Rules are
-fixed numbers here: what they rule out is left out, and so are the functions that only that would have called.
+Integers, columns of the World, if, loops, and calls of other steps are translated; anything else is rejected with its
+line. Rules are constants here: branches that they rule out are dropped, with the functions called only from there.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 TYPES = {"int": "I64", "bool": "I64", "word": "U64"}
-"""Kind of a value -> its type in C: signed, truth, unsigned word."""
+"""Kind of a value -> its C type: signed number, boolean, unsigned word."""
 _BINARY = {
     ast.Add: "+",
     ast.Sub: "-",
@@ -39,22 +39,22 @@ static I64 floor_mod(I64 a, I64 b) { return a - floor_div(a, b) * b; }
 
 
 class NotInC(Exception):
-    """A step uses Python that has no place here; the text says where and what."""
+    """A step uses Python that cannot be translated; the message has the line and the construct."""
 
 
 class Told(NamedTuple):
-    """A value in C: its text, and its kind (TYPES)."""
+    """A C expression: its text, and its kind (TYPES)."""
 
     text: str
     kind: str
 
 
 Element = Callable[[str, str, str, bool], str]
-"""(table, column, text of the row, is it stored to) -> text of the place."""
+"""(table, column, row as C text, whether it is stored to) -> C text of the element."""
 
 
 class ToC:
-    """Functions translated so far, by their name in C, and the names of their globals that they use."""
+    """Functions translated so far, by C name, and the global integers that they use."""
 
     def __init__(
         self,
@@ -63,9 +63,9 @@ class ToC:
         replaced: Mapping[str, str],
         verb: Callable[[str], Any],
     ) -> None:
-        """replaced: "file.function" -> what stands for a call of it, {} for an argument ("" for nothing).
+        """replaced: "file.function" -> C text for a call of it, {} for an argument; "" drops the call.
 
-        verb: name of a verb -> the function that the world's design has for it, or the number that stands for it.
+        verb: name of a verb -> the design's function for it, or the number that replaces it.
         """
         self.rules, self.element, self.replaced, self.verb = rules, element, replaced, verb
         self.heads: dict[str, str] = {}
@@ -74,7 +74,7 @@ class ToC:
         self._names: dict[FunctionType, tuple[str, str]] = {}
 
     def call(self, function: Any) -> tuple[str, str]:
-        """Return the C name of a function and the kind of what it returns ("" for nothing); translate it if new."""
+        """Return a function's C name and the kind of its return value ("" for none); translate it if it is new."""
         python: FunctionType = getattr(function, "py_func", function)
         if python not in self._names:
             name = qualified(python).replace(".", "_")
@@ -83,13 +83,13 @@ class ToC:
             self.heads[name] = ""
             written = _Function(self, python)
             self._names[python] = (name, written.returns)
-            told = TYPES.get(written.returns, "void")
-            self.heads[name] = f"static {told} {name}({written.parameters});"
+            returned = TYPES.get(written.returns, "void")
+            self.heads[name] = f"static {returned} {name}({written.parameters});"
             self.bodies[name] = f"{written.comment}{self.heads[name][:-1]} {{\n{written.body}}}"
         return self._names[python]
 
     def text(self) -> str:
-        """Return all functions, callees and callers in any order."""
+        """Return all functions as C; prototypes come first, so callers and callees may follow in any order."""
         return "\n".join([HELPERS, *self.heads.values(), "", *self.bodies.values()])
 
 
@@ -99,7 +99,7 @@ def qualified(python: FunctionType) -> str:
 
 
 class _Function:
-    """One function's way into C."""
+    """The translation of one function."""
 
     def __init__(self, to_c: ToC, python: FunctionType) -> None:
         self._to_c, self._python = to_c, python
@@ -110,8 +110,8 @@ class _Function:
         self._kinds = {name: "int" for name in names if name != "w"}
         self.parameters = ", ".join(f"I64 v_{name}" for name in self._kinds) or "void"
         self.returns = ""
-        told = ast.get_docstring(tree)
-        self.comment = f"/* {told.splitlines()[0].replace('*/', '* /')} */\n" if told else ""
+        doc = ast.get_docstring(tree)
+        self.comment = f"/* {doc.splitlines()[0].replace('*/', '* /')} */\n" if doc else ""
         arguments = set(self._kinds)
         lines = self._block(tree.body, 1)[0]
         local = [f"  {TYPES[kind]} v_{name} = 0;" for name, kind in self._kinds.items() if name not in arguments]
@@ -124,11 +124,11 @@ class _Function:
     # --- statements -------------------------------------------------------------------------------------------------
 
     def _block(self, body: list[ast.stmt], depth: int) -> tuple[list[str], bool]:
-        """Return the lines of a block, and whether it never comes to its end."""
+        """Return the lines of a block, and whether control never reaches its end."""
         lines: list[str] = []
         for statement in body:
-            told, left = self._statement(statement, depth)
-            lines += told
+            rendered, left = self._statement(statement, depth)
+            lines += rendered
             if left:
                 return lines, True
         return lines, False
@@ -139,21 +139,21 @@ class _Function:
             case ast.Expr(value=ast.Constant()) | ast.Pass() | ast.Assert():
                 return [], False
             case ast.Expr(value=ast.Call() as call):
-                told = self._call(call)
-                return [f"{pad}{told.text};"] if told.text.endswith(")") else [], False
+                rendered = self._call(call)
+                return [f"{pad}{rendered.text};"] if rendered.text.endswith(")") else [], False
             case ast.Return(value=value):
                 if value is None:
                     return [f"{pad}return;"], True
-                told = self._value(value)
-                self.returns = told.kind if self.returns in ("", told.kind) else self._joined(node, told.kind)
-                return [f"{pad}return {told.text};"], True
+                result = self._value(value)
+                self.returns = result.kind if self.returns in ("", result.kind) else self._joined(node, result.kind)
+                return [f"{pad}return {result.text};"], True
             case ast.Assign(targets=[target], value=value):
                 return self._assign(target, value, pad), False
             case ast.AnnAssign(target=target, value=value) if value is not None:
                 return self._assign(target, value, pad), False
             case ast.AugAssign(target=target, op=op, value=value) if type(op) in _BINARY:
-                place, told = self._place(target), self._value(value)
-                return [f"{pad}{place} {_BINARY[type(op)]}= {told.text};"], False
+                place, operand = self._place(target), self._value(value)
+                return [f"{pad}{place} {_BINARY[type(op)]}= {operand.text};"], False
             case ast.If(test=test, body=body, orelse=orelse):
                 return self._if(test, body, orelse, depth)
             case ast.While(test=test, body=body, orelse=[]):
@@ -164,11 +164,11 @@ class _Function:
                 return [f"{pad}break;"], True
             case ast.Continue():
                 return [f"{pad}continue;"], True
-        raise self._refuse(node, f"no {type(node).__name__} here")
+        raise self._refuse(node, f"{type(node).__name__} is not supported")
 
     def _joined(self, node: ast.AST, kind: str) -> str:
         if "word" in (self.returns, kind):
-            raise self._refuse(node, "returns signed numbers and words")
+            raise self._refuse(node, "returns both signed numbers and unsigned words")
         return "int"
 
     def _if(self, test: ast.expr, body: list[ast.stmt], orelse: list[ast.stmt], depth: int) -> tuple[list[str], bool]:
@@ -186,7 +186,7 @@ class _Function:
 
     def _for(self, name: str, call: ast.Call, body: list[ast.stmt], depth: int) -> list[str]:
         if not (isinstance(call.func, ast.Name) and call.func.id == "range" and 1 <= len(call.args) <= 2):
-            raise self._refuse(call, "loops run over range(n) or range(a, b)")
+            raise self._refuse(call, "a for loop must run over range(n) or range(a, b)")
         bounds = [self._value(argument).text for argument in call.args]
         first, end = (["0", *bounds])[-2:]
         self._local(call, name, "int")
@@ -198,26 +198,26 @@ class _Function:
         pairs = [(target, value)]
         if isinstance(target, ast.Tuple):
             if not isinstance(value, ast.Tuple) or len(value.elts) != len(target.elts):
-                raise self._refuse(value, "as many values as names")
+                raise self._refuse(value, "an assignment to several targets needs as many values")
             pairs = list(zip(target.elts, value.elts, strict=True))
-        told: list[tuple[ast.expr, Told]] = []
+        stores: list[tuple[ast.expr, Told]] = []
         for one, given in pairs:
             path = self._path(given)
             if isinstance(one, ast.Name) and path is not None and path[:1] != ("rules",):
                 self._paths[one.id] = path
             else:
-                told.append((one, self._value(given)))
-        if len(told) == 1:
-            return [f"{pad}{self._place(told[0][0], told[0][1].kind)} = {told[0][1].text};"]
-        # all values first, then all places
-        early = [f"{pad}  {TYPES[t.kind]} t{i} = {t.text};" for i, (_, t) in enumerate(told)]
-        late = [f"{pad}  {self._place(one, t.kind)} = t{i};" for i, (one, t) in enumerate(told)]
-        return [f"{pad}{{", *early, *late, f"{pad}}}"] if told else []
+                stores.append((one, self._value(given)))
+        if len(stores) == 1:
+            return [f"{pad}{self._place(stores[0][0], stores[0][1].kind)} = {stores[0][1].text};"]
+        # evaluate all values before storing any
+        early = [f"{pad}  {TYPES[t.kind]} t{i} = {t.text};" for i, (_, t) in enumerate(stores)]
+        late = [f"{pad}  {self._place(one, t.kind)} = t{i};" for i, (one, t) in enumerate(stores)]
+        return [f"{pad}{{", *early, *late, f"{pad}}}"] if stores else []
 
     def _local(self, node: ast.AST, name: str, kind: str) -> str:
         kind = "word" if kind == "word" else "int"
         if self._kinds.setdefault(name, kind) != kind:
-            raise self._refuse(node, f"{name} is a signed number and a word")
+            raise self._refuse(node, f"{name} is both a signed number and an unsigned word")
         return f"v_{name}"
 
     def _place(self, target: ast.expr, kind: str = "int") -> str:
@@ -225,12 +225,12 @@ class _Function:
             return self._local(target, target.id, kind)
         if isinstance(target, ast.Subscript):
             return self._element(target, True)
-        raise self._refuse(target, "only locals and columns are stored to")
+        raise self._refuse(target, "only locals and columns can be assigned")
 
     # --- values -----------------------------------------------------------------------------------------------------
 
     def _path(self, node: ast.expr) -> tuple[str, ...] | None:
-        """Return the attributes that lead from the World to here: () for itself; None for anything else."""
+        """Return the attribute path from the World to this node: () for the World itself; None for anything else."""
         if isinstance(node, ast.Name):
             return self._paths.get(node.id)
         if isinstance(node, ast.Attribute):
@@ -243,14 +243,14 @@ class _Function:
         if path == ("clock",):
             place = self._known(node.slice)
             if place is None:
-                raise self._refuse(node, "a place of the clock is a fixed number")
+                raise self._refuse(node, "an index into the clock must be a constant")
             return self._to_c.element("", "clock", str(place), stored)
         if path is None or len(path) != 2:
-            raise self._refuse(node, "only columns of the World have elements")
+            raise self._refuse(node, "only columns of the World can be indexed")
         return self._to_c.element(path[0], path[1], self._value(node.slice).text, stored)
 
     def _global(self, node: ast.expr) -> Any:
-        """Return the object that a name outside the function, or an attribute of a module, stands for; else None."""
+        """Return the object that a global name or a module attribute refers to; None for other nodes."""
         if isinstance(node, ast.Name) and node.id not in self._kinds:
             return self._python.__globals__.get(node.id, getattr(builtins, node.id, None))
         if isinstance(node, ast.Attribute):
@@ -260,7 +260,7 @@ class _Function:
         return None
 
     def _known(self, node: ast.expr) -> int | None:
-        """Return the number that an expression always has; None if that is not known."""
+        """Return the constant value of an expression; None if it is not constant."""
         match node:
             case ast.Constant(value=int(value)):
                 return int(value)
@@ -286,7 +286,7 @@ class _Function:
         return None
 
     def _truth(self, node: ast.expr) -> str:
-        """Return the text of a condition: only whether it is zero counts."""
+        """Return the C text of a condition; only zero or nonzero matters."""
         known = self._known(node)
         if known is not None:
             return str(int(bool(known)))
@@ -323,7 +323,7 @@ class _Function:
                 return self._binary(node, self._value(left), op, self._value(right))
             case ast.BoolOp():
                 if any(self._value(value).kind != "bool" for value in node.values if self._known(value) is None):
-                    raise self._refuse(node, "and, or as a value: of truths only")
+                    raise self._refuse(node, "and, or as values: booleans only")
                 return Told(self._truth(node), "bool")
             case ast.Compare():
                 return Told(self._compared(node), "bool")
@@ -333,9 +333,9 @@ class _Function:
                     return self._value(body if decided else orelse)
                 one, other = self._value(body), self._value(orelse)
                 if "word" in (one.kind, other.kind) and one.kind != other.kind:
-                    raise self._refuse(node, "a signed number or a word")
+                    raise self._refuse(node, "mixes a signed number and an unsigned word")
                 return Told(f"({self._truth(test)} ? {one.text} : {other.text})", one.kind)
-        raise self._refuse(node, f"no {ast.unparse(node)[:60]!r} here")
+        raise self._refuse(node, f"{ast.unparse(node)[:60]!r} is not supported")
 
     def _read(self, node: ast.Subscript) -> Told:
         path = self._path(node.value) or ("", "")
@@ -351,7 +351,7 @@ class _Function:
         if type(op) in _DIVIDED and kind == "int":
             return Told(f"{_DIVIDED[type(op)]}({left.text}, {right.text})", kind)
         if type(op) not in _BINARY:
-            raise self._refuse(node, f"no {type(op).__name__} here")
+            raise self._refuse(node, f"{type(op).__name__} is not supported")
         return Told(f"({left.text} {_BINARY[type(op)]} {right.text})", kind)
 
     def _compared(self, node: ast.Compare) -> str:
@@ -363,10 +363,10 @@ class _Function:
             elif type(op) in _COMPARED:
                 parts.append(f"({self._value(left).text} {_COMPARED[type(op)]} {self._value(right).text})")
             else:
-                raise self._refuse(node, f"no {type(op).__name__} here")
+                raise self._refuse(node, f"{type(op).__name__} is not supported")
             left = right
         if len(parts) > 1 and any(isinstance(inner, ast.Call) for inner in ast.walk(node)):
-            raise self._refuse(node, "a call in a chain of comparisons")
+            raise self._refuse(node, "a call in a chained comparison")
         return parts[0] if len(parts) == 1 else f"({' && '.join(parts)})"
 
     def _call(self, node: ast.Call) -> Told:
