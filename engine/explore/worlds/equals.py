@@ -86,7 +86,7 @@ def arrange(w: World) -> None:
 
 
 def groups(w: World) -> tuple[tuple[int, ...], ...]:
-    """Return the groups of two or more equal tasks; () if the wait design keeps task ids in other columns."""
+    """Return the groups of two or more equal tasks; () if the wait design stores task ids in words."""
     if DESIGNS[w.designs["wait"]].names_tasks:
         return ()
     found: dict[int, list[int]] = {}

@@ -1,11 +1,11 @@
-"""A scenario's world as Promela, so that SPIN can confirm what was found here: the engine's own steps, as C.
+"""Write a scenario's world as Promela with the engine's own steps as C, so that SPIN can confirm the explorer's counts.
 
-A state is one C struct, the columns that are state (columns.py) and are ever stored to; SPIN is told of nothing else
-that could tell two states apart. A move is one d_step, tried on a copy: a task that finds a queue lock taken is not
-enabled. SPIN without reduction finds as many states as the explorer, and one transition more than there are edges, as
-it counts the way into the first state. Its errors (-c0 counts them all) are the states that nothing follows, unless
-everybody has finished and all is well: deadlocks, broken invariants, what is wrong at the end.
-The model's first lines say how SPIN searches it.
+A state is one C struct: the state columns (columns.py) that are ever stored to. SPIN tracks nothing else, so nothing
+else can distinguish two states. A move is one d_step, tried on a copy: a task that finds a queue lock taken is not
+enabled. SPIN without reduction finds as many states as the explorer, and one more transition than edges, because it
+counts the transition into the first state. Its errors (-c0 counts them all) are the states without successors, except
+those in which all tasks have finished and all invariants hold: deadlocks, broken invariants, failed end conditions.
+The model's first lines give the commands for SPIN.
 """
 
 from __future__ import annotations
@@ -35,16 +35,16 @@ REPLACED = {
     "rng.exponential": "0LL",
     "dispatch.step": "ladder({})",
 }
-"""What leaves no mark on a state: events, witnesses, times. The ladder is written here, of the steps in reach."""
+"""Calls that do not change a state: events, witnesses, times. dispatch.step becomes a switch over reachable steps."""
 STATE_BYTES_MAX = 1 << 15
 OVERHEAD_BYTES = 128
-"""What SPIN adds to a state, or less."""
+"""At least what SPIN adds to a state."""
 TYPES = """
 typedef long long I64; typedef unsigned long long U64; typedef unsigned int U32;
 typedef unsigned short U16; typedef unsigned char U8;
 """.strip()
 SCHEDULER = """
-/* Try a move of a task on a copy of the state. 0: it cannot move. */
+/* Try a move of a task on a copy of the state. 0: it is not possible. */
 static int attempt(int task, int choice) {
   if (here.tasks_state[task] != %(READY)d || here.clock[%(BROKEN)d]) return 0;
   __builtin_memcpy(&after, &here, sizeof(here));
@@ -57,11 +57,11 @@ static int finished(const struct Tracked *w, int but) {
         !(task >= %(ACTORS)d && w->tasks_state[task] == %(ASLEEP)d)) return 0;
   return 1;
 }
-/* Everybody has finished, and all is well. */
+/* All tasks have finished, and every invariant holds. */
 static int sound(void) { return finished(&after, -1) && !after.clock[%(BROKEN)d] && !%(AT_END)s(%(JUDGED)s); }
-/* The task can make this move, and it is not the last of a sound end. */
+/* The task can make this move, and it does not lead to a sound end. */
 static int moves(int task, int choice) { return attempt(task, choice) && !sound(); }
-/* It can, and it is. */
+/* The task can make this move, and it leads to a sound end. */
 static int ends(int task, int choice) { return finished(&here, task) && attempt(task, choice) && sound(); }
 """.strip()
 
@@ -69,27 +69,27 @@ Key = tuple[str, str]
 
 
 def written(name: str, w: World) -> str:
-    """Return the model of a world at its start. Raises UserError for one whose states are too long."""
+    """Return the model of a world in its first state. Raises UserError if its states are too large."""
     return _Model(w).text(name)
 
 
 class _Model:
-    """The parts of a model: which column is what, the functions, the structs."""
+    """The parts of a model: columns by their use, functions, structs."""
 
     def __init__(self, w: World) -> None:
         self._w = w
         columns = [column for column in state_columns(w) if column.group != "clock"]
         self._rows = {(column.group, column.name): column.rows for column in columns}
         self._clock = [column.rows[0] for column in state_columns(w) if column.group == "clock"]
-        # rows that can change lie side by side in a state; at the beginning of a table they keep their numbers
+        # rows that can change are contiguous in a state; those at the start of a table keep their numbers
         self._placed = {c.group: c.rows for c in columns if c.rows != tuple(range(len(c.rows)))}
         self._stored: set[Key] = set()
         self._read: set[Key] = set()
-        self._translated()  # finds out which columns are stored to
+        self._translated()  # the first pass finds the columns that are stored to
         self._to_c, self._steps = self._translated()
 
     def _translated(self) -> tuple[ToC, dict[int, str]]:
-        """Return all functions, and the steps that can be reached: their number and function."""
+        """Return all functions, and the reachable steps: number -> C function."""
         to_c = ToC(self._w.rules._asdict(), self._element, REPLACED, self._verb)
         numbers = {name: number for number, (name, _) in enumerate(STEPS)}
         for root in (make_move, choices, at_end):
@@ -98,7 +98,7 @@ class _Model:
         rules = self._w.rules
         found = {NEXT_OP, *self._w.program.step.array.tolist(), *self._w.tasks.step.array.tolist()}
         found |= {rules.lock_step, rules.unlock_step} - {NONE}
-        while left := found - set(reached) - {PICK}:  # make_move does that one itself
+        while left := found - set(reached) - {PICK}:  # make_move handles PICK itself
             number = min(left)
             module, _, function = STEPS[number][1].rpartition(".")
             reached[number] = to_c.call(getattr(import_module(module), function))[0]
@@ -127,7 +127,7 @@ class _Model:
         return [int(array[row]) for row in self._rows.get(key, range(array.size))]
 
     def _struct(self, name: str, columns: Sequence[Key], clock: Sequence[int]) -> tuple[str, str, int]:
-        """Return the struct's declaration, wide columns first so that it has no holes, its first values, its bytes."""
+        """Return the struct's declaration (wide columns first: no holes), its initializer and its size in bytes."""
         width = {key: np.dtype(DTYPES[_kind(key)]).itemsize for key in columns}
         fields = [f"  I64 clock[{len(clock)}];"]
         first = ["{" + ", ".join(f"{self._w.clock[place]}LL" for place in clock) + "}"]
@@ -145,7 +145,7 @@ class _Model:
         """Return the whole model."""
         tracked, first, size = self._struct("Tracked", sorted(self._stored & set(self._rows)), self._clock)
         if size > STATE_BYTES_MAX:
-            text = f"a state has {size:,} bytes; a model's has at most {STATE_BYTES_MAX:,}: use fewer pages"
+            text = f"a state has {size:,} bytes; the limit of a model is {STATE_BYTES_MAX:,}: use fewer pages"
             raise UserError(text, field="scenario.workload")
         other, other_first, _ = self._struct(
             "Scratch", sorted(self._stored - set(self._rows)), range(len(self._w.clock.array))
@@ -161,7 +161,7 @@ class _Model:
                 f"static struct Tracked here = {first}, after; /* the state; the state after a move */",
                 other,
                 f"static const struct Scratch scratch_first = {other_first};",
-                "static struct Scratch scratch; /* begins anew with each move */",
+                "static struct Scratch scratch; /* reset before each move */",
                 *self._constants(),
                 "static I64 ladder(I64 task);",
                 self._to_c.text(),
@@ -175,7 +175,7 @@ class _Model:
         )
 
     def _constants(self) -> list[str]:
-        """Return the columns that nothing is stored to, and where the rows of a table lie of which only some change."""
+        """Return the constant columns, and for each table with constant rows the place of every row in the state."""
         lines = [
             f"static const {_kind(key)} {key[0]}_{key[1]}[] = {{{_numbers(self._values(key), _kind(key))}}};"
             for key in sorted(self._read - self._stored)
@@ -186,11 +186,11 @@ class _Model:
         return lines
 
     def _ladder(self) -> list[str]:
-        """Return the function that makes the step a task is at."""
+        """Return the C function that runs a task's next step."""
         cases = [
             f"    case {number}: return {name}(task); /* {STEPS[number][0]} */" for number, name in self._steps.items()
         ]
-        none = "  __builtin_trap(); /* a step that nothing leads to */"
+        none = "  __builtin_trap(); /* an unreachable step */"
         return ["static I64 ladder(I64 task) {", "  switch (after.tasks_step[task]) {", *cases, "  }", none, "}"]
 
     def _scheduler(self) -> str:
@@ -209,7 +209,7 @@ class _Model:
         }
 
     def _process(self) -> list[str]:
-        """Return the one process, which makes everybody's moves: where it stands tells no more than the state."""
+        """Return the only process: it makes every task's moves, and its location adds nothing to the state."""
         go = "c_code { __builtin_memcpy(&here, &after, sizeof(here)); }"
         options = []
         for task in range(self._w.rules.n_tasks):

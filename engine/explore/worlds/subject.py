@@ -1,4 +1,4 @@
-"""WorldSubject: a small scenario, as the search sees it."""
+"""WorldSubject: a small scenario as a subject of the search."""
 
 from __future__ import annotations
 
@@ -26,11 +26,11 @@ from engine.scenario import Scenario, Tasks
 from engine.world.state import EVENTS, World
 
 VALUES_MAX = 1_024
-"""Larger worlds have more states than anyone can look at."""
+"""Values in a state; larger worlds have too many states to explore."""
 
 
 class WorldSubject:
-    """A scenario's world. Its tasks are the processes; a move is a task and its choice: task + choice * tasks."""
+    """A scenario's world. Its tasks are the processes; a move is task + choice * tasks."""
 
     outcomes: tuple[tuple[int, bool], ...] = ()
 
@@ -74,12 +74,12 @@ class WorldSubject:
     def shape(self, spans: Spans, *, bounded: bool, symmetry: bool, reduced: bool) -> Shape:
         layout = laid_out([len(column.rows) for column in self.columns], spans, bounded=bounded)
         w = self.world
-        told = [w.pages.flags.array.size, self.references]
-        native = packed(w, self.columns, layout, (EXPAND, JUDGE), told, symmetry=symmetry and bool(self.symmetric))
+        judged = [w.pages.flags.array.size, self.references]
+        native = packed(w, self.columns, layout, (EXPAND, JUDGE), judged, symmetry=symmetry and bool(self.symmetric))
         return Shape(layout, native, self._reduction(layout) if reduced else None)
 
     def _reduction(self, layout: Layout) -> Reduction:
-        """A step that touches its own task alone goes before all others; any other step may depend on any."""
+        """A step that touches only its own task is explored alone; every other step may depend on any step."""
         n = len(self.processes)
         touched = np.ones((n, len(STEPS) + 1), np.uint64)
         later = touched.copy()
@@ -99,20 +99,20 @@ class WorldSubject:
                 yield variable, value
 
     def restore(self, values: Values) -> None:
-        """Bring the world into a state."""
-        for column, told in zip(self.columns, values.variables, strict=True):
-            write(self.world, column, told)
+        """Set the world to a state."""
+        for column, rows in zip(self.columns, values.variables, strict=True):
+            write(self.world, column, rows)
 
     def begin(self) -> None:
-        """Bring the world to its start."""
+        """Set the world to its first state."""
         self.restore(Values(self._start, ()))
 
     def here(self) -> Values:
-        """Return the state that the world is in."""
+        """Return the world's current state."""
         return Values(tuple(read(self.world, column) for column in self.columns), ())
 
     def bounded(self, variable: int) -> bool:
-        return self.columns[variable].group == "clock"  # a row of a pool, and a set of bits: invariants by number
+        return self.columns[variable].group == "clock"  # FREE_WAIT is a row of a pool, BROKEN a set of bits
 
     def named(self, variable: int) -> str:
         return self.columns[variable].title
@@ -120,7 +120,7 @@ class WorldSubject:
     def schedule(self, moves: Sequence[int], *, symmetry: bool) -> list[int]:
         if not (symmetry and self.symmetric):
             return list(moves)
-        # each state of the path is told in an order of its own: `names` are the tasks' own numbers in it
+        # each state of the path orders the tasks anew: names[i] is the original number of its i-th task
         n, w = len(self.processes), self.world
         names, own = list(range(n)), list[int]()
         self.begin()

@@ -78,7 +78,7 @@ def play(subject: WorldSubject, move: int, number: int) -> None:
             f"{where} is {STATES[w.tasks.state[task]]}: it cannot move", code="bad_schedule", field="schedule"
         )
     if choice >= choices(w, task):
-        raise UserError(f"{where} has no choice {choice}", code="bad_schedule", field="schedule")
+        raise UserError(f"{where} has no choice {choice} at this step", code="bad_schedule", field="schedule")
     w.clock[EVENTS] = 0
     if not make_move(w, task, choice):
         raise UserError(f"{where} finds the queue lock taken", code="bad_schedule", field="schedule")

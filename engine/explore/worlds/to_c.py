@@ -164,7 +164,7 @@ class _Function:
                 return [f"{pad}break;"], True
             case ast.Continue():
                 return [f"{pad}continue;"], True
-        raise self._refuse(node, f"{type(node).__name__} is not supported")
+        raise self._refuse(node, f"statement {type(node).__name__} is not supported")
 
     def _joined(self, node: ast.AST, kind: str) -> str:
         if "word" in (self.returns, kind):
@@ -335,7 +335,7 @@ class _Function:
                 if "word" in (one.kind, other.kind) and one.kind != other.kind:
                     raise self._refuse(node, "mixes a signed number and an unsigned word")
                 return Told(f"({self._truth(test)} ? {one.text} : {other.text})", one.kind)
-        raise self._refuse(node, f"{ast.unparse(node)[:60]!r} is not supported")
+        raise self._refuse(node, f"expression {ast.unparse(node)[:60]!r} is not supported")
 
     def _read(self, node: ast.Subscript) -> Told:
         path = self._path(node.value) or ("", "")
@@ -351,7 +351,7 @@ class _Function:
         if type(op) in _DIVIDED and kind == "int":
             return Told(f"{_DIVIDED[type(op)]}({left.text}, {right.text})", kind)
         if type(op) not in _BINARY:
-            raise self._refuse(node, f"{type(op).__name__} is not supported")
+            raise self._refuse(node, f"operator {type(op).__name__} is not supported")
         return Told(f"({left.text} {_BINARY[type(op)]} {right.text})", kind)
 
     def _compared(self, node: ast.Compare) -> str:
@@ -363,7 +363,7 @@ class _Function:
             elif type(op) in _COMPARED:
                 parts.append(f"({self._value(left).text} {_COMPARED[type(op)]} {self._value(right).text})")
             else:
-                raise self._refuse(node, f"{type(op).__name__} is not supported")
+                raise self._refuse(node, f"operator {type(op).__name__} is not supported")
             left = right
         if len(parts) > 1 and any(isinstance(inner, ast.Call) for inner in ast.walk(node)):
             raise self._refuse(node, "a call in a chained comparison")
