@@ -1,1 +1,1 @@
-"""The search itself, compiled: states, their successors, what was found, promises, samples."""
+"""The compiled search: states, successors, results, liveness, samples."""

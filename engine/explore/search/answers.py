@@ -1,4 +1,4 @@
-"""An exploration's answer as data: counts, verdict with its bounds, and the schedule of the shortest error."""
+"""An exploration's answer as data: counts, the verdict with its bounds, and the schedule of the shortest error."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from engine.explore.search.liveness import Unknown, promise
 from engine.explore.search.subject import Subject
 
 NEVER, SOMETIMES, NOT_EXPLORED = "Never", "Sometimes", "not explored"
-"""Verdicts: nothing breaks, within the bounds that are told; a schedule breaks it; not all was looked at."""
+"""Verdicts: nothing breaks within the bounds reported; a schedule breaks it; not everything was explored."""
 
 
 def answer(
@@ -26,11 +26,11 @@ def answer(
     stop: Callable[[], bool] = lambda: False,
     ends_at: float | None = None,
 ) -> dict[str, Any]:
-    """Return what a search found, as JSON has it. Numbers that a sample or a bound cannot know are null.
+    """Return the results of a search as JSON-ready data. Numbers that a sample or a bound cannot give are null.
 
-    stop: called now and then. ends_at: by time.monotonic(); without it, the answer has the time that the search left
-    of its limit. Either leaves out what is not known yet: promises (stopped by "cancel" or "time"), the number of
-    schedules, the schedule with the fewest switches.
+    stop: polled. ends_at: deadline by time.monotonic(); by default, the time that the search left of its limit. Either
+    one leaves out what is not known yet: liveness (stopped by "cancel" or "time"), the number of schedules, the
+    schedule with the fewest switches.
     """
     ends = time.monotonic() + limits.seconds - explorer.seconds if ends_at is None else ends_at
 
@@ -40,7 +40,7 @@ def answer(
     subject, plan, found = explorer.subject, explorer.plan, explorer.found(stopped_by)
     sampled = plan.search in {"random", "pct"}
     whole = found.complete and not sampled and plan.preemptions is None
-    told = counted(subject, explorer.shape, found.states, over) if whole and plan.reduction == "none" else None
+    counts = counted(subject, explorer.shape, found.states, over) if whole and plan.reduction == "none" else None
     live, unlooked = None, ""
     if plan.promises and subject.promises:
         try:
@@ -64,8 +64,8 @@ def answer(
         "final_violations": found.final_violations,
         "depth": found.depth,
         "outcomes": [{"values": list(values), "final_states": n} for values, n in sorted(found.outcomes.items())],
-        "schedules": told and told.schedules,
-        "traces": told and told.traces,
+        "schedules": counts and counts.schedules,
+        "traces": counts and counts.traces,
         "shortest_error": None if schedule is None else len(schedule),
         "schedule": None if schedule is None else subject.written(schedule),
         "broken": _seen(subject, found.broken),
@@ -76,7 +76,7 @@ def answer(
 
 
 def _seen(subject: Subject, seen: dict[str, Seen]) -> dict[str, Any]:
-    """Return what a world's steps told, by name: how often, and the shortest schedule to it."""
+    """Return what a world's steps reported, by name: how often, and the shortest schedule to it."""
     return {
         name: {"times": one.times, "steps": len(one.schedule), "schedule": subject.written(one.schedule)}
         for name, one in seen.items()
@@ -84,14 +84,14 @@ def _seen(subject: Subject, seen: dict[str, Seen]) -> dict[str, Any]:
 
 
 def verdict(found: Found, sampled: bool) -> str:
-    """Return the verdict's word."""
+    """Return the verdict without liveness."""
     if found.error:
         return SOMETIMES
     return NEVER if found.complete and not sampled else NOT_EXPLORED
 
 
 def _bounds(explorer: Explorer, found: Found, limits: Limits) -> dict[str, Any]:
-    """Return what the verdict rests on: never is a word about these bounds only."""
+    """Return the bounds of the verdict: "Never" holds within them only."""
     subject, plan = explorer.subject, explorer.plan
     sampled = plan.search in {"random", "pct"}
     return {

@@ -1,4 +1,4 @@
-"""Calls of code that is known by its address only, from within compiled functions."""
+"""Call code by its address from within compiled functions."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ _JUDGE = ctypes.CFUNCTYPE(*[ctypes.c_int64] * 3)
 _PACKER = ctypes.CFUNCTYPE(*[ctypes.c_int64] * 2)
 
 _raised: list[BaseException] = []
-"""What interpreted code raised within a call by address, until the caller raises it again."""
+"""Exceptions raised by interpreted code in a call by address, until the caller re-raises them."""
 
 
 def kept(function: Callable[..., int]) -> Callable[..., int]:
-    """Return a function that keeps what it raises for `raise_kept` and returns 0 then.
+    """Wrap a function: an exception is stored for `raise_kept`, and 0 is returned.
 
-    ctypes prints an exception of a callback and goes on with 0, so that a failed assertion would be a state without
-    steps to the search.
+    ctypes prints an exception of a callback and continues with 0, so the search would take a failed assertion for a
+    state without steps.
     """
 
     def guarded(*arguments: int) -> int:
@@ -38,7 +38,7 @@ def kept(function: Callable[..., int]) -> Callable[..., int]:
 
 
 def raise_kept() -> None:
-    """Raise what a call by address has raised, if it has."""
+    """Re-raise the exception of a call by address, if there was one."""
     if _raised:
         error = _raised.pop()
         _raised.clear()
@@ -47,7 +47,7 @@ def raise_kept() -> None:
 
 @intrinsic
 def call_expand(typing_context: Any, address: Any, state: Any, out: Any, only: Any) -> Any:
-    """Call expand() at an address."""
+    """Call the expand() at an address."""
     signature = types.int64(types.int64, types.int64, types.int64, types.int64)
 
     def code(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
@@ -60,7 +60,7 @@ def call_expand(typing_context: Any, address: Any, state: Any, out: Any, only: A
 
 @intrinsic
 def call_judge(typing_context: Any, address: Any, state: Any, wrong: Any) -> Any:
-    """Call judge() at an address."""
+    """Call the judge() at an address."""
     signature = types.int64(types.int64, types.int64, types.int64)
 
     def code(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
@@ -73,7 +73,7 @@ def call_judge(typing_context: Any, address: Any, state: Any, wrong: Any) -> Any
 
 @intrinsic
 def call_packer(typing_context: Any, address: Any, words: Any) -> Any:
-    """Call pack() or unpack() of a world at an address."""
+    """Call a world's pack() or unpack() at an address."""
     signature = types.int64(types.int64, types.int64)
 
     def code(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
@@ -86,7 +86,7 @@ def call_packer(typing_context: Any, address: Any, words: Any) -> Any:
 
 @intrinsic
 def prefetch(typing_context: Any, address: Any) -> Any:
-    """Begin to load the cache line at an address."""
+    """Prefetch the cache line at an address."""
 
     def code(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         pointer, number = ir.IntType(8).as_pointer(), ir.IntType(32)
@@ -101,20 +101,20 @@ def prefetch(typing_context: Any, address: Any) -> Any:
 if INTERPRETED:  # numba.extending has no plain form of these
 
     def call_expand(address: int, state: int, out: int, only: int) -> int:
-        """Call expand() at an address."""
+        """Call the expand() at an address."""
         n = int(_EXPAND(int(address))(0, int(state), int(out), int(only)))
         raise_kept()
         return n
 
     def call_judge(address: int, state: int, wrong: int) -> int:
-        """Call judge() at an address."""
+        """Call the judge() at an address."""
         bits = int(_JUDGE(int(address))(int(state), int(wrong)))
         raise_kept()
         return bits
 
     def call_packer(address: int, words: int) -> int:
-        """Call pack() or unpack() of a world at an address."""
+        """Call a world's pack() or unpack() at an address."""
         return int(_PACKER(int(address))(int(words)))
 
     def prefetch(address: int) -> None:
-        """Nothing to gain here."""
+        """Do nothing: interpreted code gains nothing from a prefetch."""

@@ -1,9 +1,9 @@
-"""Hash compaction: a search breadth first that knows a state by 64 bits of its hash, and forgets the state.
+"""Hash compaction: a breadth-first search that stores a 64-bit hash of each state instead of the state.
 
-Full states are kept for two layers only: the one that is expanded, and the next. Of each state found there remain 8
-bytes in a table that is at least 64 % full, the number of the state it was reached from, and the step. Two states with
-the same hash are taken for one, so that the second, and what only it leads to, may be missed: with n states that
-happens to n^2 / 2^65 pairs, by expectation.
+Full states are kept for two layers only: the one being expanded, and the next. What stays of each state is 8 bytes in
+a table that is at least 64 % full, the number of its parent state, and the step. Two states with the same hash count
+as one, so the second, and any state reached only through it, may be missed: n states have n^2 / 2^65 such pairs in
+expectation.
 """
 
 from __future__ import annotations
@@ -36,18 +36,18 @@ from engine.explore.search.search import DONE, FULL, MORE, WIDER, Reduction, alo
 from engine.world.jit import jit
 
 LAYER = 4
-"""Why the search stopped, beside those of search.py: the layer is done, the next one takes its place."""
+"""A further reason to stop, beside those of search.py: the layer is done, and the next one takes its place."""
 FULL_TENTHS = 8
-"""The table of hashes grows when this many tenths of it are taken, and then by a quarter."""
+"""The table of hashes grows by a quarter when this many tenths of it are in use."""
 ENDS = 1 << 12
 HASH_BITS = 64
 
 
 class Layers(NamedTuple):
-    """Beside a Memory, whose states are the layer that is expanded and whose slots are the hashes (0: free).
+    """Complements a Memory whose states are the layer being expanded and whose slots are the hashes (0: free).
 
-    ahead: (rows, width) the next layer; ends: (ENDS, width) ends that nobody has looked at; counters: (2,) the number
-    of the layer's first state, and how many ends.
+    ahead: (rows, width) the next layer; ends: (ENDS, width) end states not yet counted; counters: (2,) the number of
+    the layer's first state, and the number of `ends`.
     """
 
     ahead: NDArray[np.uint64]
@@ -63,7 +63,7 @@ def _key(words: Any, at: Any, width: Any) -> Any:
 
 @jit
 def _slot(slots: Any, key: Any) -> Any:
-    """Return the place of a key, or the free one where it belongs."""
+    """Return the slot of a key, or the free slot where it belongs."""
     slot = ((key >> np.uint64(32)) * np.uint64(len(slots))) >> np.uint64(32)
     while slots[slot] != np.uint64(0) and slots[slot] != key:
         slot += np.uint64(1)
@@ -74,14 +74,14 @@ def _slot(slots: Any, key: Any) -> Any:
 
 @jit
 def _enter(slots: Any, words: Any, width: Any) -> None:
-    """Put the first state into an empty table."""
+    """Insert the first state into an empty table."""
     key = _key(words, 0, width)
     slots[_slot(slots, key)] = key
 
 
 @jit
 def refill(slots: Any, old: Any) -> None:
-    """Put all keys of a table into another, empty one."""
+    """Insert all keys of a table into an empty one."""
     for i in range(len(old)):
         if old[i] != np.uint64(0):
             slots[_slot(slots, old[i])] = old[i]
@@ -89,7 +89,7 @@ def refill(slots: Any, old: Any) -> None:
 
 @jit
 def _successors(memory: Memory, flat: Any, reduction: Reduction, expand: Any, row: Any, base: Any, out: Any) -> Any:
-    """As in search.py: write the successors of a state that must be looked at."""
+    """Write the successors of a state that must be explored, as in search.py."""
     width = memory.states.shape[1]
     for process in range(len(reduction.place)):
         if alone(reduction, flat, row * width, process):
@@ -159,7 +159,7 @@ def search_compact(
 
 
 def begun(start: Any, moves: int) -> tuple[Memory, Layers]:
-    """Return the memory of a search that has found its first state, words (width,), alone."""
+    """Return the memory of a search that has found only its first state; start: its words (width,)."""
     width, most = len(start), moves + 1
     memory = Memory(
         states=np.zeros((2 * most, width), np.uint64),
@@ -182,7 +182,7 @@ def begun(start: Any, moves: int) -> tuple[Memory, Layers]:
 
 
 def turned(memory: Memory, layers: Layers) -> tuple[Memory, Layers]:
-    """Return both with the next layer in place of the one that is done."""
+    """Return both with the next layer in place of the finished one."""
     c = memory.counters
     layers.counters[0] = c[LAYER_END]
     c[DEPTH] += 1
@@ -191,7 +191,7 @@ def turned(memory: Memory, layers: Layers) -> tuple[Memory, Layers]:
 
 
 def grown(memory: Memory, layers: Layers) -> tuple[Memory, Layers]:
-    """Return both with room where it is short."""
+    """Return both with more room where it runs short."""
     found, most = int(memory.counters[FOUND]), len(memory.out) // (memory.states.shape[1] + TAIL)
     if (found + most) * 10 > len(memory.slots) * FULL_TENTHS:
         slots = np.zeros(len(memory.slots) * 5 // 4 + 2 * most, np.uint64)
@@ -212,5 +212,5 @@ def grown(memory: Memory, layers: Layers) -> tuple[Memory, Layers]:
 
 
 def miss_probability(states: int) -> float:
-    """Return how many pairs of states are expected to share a hash, at most 1: a bound of the chance that one does."""
+    """Return the expected number of pairs of states with equal hashes, at most 1: bounds the chance of a collision."""
     return min(1.0, states * states / 2.0 ** (HASH_BITS + 1))

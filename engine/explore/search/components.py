@@ -1,8 +1,8 @@
-"""The states that a path can go through without meeting what it hopes for, and the rounds that it can make in them.
+"""The graph of states reachable without `eventually` becoming true, and the fair cycles in it.
 
-Compiled. outline() goes from the start as far as `eventually` does not hold, and keeps the edges; components() finds
-the strongly connected components (Tarjan 1972, without recursion) and the nearest of those in which a fair path can
-stay for ever; way() leads from a state of it to what is wanted there.
+Compiled. outline() explores from the start through states in which `eventually` does not hold, and keeps the edges;
+components() finds the strongly connected components (Tarjan 1972, without recursion) and the nearest one in which a
+fair path can stay for ever; way() searches that component for a step or state.
 """
 
 from __future__ import annotations
@@ -20,17 +20,17 @@ from engine.world.jit import jit
 
 (REACHED, EXPANDED, EDGES, ENDED, CLOCK, STACK, PATH, COMPONENTS, BEST, FAIR) = range(10)
 COUNTERS = 10
-"""Places in the counters of a graph. ENDED: 1 + the state that ends; BEST: 1 + the first state of component FAIR."""
+"""Indices into Graph.counters. ENDED: 1 + the state without a step; BEST: 1 + the first state of component FAIR."""
 HOPE = (1 << 32) - 1
-"""Stands for the local number of a state in which `eventually` holds."""
+"""In place of a local number: `eventually` holds in the state."""
 
 
 class Graph(NamedTuple):
-    """A part of what was found. States have local numbers, in the order of their distance from the start.
+    """A subgraph of the states found. States have local numbers, in order of their distance from the start.
 
-    local: (states,) 1 + the local number of a state of the memory, 0 for none; order: (n,) back again; parent, via:
-    (n,) how each was reached; able: (n,) its processes that can step, as bits; first: (n + 1,) where its edges begin in
-    to, step: (edges,); seen, low, component, stack, path: (n,), at: (n,) of Tarjan's search; counters: (COUNTERS,).
+    local: (states,) 1 + the local number of a state of the memory, 0 for none; order: (n,) the reverse; parent, via:
+    (n,) how each was reached; able: (n,) bits of the processes that can step; first: (n + 1,) where its edges begin in
+    to, step: (edges,); seen, low, component, stack, path, at: (n,) for Tarjan's search; counters: (COUNTERS,).
     """
 
     local: NDArray[np.uint32]
@@ -52,7 +52,7 @@ class Graph(NamedTuple):
 
 @jit
 def number_of(memory: Memory, flat: Any, words: Any, at: Any) -> Any:
-    """Return the number of a state that was found, -1 for another."""
+    """Return the number of a state, -1 if the search did not find it."""
     width = memory.states.shape[1]
     mask = np.uint64(len(memory.slots) - 1)
     slot = hashed(words, at, width) & mask
@@ -71,7 +71,7 @@ def number_of(memory: Memory, flat: Any, words: Any, at: Any) -> Any:
 
 @jit
 def _enter(memory: Memory, g: Graph, judge: Any, base: Any, number: Any, parent: Any, step: Any) -> Any:
-    """Return the local number of a state, a new one if it has none; HOPE where `eventually` holds."""
+    """Return the local number of a state, assigning one if it has none; HOPE where `eventually` holds."""
     if g.local[number] == 0:
         if judged(memory, judge, base, number) & EVENTUALLY:
             g.local[number] = HOPE
@@ -79,15 +79,15 @@ def _enter(memory: Memory, g: Graph, judge: Any, base: Any, number: Any, parent:
             local = g.counters[REACHED]
             g.local[number], g.order[local], g.parent[local], g.via[local] = local + 1, number, parent, step
             g.counters[REACHED] += 1
-    told = np.int64(g.local[number])
-    return told if told == HOPE else told - 1
+    local_number = np.int64(g.local[number])
+    return local_number if local_number == HOPE else local_number - 1
 
 
 @jit
 def outline(
     memory: Memory, flat: Any, g: Graph, process_of: Any, expand: Any, judge: Any, base: Any, out: Any, budget: Any
 ) -> Any:
-    """Go on from up to `budget` states, breadth first; DONE where all are seen, or one that no step leads from."""
+    """Expand up to `budget` states, breadth first; DONE after the last state, or at a state without a step."""
     c, width = g.counters, memory.states.shape[1]
     if c[REACHED] == 0:
         _enter(memory, g, judge, base, 0, 0, 0)
@@ -96,17 +96,17 @@ def outline(
             return DONE
         here = c[EXPANDED]
         n = call_expand(expand, base + np.int64(g.order[here]) * width * 8, out, -1)
-        assert n >= 0, "a value that fitted does not fit"
+        assert n >= 0, "a value that fitted before does not fit"
         if n == 0 and not judged(memory, judge, base, np.int64(g.order[here])) & STOPPED:
             c[ENDED] = here + 1
             return DONE
         able = np.uint64(0)
         for i in range(n):
             at = i * (width + TAIL)
-            told = np.int64(memory.out[at + width])
-            step = told & STEP_MASK
+            tail = np.int64(memory.out[at + width])
+            step = tail & STEP_MASK
             able |= np.uint64(1) << np.uint64(process_of[step])
-            if told & FAULT:
+            if tail & FAULT:
                 continue
             number = number_of(memory, flat, memory.out, at)
             assert number >= 0, "a step leads to a state that was not found"
@@ -121,8 +121,10 @@ def outline(
 
 @jit
 def _close(g: Graph, process_of: Any, everyone: Any, bottom: Any) -> None:
-    """Take a component off the stack, and keep it if it is fair and the nearest so far: each process steps in it, or
-    somewhere in it cannot."""
+    """Pop a component off the stack, and record it if it is fair and the nearest so far.
+
+    Fair: each process makes a step in it, or is unable to in one of its states.
+    """
     c = g.counters
     c[COMPONENTS] += 1
     mine = c[COMPONENTS]
@@ -149,7 +151,7 @@ def components(g: Graph, process_of: Any, everyone: Any, budget: Any) -> Any:
     c = g.counters
     for _ in range(budget):
         if c[PATH] == 0:
-            if c[CLOCK] > 0:  # all states are reached from the first one
+            if c[CLOCK] > 0:  # all states are reachable from the first one
                 return DONE
             new = np.int64(0)
         else:
@@ -185,7 +187,7 @@ def way(g: Graph, process_of: Any, start: Any, steps: Any, rests: Any, home: Any
     """Search the fair component, breadth first from `start`, for a step of one of the processes `steps`, a state where
     one of `rests` cannot step, or the state `home`. Returns the state, and the edge or -1.
 
-    turn: 1 and up, one more in each call; seen, low, path and stack (Tarjan's search is over) tell the way there.
+    turn: 1, 2, .. in successive calls; low and path record the way there (Tarjan's search no longer needs them).
     """
     mine = g.counters[FAIR]
     g.stack[0], g.seen[start] = start, turn

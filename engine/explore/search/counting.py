@@ -1,7 +1,7 @@
-"""Schedules and traces of a table without loops: how many ways there are from the start to an end.
+"""Count the schedules and traces of a state graph without loops, from the start to its end states.
 
-Traces (Mazurkiewicz) are schedules up to the exchange of neighbouring independent steps. They are counted by sleep sets
-(Godefroid 1996): of the schedules that differ by such exchanges only, one is walked to its end.
+Traces (Mazurkiewicz) are schedules up to the exchange of adjacent independent steps. They are counted with sleep sets
+(Godefroid 1996): of the schedules that differ only by such exchanges, one is followed to its end.
 """
 
 from __future__ import annotations
@@ -23,29 +23,28 @@ from engine.explore.tables.touches import footprint
 STATES_MAX, VISITS_MAX = 100_000, 300_000
 """Larger graphs are not counted."""
 TURN = 1_024
-"""States, or visits, between two questions whether to stop."""
+"""States, or visits, between two calls of stop()."""
 
 State = tuple[int, ...]
 Edges = dict[State, list[tuple[int, State]]]
 
 
 class Counted(NamedTuple):
-    """None where the graph has a loop, or is too large for that."""
+    """Numbers of schedules and traces; None if unknown, e.g. because the graph has a loop or is too large."""
 
     schedules: int | None
     traces: int | None
 
 
 class _Stopped(Exception):
-    """Somebody asked for the end."""
+    """stop() returned True."""
 
 
 def counted(subject: Subject, shape: Shape, states: int, stop: Callable[[], bool] = lambda: False) -> Counted:
-    """Return how many schedules and traces there are; states: how many the search found.
+    """Return the numbers of schedules and traces; states: how many the search found.
 
-    stop: called now and then; True leaves both unknown.
-
-    Traces are counted of tables: what a step of the engine reads and writes is not known beforehand.
+    stop: polled; True leaves both unknown. Traces are counted for tables only: the reads and writes of an engine step
+    are not known in advance.
     """
     if states > STATES_MAX:
         return Counted(None, None)
@@ -68,7 +67,7 @@ def _counted(subject: Subject, shape: Shape, stop: Callable[[], bool]) -> Counte
 
 
 def _edges(subject: Subject, layout: Layout, native: Native, stop: Callable[[], bool]) -> Edges:
-    """Return the steps that lead from each state, the start first."""
+    """Return the outgoing steps of each state, the start first."""
     width = layout.width
     expand = ctypes.CFUNCTYPE(ctypes.c_int64, *[ctypes.c_int64] * 4)(native.expand)
     here, out = np.zeros(width, np.uint64), np.zeros((subject.moves + 1) * (width + TAIL), np.uint64)
@@ -90,7 +89,7 @@ def _edges(subject: Subject, layout: Layout, native: Native, stop: Callable[[], 
 
 
 def _backwards(edges: Edges) -> list[State] | None:
-    """Return the states, each behind all that it leads to, the start last; None where the graph has a loop."""
+    """Return the states, each after all of its successors, the start last; None if the graph has a loop."""
     start = next(iter(edges))
     order: list[State] = []
     done: dict[State, bool] = {start: False}
@@ -111,7 +110,7 @@ def _backwards(edges: Edges) -> list[State] | None:
 
 
 def _traces(table: Table, layout: Layout, edges: Edges, start: State, stop: Callable[[], bool]) -> int | None:
-    """Return the number of traces from a state on, without recursion: graphs are deeper than Python's stack."""
+    """Return the number of traces from a state; no recursion, as graphs can be deeper than Python's stack."""
     steps = table.steps
     Key = tuple[State, frozenset[int]]
     known: dict[Key, int] = {}

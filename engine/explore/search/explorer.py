@@ -1,4 +1,4 @@
-"""Explorer: a search of a subject under way, as asked, within limits; what it found is read by found.py."""
+"""Explorer: runs the search that a plan asks for, within limits; found.py reads the results."""
 
 from __future__ import annotations
 
@@ -26,26 +26,26 @@ from engine.explore.tables.table import Table, Values
 
 CAPACITY = 1 << 12
 ROWS_AHEAD = 2_048
-"""Room for successors of states that are expanded together; a subject with more moves gets room for one state's."""
+"""Rows for the successors of states expanded together; a subject with more moves gets rows for one state."""
 LEFT_SHIFT = 8
 TURN_STATES = 1 << 16
-"""States expanded between two looks at the clock."""
+"""States expanded between two checks of the clock."""
 GIVE_UP_BITS = 20
 """A variable without a range that needs a wider field than this is taken to be unbounded."""
 
 
 class Kept(NamedTuple):
-    """A search as it is, to go on elsewhere: plain values that JSON has, and arrays."""
+    """A snapshot of a search, to be resumed in another process: values that JSON can hold, and arrays."""
 
     plain: dict[str, Any]
     arrays: dict[str, NDArray[Any]]
 
 
 class Explorer:
-    """A search under way: run() goes on until it is done, a limit is met or `stop` says so."""
+    """A search in progress: run() continues it until it is done, a limit is reached or `stop` returns True."""
 
     def __init__(self, subject: Table | Subject, plan: Plan = PLAN) -> None:
-        """Raises UserError for a plan that does not fit, or a subject whose states have no end."""
+        """Raises UserError for an invalid plan, or a subject with unboundedly many states."""
         check_plan(plan)
         self.subject: Subject = TableSubject(subject) if isinstance(subject, Table) else subject
         self.plan = plan
@@ -61,7 +61,7 @@ class Explorer:
         self.seconds = 0.0
 
     def _begin(self) -> None:
-        """Find the first state."""
+        """Allocate the memory, and enter the first state."""
         start, plan = pack(self.layout, self.subject.start(symmetry=self.symmetry)), self.plan
         if plan.compact:
             self.memory, self.layers = compact.begun(start, self.subject.moves)
@@ -78,12 +78,12 @@ class Explorer:
 
     @property
     def table(self) -> Table:
-        """The table that is explored."""
+        """The table being explored."""
         assert isinstance(self.subject, TableSubject), "a world has no table"
         return self.subject.table
 
     def _look(self) -> None:
-        """Walk a little, until every value that is met has its place."""
+        """Take random walks and widen fields until every value that occurs fits."""
         while (seen := self.subject.look(self.shape)) is not None and seen.misfit >= 0:
             self._stretch(seen.misfit, unpack(self.layout, seen.state))
             self._lay_out()
@@ -96,7 +96,7 @@ class Explorer:
         return Samples(plan.walks, plan.longest, pct * plan.depth, priority, falls, process_of, seed, counters)
 
     def _lay_out(self) -> None:
-        """Find a place for every value, and make the code that knows it."""
+        """Lay out a state for the current spans, and generate the code for that layout."""
         bounded, reduced = self.plan.preemptions is not None, self.plan.reduction in {"por", "all"}
         self.shape = self.subject.shape(self.spans, bounded=bounded, symmetry=self.symmetry, reduced=reduced)
         self.layout, self.native = self.shape.layout, self.shape.native
@@ -111,7 +111,7 @@ class Explorer:
         told: Callable[[Progress], None] | None = None,
         stop: Callable[[], bool] = lambda: False,
     ) -> str:
-        """Search; return what ended it: "" if nothing is left, else states, memory, time or cancel."""
+        """Search, and return what ended it: "" if nothing is left, else states, memory, time or cancel."""
         began = time.monotonic() - self.seconds
         while True:
             ended = self._turn(limits.states)
@@ -156,7 +156,7 @@ class Explorer:
         return ended
 
     def progress(self) -> Progress:
-        """Return how far the search is."""
+        """Return the progress of the search."""
         c = self.memory.counters
         left = c[s.STACK] if self.deep else c[s.FOUND] - c[s.NEXT]
         states, edges, depth = (int(c[place]) for place in (s.FOUND, s.EDGES, s.DEPTH))
@@ -189,7 +189,7 @@ class Explorer:
         self.memory = new
 
     def _widen(self) -> None:
-        """Make room for the value that the step could not store, and pack all states anew."""
+        """Widen the fields for the value that a step could not store, and repack all states."""
         c, old = self.memory.counters, self.layout
         number = int(self.memory.stack[c[s.STACK] - 1]) if self.deep else int(c[s.NEXT])
         if self._samples is not None:
@@ -199,7 +199,7 @@ class Explorer:
         step = int(c[s.MISFIT])
         self._stretch(step, unpack(old, self.memory.states[number]))
         self._lay_out()
-        if self.layers is not None:  # the hashes were those of other words
+        if self.layers is not None:  # hashes of the old words are useless: start over
             self._begin()
             return
         memory = self.memory
@@ -207,7 +207,7 @@ class Explorer:
         self._move(memory, _room(self.layout, len(memory.states), self.subject.moves), states)
 
     def _stretch(self, number: int, values: Values) -> None:
-        """Give the variables that a step could not store wider fields."""
+        """Widen the spans of the variables whose values a step could not store."""
         for variable, value in self.subject.missed(number, values):
             low, high = self.spans[variable]
             if not low <= value <= high:
@@ -218,7 +218,7 @@ class Explorer:
     # --- checkpoints -------------------------------------------------------------------------------------------------
 
     def kept(self) -> Kept:
-        """Return what the search is at this moment."""
+        """Return a snapshot of the search."""
         memory, c, found = self.memory, self.memory.counters, int(self.memory.counters[s.FOUND])
         arrays: dict[str, Any] = {
             "counters": c,
@@ -238,7 +238,7 @@ class Explorer:
         return Kept({"spans": self.spans, "seconds": self.seconds, "ends": ends}, arrays)
 
     def restore(self, kept: Kept) -> None:
-        """Become the search that was kept, of the same subject and plan."""
+        """Restore a snapshot of the same subject and plan."""
         plain, arrays = kept
         self.seconds, self.spans = plain["seconds"], [(low, high) for low, high in plain["spans"]]
         self._lay_out()
@@ -246,8 +246,8 @@ class Explorer:
             own = {name: arrays[name].copy() for name in ("states", "parent", "via", "slots", "counters", "seen")}
             self.memory = self.memory._replace(**own)
             self.layers = compact.Layers(*(arrays[f"layers.{name}"].copy() for name in compact.Layers._fields))
-            told = ((tuple(tuple(one) if isinstance(one, list) else one for one in row), n) for row, n in plain["ends"])
-            self.ends = Counter(dict(told))
+            ends = ((tuple(tuple(one) if isinstance(one, list) else one for one in row), n) for row, n in plain["ends"])
+            self.ends = Counter(dict(ends))
             return
         capacity = CAPACITY
         while capacity < 2 * len(arrays["states"]):
@@ -262,7 +262,7 @@ class Explorer:
                 getattr(self._samples, name)[:] = arrays[f"samples.{name}"]
 
     def found(self, stopped_by: str) -> Found:
-        """Return what was found so far; stopped_by: as run() says."""
+        """Return the results so far; stopped_by: as run() returned it."""
         ends = self.ends if self.layers is not None else None
         searched = Searched(self.subject, self.layout, self.memory, self.symmetry, self.deep, ends)
         return searched.found(stopped_by, self.seconds, self._bytes())

@@ -1,7 +1,7 @@
-"""Of all shortest schedules to an error of one kind, one that switches from process to process least often.
+"""Find, among all shortest schedules to an error of one kind, one with the fewest switches between processes.
 
-The states that a breadth-first search found, each at its depth, with the steps that lead one deeper, hold every
-shortest path. Along it, for each state and each process that may have made the last step, the fewest switches so far.
+The states of a breadth-first search and the steps that lead to the next depth contain every shortest path. Dynamic
+programming over them: for each state and each process that may have made the last step, the fewest switches so far.
 """
 
 from __future__ import annotations
@@ -22,18 +22,18 @@ from engine.explore.search.search import DONE, MORE
 from engine.world.jit import inlined, jit
 
 CELLS_MAX = 1 << 23
-"""States times processes, at most: 11 bytes each, and a second or two of work in all."""
+"""Limit of states times (processes + 1): 11 bytes each, and a second or two of work in all."""
 TURN = 1 << 14
 NEVER = (1 << 16) - 1
-"""More switches than any path has that is looked at."""
+"""More switches than any path considered can have."""
 
 (AT, BEST, BEST_STATE, BEST_LAST, BEST_STEP) = range(5)
 
 
 class Paths(NamedTuple):
-    """Shortest paths. depth: (states,) of each; switches: (states, processes + 1) the fewest on the way to a state
-    whose last step a process made (the last column: the start, where none did); step, before, came: the same shape,
-    that step, the process that made the one before it, and the state it was made in; counters: (5,)."""
+    """Shortest paths. depth: (states,); switches: (states, processes + 1) the fewest on a path to the state
+    whose last step a given process made (last column: the start, without one); step, before, came: the same shape,
+    that last step, the process that made the step before it, and the state it was made in; counters: (5,)."""
 
     depth: NDArray[np.uint16]
     switches: NDArray[np.uint16]
@@ -45,7 +45,7 @@ class Paths(NamedTuple):
 
 @jit
 def depths(memory: Memory, depth: Any, length: Any) -> Any:
-    """Write how deep states lie, in the order in which they were found, and return how many lie no deeper than
+    """Write the depths of states, in the order in which they were found, and return how many have at most depth
     `length`."""
     for state in range(1, len(depth)):
         depth[state] = depth[memory.parent[state]] + 1
@@ -56,33 +56,33 @@ def depths(memory: Memory, depth: Any, length: Any) -> Any:
 
 @inlined
 def _breaks(invariants: Any, kind: Any) -> Any:
-    """Whether the invariant of an error's kind is among these bits."""
+    """Whether these bits include the invariant of this kind of error."""
     return kind >= s.BROKEN_INVARIANT and invariants >> np.uint64(kind - s.BROKEN_INVARIANT) & np.uint64(1) != 0
 
 
 @jit
 def _is_wanted(memory: Memory, at: Any, kind: Any) -> Any:
-    """Whether a step is an error of this kind; at: where its tail begins in `out`."""
-    told = np.int64(memory.out[at])
+    """Whether a step is an error of this kind; at: start of its tail in `out`."""
+    tail = np.int64(memory.out[at])
     if kind == s.ASSERTION:
-        return told & FAILED != 0
+        return tail & FAILED != 0
     if kind == s.RANGE:
-        return told & OUTSIDE != 0
+        return tail & OUTSIDE != 0
     if kind == s.NO_VALUE:
-        return told & FAULT != 0
-    return told & REPORTED != 0 and _breaks(memory.out[at + 1], kind)
+        return tail & FAULT != 0
+    return tail & REPORTED != 0 and _breaks(memory.out[at + 1], kind)
 
 
 @jit
-def _ends_so(memory: Memory, told: Any, kind: Any) -> Any:
-    """Whether a state from which no step leads on is an error of this kind; told: as judge() told of it last."""
-    if told & STOPPED:
+def _is_wanted_end(memory: Memory, flags: Any, kind: Any) -> Any:
+    """Whether a state without successors is an error of this kind; flags: what judge() has just returned for it."""
+    if flags & STOPPED:
         return False
     if kind == s.DEADLOCK:
-        return told & ENDED == 0
+        return flags & ENDED == 0
     if kind == s.BROKEN_FINAL:
-        return told & ENDED != 0 and told & FINAL == 0
-    return told & WRONG != 0 and _breaks(memory.wrong[0], kind)
+        return flags & ENDED != 0 and flags & FINAL == 0
+    return flags & WRONG != 0 and _breaks(memory.wrong[0], kind)
 
 
 @jit
@@ -106,9 +106,9 @@ def follow(
     length: Any,
     budget: Any,
 ) -> Any:
-    """Go on from up to `budget` states, in the order in which they were found; DONE or MORE.
+    """Extend paths from up to `budget` states, in the order in which they were found; returns DONE or MORE.
 
-    kind, length: of the errors that are wanted; a step's error is at `length` with that step.
+    kind, length: of the errors wanted; if a step is the error, `length` includes that step.
     """
     c, width, processes = p.counters, memory.states.shape[1], p.switches.shape[1] - 1
     for _ in range(budget):
@@ -118,8 +118,8 @@ def follow(
         c[AT] += 1
         depth = np.int64(p.depth[state])
         n = call_expand(expand, base + state * width * 8, out, -1)
-        told = judged(memory, judge, base, state) if n == 0 else 0
-        if n == 0 and depth == length and _ends_so(memory, told, kind):
+        flags = judged(memory, judge, base, state) if n == 0 else 0
+        if n == 0 and depth == length and _is_wanted_end(memory, flags, kind):
             for last in range(processes + 1):
                 if p.switches[state, last] < c[BEST]:
                     c[BEST], c[BEST_STATE], c[BEST_LAST], c[BEST_STEP] = p.switches[state, last], state, last, -1
@@ -127,15 +127,15 @@ def follow(
             continue
         for i in range(n):
             at = i * (width + TAIL)
-            told = np.int64(memory.out[at + width])
-            step = told & STEP_MASK
+            tail = np.int64(memory.out[at + width])
+            step = tail & STEP_MASK
             process = process_of[step]
             wanted = depth + 1 == length and _is_wanted(memory, at + width, kind)
             to = np.int64(-1)
-            if not wanted and not told & FAULT:
+            if not wanted and not tail & FAULT:
                 to = number_of(memory, flat, memory.out, at)
                 if to >= len(p.depth) or (to >= 0 and np.int64(p.depth[to]) != depth + 1):
-                    to = np.int64(-1)  # this is no shortest way to it
+                    to = np.int64(-1)  # not on a shortest path
             for last in range(processes + 1):
                 so_far = np.int64(p.switches[state, last])
                 if so_far == NEVER:
@@ -149,10 +149,10 @@ def follow(
 
 
 def fewest_switches(explorer: Explorer, stop: Callable[[], bool] = lambda: False) -> list[Any] | None:
-    """Return the shortest schedule to the error that was found, or to another of its kind, with the fewest switches;
-    None where the search did not keep all shortest paths, or there are too many.
+    """Return, of the shortest schedules to the error found or another of its kind, one with the fewest switches.
 
-    stop: called now and then; True gives None. No clock has a say in it, so the same search gives the same schedule.
+    None if the search did not keep all shortest paths, or there are too many. stop: polled; True gives None. There is
+    no time limit, so the same search gives the same schedule.
     """
     plan, memory, c = explorer.plan, explorer.memory, explorer.memory.counters
     kind, length = int(c[s.ERROR_KIND]), int(c[s.ERROR_LENGTH])
@@ -178,7 +178,7 @@ def fewest_switches(explorer: Explorer, stop: Callable[[], bool] = lambda: False
     while follow(memory, flat, paths, explorer.subject.process_of, *code, kind, length, TURN) != DONE:
         if stop():
             return None
-    _, _, state, last, step = (int(told) for told in paths.counters)
+    _, _, state, last, step = (int(counter) for counter in paths.counters)
     if state < 0:
         return None
     moves = [step] if step >= 0 else []

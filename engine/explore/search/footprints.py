@@ -1,4 +1,4 @@
-"""What steps read and write: elements of variables, as bits of a word (several share one where there are more)."""
+"""What steps read and write: elements of variables, as bits of a word (with over 64 elements, some share a bit)."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from engine.explore.tables.touches import footprint
 
 
 def no_reduction() -> Reduction:
-    """Return the arrays that switch partial-order reduction off."""
+    """Return a Reduction that disables partial-order reduction."""
     none = np.zeros((0, 0), np.uint64)
     return Reduction(none, none, none, none, np.zeros((0, 3), np.int64))
 
 
 def reduction_of(table: Table, layout: Layout) -> Reduction:
-    """Return what partial-order reduction needs to know of a table."""
+    """Return the data of a table that partial-order reduction needs."""
     labels = max(len(process.labels) for process in table.processes)
     elements = {element: number for number, element in enumerate(_all_elements(table))}
     arrays = [np.zeros((len(table.processes), labels), np.uint64) for _ in range(4)]
@@ -30,7 +30,7 @@ def reduction_of(table: Table, layout: Layout) -> Reduction:
             reads[number, step.at] |= _bits(print_.reads, elements)
             writes[number, step.at] |= _bits(print_.writes, elements)
         later_reads[number], later_writes[number] = reads[number], writes[number]
-        for _ in process.labels:  # as far as a path without a loop can lead
+        for _ in process.labels:  # enough rounds for any path without a loop
             for step in process.steps:
                 later_reads[number, step.at] |= later_reads[number, step.to]
                 later_writes[number, step.at] |= later_writes[number, step.to]

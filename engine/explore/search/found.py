@@ -1,4 +1,4 @@
-"""What a search found: counts, outcomes, and the ways to what broke, read from its memory."""
+"""The results of a search, read from its memory: counts, outcomes, and schedules to errors and witnesses."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from engine.explore.search.subject import Subject
 from engine.invariants import INVARIANTS, WITNESSES
 
 ERRORS = ("", "deadlock", "assertion", "range", "no value", "final", *(one.name for one in INVARIANTS))
-"""Kinds of errors, by number."""
+"""Number of an error kind -> its name."""
 _COUNTS = {
     "states": s.FOUND,
     "edges": s.EDGES,
@@ -28,15 +28,15 @@ _COUNTS = {
 
 
 class Seen(NamedTuple):
-    """An invariant that broke, or a witness that was met: how often (edges, or end states), and the shortest way."""
+    """A broken invariant or a witness that was met: how often (edges, or end states), and the shortest schedule."""
 
     times: int
     schedule: list[Any]
 
 
 class Found(NamedTuple):
-    """What a search found: see the table's format for the counts. schedule: steps of the shortest error; broken,
-    witnessed: by name, what a world's steps and end states told."""
+    """The results of a search; the table format describes the counts. schedule: steps to the shortest error; broken,
+    witnessed: by name, what a world's steps and end states reported."""
 
     states: int
     edges: int
@@ -59,7 +59,7 @@ class Found(NamedTuple):
 
 
 class Searched(NamedTuple):
-    """A search to be read. ends: outcomes counted on the way, where final states were not kept; None: read them."""
+    """A search to read. ends: outcomes counted during the search if final states were not kept; None: read them."""
 
     subject: Subject
     layout: Layout
@@ -69,12 +69,12 @@ class Searched(NamedTuple):
     ends: Counter[tuple[Any, ...]] | None
 
     def found(self, stopped_by: str, seconds: float, size: int) -> Found:
-        """Return the counts, the outcomes, and the steps of the shortest error; size: bytes that the search takes."""
+        """Return the counts, the outcomes and the steps to the shortest error; size: bytes that the search takes."""
         memory, c = self.memory, self.memory.counters
         n = int(c[s.FOUND])
         counts = {name: int(c[place]) for name, place in _COUNTS.items()}
         ends = np.flatnonzero(memory.marks[:n] & s.MARK_ENDED)
-        if self.layout.bounded:  # a state may have been met with more and with fewer preemptions left
+        if self.layout.bounded:  # a state may occur with different numbers of preemptions left
             rows = {
                 mark: np.flatnonzero(memory.marks[:n] & mark) for mark in (s.MARK_ENDED, s.MARK_DEADLOCK, s.MARK_BROKEN)
             }
@@ -101,7 +101,7 @@ class Searched(NamedTuple):
         )
 
     def _distinct(self, rows: Any) -> Any:
-        """Return one of each of these states, whoever ran last in it."""
+        """Return the rows of distinct states, ignoring the word of the preemption bound."""
         _, first = np.unique(self.memory.states[rows, :-1], axis=0, return_index=True)
         return rows[first]
 
@@ -114,9 +114,9 @@ class Searched(NamedTuple):
         }
 
     def _schedule(self, state: int, step: int) -> list[Any]:
-        """Return the steps from the start to an error: as the processes themselves make them, not their stand-ins.
+        """Return the steps from the start to an error, with symmetry reduction undone.
 
-        step: the step that goes wrong, -1 where the state itself does.
+        step: the step that is the error, -1 if the state itself is.
         """
         steps = [step] if step >= 0 else []
         while state:
@@ -127,8 +127,8 @@ class Searched(NamedTuple):
 
 def outcomes(subject: Subject, layout: Layout, states: Any) -> Counter[tuple[Any, ...]]:
     """Return how many of these states, shape (n, width), have each outcome."""
-    names, told = subject.outcomes, Counter[tuple[Any, ...]]()
+    names, counts = subject.outcomes, Counter[tuple[Any, ...]]()
     for state in states if names else ():
         values = unpack(layout, state)
-        told[tuple(values.variables[name] if array else values.variables[name][0] for name, array in names)] += 1
-    return told
+        counts[tuple(values.variables[name] if array else values.variables[name][0] for name, array in names)] += 1
+    return counts
