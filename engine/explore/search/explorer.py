@@ -111,7 +111,10 @@ class Explorer:
         told: Callable[[Progress], None] | None = None,
         stop: Callable[[], bool] = lambda: False,
     ) -> str:
-        """Search, and return what ended it: "" if nothing is left, else states, memory, time or cancel."""
+        """Search, and return what ended it: "" if nothing is left, else states, memory, time or cancel.
+
+        told: called with the progress after each turn.
+        """
         began = time.monotonic() - self.seconds
         while True:
             ended = self._turn(limits.states)

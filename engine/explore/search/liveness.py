@@ -1,8 +1,8 @@
-"""Starvation: a path that is fair to every process and never makes `eventually` true, shown as a lasso.
+"""Starvation: find a path that is fair to every process and never makes `eventually` true, as a lasso.
 
-Weak fairness is owed to a process, not to one of its steps: on a fair path no process is able to step from some point
-on for ever without making one. A path breaks the promise where it ends without `eventually`, or goes round for ever in
-a strongly connected component in which each process makes a step or is now and then unable to.
+Weak fairness applies to processes, not to single steps: on a fair path, a process that can step continuously from some
+point on makes a step. A path violates the promise if it ends without `eventually`, or stays for ever in a strongly
+connected component in which each process either makes a step or is unable to in some state.
 """
 
 from __future__ import annotations
@@ -23,21 +23,21 @@ from engine.explore.search.native import Native
 from engine.explore.search.search import DONE
 
 TURN = 1 << 16
-"""States or edges between two looks at the clock."""
+"""States or edges between two checks of the clock."""
 STATE_BYTES, EDGE_BYTES = 9 * 4 + 3 * 8, 2 * 4
-"""What a state and an edge take here, beside the search's own memory."""
+"""Memory of a state and of an edge here, in addition to the search's own."""
 
 
 class Lasso(NamedTuple):
-    """Steps, by number, from the start to the round, and once round; without a round the path ends there."""
+    """Numbers of the steps from the start to the loop, and around the loop; with an empty loop the path ends there."""
 
     stem: list[int]
     loop: list[int]
 
 
 class Unknown(Exception):
-    """It was not looked at, or not to the end: a limit came first, somebody stopped it, or the plan has no such look;
-    the argument says which."""
+    """Liveness was not decided: a limit was reached, stop() returned True, or the plan excludes it; the argument says
+    which."""
 
 
 def promise(
@@ -47,11 +47,11 @@ def promise(
     ends_at: float = float("inf"),
     stop: Callable[[], bool] = lambda: False,
 ) -> dict[str, Any]:
-    """Return whether `eventually` becomes true on every fair path, and the lasso where it does not, as words.
+    """Return whether `eventually` becomes true on every fair path, and if not a lasso, as schedule words.
 
-    ends_at: by time.monotonic(); the limit of time in `limits` is the search's alone.
-    Who waits for whom shows in the whole graph only: after a search that left states out, all are searched for first.
-    Raises Unknown; so it does for a sample and for a bound of preemptions, which are no look at all paths.
+    ends_at: deadline by time.monotonic(); the time limit in `limits` applies to the search only. Fairness needs the
+    whole graph: after a search with reduction or hash compaction, a full search runs first.
+    Raises Unknown; always for a sample or a bound of preemptions, which do not cover all paths.
     """
     plan = explorer.plan
     if plan.search in {"random", "pct"} or plan.preemptions is not None:
@@ -90,9 +90,9 @@ def starving(
     ends_at: float = float("inf"),
     stop: Callable[[], bool] = lambda: False,
 ) -> Lasso | None:
-    """Return the lasso nearest to the start, None where there is none. Raises Unknown.
+    """Return the lasso nearest to the start, None if there is none. Raises Unknown.
 
-    memory: of a complete search without reduction; ends_at: as time.monotonic() tells.
+    memory: of a complete search without reduction; ends_at: deadline by time.monotonic().
     """
     states, edges = int(memory.counters[s.FOUND]), int(memory.counters[s.EDGES])
     if states * STATE_BYTES + edges * EDGE_BYTES > memory_left:
@@ -157,21 +157,21 @@ def _stem(graph: g.Graph, state: int) -> list[int]:
 def _round(
     graph: g.Graph, process_of: NDArray[np.int64], entry: int, processes: int, ask: Callable[[], None]
 ) -> list[int]:
-    """Return the steps of a walk through the fair component, back to where it began: from each place to the nearest one
-    that satisfies a process that is not yet.
+    """Return the steps of a cycle through the fair component: repeatedly go to the nearest step or state that satisfies
+    fairness for one more process, then back to `entry`.
 
-    ask: called before each search for such a place, of which each may look at the whole component; it raises Unknown.
+    ask: called before each of these searches, which may cover the whole component; it raises Unknown.
     """
     graph.seen[:] = 0
     everyone = np.uint64((1 << processes) - 1)
-    open_ = everyone & graph.able[entry]  # those that still have to step, or to be unable to
+    open_ = everyone & graph.able[entry]  # processes not yet satisfied: each must step, or be unable to
     at, steps, turn = entry, list[int](), 0
 
     def walk(by_step: Any, by_rest: Any, home: int) -> Iterator[tuple[int, int]]:
         nonlocal turn
         ask()
         turn += 1
-        state, edge = (int(told) for told in g.way(graph, process_of, at, by_step, by_rest, home, turn))
+        state, edge = (int(found) for found in g.way(graph, process_of, at, by_step, by_rest, home, turn))
         assert state >= 0, "a component that is not connected"
         behind = [(int(graph.step[edge]), int(graph.to[edge]))] if edge >= 0 else []
         while state != at:

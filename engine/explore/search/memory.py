@@ -1,6 +1,6 @@
-"""The memory of a search: the states that were found, each once, and how each was found.
+"""The memory of a search: the states found, each once, and how each was reached.
 
-A state is a row of 64-bit words. It is known by all of them: two states are never taken for one.
+A state is a row of 64-bit words. All of them are compared, so two states are never confused.
 """
 
 from __future__ import annotations
@@ -19,24 +19,24 @@ from engine.world.jit import inlined, jit
 (FOUND, NEXT, EDGES, DEADLOCKS, ASSERTS, OUTSIDES, FAULTS, FINALS, FINALS_BROKEN) = range(9)
 (LAYER_END, DEPTH, ERROR_LENGTH, ERROR_STATE, ERROR_STEP, ERROR_KIND, STACK, MISFIT, REDUCED) = range(9, 18)
 COUNTERS = 18
-"""Places in the array of counters. FOUND: states; NEXT: the one to expand; LAYER_END: where the next depth begins."""
+"""Indices into the counters. FOUND: number of states; NEXT: the one to expand; LAYER_END: first of the next depth."""
 NO_ERROR, DEADLOCK, ASSERTION, RANGE, NO_VALUE, BROKEN_FINAL, BROKEN_INVARIANT = range(7)
-"""Kinds of errors; from BROKEN_INVARIANT on the invariants of a world, by number."""
+"""Kinds of errors; BROKEN_INVARIANT + n is invariant n of a world."""
 N_INVARIANTS = len(INVARIANTS)
 SEEN = N_INVARIANTS + len(WITNESSES)
-assert max(N_INVARIANTS, len(WITNESSES)) <= WORD, "invariants, and witnesses, are bits of one word each"
+assert max(N_INVARIANTS, len(WITNESSES)) <= WORD, "invariants and witnesses must each fit the bits of one word"
 STEP_MASK = (1 << 32) - 1
 AHEAD = 16
-"""States that are expanded, or placed, together where it can be: memory then loads for all of them at once."""
+"""States expanded or placed in one batch where possible, so that their memory loads overlap."""
 
 
 class Memory(NamedTuple):
-    """What was found. states: (capacity, width) words; parent, via: (capacity,) the state and step that found each;
-    marks: (capacity,) what each is; slots: (2^k,) hash table of numbers of states, 0 for none, counted from 1;
-    stack: (capacity,) states still to expand, depth first; out: room for the successors of len(fan) states, of width +
-    TAIL words each; fan: how many each of these has; last: (1,) the state that a step led to last, -1 if it had none;
-    wrong: (1,) where judge() stores the invariants that do not hold in an end; seen: (SEEN, 4) for each invariant, then
-    for each witness, how often it was met, and length, state and step of the shortest way."""
+    """The states found. states: (capacity, width) words; parent, via: (capacity,) the state and step that found each;
+    marks: (capacity,) MARK_ flags; slots: (2^k,) hash table of 1 + number of a state, 0 for none; stack: (capacity,)
+    states still to expand in a depth-first search; out: successors of up to len(fan) states, width + TAIL words each;
+    fan: how many successors each of these has; last: (1,) the state that the last step led to, -1 if it led to none;
+    wrong: (1,) where judge() stores the invariants that do not hold in an end state; seen: (SEEN, 4) for each
+    invariant, then for each witness: how often it was met, and length, state and step of the shortest path."""
 
     states: NDArray[np.uint64]
     parent: NDArray[np.uint32]
@@ -57,7 +57,7 @@ MARK_ENDED, MARK_DEADLOCK, MARK_BROKEN = 1, 2, 4
 
 @inlined
 def hashed(words: Any, at: Any, width: Any) -> Any:
-    """Return the hash of `width` words from `at` on, of a flat array."""
+    """Return the hash of `width` words of a flat array, from `at`."""
     h = np.uint64(0x9E3779B97F4A7C15)
     for i in range(width):
         h = (h ^ words[at + i]) * np.uint64(0xFF51AFD7ED558CCD)
@@ -68,7 +68,7 @@ def hashed(words: Any, at: Any, width: Any) -> Any:
 
 @inlined
 def place(memory: Memory, flat: Any, words: Any, at: Any) -> Any:
-    """Put a state into the table if it is new. Returns its number, and whether it is new; flat: all states as words."""
+    """Insert a state if it is new. Returns its number, and whether it is new; flat: all states as words."""
     width = memory.states.shape[1]
     mask = np.uint64(len(memory.slots) - 1)
     slot = hashed(words, at, width) & mask
@@ -92,14 +92,14 @@ def place(memory: Memory, flat: Any, words: Any, at: Any) -> Any:
 
 @inlined
 def _near(memory: Memory, words: Any, at: Any) -> Any:
-    """Return the slot at which the search for a state begins."""
+    """Return the slot at which the lookup of a state begins."""
     return np.int64(hashed(words, at, memory.states.shape[1]) & np.uint64(len(memory.slots) - 1))
 
 
 @inlined
 def fetch_slots(memory: Memory, words: Any, first: Any, end: Any, step: Any) -> None:
-    """Begin to load the slots of states; they stand at words first, first + step .. before end. The table is larger
-    than any cache, and one load would else wait for the other."""
+    """Prefetch the slots of the states at words first, first + step .. before end. The table is larger than any cache,
+    and without prefetch each load would wait for the one before."""
     base = memory.slots.ctypes.data
     for at in range(first, end, step):
         prefetch(base + _near(memory, words, at) * 4)
@@ -107,7 +107,7 @@ def fetch_slots(memory: Memory, words: Any, first: Any, end: Any, step: Any) -> 
 
 @inlined
 def fetch_states(memory: Memory, words: Any, first: Any, end: Any, step: Any, base: Any) -> None:
-    """Begin to load the states that stand in those slots; base: the address of all states."""
+    """Prefetch the states in those slots; base: the address of all states."""
     width = memory.states.shape[1]
     for at in range(first, end, step):
         number = np.int64(memory.slots[_near(memory, words, at)])
@@ -117,7 +117,7 @@ def fetch_states(memory: Memory, words: Any, first: Any, end: Any, step: Any, ba
 
 @jit
 def rehash(memory: Memory, flat: Any) -> None:
-    """Fill an empty table with all states that were found."""
+    """Fill an empty table with all states found."""
     width = memory.states.shape[1]
     mask = np.uint64(len(memory.slots) - 1)
     found = memory.counters[FOUND]
@@ -132,7 +132,7 @@ def rehash(memory: Memory, flat: Any) -> None:
 
 @jit
 def error(memory: Memory, length: Any, state: Any, step: Any, kind: Any) -> None:
-    """Keep the shortest of the errors."""
+    """Record an error if it is the shortest so far."""
     c = memory.counters
     if c[ERROR_KIND] == NO_ERROR or length < c[ERROR_LENGTH]:
         c[ERROR_LENGTH], c[ERROR_STATE], c[ERROR_STEP], c[ERROR_KIND] = length, state, step, kind
@@ -140,8 +140,8 @@ def error(memory: Memory, length: Any, state: Any, step: Any, kind: Any) -> None
 
 @jit
 def note(memory: Memory, first: Any, bits: Any, length: Any, state: Any, step: Any) -> None:
-    """Count the invariants broken (first: 0) or the witnesses met (first: N_INVARIANTS), an unsigned word of bits, by a
-    step, or in a state at which a path ends (step -1)."""
+    """Count the invariants broken (first: 0) or the witnesses met (first: N_INVARIANTS) by a step, or in an end state
+    (step -1); bits: an unsigned word."""
     number = first
     while bits != 0:
         if bits & np.uint64(1):
@@ -157,24 +157,24 @@ def note(memory: Memory, first: Any, bits: Any, length: Any, state: Any, step: A
 
 @inlined
 def tell(memory: Memory, at: Any, depth: Any, state: Any) -> Any:
-    """Count a step out of a state, and what went wrong in it; at: where its tail begins in `out`. Returns whether it
-    leads on."""
+    """Count a step out of a state, and its errors; at: start of its tail in `out`. Returns False if the step faults and
+    has no successor, else True."""
     c = memory.counters
     c[EDGES] += 1
-    told = np.int64(memory.out[at])
-    step = told & STEP_MASK
-    if told & (FAILED | OUTSIDE | FAULT):
-        if told & FAILED:
+    tail = np.int64(memory.out[at])
+    step = tail & STEP_MASK
+    if tail & (FAILED | OUTSIDE | FAULT):
+        if tail & FAILED:
             c[ASSERTS] += 1
             error(memory, depth + 1, state, step, ASSERTION)
-        if told & OUTSIDE:
+        if tail & OUTSIDE:
             c[OUTSIDES] += 1
             error(memory, depth + 1, state, step, RANGE)
-        if told & FAULT:
+        if tail & FAULT:
             c[FAULTS] += 1
             error(memory, depth + 1, state, step, NO_VALUE)
             return False
-    if told & REPORTED:
+    if tail & REPORTED:
         note(memory, 0, memory.out[at + 1], depth + 1, state, step)
         note(memory, N_INVARIANTS, memory.out[at + 2], depth + 1, state, step)
     return True
@@ -182,7 +182,7 @@ def tell(memory: Memory, at: Any, depth: Any, state: Any) -> Any:
 
 @inlined
 def take(memory: Memory, flat: Any, state: Any, row: Any, n: Any, depth: Any, deep: Any) -> Any:
-    """Count and place the n successors of a state, in `out` from a row on. Returns how many of them are new."""
+    """Count and insert the n successors of a state, in `out` from row `row`. Returns how many of them are new."""
     c, out = memory.counters, memory.out
     width = memory.states.shape[1]
     fresh = 0
@@ -205,25 +205,28 @@ def take(memory: Memory, flat: Any, state: Any, row: Any, n: Any, depth: Any, de
 
 @inlined
 def judged(memory: Memory, judge: Any, base: Any, state: Any) -> Any:
-    """Return what judge() says of a state (flags); base: the address of all states."""
+    """Return the flags that judge() gives a state; base: the address of all states."""
     return call_judge(judge, base + state * memory.states.shape[1] * 8, memory.wrong.ctypes.data)
 
 
 @jit
-def judge_end(memory: Memory, told: Any, state: Any, depth: Any) -> Any:
-    """Count a state that no step leaves, by what judge() has just told of it, and return its mark: all processes have
-    ended, they wait for each other, or the way to it broke an invariant, and it is followed no further."""
+def judge_end(memory: Memory, flags: Any, state: Any, depth: Any) -> Any:
+    """Count a state without successors, by the flags that judge() has just returned, and return its mark.
+
+    The mark says whether all processes have ended or they wait for each other; 0 if the search stopped there because
+    the path broke an invariant.
+    """
     c = memory.counters
-    if told & STOPPED:
+    if flags & STOPPED:
         return 0
-    if told & WRONG:
+    if flags & WRONG:
         note(memory, 0, memory.wrong[0], depth, state, -1)
-    if not told & ENDED:
+    if not flags & ENDED:
         c[DEADLOCKS] += 1
         error(memory, depth, state, -1, DEADLOCK)
         return MARK_DEADLOCK
     c[FINALS] += 1
-    if told & FINAL:
+    if flags & FINAL:
         return MARK_ENDED
     c[FINALS_BROKEN] += 1
     error(memory, depth, state, -1, BROKEN_FINAL)

@@ -1,15 +1,15 @@
-"""A table's steps as machine code: made by LLVM in milliseconds, where a compiler of Python would take seconds.
+"""Compile a table's steps to machine code: LLVM takes milliseconds, where a compiler of Python would take seconds.
 
-Two functions come out, to be called by their address with pointers as 64-bit numbers:
+The two functions are called by address, with pointers as 64-bit numbers:
 
     expand(context, state, out, only) -> n   writes each successor: its words, then TAIL words about the step to it;
                                              `only`: a process, or -1 for all. Returns how many there are, or -1 - s
-                                             where a value of step s does not fit its field.
+                                             if a value of step s does not fit its field.
     judge(state, wrong) -> bits              ENDED, FINAL, EVENTUALLY, STOPPED, WRONG; with WRONG, the invariants that
                                              do not hold are stored at the address `wrong`
 
-Everything is straight-line code over the state's words, which are values of the machine's registers: a faulty operand
-is replaced by a harmless one, and the fault told.
+The state's words are held in SSA values: an operand that would fault is replaced by a harmless one, and the fault is
+reported.
 """
 
 from __future__ import annotations
@@ -25,14 +25,14 @@ from engine.explore.tables.expressions import Tree
 from engine.explore.tables.table import Effect, Group, Process, Step, Table
 
 TAIL = 3
-"""Words behind a successor's state: the step's number (32 bits) and flags; then, if it is REPORTED, the invariants that
-it broke and the witnesses that it met, as bits by number (engine.invariants)."""
+"""Words after a successor's state: the step's number (32 bits) and flags; then, if REPORTED is set, the invariants that
+the step broke and the witnesses that it met, as bits by number (engine.invariants)."""
 FAILED, OUTSIDE, FAULT, REPORTED = 1 << 32, 1 << 33, 1 << 34, 1 << 35
 """Flags of a step: an assertion did not hold; a variable left its range; an expression had no value; the other two
-words of the tail are filled."""
+words of the tail are valid."""
 ENDED, FINAL, EVENTUALLY, STOPPED, WRONG = 1, 2, 4, 8, 16
-"""Flags of a state: all processes have ended; `final` holds (or there is none); `eventually` holds; the way here broke
-an invariant; an invariant of ends does not hold."""
+"""Flags of a state: all processes have ended; `final` holds (or there is none); `eventually` holds; the path here
+broke an invariant; an invariant of end states does not hold."""
 _ONES = (1 << WORD) - 1
 _I64, _I1 = ir.IntType(64), ir.IntType(1)
 _WORDS = _I64.as_pointer()
@@ -41,7 +41,7 @@ Value = Any
 
 
 class Native(NamedTuple):
-    """Addresses of the two functions; they live as long as the engine that holds them."""
+    """Addresses of the two functions, valid as long as `engine`, which owns their code."""
 
     expand: int
     judge: int
@@ -49,7 +49,7 @@ class Native(NamedTuple):
 
 
 def compiled(table: Table, layout: Layout, groups: Sequence[Group] = ()) -> Native:
-    """Return a table's code for states of this layout; groups: of equal processes, which stand in order of label."""
+    """Return a table's code for states of this layout; groups: of equal processes, kept sorted by label."""
     module = ir.Module("table")
     module.triple = llvm.get_process_triple()
     _Expand(table, layout, groups).write(module)
@@ -67,7 +67,7 @@ def compiled(table: Table, layout: Layout, groups: Sequence[Group] = ()) -> Nati
 
 
 class _State:
-    """The words of a state as they are at some point of the code, and what went wrong up to there."""
+    """The words of a state at some point of the code, and the errors up to there."""
 
     def __init__(self, builder: ir.IRBuilder, words: list[Value]) -> None:
         self.b, self.words = builder, words
@@ -123,7 +123,7 @@ class _State:
     # --- expressions -------------------------------------------------------------------------------------------------
 
     def value(self, table: Table, layout: Layout, tree: Tree) -> tuple[Value, Value]:
-        """Return an expression's value, and whether it has none."""
+        """Return an expression's value, and a bit that is set if it has none."""
         b = self.b
         match tree:
             case ("num", number):
@@ -146,7 +146,7 @@ class _State:
                 other, second = self.value(table, layout, right)
                 if operator in {"&&", "||"}:
                     is_one, is_other = (b.icmp_unsigned("!=", value, _I64(0)) for value in (one, other))
-                    looks = is_one if operator == "&&" else b.not_(is_one)  # C looks at the right side only then
+                    looks = is_one if operator == "&&" else b.not_(is_one)  # C evaluates the right side only then
                     both = b.and_(is_one, is_other) if operator == "&&" else b.or_(is_one, is_other)
                     return self._flag(both), b.or_(first, b.and_(looks, second))
                 value, fault = self._operation(operator, one, other)
@@ -154,7 +154,7 @@ class _State:
         raise AssertionError(tree)
 
     def index(self, table: Table, layout: Layout, field: Field, tree: Tree) -> tuple[Value, Value]:
-        """Return an index within the field, and whether the true one lies outside."""
+        """Return an index within the field, and whether the actual index is out of bounds."""
         index, fault = self.value(table, layout, tree)
         beyond = self.b.icmp_unsigned(">=", index, _I64(field.size))
         return self.b.select(beyond, _I64(0), index), self.b.or_(fault, beyond)
@@ -168,7 +168,7 @@ class _State:
             return self._flag(b.icmp_signed(operator, one, other)), _I1(0)
         if operator in {"/", "%"}:
             zero = b.icmp_unsigned("==", other, _I64(0))
-            minus = b.icmp_unsigned("==", other, _I64(-1))  # the least number has no negative: the machine would trap
+            minus = b.icmp_unsigned("==", other, _I64(-1))  # avoid the division trap: the minimum has no negative
             safe = b.select(b.or_(zero, minus), _I64(1), other)
             if operator == "%":
                 return b.srem(one, safe), zero
@@ -192,7 +192,7 @@ _PLAIN: dict[str, Any] = {
 
 
 class _Expand:
-    """Writes expand(): each process at its label tries its steps, one after the other."""
+    """Emit expand(): try the steps of each process at its label, in order."""
 
     def __init__(self, table: Table, layout: Layout, groups: Sequence[Group]) -> None:
         self.table, self.layout, self.groups = table, layout, groups
@@ -208,9 +208,9 @@ class _Expand:
         self.out, self.count = b.inttoptr(out, _WORDS), b.alloca(_I64)
         b.store(_I64(0), self.count)
         for number, process in enumerate(self.table.processes):
-            asked = b.or_(b.icmp_signed("<", only, _I64(0)), b.icmp_signed("==", only, _I64(number)))
+            selected = b.or_(b.icmp_signed("<", only, _I64(0)), b.icmp_signed("==", only, _I64(number)))
             block, after = function.append_basic_block(), function.append_basic_block()
-            b.cbranch(asked, block, after)
+            b.cbranch(selected, block, after)
             b.position_at_end(block)
             self._process(number, process, words, after)
             b.position_at_end(after)
@@ -232,7 +232,7 @@ class _Expand:
     def _step(self, step: Step, state: _State) -> None:
         b, function = self.b, self.function
         guard, fault = state.value(self.table, self.layout, step.guard)
-        # A guard without a value is a finding: the step is shown as made, with the fault.
+        # A guard without a value is an error: the step is taken, and reports the fault.
         enabled = b.or_(b.icmp_unsigned("!=", guard, _I64(0)), fault)
         block, after = function.append_basic_block(), function.append_basic_block()
         b.cbranch(enabled, block, after)
@@ -283,17 +283,17 @@ class _Expand:
         for group, sorter in zip(self.groups, self.sorters, strict=True):
             if step.process in group.members or written & {cell[0] for own in group.owned for cell in own}:
                 b.call(sorter, [b.gep(self.out, [first])])
-        told: Value = _I64(step.number)
+        tail: Value = _I64(step.number)
         for flag, bit in ((state.failed, FAILED), (state.outside, OUTSIDE), (state.fault, FAULT)):
-            told = b.or_(told, b.select(flag, _I64(bit), _I64(0)))
-        b.store(told, b.gep(self.out, [b.add(first, _I64(self.layout.width))]))
+            tail = b.or_(tail, b.select(flag, _I64(bit), _I64(0)))
+        b.store(tail, b.gep(self.out, [b.add(first, _I64(self.layout.width))]))
         b.store(b.add(count, _I64(1)), self.count)
 
 
 def _sorter(module: ir.Module, layout: Layout, group: Group, number: int) -> ir.Function:
-    """Return a function that puts the members of a group in order: least label first, then least values of their own.
+    """Return a function that sorts the members of a group by label, then by their own values.
 
-    Neighbours change places until none has to. A member is as few words as it fits into, the label in the highest bits.
+    Odd-even transposition sort. Each member is packed into as few words as possible, the label in the highest bits.
     """
     function = ir.Function(module, ir.FunctionType(ir.VoidType(), [_WORDS]), f"sort{number}")
     function.linkage = "internal"
@@ -339,7 +339,7 @@ def _sorter(module: ir.Module, layout: Layout, group: Group, number: int) -> ir.
 
 
 def _chunks(bits: list[int]) -> list[list[int]]:
-    """Return places of values that share a word, in order."""
+    """Return lists of consecutive places whose values share a word."""
     chunks: list[list[int]] = []
     left = 0
     for place, wide in enumerate(bits):
@@ -359,12 +359,12 @@ def _judge(table: Table, layout: Layout, module: ir.Module) -> None:
     ended: Value = _I1(1)
     for process, field in zip(table.processes, layout.places, strict=True):
         ended = b.and_(ended, b.icmp_unsigned("==", state.read(field), _I64(process.end)))
-    told = b.select(ended, _I64(ENDED), _I64(0))
+    flags = b.select(ended, _I64(ENDED), _I64(0))
     for tree, bit, otherwise in ((table.final, FINAL, True), (table.eventually, EVENTUALLY, False)):
         if tree is None:
-            told = b.or_(told, _I64(bit if otherwise else 0))
+            flags = b.or_(flags, _I64(bit if otherwise else 0))
             continue
         value, fault = state.value(table, layout, tree)
         holds = b.and_(b.icmp_unsigned("!=", value, _I64(0)), b.not_(fault))
-        told = b.or_(told, b.select(holds, _I64(bit), _I64(0)))
-    b.ret(told)
+        flags = b.or_(flags, b.select(holds, _I64(bit), _I64(0)))
+    b.ret(flags)

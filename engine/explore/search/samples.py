@@ -1,8 +1,8 @@
-"""Samples of schedules: walks at random, and PCT (Burckhardt et al. 2010), which meets bugs with a known chance.
+"""Sample schedules: random walks, and PCT (Burckhardt et al. 2010), which finds bugs with a guaranteed probability.
 
-PCT gives each process a priority and lets the highest that can move; at d - 1 moments, drawn beforehand, the process
-that runs falls below all others. A bug that needs d orderings among n processes in k steps shows in a walk with a
-chance of at least 1 / (n k^(d-1)).
+PCT gives each process a priority and runs the enabled process with the highest; at d - 1 steps drawn in advance, the
+running process drops below all others. A walk finds a bug that needs d orderings among n processes in k steps with
+probability at least 1 / (n k^(d-1)).
 """
 
 from __future__ import annotations
@@ -19,12 +19,12 @@ from engine.explore.search.search import DONE, FULL, MORE, WIDER
 from engine.world.jit import jit
 
 WALK, STEP, STATE, LONGEST = range(4)
-"""Places in the counters of samples: walks done, steps of this one, its state, the steps of the longest."""
+"""Indices into Samples.counters: walks done, steps of the current walk, its state, steps of the longest walk."""
 
 
 class Samples(NamedTuple):
-    """How to walk. pct: bug depth, 0 for plain random walks; priority: (processes,) the higher the sooner; falls:
-    (d - 1,) the steps at which the running process falls; process_of: (steps,); seed: (1,); counters: (4,)."""
+    """How to walk. pct: bug depth, 0 for plain random walks; priority: (processes,) the highest runs; falls: (d - 1,)
+    the steps at which the running process's priority drops; process_of: (steps,); seed: (1,); counters: (4,)."""
 
     walks: int
     longest: int
@@ -38,7 +38,7 @@ class Samples(NamedTuple):
 
 @jit
 def _draw(samples: Samples, below: Any) -> Any:
-    """Return a number from 0 up to, not with, `below` (splitmix64, as the engine's own generator mixes)."""
+    """Return a random number in [0, below) (splitmix64, like the engine's own generator)."""
     samples.seed[0] += np.uint64(0x9E3779B97F4A7C15)
     z = samples.seed[0]
     z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
@@ -48,7 +48,7 @@ def _draw(samples: Samples, below: Any) -> Any:
 
 @jit
 def _begin(samples: Samples) -> None:
-    """Draw the priorities of a new walk, and where they fall: within the length of the longest walk so far."""
+    """Draw the priorities of a new walk and the steps at which they drop, within the longest walk so far."""
     c, priority = samples.counters, samples.priority
     c[STEP] = c[STATE] = 0
     for i in range(len(priority)):
@@ -85,7 +85,7 @@ def _choose(memory: Memory, samples: Samples, n: Any) -> Any:
 def sample(
     memory: Memory, flat: Any, samples: Samples, expand: Any, judge: Any, base: Any, out: Any, budget: Any
 ) -> Any:
-    """Walk up to `budget` steps; returns as search() does. What is met is kept as the search keeps it."""
+    """Walk up to `budget` steps; returns as search() does, and records states and errors like it."""
     c, s, width = memory.counters, samples.counters, memory.states.shape[1]
     for _ in range(budget):
         if s[WALK] == samples.walks:
@@ -100,8 +100,8 @@ def sample(
             c[MISFIT] = -1 - n
             return WIDER
         if n == 0 and memory.marks[state] == 0:
-            told = judged(memory, judge, base, state)
-            memory.marks[state] = judge_end(memory, told, state, s[STEP])
+            flags = judged(memory, judge, base, state)
+            memory.marks[state] = judge_end(memory, flags, state, s[STEP])
         if n > 0:
             chosen = _choose(memory, samples, n)
             for word in range(width + TAIL):

@@ -1,9 +1,9 @@
-"""Checkpoints: all that a search needs to go on in another process, in one file that is whole or not there.
+"""Checkpoints: all that a search needs to resume in another process, in one file that is replaced atomically.
 
-    "folioscope exploration 1\\n" | length of the head, 8 bytes | head, JSON | arrays, one behind the other | SHA-256
+    "folioscope exploration 1\\n" | length of the head, 8 bytes | head, JSON | arrays, concatenated | SHA-256
 
-The head names what was asked, the plan, the program that wrote it and the arrays. Hashes, numbers of moves and layouts
-are the program's own affair: another version does not go on from a file, and says so.
+The head identifies the subject, the plan, the program that wrote it and the arrays. Hashes, move numbers and layouts
+are internal to the program: another version rejects the file.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ HEAD_MAX = 1 << 24
 
 
 def save(explorer: Explorer, path: Path) -> None:
-    """Write a checkpoint in place of the one that is there. Raises UserError where nothing can be written."""
+    """Write a checkpoint, replacing any previous one. Raises UserError if it cannot be written."""
     kept, digest = explorer.kept(), hashlib.sha256()
     arrays = {name: np.ascontiguousarray(array) for name, array in kept.arrays.items()}
     head = json.dumps(
@@ -59,20 +59,20 @@ def save(explorer: Explorer, path: Path) -> None:
 
 
 def resume(path: Path, subject: Subject, plan: Plan) -> Explorer:
-    """Return the search that a checkpoint holds, ready to go on. Raises UserError, with the reason, for a file that
-    is damaged, or was written for another subject, by another plan or another version of the program."""
+    """Return the search in a checkpoint, ready to run. Raises UserError, with the reason, for a file that is damaged
+    or belongs to another subject, plan or version of the program."""
     head, arrays = _read(path)
     for name, mine in _identity(subject, plan).items():
         if head.get(name) != mine:
-            raise _bad(f"it is of another {name}: take the same again, or another file")
+            raise _bad(f"it belongs to another {name}: use the same one, or another file")
     explorer = Explorer(subject, plan)
     explorer.restore(Kept(head["plain"], arrays))
     return explorer
 
 
 def _identity(subject: Subject, plan: Plan) -> dict[str, Any]:
-    asked = hashlib.sha256(subject.asked_json().encode()).hexdigest()
-    return {"subject": asked, "plan": list(plan), "version of the program": sources_digest()}
+    digest = hashlib.sha256(subject.asked_json().encode()).hexdigest()
+    return {"subject": digest, "plan": list(plan), "version of the program": sources_digest()}
 
 
 def _read(path: Path) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
@@ -86,12 +86,12 @@ def _read(path: Path) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
                 left -= length
                 piece = file.read(length) if left >= 0 else b""
                 if len(piece) < length:
-                    raise _bad("it ends too early")
+                    raise _bad("it is truncated")
                 digest.update(piece)
                 return piece
 
             if size < len(MAGIC) + 40 or take(len(MAGIC)) != MAGIC:
-                raise _bad("it is no checkpoint of an exploration")
+                raise _bad("it is not a checkpoint of an exploration")
             length = int.from_bytes(take(8), "little")
             if length > HEAD_MAX:
                 raise _bad("it is damaged")
@@ -110,7 +110,7 @@ def _read(path: Path) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
                     wanted *= n
                 arrays[name] = np.frombuffer(take(wanted), kind).reshape(shape)
             if left != 0 or file.read() != digest.digest():
-                raise _bad("it is damaged: its checksum does not fit")
+                raise _bad("it is damaged: its checksum does not match")
     except OSError as error:
         raise _bad(f"it cannot be read: {error.strerror}") from None
     return head, arrays

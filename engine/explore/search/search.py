@@ -1,7 +1,7 @@
-"""The search: states expanded in the order in which they were found, or the newest first.
+"""The search: expand states in the order in which they were found, or the newest first.
 
-Compiled once for all tables: what differs is the code behind two addresses (native.py). It is called for so many states
-at a time, and stops where it needs more room, or a wider field, of Python.
+Compiled once for all tables, which differ only in the code at two addresses (native.py). Each call expands a limited
+number of states, and returns to Python earlier if it needs more room or a wider field.
 """
 
 from __future__ import annotations
@@ -33,11 +33,11 @@ from engine.explore.search.native import TAIL
 from engine.world.jit import inlined, jit
 
 DONE, MORE, FULL, WIDER = range(4)
-"""Why the search stopped: nothing is left; so many states were expanded; no room; a value does not fit its field."""
+"""Why a call stopped: nothing is left; its budget is spent; no room; a value does not fit its field."""
 
 
 class Reduction(NamedTuple):
-    """What a label's steps read and write, and what may still be read and written from it on, as bits of variables:
+    """What a label's steps read and write, and what the process may read and write from there on, as bits of variables:
     (processes, labels). place: (processes, 3) word, shift and mask of each process's label. Empty: no reduction."""
 
     reads: NDArray[np.uint64]
@@ -48,7 +48,7 @@ class Reduction(NamedTuple):
 
 
 class Bound(NamedTuple):
-    """A bound of preemptions: a word of its own in each state tells who ran last and how many are left."""
+    """A bound of preemptions: a separate word of each state holds the last process to run and how many are left."""
 
     enabled: bool
     word: int
@@ -60,14 +60,14 @@ class Bound(NamedTuple):
 
 @jit
 def _label(reduction: Reduction, flat: Any, at: Any, process: Any) -> Any:
-    """Return the label at which a process stands, in the state that begins at word `at`."""
+    """Return the label of a process in the state that begins at word `at`."""
     word, shift, mask = reduction.place[process]
     return np.int64((flat[at + word] >> np.uint64(shift)) & np.uint64(mask))
 
 
 @jit
 def alone(reduction: Reduction, flat: Any, at: Any, process: Any) -> Any:
-    """Whether no other process can ever, from here on, do what depends on this one's steps at its label."""
+    """Whether no step that another process may make from here on depends on this process's steps at its label."""
     r = reduction
     label = _label(r, flat, at, process)
     reads, writes = r.reads[process, label], r.writes[process, label]
@@ -81,7 +81,7 @@ def alone(reduction: Reduction, flat: Any, at: Any, process: Any) -> Any:
 
 @jit
 def _any_new(memory: Memory, flat: Any, n: Any) -> Any:
-    """Whether one of the successors was not found before."""
+    """Whether any successor is new."""
     width = memory.states.shape[1]
     mask = np.uint64(len(memory.slots) - 1)
     for i in range(n):
@@ -103,12 +103,12 @@ def _any_new(memory: Memory, flat: Any, n: Any) -> Any:
 
 @jit
 def _successors(memory: Memory, flat: Any, reduction: Reduction, expand: Any, state: Any, base: Any, out: Any) -> Any:
-    """Write the successors of a state that must be looked at. Returns how many, or less than 0 (see expand)."""
+    """Write the successors of a state that must be explored. Returns how many, or less than 0 (see expand)."""
     width = memory.states.shape[1]
     for process in range(len(reduction.place)):
         if alone(reduction, flat, state * width, process):
             n = call_expand(expand, base + state * width * 8, out, process)
-            # What only waits for others, or leads back, must not be all that is tried: the others would be forgotten.
+            # A process that is blocked or leads only to known states is not explored alone: others would never run.
             if n < 0 or (n > 0 and _any_new(memory, flat, n)):
                 memory.counters[REDUCED] += n > 0
                 return n
@@ -117,9 +117,9 @@ def _successors(memory: Memory, flat: Any, reduction: Reduction, expand: Any, st
 
 @inlined
 def _within(memory: Memory, flat: Any, bound: Bound, state: Any, n: Any) -> Any:
-    """Keep the successors that the bound of preemptions allows, and note in each who ran and how many are left.
+    """Keep the successors within the bound of preemptions; store in each the process that ran and how many are left.
 
-    A preemption is a step of another process while the one that ran last could go on. Returns how many are kept.
+    A preemption is a step of another process while the last one to run is enabled. Returns how many are kept.
     """
     out, b = memory.out, bound
     width = memory.states.shape[1]
@@ -136,16 +136,16 @@ def _within(memory: Memory, flat: Any, bound: Bound, state: Any, n: Any) -> Any:
             continue
         for word in range(width + TAIL):
             out[kept * (width + TAIL) + word] = out[i * (width + TAIL) + word]
-        told = np.uint64(process + 1) << b.shift | np.uint64(left - cost) << b.left_shift
-        out[kept * (width + TAIL) + b.word] = told
+        bound_word = np.uint64(process + 1) << b.shift | np.uint64(left - cost) << b.left_shift
+        out[kept * (width + TAIL) + b.word] = bound_word
         kept += 1
     return kept
 
 
 @inlined
 def _together(memory: Memory, flat: Any, expand: Any, base: Any, out: Any, most: Any) -> Any:
-    """Expand the next states, at most so many, one after the other into `out`, and begin to load what their successors
-    will be compared with. Returns how many were expanded; the last may not fit (see expand)."""
+    """Expand up to `most` of the next states into `out`, and prefetch the states that their successors will be compared
+    with. Returns how many were expanded; the last one may not fit (see expand)."""
     c, width = memory.counters, memory.states.shape[1]
     n_states = min(len(memory.fan), most, c[FOUND] - c[NEXT])
     end = 0
@@ -174,15 +174,15 @@ def search(
     deep: Any,
     budget: Any,
 ) -> Any:
-    """Expand up to `budget` states, breadth first or (deep) the newest first; returns DONE, MORE, FULL or WIDER.
+    """Expand up to `budget` states, breadth first or (deep) newest first; returns DONE, MORE, FULL or WIDER.
 
-    expand, judge, base, out: addresses of the code, of the states and of the room for successors.
+    expand, judge, base, out: addresses of the code, the states and the buffer for successors.
     """
     c = memory.counters
     width = memory.states.shape[1]
     most = len(memory.out) // (width + TAIL)
     plain = not deep and not bound.enabled and len(reduction.place) == 0
-    ready = used = row = 0  # of states expanded together: how many, how many of them are done, their next row
+    ready = used = row = 0  # the batch: its states, those already taken, the next row of `out`
     for i in range(budget):
         if (c[STACK] == 0) if deep else (c[NEXT] == c[FOUND]):
             return DONE

@@ -1,7 +1,7 @@
-"""What the search needs to know of whatever it explores: a protocol table, or a world of the engine's own steps.
+"""The search's interface to what it explores: a protocol table, or a world of the engine's own steps.
 
-A move is a number: a table's step, or a task and its choice. States are words; two addresses of machine code tell what
-can follow (native.py says how they are called).
+A move is a number: a table's step, or a task and its choice. States are words; machine code at two addresses computes
+and judges successors (native.py describes the calls).
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from engine.explore.tables.table import Group, Step, Table, Values
 
 
 class Shape(NamedTuple):
-    """What a search compiles for: how states lie in words, and the code that knows it."""
+    """The layout of states in words, the code compiled for it, and the data for partial-order reduction."""
 
     layout: Layout
     native: Native
@@ -33,8 +33,8 @@ class Shape(NamedTuple):
 
 
 class Subject(Protocol):
-    """Something to explore. moves: the most that can follow one state; process_of: (moves,) whose move each is;
-    outcomes: variables (number, whether an array) whose values over all ends are told; promises: whether
+    """Something to explore. moves: max. number of moves from one state; process_of: (moves,) the process of each move;
+    outcomes: variables (number, whether an array) whose values in all end states are reported; promises: whether
     every fair path must make `eventually` true."""
 
     name: str
@@ -50,22 +50,22 @@ class Subject(Protocol):
         """The groups of equal processes, by number."""
 
     def asked_json(self) -> str:
-        """Return what was asked, as JSON."""
+        """Return the table or scenario as JSON."""
 
     def spans(self) -> Spans:
-        """Return for each variable the values that its field shall hold at first."""
+        """Return, for each variable, the range that its field must hold at first."""
 
     def start(self, *, symmetry: bool) -> Values:
-        """Return the first state; symmetry: as it stands for all that differ by equal processes' names."""
+        """Return the first state; symmetry: the representative of all states equal up to renaming equal processes."""
 
     def shape(self, spans: Spans, *, bounded: bool, symmetry: bool, reduced: bool) -> Shape:
-        """Return layout and code for these spans."""
+        """Return the layout and code for these spans."""
 
     def look(self, shape: Shape) -> walks.Look | None:
-        """Walk a little, for the values that occur; None: the spans are known to do. Raises UserError: no bounds."""
+        """Take random walks to see which values occur; None if the spans suffice. Raises UserError if unbounded."""
 
     def missed(self, number: int, values: Values) -> Iterator[tuple[int, int]]:
-        """Yield (variable, value) of what move `number` would store in a state."""
+        """Yield each (variable, value) that move `number` would store in a state."""
 
     def bounded(self, variable: int) -> bool:
         """Whether the subject itself bounds a variable."""
@@ -74,13 +74,13 @@ class Subject(Protocol):
         """Return a variable's name."""
 
     def schedule(self, moves: Sequence[int], *, symmetry: bool) -> list[Any]:
-        """Return the moves of a path of stand-ins as the processes themselves make them."""
+        """Return the schedule of a path; symmetry: the path is of representatives, and renaming is undone."""
 
     def written(self, schedule: Sequence[Any]) -> str:
-        """Return the word for a schedule."""
+        """Return a schedule as a word."""
 
     def read(self, word: str) -> list[Any]:
-        """Return the schedule of a word. Raises UserError where it names none."""
+        """Return the schedule that a word encodes. Raises UserError if it encodes none."""
 
 
 class TableSubject:
@@ -93,8 +93,8 @@ class TableSubject:
         self.moves = len(table.steps)
         self.process_of = np.array([step.process for step in table.steps], np.int64)
         self.promises = table.eventually is not None
-        asked = [table.variable(name) for name in table.asked.outcomes]
-        self.outcomes = tuple((number, table.variables[number].array) for number in asked)
+        numbers = [table.variable(name) for name in table.asked.outcomes]
+        self.outcomes = tuple((number, table.variables[number].array) for number in numbers)
 
     def asked_json(self) -> str:
         return self.table.asked.model_dump_json()
@@ -113,7 +113,7 @@ class TableSubject:
 
     @cached_property
     def groups(self) -> tuple[Group, ...]:
-        """The groups of equal processes: those that the table names, else all that can be found."""
+        """The groups of equal processes: those that the table names, else all that can be detected."""
         return self.table.symmetric if self.table.asked.symmetric else groups_of(self.table)
 
     def shape(self, spans: Spans, *, bounded: bool, symmetry: bool, reduced: bool) -> Shape:
@@ -145,17 +145,17 @@ class TableSubject:
             return steps
         own, values = list[Step](), start_of(self.table)
         for step in steps:
-            stand_in, who = canonical(self.groups, values)
-            after = move(self.table, stand_in, step)
+            representative, member_of = canonical(self.groups, values)
+            after = move(self.table, representative, step)
             wanted = canonical(self.groups, after.after)[0], bool(after.broken)
-            member = who.get(step.process, step.process)
+            member = member_of.get(step.process, step.process)
             for mine in enabled(self.table, values):
                 made = move(self.table, values, mine)
                 if mine.process == member and (canonical(self.groups, made.after)[0], bool(made.broken)) == wanted:
                     own.append(mine)
                     values = made.after
                     break
-        assert len(own) == len(steps), "a path of stand-ins that nobody can walk"
+        assert len(own) == len(steps), "a path of representatives without a schedule"
         return own
 
     def written(self, schedule: Sequence[Step]) -> str:

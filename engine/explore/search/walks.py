@@ -1,4 +1,4 @@
-"""Random walks: a first look at a table, for the values that its variables take."""
+"""Random walks through a table's states, to estimate the values that its variables take."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ from engine.world.jit import jit
 
 LOOK_STEPS = 20_000
 SMALL = 1 << 10
-"""Numbers in a table up to here are taken for values that a variable will have."""
+"""Numbers in a table below this are assumed to be values of variables."""
 GROWN_MIN = 512
-"""A variable that has gone so far from its initial value, and goes on, is taken to be unbounded."""
+"""A variable that is this far from its initial value and still moving away is assumed to be unbounded."""
 
 
 @jit
@@ -38,7 +38,7 @@ def _walk(
     lows: Any,
     highs: Any,
 ) -> Any:
-    """Walk at random, beginning anew at each end, and keep the least and the greatest of each stored value.
+    """Walk at random, restarting at each end, and keep the minimum and maximum of each stored value.
 
     places: (values, 3) word, shift and mask of each. Returns the seed, and the step that did not fit or -1.
     """
@@ -66,7 +66,7 @@ def _walk(
 
 
 class Look(NamedTuple):
-    """What a walk met: the values of each variable in its first half and in all of it, or the step that did not fit."""
+    """Values seen on a walk: each variable's span in its first half and in all of it, or the step that did not fit."""
 
     half: Spans
     whole: Spans
@@ -75,7 +75,7 @@ class Look(NamedTuple):
 
 
 def guessed(table: Table) -> Spans:
-    """Return for each variable a span that holds what the table says of it in plain numbers: mostly it is enough."""
+    """Return, for each variable, a span of the literal numbers that the table uses with it; usually it suffices."""
     seen = [list(variable.initial) for variable in table.variables]
     for step in table.steps:
         for effect in step.effects:
@@ -105,7 +105,7 @@ def _trees(table: Table) -> Iterator[Tree]:
 
 
 def look(table: Table, layout: Layout, native: Native) -> Look:
-    """Walk at random through a table's states, and return what was met."""
+    """Walk at random through a table's states, and return the values seen."""
     start = np.array(pack(layout, start_of(table)), np.uint64)
     state, lows, highs = start.copy(), *(np.zeros(count_of(layout), np.int64) for _ in range(2))
     places = np.array(
@@ -118,8 +118,8 @@ def look(table: Table, layout: Layout, native: Native) -> Look:
     seed = np.uint64(1)
     for _ in range(2):
         where = (native.expand, state.ctypes.data, out.ctypes.data)
-        told, misfit = _walk(state, start, out, *where, LOOK_STEPS // 2, seed, places, lows, highs)
-        seed = np.uint64(told)
+        next_seed, misfit = _walk(state, start, out, *where, LOOK_STEPS // 2, seed, places, lows, highs)
+        seed = np.uint64(next_seed)
         if misfit >= 0:
             return Look([], [], int(misfit), state.tolist())
         halves.append(_spans(layout, lows, highs))
@@ -127,7 +127,7 @@ def look(table: Table, layout: Layout, native: Native) -> Look:
 
 
 def count_of(layout: Layout) -> int:
-    """Return how many values a state has, but for the positions of the processes."""
+    """Return the number of values in a state, not counting the labels of the processes."""
     return sum(field.size for field in layout.variables)
 
 
@@ -141,7 +141,7 @@ def _spans(layout: Layout, lows: NDArray[np.int64], highs: NDArray[np.int64]) ->
 
 
 def refuse_unbounded(table: Table, seen: Look) -> None:
-    """Raise BadTable where a variable without a range goes further and further from its initial value."""
+    """Raise BadTable if a variable without a range keeps moving away from its initial value."""
     for variable, (low, high), (lowest, highest) in zip(table.variables, seen.half, seen.whole, strict=True):
         if variable.low is not None:
             continue
@@ -155,6 +155,6 @@ def _grown(later: int, earlier: int) -> int:
 
 
 def unbounded(name: str, value: int) -> UserError:
-    """Return the refusal of a variable that seems to have no bound."""
-    text = f"{name}: it reached {value} and grows on: bound it by a guard, wrap it with %, or give it a range"
+    """Return the error for a variable that seems unbounded."""
+    text = f"{name}: it reached {value} and keeps growing: bound it by a guard, wrap it with %, or give it a range"
     return BadTable(text, code="unbounded", field=name)
