@@ -24,9 +24,9 @@ def facts(subject: WorldSubject) -> State:
         values[f"page {page}: mapping"] = word_shown(w.pages.mapping[page], files)
         values[f"page {page}: slot"] = _slot(w, page)
         values[f"page {page}: references"] = w.pages.refcount[page]
-        values[f"page {page}: lock"] = _who(w.pages.owner[page], "free")
+        values[f"page {page}: lock"] = _holder(w.pages.owner[page], "free")
         values[f"page {page}: pte"] = "mapped" if w.pages.mapped[page] else "none"
-        values[f"page {page}: being truncated by"] = _who(w.pages.truncated_by[page], "no task")
+        values[f"page {page}: being truncated by"] = _holder(w.pages.truncated_by[page], "no task")
     for file in range(w.files.size.array.size):
         values[f"file {file}: i_size"] = w.files.size[file]
     for task in range(w.rules.n_tasks):
@@ -36,7 +36,7 @@ def facts(subject: WorldSubject) -> State:
     rows = next((column.rows for column in subject.columns if column.title == "lists.head"), ())
     for row in rows:
         values[f"queue {row}"] = _queue(w, row)
-        values[f"queue {row}: lock"] = _who(w.lists.lock[row], "free")
+        values[f"queue {row}: lock"] = _holder(w.lists.lock[row], "free")
     for row in next((column.rows for column in subject.columns if column.title == "waits.base"), ()):
         name, value = _structure(w, row, files)
         values[name] = value
@@ -60,21 +60,21 @@ def at_rest(name: str) -> bool:
 
 
 def _task(w: World, task: int, files: list[int]) -> State:
-    who, flags, state = letters(task), w.entries.flags[task], w.tasks.state[task]
+    label, flags, state = letters(task), w.entries.flags[task], w.tasks.state[task]
     state_set = w.tasks.state_set[task] and state == READY
     made = w.tasks.made[task]
     values: State = {
-        f"{who} is": "about to sleep" if state_set else STATES[state],
-        f"{who}: references held by lookups": w.tasks.holds[task],
-        f"{who}'s entry": " ".join(name for bit, name in WQ_NAMES.items() if flags & bit) or "plain",
-        f"{who}: truncation pass": w.tasks.argument[task],
-        f"{who}: file being truncated": w.tasks.file[task],
-        f"{who}: second page": "none" if w.tasks.second[task] == NONE else w.tasks.second[task],
+        f"{label} is": "about to sleep" if state_set else STATES[state],
+        f"{label}: references held by lookups": w.tasks.holds[task],
+        f"{label}'s entry": " ".join(name for bit, name in WQ_NAMES.items() if flags & bit) or "plain",
+        f"{label}: truncation pass": w.tasks.argument[task],
+        f"{label}: file being truncated": w.tasks.file[task],
+        f"{label}: second page": "none" if w.tasks.second[task] == NONE else w.tasks.second[task],
     }
     if w.rules.n_waits:
         seen = w.tasks.seen[task]
-        values[f"{who}: structure it is about to use"] = word_shown(seen & ~2, files) if seen else "none"
-        values[f"{who}: structure allocated"] = "none" if made == NONE else f"page_wait {made}"
+        values[f"{label}: structure it is about to use"] = word_shown(seen & ~2, files) if seen else "none"
+        values[f"{label}: structure allocated"] = "none" if made == NONE else f"page_wait {made}"
     return values
 
 
@@ -96,8 +96,8 @@ def _structure(w: World, row: int, files: list[int]) -> tuple[str, str]:
     return name, ", ".join(parts) or "free"
 
 
-def _who(task: int, nobody: str) -> str:
-    return nobody if task == NONE else letters(task)
+def _holder(task: int, none: str) -> str:
+    return none if task == NONE else letters(task)
 
 
 def _queue(w: World, row: int) -> str:

@@ -120,7 +120,7 @@ class WorldSubject:
     def schedule(self, moves: Sequence[int], *, symmetry: bool) -> list[int]:
         if not (symmetry and self.symmetric):
             return list(moves)
-        # each state of the path orders the tasks anew: names[i] is the original number of its i-th task
+        # each state of the path has its own order of tasks: names[i] is the original number of its i-th task
         n, w = len(self.processes), self.world
         names, own = list(range(n)), list[int]()
         self.begin()
