@@ -1,4 +1,4 @@
-"""Read a recording: blocks of text in, a Recording and a report of what was read, used, skipped and lost out."""
+"""Convert blocks of text to a Recording, with a report of what was read, used, skipped and lost."""
 
 from __future__ import annotations
 
@@ -23,15 +23,15 @@ from engine.recordings.opening import Opening
 from engine.recordings.waits import with_lost_wakes
 
 SORT_WINDOW_NS = 1_000_000_000
-"""A line may be this much older than the newest before it: buffers of several CPUs, printed in turn, differ by less."""
+"""Max. lag of a line behind the newest line before it: buffers of several CPUs, printed in turn, differ by less."""
 TIME_MAX_NS = 9_000_000_000 * 10**9
 NAMES_MAX = 1_000
-"""Event names counted one by one; further ones are counted together."""
+"""Event names counted individually; further ones are counted together."""
 FIRST_BYTES, FIRST_BYTES_MAX = 64 << 10, 1 << 20
-"""Bytes from which the form is told, and how far is looked where a header fills them."""
+"""Bytes used to detect the form, and the max. if a header fills them."""
 _BAD_CHARS = 80
 
-# hard (h H) or soft (s H) interrupt, neither (.), or the flags of a probe's own context (Z z), which do not tell
+# 1: hard (h H) or soft (s H) interrupt, 0: neither (.), 2: unknown, such as the flags of a probe's own context (Z z)
 _IRQ = bytes({ord("."): 0, ord("h"): 1, ord("H"): 1, ord("s"): 1}.get(flag, 2) for flag in range(256))
 
 _LOST = re.compile(
@@ -42,15 +42,15 @@ _LOST = re.compile(
 _WRITTEN = re.compile(rb"# entries-in-buffer/entries-written: (\d{1,18})/(\d{1,18})\s+#P:(\d{1,5})")
 _CPUS = re.compile(rb"cpus=(\d{1,5})")
 _LONG = b"\x00too long\n"
-"""Stands for a line that was not kept."""
-# blank lines and comments, as many as there are: they say nothing
+"""Placeholder for a line that was dropped."""
+# a run of blank lines and comments, without information
 _DULL = re.compile(rb"(?:[ \t\r]*+(?:#(?! entries-in-buffer).{0,4096}+)?\n)++")
-# call chains of perf, stack traces of ftrace, and what bpftrace prints beside the events
+# perf call chains, ftrace stack traces, and bpftrace output other than events
 _ASIDE = re.compile(rb"#|\s+[0-9a-f]{4,16} |\s*=> |Attaching \d+ probe|@|\[[^\]]*\) +\d+ \|")
 
 
 class _Reader:
-    """What is known between two blocks of one text."""
+    """State kept between the blocks of one text."""
 
     def __init__(self, form: Form, limits: Limits) -> None:
         self._form, self._limits = form, limits
@@ -64,22 +64,22 @@ class _Reader:
         self._cpus = 0
 
     def text(self, text: bytes) -> None:
-        """Take lines; only the very last of a recording may lack its end."""
+        """Read lines; only the last line of a recording may lack its newline."""
         end = text.rfind(b"\n") + 1
         self._whole(text[:end])
         if end < len(text):
             self._lines += 1
-            self._refuse(self._lines, "the last line has no end: it may be cut", text[end:])
+            self._refuse(self._lines, "the last line has no newline: it may be cut off", text[end:])
 
     def _whole(self, text: bytes) -> None:
         form, meanings = self._form, self._moves.meanings
         scale, newest, line = form.scale, self._newest, self._lines
         first = line
-        # The pattern's split gives what stands before a match and the match's groups, in turn, in one call per block.
+        # split() returns, in one call per block, the text before each match followed by the match's groups.
         parts = form.line.split(text)
         width = form.line.groups + 1
         names = parts[form.order[6] :: width]
-        for gap, comm, pid, cpu_text, flags, seconds, fraction, name, said in zip(
+        for gap, comm, pid, cpu_text, flags, seconds, fraction, name, details in zip(
             parts[::width], *(parts[place::width] for place in form.order), strict=False
         ):
             if gap:
@@ -101,12 +101,12 @@ class _Reader:
             irq = _IRQ[flags[2]] if flags else 2
             read, op = meaning
             try:
-                if not read(op, time, cpu, pid, comm, irq, said, line):
+                if not read(op, time, cpu, pid, comm, irq, details, line):
                     self._unused[name] += 1
             except KeyError as error:
                 self._unread(line, name, f"has no field {readable(error.args[0])}", text, line - first)
             except (ValueError, struct.error):
-                self._unread(line, name, "has a field that holds what it cannot hold", text, line - first)
+                self._unread(line, name, "has a field with an invalid value", text, line - first)
         self._newest, self._lines = newest, line
         self._others(parts[-1])
         self._seen.update(names)
@@ -127,7 +127,7 @@ class _Reader:
                     self._seen[b"(others)"] += count
 
     def _unread(self, line: int, name: bytes, why: str, text: bytes, place: int) -> None:
-        """Refuse an event line: the place-th of text, counted from 1."""
+        """Report an unreadable event line, line number `place` of text, counted from 1."""
         self._seen[name] -= 1
         raw = text.split(b"\n", place)[place - 1] if len(self._bad) < REFUSED_MAX else b""
         self._refuse(line, f"{readable(name)} {why}", raw)
@@ -135,7 +135,7 @@ class _Reader:
     def _late(self, line: int, time: int, newest: int) -> None:
         if newest - time > SORT_WINDOW_NS:
             raise unusable(
-                f"Line {line} is {(newest - time) / 1e9:.3f} s older than a line before it; up to 1 s is put in order. "
+                f"Line {line} is {(newest - time) / 1e9:.3f} s older than a line before it; the limit is 1 s. "
                 "Print the buffers of all CPUs merged by time, and keep one clock for the whole recording.",
                 "out_of_order",
             )
@@ -143,7 +143,7 @@ class _Reader:
         self._oldest = min(self._oldest, time)
 
     def _others(self, text: bytes) -> None:
-        """Take lines that are no events."""
+        """Read lines that are not events."""
         at = 0
         while at < len(text):
             if dull := _DULL.match(text, at):
@@ -171,7 +171,7 @@ class _Reader:
             elif self._form is PERF and SAMPLE.match(raw):
                 self._seen[b"(samples)"] += 1
             else:
-                self._refuse(self._lines, "no event line", raw)
+                self._refuse(self._lines, "not an event line", raw)
 
     def _lose(self, lost: re.Match[bytes]) -> None:
         count = int(lost[2] or lost[3] or lost[4] or 0)
@@ -190,7 +190,7 @@ class _Reader:
             shown = readable(raw[: 4 * _BAD_CHARS].strip())[:_BAD_CHARS]
             self._bad.append(Refused(line=line, why=why, text=shown))
         if self._bad_lines > self._limits.bad_lines and self._bad_lines * 2 > line:
-            raise unusable(f"Most of the first {line} lines are no event lines.", "unreadable")
+            raise unusable(f"Most of the first {line} lines are not event lines.", "unreadable")
 
     def _refuse_all(self, skipped: Mapping[bytes, int]) -> NoReturn:
         if self._form is PERF and skipped:
@@ -206,7 +206,7 @@ class _Reader:
         raise unusable(f"No event could be read.{why} Give the whole text that the tracer prints.", "empty_recording")
 
     def recording(self, opening: Opening) -> Recording:
-        """Return what was read, moves in order of time and with the bits of engine.events."""
+        """Return the recording, with moves in order of time and the bit numbers of engine.events."""
         used = {name: self._seen[name] - self._unused[name] for name in self._moves.meanings}
         skipped = self._seen - Counter(used)
         if not any(used.values()):
@@ -258,20 +258,20 @@ class _Reader:
 
 
 def _counted(names: Mapping[bytes, int]) -> dict[str, int]:
-    """Return counts above 0 by name, the largest first."""
+    """Return the counts above 0 by name, largest first."""
     ordered = sorted(names.items(), key=lambda item: (-item[1], item[0]))
     return {readable(name): count for name, count in ordered if count > 0}
 
 
 def signed(word: int) -> int:
-    """Return an unsigned 64-bit word as the signed one that columns and casts hold."""
+    """Return an unsigned 64-bit word as a signed one, as in columns and casts."""
     return word - (1 << 64) if word >> 63 else word
 
 
 def _whole_lines(blocks: Iterator[bytes], line_bytes: int) -> Iterator[bytes]:
-    """Yield text blocks with their borders moved to the ends of lines, and last, unless empty, what has no end.
+    """Yield text blocks that end at ends of lines, and last, if there is one, a line without newline.
 
-    A line over the limit is dropped piece by piece, so that it is never in memory, and _LONG stands in its place.
+    A line over the limit is dropped piece by piece, so that it is never in memory, and replaced by _LONG.
     """
     rest = b""
     dropping = False
@@ -297,9 +297,9 @@ def _whole_lines(blocks: Iterator[bytes], line_bytes: int) -> Iterator[bytes]:
 def read_file(source: str | os.PathLike[str] | BinaryIO, name: str = "", limits: Limits = LIMITS) -> Recording:
     """Read a recording, plain or compressed, in any of the forms; a stream is read to its end and not closed.
 
-    Moves are in order of time, lines of equal time in the order of the text. Raises BadRecording with the status that
-    fits: 413 for what is larger than a limit, 415 for another kind of file, 422 for what is damaged or holds nothing to
-    play; name, if given, begins its text. OSError passes.
+    Moves are in order of time, lines of equal time in the order of the text. Raises BadRecording: 413 for a file above
+    a limit, 415 for another kind of file, 422 for a damaged file or one with nothing to replay; its text begins with
+    name, if given. OSError is not caught.
     """
     try:
         with open(source, "rb") if isinstance(source, (str, os.PathLike)) else nullcontext(source) as stream:
@@ -318,7 +318,7 @@ def _read(opening: Opening, limits: Limits) -> Recording:
         if reader is None:
             head += text
             found = found or has_form(text)
-            # A header may be long: the first events decide.
+            # A header may be long: the form is detected from the first events.
             if len(head) < (FIRST_BYTES if found else FIRST_BYTES_MAX):
                 continue
             reader, text = _Reader(form_of(head), limits), head
