@@ -1,7 +1,7 @@
-"""OPERATIONS: what a task can do, a row per operation.
+"""OPERATIONS: what a task can do, one row per operation.
 
-The checks of scenarios, the player, the shrinker, the litmus tests and our own tests read it. The steps of an operation
-are in engine/mm.
+Scenario checks, the player, the shrinker, litmus tests and this project's tests read it. The steps of an operation are
+in engine/mm.
 """
 
 from __future__ import annotations
@@ -28,12 +28,12 @@ class Page(Enum):
     CHOOSES = auto()
     """The operation chooses the page for those after it."""
     ALL = auto()
-    """It works through all pages of the file, and none is chosen afterwards."""
+    """It works through all pages of the file; no page is chosen afterwards."""
     NONE = auto()
 
 
 class Argument(Enum):
-    """What the word beside an operation's first step holds (engine.world.state.Program.arg)."""
+    """What the argument word of an operation's first step holds (engine.world.state.Program.arg)."""
 
     NOTHING = auto()
     MEAN_NS = auto()
@@ -41,9 +41,9 @@ class Argument(Enum):
     """Row of the table of picks."""
     SECOND_PAGE = auto()
     PUT = auto()
-    """Place of the put that ends the lookup: the task goes on behind it where the lookup finds no page."""
+    """Index of the put that ends the lookup: the task continues after it if the lookup finds no page."""
     PUT_IF_FREEABLE = auto()
-    """As PUT, in a workload whose pages may be freed."""
+    """Like PUT, in workloads whose pages may be freed."""
 
 
 class Operation(NamedTuple):
@@ -52,9 +52,9 @@ class Operation(NamedTuple):
     name: str
     step: str
     needs: Held = Held.NOTHING
-    """What must be held: the kernel would stop at a BUG_ON. A reference is needed only where pages may be freed."""
+    """What must be held, or the kernel would hit a BUG_ON. A reference is needed only where pages may be freed."""
     forbids: Held = Held.NOTHING
-    """What must not be held: the task would wait for itself, or forget a page."""
+    """What must not be held: the task would wait for itself, or lose track of a page."""
     takes: Held = Held.NOTHING
     drops: Held = Held.NOTHING
     argument: Argument = Argument.NOTHING
@@ -64,7 +64,7 @@ class Operation(NamedTuple):
 
     @property
     def parameters(self) -> bool:
-        """Whether a scenario gives it more than its name."""
+        """Whether it has parameters besides its name in a scenario."""
         return self.argument in {Argument.MEAN_NS, Argument.PICK, Argument.SECOND_PAGE}
 
     @property
@@ -101,24 +101,24 @@ _ROWS = (
 OPERATIONS: MappingProxyType[str, Operation] = MappingProxyType({row.name: row for row in _ROWS})
 """Name -> operation."""
 PLAIN = tuple(row.name for row in _ROWS if not row.parameters)
-"""Those that are written by their name alone."""
+"""Operations written as a name only."""
 
 
 def put_after(program: Sequence[str], place: int) -> int:
-    """Return the place of the put that ends the lookup at `place` of a program, which are names."""
+    """Return the index of the put that ends the lookup at index `place` of a program, given as names."""
     return program.index("put", place + 1)
 
 
 def ends_with_put(name: str, *, pinned: bool) -> bool:
-    """Return whether an operation needs to know which put ends it."""
+    """Return whether an operation takes as its argument the put that ends it."""
     argument = OPERATIONS[name].argument
     return argument is Argument.PUT or (argument is Argument.PUT_IF_FREEABLE and not pinned)
 
 
 def check_program(who: str, program: Sequence[str], *, repeat: int | None, pages: int, pinned: bool) -> None:
-    """Refuse a program, given as names, that the kernel would answer with a BUG_ON or that would sleep for ever.
+    """Reject a program, given as names, that would hit a BUG_ON in the kernel or sleep forever.
 
-    who: begins the messages; repeat: times through it, None for ever. Raises ValueError.
+    who: the group named in messages; repeat: times through the program, None for ever. Raises ValueError.
     """
     _check_held(who, program, repeat)
     _check_references(who, program, pages=pages, pinned=pinned)
@@ -167,10 +167,10 @@ def _check_references(who: str, program: Sequence[str], *, pages: int, pinned: b
 
 
 def group_of(name: str, text: str, *, mean_ns: int = 1_000) -> dict[str, Any]:
-    """Return a scenario's group of tasks, written in one line: "3*2/lock hold:10 unlock" is three tasks, twice each.
+    """Return a scenario's group of tasks from one line: "3*2/lock hold:10 unlock" is three tasks, twice each.
 
-    "~/" is for ever. The number behind an operation is its mean in ns (mean_ns if absent), the page to migrate to, or
-    the page to pick; a pick without one takes any page.
+    "~/" repeats for ever. The number after an operation is its mean in ns (mean_ns if absent), the page to migrate to,
+    or the page to pick; a pick without one takes any page.
     """
     tasks, _, rest = text.rpartition("*")
     rounds, _, operations = rest.rpartition("/")
