@@ -22,7 +22,7 @@ COUNTERS = ("swaps_in", "swaps_out", "wakes", "walked", "matched", "woken", "str
 LEAF_CELL_BINS = 64
 LEAF_SERIES_BINS_A_CELL = 8
 LEAF_EVENTS_A_CELL = 128
-"""A leaf with fewer events has fewer bins: a bin of its series holds at least 16 events on average."""
+"""A leaf with fewer events has fewer bins: a bin of its series holds about 16 on average."""
 NODE_CELL_BINS, NODE_SERIES_BINS = 64, 2048
 FAN = 16
 """Children of a node."""

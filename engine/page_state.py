@@ -134,7 +134,7 @@ def page_after(
 
 
 def severity_of(mapping: Any, flags: Any, waiters: Any, marks: Any) -> Any:
-    """Return the severity (index in SEVERITY) of a page's most severe state; arguments are numbers, or columns of them."""
+    """Return the severity (index in SEVERITY) of a page's most severe state; takes numbers, or columns of them."""
     applies = (
         (mapping != 0) * _CLEAN
         | (flags >> PG_DIRTY & 1) * _DIRTY

@@ -118,7 +118,7 @@ def ends_with_put(name: str, *, pinned: bool) -> bool:
 def check_program(who: str, program: Sequence[str], *, repeat: int | None, pages: int, pinned: bool) -> None:
     """Reject a program, given as names, that would hit a BUG_ON in the kernel or sleep forever.
 
-    who: the group named in messages; repeat: times through the program, None for ever. Raises ValueError.
+    who: begins each message; repeat: times through the program, None for ever. Raises ValueError.
     """
     _check_held(who, program, repeat)
     _check_references(who, program, pages=pages, pinned=pinned)
