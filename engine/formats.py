@@ -74,11 +74,11 @@ def upgraded_events(events: E, stored: int) -> E:
 
     events: an engine.events.Batch, or another NamedTuple with columns kind, a and b.
     """
-    found: Any = events
+    upgraded: Any = events
     for number in range(stored, EVENTS):
-        kind, a, b = EVENT_UPGRADERS[number](found.kind, found.a, found.b)
-        found = type(found)(**(found._asdict() | {"kind": kind, "a": a, "b": b}))
-    return found  # type: ignore[no-any-return]
+        kind, a, b = EVENT_UPGRADERS[number](upgraded.kind, upgraded.a, upgraded.b)
+        upgraded = type(upgraded)(**(upgraded._asdict() | {"kind": kind, "a": a, "b": b}))
+    return upgraded  # type: ignore[no-any-return]
 
 
 def newer_events(stored: int, whose: str, version: str) -> str:

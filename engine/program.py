@@ -115,37 +115,37 @@ def ends_with_put(name: str, *, pinned: bool) -> bool:
     return argument is Argument.PUT or (argument is Argument.PUT_IF_FREEABLE and not pinned)
 
 
-def check_program(who: str, program: Sequence[str], *, repeat: int | None, pages: int, pinned: bool) -> None:
+def check_program(label: str, program: Sequence[str], *, repeat: int | None, pages: int, pinned: bool) -> None:
     """Reject a program, given as names, that would hit a BUG_ON in the kernel or sleep forever.
 
-    who: begins each message; repeat: times through the program, None for ever. Raises ValueError.
+    label: begins each message; repeat: times through the program, None for ever. Raises ValueError.
     """
-    _check_held(who, program, repeat)
-    _check_references(who, program, pages=pages, pinned=pinned)
+    _check_held(label, program, repeat)
+    _check_references(label, program, pages=pages, pinned=pinned)
 
 
-def _check_held(who: str, program: Sequence[str], repeat: int | None) -> None:
+def _check_held(label: str, program: Sequence[str], repeat: int | None) -> None:
     held = Held.NOTHING
     for name in program:
         op = OPERATIONS[name]
         if REFERENCE in op.forbids & held:
-            raise ValueError(f"{who}: {name} while it has a page looked up: put it first")
+            raise ValueError(f"{label}: {name} while it has a page looked up: put it first")
         if LOCK in op.needs & ~held:
-            raise ValueError(f"{who}: {name} needs the page lock: put lock before it")
+            raise ValueError(f"{label}: {name} needs the page lock: put lock before it")
         if LOCK in op.forbids & held and op.page is not Page.CHOOSES:
-            raise ValueError(f"{who}: {name} while holding the lock waits for itself: unlock first")
+            raise ValueError(f"{label}: {name} while holding the lock waits for itself: unlock first")
         if LOCK in op.forbids & held:
-            raise ValueError(f"{who}: {name} while holding a page lock would unlock another page: unlock first")
+            raise ValueError(f"{label}: {name} while holding a page lock would unlock another page: unlock first")
         held = held & ~op.drops | op.takes
     if REFERENCE in held and repeat != 1:
-        raise ValueError(f"{who} ends with a page looked up and begins again: put it at the end")
+        raise ValueError(f"{label} ends with a page looked up and begins again: put it at the end")
     if LOCK in held and repeat != 1:
-        raise ValueError(f"{who} ends with the page locked and begins again: unlock at the end")
+        raise ValueError(f"{label} ends with the page locked and begins again: unlock at the end")
     if repeat is None and not any(OPERATIONS[name].pauses for name in program):
-        raise ValueError(f"{who} lets no time pass and never ends: add a think or a hold")
+        raise ValueError(f"{label} lets no time pass and never ends: add a think or a hold")
 
 
-def _check_references(who: str, program: Sequence[str], *, pages: int, pinned: bool) -> None:
+def _check_references(label: str, program: Sequence[str], *, pages: int, pinned: bool) -> None:
     held, chosen = Held.NOTHING, True
     for i, name in enumerate(program):
         op = OPERATIONS[name]
@@ -153,14 +153,14 @@ def _check_references(who: str, program: Sequence[str], *, pages: int, pinned: b
         if ends_with_put(name, pinned=pinned):
             unlocks, rest = LOCK in op.takes, program[i + 1 :]
             if "put" not in rest or (unlocks and "unlock" not in rest[: rest.index("put")]):
-                raise ValueError(f"{who}: {name} without {'unlock and put' if unlocks else 'put'}: put them after it")
+                raise ValueError(f"{label}: {name} without {'unlock and put' if unlocks else 'put'}: put them after it")
         if not pinned and REFERENCE in op.needs & ~held:
-            raise ValueError(f"{who}: {name} of a page that may be freed: look it up first")
+            raise ValueError(f"{label}: {name} of a page that may be freed: look it up first")
         if not pinned and op.pinned:
-            raise ValueError(f"{who}: {name} needs pages that stay: leave pinned true")
+            raise ValueError(f"{label}: {name} needs pages that stay: leave pinned true")
         chosen = op.page is Page.CHOOSES or (chosen and op.page is not Page.ALL)
         if pages > 1 and not chosen and op.page not in (Page.ALL, Page.NONE):
-            raise ValueError(f"{who}: truncate works through all pages: pick one again after it")
+            raise ValueError(f"{label}: truncate works through all pages: pick one again after it")
 
 
 # --- programs in one line --------------------------------------------------------------------------------------------

@@ -158,7 +158,7 @@ class Tasks(Part):
 
     @model_serializer(mode="wrap")
     def _as_before(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        """Omit `files` if it is 1, so that older scenarios keep their canonical bytes and their ids."""
+        """Omit `files` if it is 1, so that older scenarios keep the bytes that identify them."""
         dumped: dict[str, Any] = dump(self)
         return {name: value for name, value in dumped.items() if (name, value) != ("files", 1)}
 
@@ -242,16 +242,16 @@ class Scenario(Part):
                     f"{self.workload.files} files share {self.workload.pages} pages: each needs one; raise pages"
                 )
             for group in self.workload.groups:
-                pages, pinned, who = self.workload.pages, self.workload.pinned, f"group {group.name!r}"
-                check_program(who, group.names, repeat=group.repeat, pages=pages, pinned=pinned)
+                pages, pinned, label = self.workload.pages, self.workload.pinned, f"group {group.name!r}"
+                check_program(label, group.names, repeat=group.repeat, pages=pages, pinned=pinned)
                 for op in group.program:
                     if isinstance(op, Migrate) and op.to >= pages:
-                        raise ValueError(f"{who} migrates to page {op.to}, but there are {pages}: raise pages")
+                        raise ValueError(f"{label} migrates to page {op.to}, but there are {pages}: raise pages")
                     if isinstance(op, Migrate) and self.workload.files > 1:
-                        raise ValueError(f"{who} migrates: pages keep their file here, so leave files at 1")
+                        raise ValueError(f"{label} migrates: pages keep their file here, so leave files at 1")
                     if isinstance(op, Pick) and op.first + (op.count or 1) > pages:
                         raise ValueError(
-                            f"{who} picks page {op.first + (op.count or 1) - 1}, but there are {pages} pages: "
+                            f"{label} picks page {op.first + (op.count or 1) - 1}, but there are {pages} pages: "
                             "raise pages or lower first and count"
                         )
             if self.schedule is not None:

@@ -93,7 +93,7 @@ def count(table: str) -> Any:
 
 
 def place(table: str) -> Any:
-    """An index into a table's rows that does not refer to a row."""
+    """A number from 0 to below a table's number of rows, but not a reference to a row."""
     return Declared(0, -1, table, "", 0, True)
 
 

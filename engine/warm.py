@@ -65,7 +65,7 @@ def stages(*, first: bool) -> Iterator[list[Job]]:
     }
     steps = needed if first else range(len(STEPS))
     small: list[Job] = [("step", str(number)) for number in sorted(steps)]
-    small += [("verb", str(number), design) for number, design in _answers()]
+    small += [("verb", str(number), design) for number, design in _implemented_verbs()]
     if first:
         yield [("record", "summary"), *small, ("record", "planes")]
         yield [("replay",), ("record", "merge")]
@@ -76,7 +76,7 @@ def stages(*, first: bool) -> Iterator[list[Job]]:
     yield [("explore", subject, plan) for subject in ("table", "world") for plan in ("random", "reduced", "compact")]
 
 
-def _answers() -> Iterator[tuple[int, str]]:
+def _implemented_verbs() -> Iterator[tuple[int, str]]:
     from engine.world.linking import verb_function
 
     for number, (axis, _) in enumerate(VERBS):

@@ -72,7 +72,7 @@ SAMPLE = re.compile(_START + _COMM + rb"[ \t]++\d{1,10}[ \t]++(?:" + _CPU + rb")
 """A perf sample of any event."""
 RECORD = (
     "Record tracepoints, for example with `perf record -a -e 'filemap:*' -e 'writeback:*'`, "
-    "and give what `perf script` prints."
+    "and give the output of `perf script`."
 )
 
 
@@ -104,6 +104,6 @@ def form_of(head: bytes) -> Form:
     if all(line[:1] in (b"#", b"") or line.isspace() or line.startswith(b"cpus=") for line in head.split(b"\n")):
         raise unusable("The file holds only its header. Record while the workload runs.", "empty_recording")
     raise unusable(
-        "No line is in the format of ftrace, trace-cmd report, perf script or bpftrace. Give the text that they print.",
+        "No line is in the format of ftrace, trace-cmd report, perf script or bpftrace. Give their text output.",
         "unknown_text",
     )

@@ -13,7 +13,7 @@ class Limits(NamedTuple):
     text_bytes: int = 2 << 30
     """Bytes of text, after decompression."""
     ratio: int = 200
-    """Text bytes per compressed byte, once more than ratio_from bytes of text came out: real traces reach about 20."""
+    """Text bytes per compressed byte, checked after ratio_from bytes of text; real traces reach about 20."""
     ratio_from: int = 16 << 20
     decode_seconds: float = 60.0
     """Time spent in the decompressor alone."""

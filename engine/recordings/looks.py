@@ -6,13 +6,13 @@ import re
 
 from engine.recordings.limits import foreign
 
-_TEXT = "Give the text that `cat trace`, `trace-cmd report`, `perf script` or bpftrace prints."
+_TEXT = "Give the text output of `cat trace`, `trace-cmd report`, `perf script` or bpftrace."
 
 # offset, magic bytes, type of file, remedy
 _MAGIC: tuple[tuple[int, bytes, str, str], ...] = (
-    (0, b"\x17\x08\x44tracing", "a trace.dat of trace-cmd", "Give what `trace-cmd report` prints."),
-    (0, b"PERFILE2", "a perf.data", "Give what `perf script` prints."),
-    (0, b"2ELIFREP", "a perf.data of a big-endian machine", "Give what `perf script` prints."),
+    (0, b"\x17\x08\x44tracing", "a trace.dat of trace-cmd", "Give the output of `trace-cmd report`."),
+    (0, b"PERFILE2", "a perf.data", "Give the output of `perf script`."),
+    (0, b"2ELIFREP", "a perf.data of a big-endian machine", "Give the output of `perf script`."),
     (0, b"\x89PNG\r\n\x1a\n", "a PNG picture", _TEXT),
     (0, b"\xff\xd8\xff", "a JPEG picture", _TEXT),
     (0, b"GIF8", "a GIF picture", _TEXT),

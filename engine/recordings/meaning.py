@@ -53,7 +53,7 @@ _cached_fields = re.compile(
 ).match
 
 
-def _in_order(text: bytes, names: tuple[bytes, ...], needed: int) -> tuple[bytes | Any, ...]:
+def _named_fields(text: bytes, names: tuple[bytes, ...], needed: int) -> tuple[bytes | Any, ...]:
     """Return the named fields, None for a missing one; raise KeyError if one of the first `needed` is missing."""
     values = fields(text)
     found = tuple(values.get(name) for name in names)
@@ -63,7 +63,7 @@ def _in_order(text: bytes, names: tuple[bytes, ...], needed: int) -> tuple[bytes
     return found
 
 
-class _Words(dict[bytes | None, int]):
+class _NumberCache(dict[bytes | None, int]):
     """Cache of printed numbers -> unsigned words, WORD for a missing number. Most numbers repeat."""
 
     KEPT = 1 << 16
@@ -97,8 +97,8 @@ class Moves:
         self.has_waits = self.has_truth = False
         self._limits = limits
         self._walk: dict[int, int] = {}  # CPU (or ~task, where there are no CPUs) -> row of its last walk
-        self._numbers = _Words(0)  # hexadecimal with 0x, else decimal
-        self._addresses = _Words(16)
+        self._numbers = _NumberCache(0)  # hexadecimal with 0x, else decimal
+        self._addresses = _NumberCache(16)
         meanings: dict[bytes, tuple[Meaning, int]] = {
             b"qadd": (self._probe, Op.queued),
             b"qlock": (self._probe, Op.not_queued),
@@ -116,10 +116,10 @@ class Moves:
             b"trunc": (self._trunc, Op.truncate),
             b"mm_filemap_add_to_page_cache": (self._cached, Op.insert),
             b"mm_filemap_delete_from_page_cache": (self._cached, Op.remove),
-            b"writeback_dirty_folio": (self._of_file, Op.dirty),
-            b"writeback_dirty_page": (self._of_file, Op.dirty),
-            b"folio_wait_writeback": (self._of_file, Op.writeback_wait),
-            b"wait_on_page_writeback": (self._of_file, Op.writeback_wait),
+            b"writeback_dirty_folio": (self._writeback, Op.dirty),
+            b"writeback_dirty_page": (self._writeback, Op.dirty),
+            b"folio_wait_writeback": (self._writeback, Op.writeback_wait),
+            b"wait_on_page_writeback": (self._writeback, Op.writeback_wait),
             b"tracing_mark_write": (self._mark, Op.mark),
             b"print": (self._mark, Op.mark),
         }
@@ -136,7 +136,7 @@ class Moves:
         """Convert a probe's line about the page in `folio`, with any other fields it has."""
         match = _probe_fields(text)
         folio, bit, bm, wflags, wpid, pflags, mapping, index = (
-            match.groups() if match else _in_order(text, _PROBE_FIELDS, needed=1)
+            match.groups() if match else _named_fields(text, _PROBE_FIELDS, needed=1)
         )
         cast, numbers = self.cast, self._numbers
         task = cast.task(pid, comm)
@@ -219,7 +219,7 @@ class Moves:
         """Convert a line of mm_filemap_add_to_page_cache or mm_filemap_delete_from_page_cache."""
         match = _cached_fields(text)
         dev, ino, number, ofs, address, order_text = (
-            match.group(1, 2, 4, 5, 3, 6) if match else _in_order(text, _CACHED_FIELDS, needed=4)
+            match.group(1, 2, 4, 5, 3, 6) if match else _named_fields(text, _CACHED_FIELDS, needed=4)
         )
         cast = self.cast
         pfn, index, order = int(number, 0), int(ofs) >> _PAGE_SHIFT, int(order_text) if order_text else 0
@@ -235,7 +235,9 @@ class Moves:
             cast.removed(page)
         return True
 
-    def _of_file(self, op: int, time: int, cpu: int, pid: bytes, comm: bytes, irq: int, text: bytes, line: int) -> bool:
+    def _writeback(
+        self, op: int, time: int, cpu: int, pid: bytes, comm: bytes, irq: int, text: bytes, line: int
+    ) -> bool:
         """Convert a writeback event, which names its file by device name and decimal inode."""
         values = fields(text)
         index = int(values[b"index"])
