@@ -93,7 +93,7 @@ def bin_instants(t0: int, t1: int, bins: int) -> tuple[Words, Words]:
 
 
 def stable_order(values: Ints) -> NDArray[np.intp]:
-    """Return the stable sort order of numbers 0..2^32-1: a radix sort, two bytes at a time, is four times as fast."""
+    """Return the stable order of numbers 0..2^32-1 by radix, two bytes at a time: four times as fast as comparing."""
     low = values.astype(np.uint16)
     order = np.argsort(low, kind="stable")
     if len(values) and int(values.max()) >> 16:
