@@ -1,4 +1,4 @@
-"""VERBS: what the designs of all axes answer, in one row: the place is the verb's number in a World's code."""
+"""VERBS: the verbs of all axes in one tuple; a verb's index is its number in a World's code."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Who plays in a run: the names behind the row numbers of the events."""
+"""The cast of a run: names for the row numbers in its events."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Annotated
 from pydantic import BaseModel, ConfigDict, Field
 
 VMEMMAP_BASE = 0xFFFFEA0000000000
-"""Where struct page 0 stands on x86-64 without address randomisation (Documentation/x86/x86_64/mm)."""
+"""Address of struct page 0 on x86-64 without address randomisation (Documentation/x86/x86_64/mm)."""
 STRUCT_PAGE_BYTES = 64
 
 
@@ -28,8 +28,8 @@ class FileName(BaseModel):
 class Cast(BaseModel):
     """Tasks, pages and files of one run, in row order. Stored with the run; events hold rows only.
 
-    Pages are either consecutive frames (first_pfn, page_count) or named one by one (pfns). page_files[row] is the
-    file that a page is (first) cached in, -1 for none, where pages differ in that; empty: cached_in for all.
+    Pages are either consecutive frames (first_pfn, page_count) or listed individually (pfns). page_files[row] is the
+    file that a page is (first) cached in, -1 for none; a page without a row there is cached in cached_in.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -40,13 +40,13 @@ class Cast(BaseModel):
     files: list[FileName] = []
     page_files: list[int] = []
     cached_in: int = -1
-    """Row of the file whose address every page's mapping holds when the run begins, of the first file where page_files
-    tells more; -1: all pages begin free."""
+    """Row of the file whose address every page's mapping holds when the run begins (with page_files: the first file);
+    -1: all pages begin free."""
     marks: list[str] = []
     queues: int = 0
-    """Queues that the wait design has (page_wait: as many as there are pages)."""
+    """Number of queues in the wait design (page_wait: one per page)."""
     clock: str = "simulated"
-    """What time 0 stands for: "simulated", or the recording's clock at its first event, in words."""
+    """What time 0 is: "simulated", or the recording's clock at its first event, in words."""
 
     def file_of(self, row: int) -> int:
         """Return the row of the file that a page is (first) cached in, -1 for none."""

@@ -1,4 +1,4 @@
-"""COSTS: every nanosecond charged, with its source. A scenario may change each one."""
+"""COSTS: every cost charged, in ns, with its source. A scenario may override each one."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Cost:
-    """ideal: only thinking, holding and the wake-up latency take time. estimate: a two-socket server, rough."""
+    """ideal: only thinking, holding and the wake-up latency take time. estimate: roughly a two-socket server."""
 
     ideal: int
     estimate: int
@@ -30,7 +30,7 @@ COSTS: dict[str, Cost] = {
 
 
 def costs(preset: str, changed: dict[str, int | None]) -> dict[str, int]:
-    """Return every cost in ns: the preset's, or what the scenario says instead."""
+    """Return every cost in ns: the scenario's value if given, else the preset's."""
     return {
         name: given if (given := changed.get(name)) is not None else getattr(cost, preset)
         for name, cost in COSTS.items()

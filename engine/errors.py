@@ -1,26 +1,26 @@
 """The exceptions of this project.
 
     FolioscopeError
-    ├── BadDesign               a design's folder lacks something: names the file and what is missing, at start
-    ├── BadLayout               the words of a kind of event have no layout, or a wrong one: names the kind, at start
-    ├── UserError            the user can mend it: names the field, the limit and the remedy
+    ├── BadDesign               a design's folder is incomplete: names the file and what is missing, at start
+    ├── BadLayout               an event kind's words have no layout, or a wrong one: names the kind, at start
+    ├── UserError               the user can fix it: names the field, the limit and the remedy
     │   ├── BadScenario
-    │   └── BadRecording        a recording that cannot be read; carries the HTTP status that fits
+    │   └── BadRecording        a recording that cannot be read; carries the HTTP status
     └── Damaged                 stored data does not match its checksum
 
-A finding (a broken invariant, a race) is a result and no exception. A fault of ours is an AssertionError, never caught
-below the runner.
+A finding (a broken invariant, a race) is a result, not an exception. A bug in this project is an AssertionError, never
+caught below the runner.
 """
 
 from __future__ import annotations
 
 
 class FolioscopeError(Exception):
-    """Every error that this project raises on purpose."""
+    """Base class of the errors that this project raises on purpose."""
 
 
 class UserError(FolioscopeError):
-    """What was asked cannot be done; code is stable, field says where, the text names the limit and the remedy."""
+    """The request cannot be carried out; code is stable, field names the input, the text the limit and the remedy."""
 
     def __init__(self, text: str, *, code: str = "invalid", field: str = "", status: int = 422) -> None:
         super().__init__(text)
@@ -28,7 +28,7 @@ class UserError(FolioscopeError):
 
 
 class BadScenario(UserError):
-    """The scenario cannot be played."""
+    """The scenario cannot be run."""
 
 
 class BadRecording(UserError):
@@ -36,7 +36,7 @@ class BadRecording(UserError):
 
 
 class BadDesign(FolioscopeError):
-    """A design cannot be used: its folder lacks something, or it is there twice."""
+    """A design cannot be used: its folder is incomplete, or its name is taken."""
 
 
 class BadLayout(FolioscopeError):

@@ -1,11 +1,11 @@
-"""EVENTS: every kind of event, the layout of its two words, and the sentence that a reader is shown.
+"""EVENTS: every kind of event, the layout of its two words, and the sentence displayed for it.
 
 One shape for all: (seq, time_ns, kind, cpu, task, page, a, b). The log is complete: folding it from the start
-(engine.fold) gives the pages, tasks and queues as the engine has them. Packers, readers, schema, legend, lanes,
-tooltips, exports and the API's documents are all made from this table; nothing else says what an event means.
+(engine.fold) reproduces the engine's pages, tasks and queues. Packers, readers, schema, legend, lanes, tooltips,
+exports and the API's documents are all generated from this table; it alone defines what an event means.
 
-FORMAT is the version of the shape and of these meanings. A change is a new number and an upgrader, because a shared
-link never dies.
+FORMAT is the version of the shape and of these meanings. Every change takes a new number and an upgrader, so that
+shared links keep working.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from engine.words import Words, bits, less, word
 
 FORMAT = 1
 NONE = 0xFFFFFFFF
-"""In the columns task and page: the event is about no task, or about no page."""
+"""In the columns task and page: the event has no task, or no page."""
 
 COLUMNS: tuple[tuple[str, str], ...] = (
     ("time", "<i8"),  # nanoseconds since the start of the run
@@ -39,7 +39,7 @@ RECORD = np.dtype(list(COLUMNS))
 """One event as hashed and exported: packed, little-endian, 35 bytes; seq is its place."""
 
 BATCH = 16_384
-"""Events handed from compiled code to Python at a time, and the most that one stored chunk holds."""
+"""Events passed from compiled code to Python at a time, and the max. in one stored chunk."""
 
 
 class Batch(NamedTuple):
@@ -58,7 +58,7 @@ class Batch(NamedTuple):
         return len(self.time)
 
     def cut(self, start: int, stop: int) -> Batch:
-        """Return the events start..stop-1 of this batch (places in the batch, not sequence numbers)."""
+        """Return the events start..stop-1 of this batch (positions in the batch, not sequence numbers)."""
         columns: Any = self[1:]
         return Batch(self.first_seq + start, *(column[start:stop] for column in columns))
 
@@ -71,7 +71,7 @@ class Batch(NamedTuple):
 
 
 class Kind(IntEnum):
-    """The kinds, in the order of EVENTS. A number is never used again for another meaning."""
+    """The kinds, in the order of EVENTS. A number is never reused for another meaning."""
 
     page_locked = 1
     page_unlocked = 2
@@ -112,16 +112,16 @@ class Kind(IntEnum):
 
 @dataclass(frozen=True)
 class Event:
-    """What one kind means: its two words, the sentence a reader is told, and where it is drawn."""
+    """What one kind means: its two words, the sentence displayed for it, and where it is drawn."""
 
     words: Words
     says: str
-    """Names in braces stand for the task, the page, and fields of the words."""
+    """Names in braces are the task, the page, or fields of the words."""
     lane: str
     colour: str
 
 
-# Lanes group kinds in the events table and the legend; colours are told apart by the colour-blind (Okabe-Ito).
+# Lanes group kinds in the events table and the legend; the colours are safe for the colour-blind (Okabe-Ito).
 LANES: dict[str, str] = {
     "lock": "page lock",
     "wait": "waits and wake-ups",
@@ -139,7 +139,7 @@ ENTRY = Words(
     length=bits("b", 0, 32, "queue length after"),
     bit=bits("b", 32, 8, "page bit waited for", "page_bit"),
     flags=bits("b", 40, 8, "flags of the wait entry", "entry_flags"),
-    unflagged=bits("b", 48, 1, "PG_waiters is not set for it: the design finds it without", "yes"),
+    unflagged=bits("b", 48, 1, "PG_waiters is not set for it: the design finds it without the flag", "yes"),
 )
 WALK = Words(
     queue=bits("a", 0, 32, "queue"),
@@ -261,7 +261,7 @@ def check_layouts(events: Mapping[Kind, Event]) -> None:
 check_layouts(EVENTS)
 
 STOPS = ("end", "exclusive", "taken")
-"""Why a walk ended, in the words of the recordings: number in walk_ended -> word."""
+"""Why a walk ended, as recordings name it; the index is the number in walk_ended."""
 
 # Bits of page->flags, in the order of 4.16 (include/linux/page-flags.h); readers of recordings translate to these.
 PG_LOCKED, PG_ERROR, PG_REFERENCED, PG_UPTODATE, PG_DIRTY, PG_LRU, PG_ACTIVE, PG_WAITERS = range(8)
@@ -279,7 +279,7 @@ FLAG_NAMES = {
     PG_WRITEBACK: "PG_writeback",
 }
 PAGE_BITS = {bit: FLAG_NAMES[bit] for bit in (PG_LOCKED, PG_PRIVATE_2, PG_WRITEBACK)}
-"""What a task can wait for."""
+"""The page bits that a task can wait for."""
 FLAG_LETTERS = {PG_LOCKED: "L", PG_ERROR: "E", PG_UPTODATE: "U", PG_DIRTY: "D", PG_WAITERS: "w", PG_WRITEBACK: "W"}
 
 # Flags of a wait entry, with the values of 5.9 and 6.1 (include/linux/wait.h); one meaning for every profile.

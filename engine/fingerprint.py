@@ -1,8 +1,8 @@
-"""What a compiled function really depends on, as one hash: the key of its entry in the compile cache.
+"""Hash everything that a compiled function depends on: the key of its entry in the compile cache.
 
-The hash covers the function's code without its docstring and line numbers, and whatever its globals lead to: other
-functions with their code, constants, named tuples with their fields, columns of the World with their places. So a
-changed message or comment compiles nothing, and a changed constant compiles exactly the functions that use it.
+The hash covers the function's code without its docstring and line numbers, and everything its globals refer to: other
+functions with their code, constants, named tuples with their fields, World columns with their places. So a changed
+message or comment recompiles nothing, and a changed constant recompiles exactly the functions that use it.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 FOREIGN = ("numba", "llvmlite", "numpy", "builtins")
-"""Packages whose functions count by name: their versions are part of the cache folder's name."""
+"""Packages whose functions are hashed by name: their versions are part of the cache folder's name."""
 
 _known: dict[FunctionType, str] = {}
 _under_way: set[FunctionType] = set()
@@ -38,10 +38,10 @@ def python_function(value: Any) -> FunctionType | None:
 def fingerprint(function: Any, columns: Callable[[str], tuple[Any, ...]] = lambda name: ()) -> str:
     """Return 32 hexadecimal digits that change when the compiled form of a function may change.
 
-    columns: what an attribute of this name may mean in the World (engine.world.world_type.places). Raises NotHashable.
+    columns: returns the World columns with a given attribute name (engine.world.world_type.places). Raises NotHashable.
     """
     python = python_function(function)
-    assert python is not None, f"{function!r} is no function"
+    assert python is not None, f"{function!r} is not a function"
     if python in _known:
         return _known[python]
     if python in _under_way:
@@ -51,8 +51,8 @@ def fingerprint(function: Any, columns: Callable[[str], tuple[Any, ...]] = lambd
         parts = [repr(python.__defaults__), *_code(python.__code__, python.__doc__)]
         for name in names_used(python.__code__):
             parts += [f"{name}={text}" for text in _named(python, name, columns)]
-        for name, given in python.__annotations__.items():
-            kind = python.__globals__.get(given) if isinstance(given, str) else given
+        for name, annotation in python.__annotations__.items():
+            kind = python.__globals__.get(annotation) if isinstance(annotation, str) else annotation
             if isinstance(kind, type) and hasattr(kind, "_fields"):
                 parts.append(f"{name}: {_value(kind, columns)}")
         for cell in python.__closure__ or ():
@@ -66,7 +66,7 @@ def fingerprint(function: Any, columns: Callable[[str], tuple[Any, ...]] = lambd
 
 
 def names_used(code: CodeType) -> Iterator[str]:
-    """Yield the names of globals and attributes in a function's code, those of functions inside it too."""
+    """Yield the names of globals and attributes in a function's code, including its inner functions."""
     yield from code.co_names
     for constant in code.co_consts:
         if isinstance(constant, CodeType):
@@ -85,7 +85,7 @@ def _code(code: CodeType, docstring: str | None) -> Iterator[str]:
 
 
 def _named(python: FunctionType, name: str, columns: Callable[[str], tuple[Any, ...]]) -> Iterator[str]:
-    """Yield what a name in the code may stand for: a global, an attribute of a module of ours, a column."""
+    """Yield what a name in the code may refer to: a global, an attribute of one of our modules, a column."""
     scope = python.__globals__
     if name in scope:
         yield _value(scope[name], columns)
@@ -99,7 +99,7 @@ def _named(python: FunctionType, name: str, columns: Callable[[str], tuple[Any, 
 
 
 def _value(value: Any, columns: Callable[[str], tuple[Any, ...]]) -> str:
-    """Return a text that changes with a global's value."""
+    """Return a text that changes when a global's value changes."""
     python = python_function(value)
     if python is not None:
         options = getattr(value, "targetoptions", None)

@@ -1,4 +1,4 @@
-"""fold(): the state that a prefix of the log tells of. The log is complete, so this is the engine's own state.
+"""fold(): compute the state after a prefix of the log. The log is complete, so this is the engine's own state.
 
 Plain Python over plain dicts: for inspectors, tests and exports of small parts. The worker's summaries
 (engine.summaries.summary) fold at full speed.
@@ -19,16 +19,16 @@ class Page:
     flags: int = 0
     mapping: int = 0
     saved_mapping: int | None = None
-    """The word kept behind a page_wait while one is swapped in."""
+    """The mapping word saved in a page_wait while one is swapped in."""
     refcount: int | None = None
-    """None until an event tells it."""
+    """None until an event contains it."""
     waiters: int = 0
     marks: int = 0
     """Bits: MARK_SWAPPED, MARK_TRUNCATED of engine.page_state."""
 
     @property
     def state(self) -> PageState:
-        """The worst of the states that the page is in."""
+        """The most severe of the states that the page is in."""
         return SEVERITY[severity_of(self.mapping, self.flags, self.waiters, self.marks)]
 
     def add(self, kind: int, a: int, b: int) -> None:
@@ -48,7 +48,7 @@ class Page:
 
 @dataclass
 class Waiter:
-    """One wait queue entry: whose it is, and what for."""
+    """One wait queue entry: the waiting task, the page and the page bit."""
 
     task: int
     page: int
@@ -57,32 +57,32 @@ class Waiter:
 
 @dataclass
 class Folded:
-    """Pages, tasks and queues after some event, by row; rows that no event named are absent."""
+    """Pages, tasks and queues after an event, by row; rows that no event has named are absent."""
 
     pages: dict[int, Page] = field(default_factory=dict)
     queues: dict[int, list[Waiter]] = field(default_factory=dict)
-    """Queue number -> its waiters in order. Queues that nobody sits in are absent."""
+    """Queue number -> its waiters in order. Empty queues are absent."""
     waiting: dict[int, int] = field(default_factory=dict)
-    """Task -> the queue it sits in."""
+    """Task -> the queue it waits in."""
     finished: set[int] = field(default_factory=set)
     pages_at_start: Page = field(default_factory=Page)
-    """What a page is before any event names it."""
+    """The state of a page before any event names it."""
 
     def page(self, row: int) -> Page:
-        """Return the page, made as it was at the start if no event has named it yet."""
+        """Return the page; create it in its state at the start if no event has named it yet."""
         if row not in self.pages:
             self.pages[row] = Page(**vars(self.pages_at_start))
         return self.pages[row]
 
     def _leave(self, task: int, queue: int) -> None:
-        line = self.queues[queue]
-        line[:] = [waiter for waiter in line if waiter.task != task]
-        if not line:
+        waiters = self.queues[queue]
+        waiters[:] = [waiter for waiter in waiters if waiter.task != task]
+        if not waiters:
             del self.queues[queue]
         del self.waiting[task]
 
     def add(self, kind: int, task: int, row: int, a: int, b: int) -> None:
-        """Fold one event. Raises KeyError if the log is not a log (a waiter leaves a queue it never joined)."""
+        """Fold one event. Raises KeyError if the log is invalid (a waiter leaves a queue it never joined)."""
         if kind == Kind.task_finished:
             self.finished.add(task)
         if row == NONE:

@@ -1,8 +1,8 @@
-"""Formats of what is kept - scenarios, events - and the steps that bring an old one up to date. A link never dies.
+"""Formats of stored scenarios and events, and the upgrades to the current format, so that old links keep working.
 
-A change of the scenario language is a new number, and one function here that turns the format before into the new one.
-A change of what the words of events mean likewise (engine.events.FORMAT). Lists and pages read stored scenarios as
-data; only what is played or explored again is checked against today's model (app.store.rows.scenario_to_play).
+A change of the scenario language takes a new number and one function here that converts the previous format to the new
+one; so does a change in the meaning of an event's words (engine.events.FORMAT). Lists and pages read stored scenarios
+as data; only those run or explored again are checked against the current model (app.store.rows.scenario_to_play).
 """
 
 from __future__ import annotations
@@ -16,9 +16,9 @@ from numpy.typing import NDArray
 from engine.events import FORMAT
 
 SCENARIO = "scenario/2"
-"""The format of scenarios that is written today."""
+"""The current format of scenarios."""
 EVENTS = FORMAT
-"""The format of events that is written today."""
+"""The current format of events."""
 
 
 _OPTIONS_OF_2: dict[str, dict[str, set[str]]] = {
@@ -29,28 +29,28 @@ _OPTIONS_OF_2: dict[str, dict[str, set[str]]] = {
     },
     "truncate": {"helper": set(), "raw_null": set(), "compare": set()},
 }
-"""Axis -> design -> its options in scenario/2: as they were then, whatever designs have today."""
+"""Axis -> design -> its options when scenario/2 was introduced; designs may have others now."""
 
 
-def _options_per_design(given: dict[str, Any]) -> dict[str, Any]:
-    """Convert scenario/1 to scenario/2: each design has options of its own; before, every design had all of them."""
-    told = dict(given)
+def _options_per_design(scenario: dict[str, Any]) -> dict[str, Any]:
+    """Convert scenario/1 to scenario/2: each design has its own options; before, every design had all of them."""
+    converted = dict(scenario)
     for axis, default in (("wait", "hashed"), ("truncate", "helper")):
-        if isinstance(part := told.get(axis), dict):
+        if isinstance(part := converted.get(axis), dict):
             kept = _OPTIONS_OF_2[axis].get(str(part.get("design", default)))
             if kept is not None:
-                told[axis] = {name: value for name, value in part.items() if name in kept | {"design"}}
-    return told
+                converted[axis] = {name: value for name, value in part.items() if name in kept | {"design"}}
+    return converted
 
 
 UPGRADERS: dict[str, tuple[str, Callable[[dict[str, Any]], dict[str, Any]]]] = {
     "scenario/1": ("scenario/2", _options_per_design),
 }
-"""Format -> the next one, and what leads there."""
+"""Format -> the next format, and the function that converts to it."""
 
 
 def upgraded_scenario(given: dict[str, Any]) -> dict[str, Any]:
-    """Return a scenario in today's format; one that names no format is taken for today's."""
+    """Return a scenario in the current format; one that names no format is assumed to be current."""
     while (step := UPGRADERS.get(str(given.get("format")))) is not None:
         following, upgrade = step
         given = {**upgrade(given), "format": following}
@@ -62,27 +62,27 @@ Columns = tuple[NDArray[np.uint8], NDArray[np.int64], NDArray[np.int64]]
 EventUpgrader = Callable[[NDArray[np.uint8], NDArray[np.int64], NDArray[np.int64]], Columns]
 
 EVENT_UPGRADERS: dict[int, EventUpgrader] = {}
-"""Format of events -> what turns their columns into those of the next format.
+"""Format of events -> the function that converts their columns to the next format.
 
-The number of events and their times stay: the stored summaries speak of them."""
+The number of events and their times must not change: stored summaries refer to them."""
 
 E = TypeVar("E", bound=tuple[Any, ...])
 
 
 def upgraded_events(events: E, stored: int) -> E:
-    """Return events that were stored in format `stored`, at most EVENTS, in today's.
+    """Convert events stored in format `stored`, at most EVENTS, to the current format.
 
-    events: an engine.events.Batch, or another NamedTuple that has its columns kind, a and b.
+    events: an engine.events.Batch, or another NamedTuple with columns kind, a and b.
     """
-    found: Any = events
+    upgraded: Any = events
     for number in range(stored, EVENTS):
-        kind, a, b = EVENT_UPGRADERS[number](found.kind, found.a, found.b)
-        found = type(found)(**(found._asdict() | {"kind": kind, "a": a, "b": b}))
-    return found  # type: ignore[no-any-return]
+        kind, a, b = EVENT_UPGRADERS[number](upgraded.kind, upgraded.a, upgraded.b)
+        upgraded = type(upgraded)(**(upgraded._asdict() | {"kind": kind, "a": a, "b": b}))
+    return upgraded  # type: ignore[no-any-return]
 
 
 def newer_events(stored: int, whose: str, version: str) -> str:
-    """Return in one line why events of format `stored` cannot be read; "" where they can."""
+    """Return one line saying why events of format `stored` cannot be read; "" if they can."""
     if stored <= EVENTS:
         return ""
     return (

@@ -1,7 +1,7 @@
-"""INVARIANTS and WITNESSES: what must never be seen in a world, and what a litmus test asks whether it can be seen.
+"""INVARIANTS and WITNESSES: what must never happen in a world, and outcomes that a litmus test checks for reachability.
 
-A step that sees an invariant broken says so itself (engine.world.trace.broken); those of `at_end` are looked for
-where no task can move any more. A witness is an outcome that is no error: a stolen lock, a waiter that lost its place.
+A step that finds an invariant broken reports it (engine.world.trace.broken); those with `at_end` are checked in states
+where no task can move. A witness is an outcome that is not an error: a stolen lock, a waiter that lost its place.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 
 class Invariant(NamedTuple):
-    """says: what a reader is told when it is broken. at_end: only a state in which nobody can move shows it."""
+    """says: the message displayed when it is broken. at_end: only a state in which no task can move shows it."""
 
     name: str
     says: str
@@ -37,7 +37,7 @@ INVARIANTS: tuple[Invariant, ...] = (
     Invariant("protected_written", "a protected page was written by a CPU"),
     Invariant("starvation", "a task can starve"),
 )
-"""Number (row) -> invariant. A number is never used again for another meaning: events hold it."""
+"""Number (row) -> invariant. A number is never reused for another meaning: events contain it."""
 
 (
     LOST_WAKEUP,
@@ -71,7 +71,7 @@ WITNESSES: tuple[tuple[str, str], ...] = (
     ("lookup_retried", "a lookup found its page truncated and started over"),
     ("wait_holding_lock", "truncation waits for writeback with the page locked while others wait for the lock"),
 )
-"""Number (row) -> name, and what it says."""
+"""Number (row) -> name and description."""
 
 (
     LOCK_STOLEN,

@@ -1,4 +1,4 @@
-"""KERNELS: what tells the kernel versions apart, as far as waits on page bits go (kernel profiles)."""
+"""KERNELS: how kernel versions differ in waits on page bits (kernel profiles)."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ class Profile:
     publish: bool = False
     """A waiter sets PG_waiters and tries the bit under the queue lock; a waker marks entries WOKEN (2a9127fcf229)."""
     handoff_after: int = 0
-    """Attempts that may be stolen before the lock is handed over (5ef64cc8987a, page_lock_unfairness)."""
+    """Stolen attempts before the lock is handed over (5ef64cc8987a, page_lock_unfairness)."""
     bookmark: bool = False
     """A walk pauses after 65 entries."""
     writeback_pins: bool = False

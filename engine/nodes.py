@@ -1,7 +1,7 @@
-"""What a summary of consecutive events holds: series in bins of time, and which queues and pages were touched when.
+"""Contents of a summary of consecutive events: series in bins of time, and which queues and pages were touched when.
 
-A node speaks for the time from the last event before it (`t0`; 0 for the first) to its own last event (`t1`), so that
-nodes stand side by side without gaps. Their bins cut that time as engine.raster.bin_edges does; the last includes t1.
+A node covers the time from the last event before it (`t0`; 0 for the first) to its own last event (`t1`), so that there
+are no gaps between nodes. Bins divide that time as engine.raster.bin_edges does; the last one includes t1.
 """
 
 from __future__ import annotations
@@ -13,21 +13,21 @@ import numpy as np
 from numpy.typing import NDArray
 
 GAUGES = ("waiters", "queue_longest", "queues_in_use", "pages_swapped")
-"""What holds for a while: tasks in all queues, the longest queue, queues that are not empty, pages swapped now.
+"""Values over time: tasks in all queues, length of the longest queue, queues not empty, pages swapped now.
 
-Summaries are stored with these names, and with those of the counters: one that has more or fewer still opens.
+Summaries are stored with these names and those of the counters; one that has more or fewer can still be opened.
 """
 COUNTERS = ("swaps_in", "swaps_out", "wakes", "walked", "matched", "woken", "strangers", "events")
-"""What happens at an instant."""
+"""Amounts that occur at an instant."""
 LEAF_CELL_BINS = 64
 LEAF_SERIES_BINS_A_CELL = 8
 LEAF_EVENTS_A_CELL = 128
-"""Fewer events have fewer bins: a bin of the series holds 16 on average."""
+"""A leaf with fewer events has fewer bins: a bin of its series holds about 16 on average."""
 NODE_CELL_BINS, NODE_SERIES_BINS = 64, 2048
 FAN = 16
 """Children of a node."""
 HEAT_ROWS = 256
-"""Rows of the heat map at most; queue q lies in row q // heat_fold(queues)."""
+"""Max. rows of the heat map; queue q is in row q // heat_fold(queues)."""
 
 Words = NDArray[np.int64]
 Ints = NDArray[Any]
@@ -39,19 +39,19 @@ def heat_fold(queues: int) -> int:
 
 
 def heat_rows(queues: int) -> int:
-    """Return how many rows the heat map of so many queues has."""
+    """Return how many rows the heat map has for this number of queues."""
     return -(-max(queues, 1) // heat_fold(queues))
 
 
 def leaf_bins(events: Ints | int, span_ns: Ints | int) -> tuple[Ints, Ints]:
-    """Return how many bins the cells and the series of leaves have: fewer where a leaf holds little."""
+    """Return how many bins the cells and the series of leaves have: fewer for a leaf with few events or little time."""
     most = np.minimum(np.asarray(events) // LEAF_EVENTS_A_CELL, np.asarray(span_ns) // LEAF_SERIES_BINS_A_CELL)
     cells = np.clip(most, 1, LEAF_CELL_BINS)
     return cells, cells * LEAF_SERIES_BINS_A_CELL
 
 
 def leaf_bins_of(events: int, span_ns: int) -> tuple[int, int]:
-    """Return leaf_bins() of one leaf, in plain numbers."""
+    """Return leaf_bins() of one leaf, as plain ints."""
     cells = max(1, min(LEAF_CELL_BINS, events // LEAF_EVENTS_A_CELL, span_ns // LEAF_SERIES_BINS_A_CELL))
     return cells, cells * LEAF_SERIES_BINS_A_CELL
 
@@ -69,7 +69,7 @@ class Series(NamedTuple):
     after: Words
     """Gauges after its last event, shape (gauges,)."""
     low: Words
-    """Least value of each gauge in each bin, shape (gauges, bins)."""
+    """Minimum of each gauge in each bin, shape (gauges, bins)."""
     high: Words
     area: Words
     """Each gauge's integral over each bin, in ns."""
@@ -81,20 +81,20 @@ class Changes(NamedTuple):
     """A gauge over one chunk, event by event."""
 
     at: Words
-    """Places in the chunk of the events that changed it, rising."""
+    """Positions in the chunk of the events that changed it, ascending."""
     to: Words
     """Its value after each of them."""
 
 
 class Cells(NamedTuple):
-    """Bins in which something happened to a key (a queue: its length; a page: the severity of its state, a place in
+    """Bins in which something happened to a key (a queue: its length; a page: the severity of its state, an index into
     engine.page_state.SEVERITY); sorted by key, then bin.
 
-    What was there when the bin began counts too. A key without a cell in a bin kept its last value.
+    The value at the beginning of the bin counts too. A key without a cell in a bin kept its last value.
     """
 
     keys: Ints
-    """Distinct keys, rising, shape (k,)."""
+    """Distinct keys, ascending, shape (k,)."""
     counts: Ints
     """Cells of each key, shape (k,)."""
     bins: Ints
@@ -106,7 +106,7 @@ class Cells(NamedTuple):
 
 
 class Node(NamedTuple):
-    """One summary. Its cells and heat map have `bins` bins of time, its series eight to 32 times as many."""
+    """One summary. Its cells and heat map have `bins` bins of time, its series 8 to 32 times as many."""
 
     t0: int
     t1: int
@@ -119,21 +119,21 @@ class Node(NamedTuple):
     queues: Cells
     lanes: Cells
     complete: bool
-    """Whether queues and lanes hold every key touched; high up only the busiest keys are kept."""
+    """Whether queues and lanes hold every key touched; nodes high in the tree keep only the busiest keys."""
     changes: Mapping[str, Changes]
-    """Leaves only: gauges that the words of the chunk's events do not tell by themselves."""
+    """Leaves only: gauges that cannot be derived from the words of the chunk's events alone."""
 
 
 class Folded(NamedTuple):
-    """Pages as they are at an instant: all that differ from the cast's start (a keyframe), or those just touched."""
+    """Pages at an instant: all that differ from the start of the run (a keyframe), or those just touched."""
 
     pages: Words
-    """Rows, rising, shape (n,)."""
+    """Rows, ascending, shape (n,)."""
     mapping: Words
     flags: Words
     waiters: Words
     marks: Words
     """Bits: MARK_SWAPPED, MARK_TRUNCATED of engine.page_state."""
     queues: Words
-    """Queues, rising: in a keyframe those that are not empty, shape (m,)."""
+    """Queues, ascending: in a keyframe those that are not empty, shape (m,)."""
     lengths: Words

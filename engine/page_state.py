@@ -1,7 +1,7 @@
-"""What an event leaves of its page, and what state the page is in then. The one place that decides either.
+"""How an event changes its page, and which state the page is in afterwards. No other module decides either.
 
-`page_after` and `severity_of` are plain functions of numbers. The worker compiles them as they stand
-(engine.summaries.tally) and stores the state after each event beside it; the plain fold, page histories and chunks
+`page_after` and `severity_of` are plain functions of numbers. The worker compiles them unchanged
+(engine.summaries.tally) and stores the state after each event with it; the plain fold, page histories and chunks
 without states call them."""
 
 from __future__ import annotations
@@ -15,16 +15,16 @@ from engine.events import ENTRY, EVENTS, PG_DIRTY, PG_LOCKED, PG_WAITERS, PG_WRI
 
 
 class PageState(IntEnum):
-    """The state that a page is shown in. The numbers are stored: a new state takes the next one, and none is reused."""
+    """The displayed state of a page. The numbers are stored: a new state takes the next one, and none is reused."""
 
-    free = 0  # in no file: mapping is NULL and nobody has it locked
+    free = 0  # in no file: mapping is NULL, and not locked
     clean = 1
     dirty = 2
     locked = 3
-    waited_on = 4  # tasks sit in a queue for it
+    waited_on = 4  # tasks are queued for it
     swapped = 5  # page->mapping holds a tagged pointer to the design's structure
     writeback = 6
-    truncated = 7  # taken from its file by truncation, not yet freed or inserted again
+    truncated = 7  # removed from its file by truncation, not yet freed or inserted again
 
 
 SEVERITY = (
@@ -37,7 +37,7 @@ SEVERITY = (
     PageState.writeback,
     PageState.truncated,
 )
-"""Mildest first: of several states that a page or a cell is in, the last shows. A new state goes where it belongs."""
+"""Least severe first: of several states of a page or a cell, the last is displayed. Insert a new state by severity."""
 PAGE_STATE_COLOURS = {
     PageState.free: "#d9dde2",
     PageState.clean: "#9fb8cc",
@@ -50,7 +50,7 @@ PAGE_STATE_COLOURS = {
 }
 
 NUMBERS = np.array(SEVERITY, np.uint8)
-"""Severity (place in SEVERITY) -> stored number."""
+"""Severity (index in SEVERITY) -> stored number."""
 SEVERITIES = np.zeros(256, np.uint8)
 """Stored number -> severity; 0 for a number that this version does not know."""
 SEVERITIES[NUMBERS] = np.arange(len(SEVERITY))
@@ -58,13 +58,13 @@ _FREE, _CLEAN, _DIRTY, _LOCKED, _WAITED_ON, _SWAPPED, _WRITEBACK, _TRUNCATED = (
     1 << SEVERITY.index(state) for state in PageState
 )
 _HIGHEST = np.array([max(applies.bit_length() - 1, 0) for applies in range(1 << len(SEVERITY))], np.uint8)
-"""Bits of severities -> the highest. Looked up, because a branch on what pages happen to be is mostly mispredicted."""
+"""Bits of severities -> the highest. A table, because branches on the states of pages are mostly mispredicted."""
 
 MARK_SWAPPED, MARK_TRUNCATED = 1, 2
-"""Bits of a page's marks: what neither its mapping word nor its flags tell."""
+"""Bits of a page's marks: state that neither its mapping word nor its flags contain."""
 
 FLAGS_AFTER = np.zeros(256, np.bool_)
-"""By kind: whether its words hold page->flags as they are afterwards, in word a."""
+"""By kind: whether word a holds page->flags after the event."""
 for _kind, _event in EVENTS.items():
     _field = _event.words.stored.get("flags")
     FLAGS_AFTER[_kind] = _field is not None and _field.whole and _field.word == "a"
@@ -103,7 +103,7 @@ def page_after(
     elif kind == K_WOKEN:
         waiters -= 1
         bit = b >> _BIT_AT & _BIT_MASK
-        if b & _HANDED_OVER and bit <= _LAST_FLAG:  # a recording may not tell the bit
+        if b & _HANDED_OVER and bit <= _LAST_FLAG:  # a recording may lack the bit
             flags |= 1 << bit
     elif kind == K_LEFT:
         waiters -= 1
@@ -120,7 +120,7 @@ def page_after(
             word = a
         elif kind == K_FREED:
             word = 0
-        if word != mapping:  # a plain store over a word that was swapped in leaves nothing behind it
+        if word != mapping:  # a plain store overwrites a swapped-in word: no longer swapped
             mapping, marks = word, marks & ~MARK_SWAPPED
         if kind == K_TRUNCATED:
             marks |= MARK_TRUNCATED
@@ -134,7 +134,7 @@ def page_after(
 
 
 def severity_of(mapping: Any, flags: Any, waiters: Any, marks: Any) -> Any:
-    """Return the severity (place in SEVERITY) of the worst state that a page is in; numbers, or columns of them."""
+    """Return the severity (index in SEVERITY) of a page's most severe state; takes numbers, or columns of them."""
     applies = (
         (mapping != 0) * _CLEAN
         | (flags >> PG_DIRTY & 1) * _DIRTY

@@ -1,7 +1,7 @@
-"""OPERATIONS: what a task can do, a row per operation.
+"""OPERATIONS: what a task can do, one row per operation.
 
-The checks of scenarios, the player, the shrinker, the litmus tests and our own tests read it. The steps of an operation
-are in engine/mm.
+Scenario checks, the player, the shrinker, litmus tests and this project's tests read it. The steps of an operation are
+in engine/mm.
 """
 
 from __future__ import annotations
@@ -28,12 +28,12 @@ class Page(Enum):
     CHOOSES = auto()
     """The operation chooses the page for those after it."""
     ALL = auto()
-    """It works through all pages of the file, and none is chosen afterwards."""
+    """It works through all pages of the file; no page is chosen afterwards."""
     NONE = auto()
 
 
 class Argument(Enum):
-    """What the word beside an operation's first step holds (engine.world.state.Program.arg)."""
+    """What the argument word of an operation's first step holds (engine.world.state.Program.arg)."""
 
     NOTHING = auto()
     MEAN_NS = auto()
@@ -41,9 +41,9 @@ class Argument(Enum):
     """Row of the table of picks."""
     SECOND_PAGE = auto()
     PUT = auto()
-    """Place of the put that ends the lookup: the task goes on behind it where the lookup finds no page."""
+    """Index of the put that ends the lookup: the task continues after it if the lookup finds no page."""
     PUT_IF_FREEABLE = auto()
-    """As PUT, in a workload whose pages may be freed."""
+    """Like PUT, in workloads whose pages may be freed."""
 
 
 class Operation(NamedTuple):
@@ -52,9 +52,9 @@ class Operation(NamedTuple):
     name: str
     step: str
     needs: Held = Held.NOTHING
-    """What must be held: the kernel would stop at a BUG_ON. A reference is needed only where pages may be freed."""
+    """What must be held, or the kernel would hit a BUG_ON. A reference is needed only where pages may be freed."""
     forbids: Held = Held.NOTHING
-    """What must not be held: the task would wait for itself, or forget a page."""
+    """What must not be held: the task would wait for itself, or lose track of a page."""
     takes: Held = Held.NOTHING
     drops: Held = Held.NOTHING
     argument: Argument = Argument.NOTHING
@@ -64,7 +64,7 @@ class Operation(NamedTuple):
 
     @property
     def parameters(self) -> bool:
-        """Whether a scenario gives it more than its name."""
+        """Whether it has parameters besides its name in a scenario."""
         return self.argument in {Argument.MEAN_NS, Argument.PICK, Argument.SECOND_PAGE}
 
     @property
@@ -101,51 +101,51 @@ _ROWS = (
 OPERATIONS: MappingProxyType[str, Operation] = MappingProxyType({row.name: row for row in _ROWS})
 """Name -> operation."""
 PLAIN = tuple(row.name for row in _ROWS if not row.parameters)
-"""Those that are written by their name alone."""
+"""Operations written as a name only."""
 
 
 def put_after(program: Sequence[str], place: int) -> int:
-    """Return the place of the put that ends the lookup at `place` of a program, which are names."""
+    """Return the index of the put that ends the lookup at index `place` of a program, given as names."""
     return program.index("put", place + 1)
 
 
 def ends_with_put(name: str, *, pinned: bool) -> bool:
-    """Return whether an operation needs to know which put ends it."""
+    """Return whether an operation takes as its argument the put that ends it."""
     argument = OPERATIONS[name].argument
     return argument is Argument.PUT or (argument is Argument.PUT_IF_FREEABLE and not pinned)
 
 
-def check_program(who: str, program: Sequence[str], *, repeat: int | None, pages: int, pinned: bool) -> None:
-    """Refuse a program, given as names, that the kernel would answer with a BUG_ON or that would sleep for ever.
+def check_program(label: str, program: Sequence[str], *, repeat: int | None, pages: int, pinned: bool) -> None:
+    """Reject a program, given as names, that would hit a BUG_ON in the kernel or sleep forever.
 
-    who: begins the messages; repeat: times through it, None for ever. Raises ValueError.
+    label: begins each message; repeat: times through the program, None for ever. Raises ValueError.
     """
-    _check_held(who, program, repeat)
-    _check_references(who, program, pages=pages, pinned=pinned)
+    _check_held(label, program, repeat)
+    _check_references(label, program, pages=pages, pinned=pinned)
 
 
-def _check_held(who: str, program: Sequence[str], repeat: int | None) -> None:
+def _check_held(label: str, program: Sequence[str], repeat: int | None) -> None:
     held = Held.NOTHING
     for name in program:
         op = OPERATIONS[name]
         if REFERENCE in op.forbids & held:
-            raise ValueError(f"{who}: {name} while it has a page looked up: put it first")
+            raise ValueError(f"{label}: {name} while it has a page looked up: put it first")
         if LOCK in op.needs & ~held:
-            raise ValueError(f"{who}: {name} needs the page lock: put lock before it")
+            raise ValueError(f"{label}: {name} needs the page lock: put lock before it")
         if LOCK in op.forbids & held and op.page is not Page.CHOOSES:
-            raise ValueError(f"{who}: {name} while holding the lock waits for itself: unlock first")
+            raise ValueError(f"{label}: {name} while holding the lock waits for itself: unlock first")
         if LOCK in op.forbids & held:
-            raise ValueError(f"{who}: {name} while holding a page lock would unlock another page: unlock first")
+            raise ValueError(f"{label}: {name} while holding a page lock would unlock another page: unlock first")
         held = held & ~op.drops | op.takes
     if REFERENCE in held and repeat != 1:
-        raise ValueError(f"{who} ends with a page looked up and begins again: put it at the end")
+        raise ValueError(f"{label} ends with a page looked up and begins again: put it at the end")
     if LOCK in held and repeat != 1:
-        raise ValueError(f"{who} ends with the page locked and begins again: unlock at the end")
+        raise ValueError(f"{label} ends with the page locked and begins again: unlock at the end")
     if repeat is None and not any(OPERATIONS[name].pauses for name in program):
-        raise ValueError(f"{who} lets no time pass and never ends: add a think or a hold")
+        raise ValueError(f"{label} lets no time pass and never ends: add a think or a hold")
 
 
-def _check_references(who: str, program: Sequence[str], *, pages: int, pinned: bool) -> None:
+def _check_references(label: str, program: Sequence[str], *, pages: int, pinned: bool) -> None:
     held, chosen = Held.NOTHING, True
     for i, name in enumerate(program):
         op = OPERATIONS[name]
@@ -153,24 +153,24 @@ def _check_references(who: str, program: Sequence[str], *, pages: int, pinned: b
         if ends_with_put(name, pinned=pinned):
             unlocks, rest = LOCK in op.takes, program[i + 1 :]
             if "put" not in rest or (unlocks and "unlock" not in rest[: rest.index("put")]):
-                raise ValueError(f"{who}: {name} without {'unlock and put' if unlocks else 'put'}: put them after it")
+                raise ValueError(f"{label}: {name} without {'unlock and put' if unlocks else 'put'}: put them after it")
         if not pinned and REFERENCE in op.needs & ~held:
-            raise ValueError(f"{who}: {name} of a page that may be freed: look it up first")
+            raise ValueError(f"{label}: {name} of a page that may be freed: look it up first")
         if not pinned and op.pinned:
-            raise ValueError(f"{who}: {name} needs pages that stay: leave pinned true")
+            raise ValueError(f"{label}: {name} needs pages that stay: leave pinned true")
         chosen = op.page is Page.CHOOSES or (chosen and op.page is not Page.ALL)
         if pages > 1 and not chosen and op.page not in (Page.ALL, Page.NONE):
-            raise ValueError(f"{who}: truncate works through all pages: pick one again after it")
+            raise ValueError(f"{label}: truncate works through all pages: pick one again after it")
 
 
 # --- programs in one line --------------------------------------------------------------------------------------------
 
 
 def group_of(name: str, text: str, *, mean_ns: int = 1_000) -> dict[str, Any]:
-    """Return a scenario's group of tasks, written in one line: "3*2/lock hold:10 unlock" is three tasks, twice each.
+    """Return a scenario's group of tasks from one line: "3*2/lock hold:10 unlock" is three tasks, twice each.
 
-    "~/" is for ever. The number behind an operation is its mean in ns (mean_ns if absent), the page to migrate to, or
-    the page to pick; a pick without one takes any page.
+    "~/" repeats for ever. The number after an operation is its mean in ns (mean_ns if absent), the page to migrate to,
+    or the page to pick; a pick without one takes any page.
     """
     tasks, _, rest = text.rpartition("*")
     rounds, _, operations = rest.rpartition("/")

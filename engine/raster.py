@@ -1,8 +1,8 @@
-"""Bins of time onto columns of time: what a pixel column shows of the bins that it overlaps.
+"""Map bins of time to pixel columns: what a column shows of the bins that it overlaps.
 
-Columns and bins are given by their edges, whole ns, rising. A column holds the instants from its edge up to the next
-edge, which is the next column's. A bin's extremes go to every column that holds one of its instants, so that no peak is
-ever lost; its integrals are shared out by time.
+Columns and bins are given by their edges, in whole ns, ascending. A column holds the instants from its edge up to, but
+not including, the next edge. A bin's extremes go to every column that holds one of its instants, so that no peak is
+lost; its integrals are divided among columns by time.
 """
 
 from __future__ import annotations
@@ -17,13 +17,13 @@ Ints = NDArray[Any]
 
 
 class Overlaps(NamedTuple):
-    """Pairs of a bin and a column that share an instant, by rising column."""
+    """Pairs of a bin and a column that share an instant, in order of column."""
 
     bins: NDArray[np.intp]
     starts: NDArray[np.intp]
     """Where in `bins` the pairs of each column named in `columns` begin."""
     columns: NDArray[np.intp]
-    """The columns that share an instant with any bin, rising."""
+    """The columns that share an instant with any bin, ascending."""
 
 
 def column_of(edges: Words, times: Words) -> NDArray[np.intp]:
@@ -32,7 +32,7 @@ def column_of(edges: Words, times: Words) -> NDArray[np.intp]:
 
 
 def overlaps(first: Words, last: Words, edges: Words) -> Overlaps:
-    """Return which columns the bins meet; first and last are each bin's first and last instants, both rising."""
+    """Return which columns the bins overlap; first and last are each bin's first and last instants, both ascending."""
     start = column_of(edges, first)
     stop = column_of(edges, last)
     n = len(edges) - 1
@@ -47,16 +47,18 @@ def overlaps(first: Words, last: Words, edges: Words) -> Overlaps:
 
 
 def counted(edges: Words, bin_edges: Words, totals: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return shared() for things that happen at an instant: at a column's edge belongs to that column. Half a ns before
-    an edge, where nothing happens, there is no doubt about bins that are but an instant."""
+    """Return shared() for amounts that occur at an instant: one at a column's edge belongs to that column.
+
+    It cuts half a ns before each edge, where nothing occurs, so that a bin of a single instant is in one column only.
+    """
     return shared(edges - 0.5, bin_edges, totals)
 
 
 def shared(edges: NDArray[Any], bin_edges: Words, totals: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return how much of what is spread evenly over each bin falls between the edges; shape (rows, columns).
+    """Return how much of the bins' amounts, spread evenly over each bin, falls between edges; shape (rows, columns).
 
     totals is running() of the bins' amounts, bin_edges has shape (bins + 1,). Whole numbers stay whole: the running sum
-    is rounded, so the columns that cover all bins hold all of it.
+    is rounded, so columns that cover all bins hold the exact total.
     """
     # What numpy.interp does, for all rows at once.
     at = np.clip(np.searchsorted(bin_edges, edges, "right") - 1, 0, len(bin_edges) - 2)
@@ -69,14 +71,14 @@ def shared(edges: NDArray[Any], bin_edges: Words, totals: NDArray[np.float64]) -
 
 
 def running(amounts: Ints) -> NDArray[np.float64]:
-    """Return the running sums of amounts of shape (rows, bins), from 0 on, shape (rows, bins + 1)."""
+    """Return the running sums, starting at 0, of amounts of shape (rows, bins); shape (rows, bins + 1)."""
     totals = np.zeros((amounts.shape[0], amounts.shape[1] + 1))
     np.cumsum(amounts, axis=1, out=totals[:, 1:])
     return totals
 
 
 def bin_edges(t0: int, t1: int, bins: int) -> Words:
-    """Return the bins + 1 edges that cut t0..t1 into equal parts, rounded down to whole ns; no product overflows."""
+    """Return the bins + 1 edges that divide t0..t1 equally, rounded down to whole ns; no product overflows."""
     step, rest = divmod(t1 - t0, bins)
     places = np.arange(bins + 1, dtype=np.int64)
     return t0 + step * places + rest * places // bins
@@ -91,7 +93,7 @@ def bin_instants(t0: int, t1: int, bins: int) -> tuple[Words, Words]:
 
 
 def stable_order(values: Ints) -> NDArray[np.intp]:
-    """Return the stable order of numbers 0..2^32-1: by radix, two bytes at a time, four times as fast as comparing."""
+    """Return the stable order of numbers 0..2^32-1 by radix, two bytes at a time: four times as fast as comparing."""
     low = values.astype(np.uint16)
     order = np.argsort(low, kind="stable")
     if len(values) and int(values.max()) >> 16:

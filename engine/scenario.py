@@ -1,7 +1,7 @@
-"""Scenario: what a run is asked. Everything that decides a run's events is in it, with the seed; nothing else is.
+"""Scenario: the specification of a run. It contains everything that determines a run's events, seed included.
 
-Strict on purpose: unknown keys, numbers that are not finite and strings for integers are refused, and what is too large
-is found here, before any worker starts.
+Strict on purpose: unknown keys, non-finite numbers and strings for integers are rejected, and values above a limit are
+found here, before any worker starts.
 """
 
 from __future__ import annotations
@@ -35,13 +35,13 @@ PAGES_MAX = 2**22
 FILES_MAX = 1_024
 EVENTS_MAX = 200_000_000
 PICKS_MAX = 2**23
-"""Rows in the tables from which pages are chosen, over all picks that differ: each row costs 8 bytes and 2 us."""
+"""Rows in the tables from which pages are picked, over all distinct picks: each row costs 8 bytes and 2 us."""
 
 Kernel = Literal["4.13", "4.16", "5.9-rc", "5.9", "5.10", "6.1", "6.7+"]
 
 
 def _plain(text: str) -> str:
-    """Refuse control and format characters and lone surrogates; normalise the rest (NFC)."""
+    """Reject control and format characters and lone surrogates; normalise the rest (NFC)."""
     for char in text:
         if unicodedata.category(char) in {"Cc", "Cf", "Cs", "Co", "Cn"}:
             raise ValueError(f"holds the character U+{ord(char):04X}: use letters, digits, marks and spaces")
@@ -61,12 +61,12 @@ class Part(BaseModel):
 
 
 def _with_design(default: str) -> BeforeValidator:
-    """Let a table of options without `design` be those of the default."""
+    """Return a validator that takes options without `design` as those of the default design."""
     return BeforeValidator(lambda given: {"design": default, **given} if isinstance(given, dict) else given)
 
 
 def _options(axis: str, default: str) -> Any:
-    """Return the type of an axis: the options of one of its designs, told apart by `design`."""
+    """Return the type of an axis: a union of its designs' options, discriminated by `design`."""
     union = reduce(or_, (card.options for card in AXES[axis].values()))
     return Annotated[union, Field(discriminator="design"), _with_design(default)]
 
@@ -77,12 +77,12 @@ if TYPE_CHECKING:
 else:
     Wait = _options("wait", "hashed")
     Truncate = _options("truncate", "helper")
-"""The wait axis: where waiters queue; the truncate axis: how a path that has locked a page learns that it was truncated
-meanwhile. An option that the chosen design does not have is refused."""
+"""The wait axis: where waiters queue. The truncate axis: how a path that has locked a page detects that it has been
+truncated. Options that the chosen design does not have are rejected."""
 
 
 class Think(Part):
-    """Do something else for a random while (exponential), off the CPU."""
+    """Do something else for a random time (exponential), off the CPU."""
 
     op: Literal["think"]
     mean_ns: Annotated[int, Field(ge=1, le=2**38)]
@@ -98,14 +98,14 @@ class Pick(Part):
 
 
 class Hold(Part):
-    """Compute for a random while (exponential), on the CPU: usually with the page locked."""
+    """Compute for a random time (exponential), on the CPU: usually with the page locked."""
 
     op: Literal["hold"]
     mean_ns: Annotated[int, Field(ge=1, le=2**38)]
 
 
 class Migrate(Part):
-    """Migrate the page to another one that is in no file; the task then works on that."""
+    """Migrate the page to another one that is in no file; the task then works on the new page."""
 
     op: Literal["migrate_page"]
     to: Annotated[int, Field(ge=0, lt=PAGES_MAX, description="the new page")]
@@ -143,7 +143,7 @@ class Group(Part):
 
 
 class Tasks(Part):
-    """A made-up workload: groups of tasks over the pages of a file, or of several."""
+    """A synthetic workload: groups of tasks that use the pages of one file, or of several."""
 
     kind: Literal["tasks"]
     pages: Annotated[int, Field(ge=1, le=PAGES_MAX)]
@@ -158,9 +158,9 @@ class Tasks(Part):
 
     @model_serializer(mode="wrap")
     def _as_before(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        """Leave out `files` if it is 1, so that older scenarios keep their bytes and their names."""
-        told: dict[str, Any] = dump(self)
-        return {name: value for name, value in told.items() if (name, value) != ("files", 1)}
+        """Omit `files` if it is 1, so that older scenarios keep the bytes that identify them."""
+        dumped: dict[str, Any] = dump(self)
+        return {name: value for name, value in dumped.items() if (name, value) != ("files", 1)}
 
     def file_of(self, page: int) -> int:
         """Return the row of the file that a page belongs to."""
@@ -168,7 +168,7 @@ class Tasks(Part):
 
 
 class Recorded(Part):
-    """A recording decides who is next; the design decides what that costs."""
+    """Replay a recording: it decides which task is next, and the design decides what that costs."""
 
     kind: Literal["recording"]
     recording: Annotated[
@@ -177,7 +177,7 @@ class Recorded(Part):
 
 
 class Costs(Part):
-    """Nanoseconds charged for what the kernel does; engine/costs.py says where each default comes from."""
+    """Nanoseconds charged for kernel operations; engine/costs.py has the source of each default."""
 
     preset: Literal["ideal", "estimate"] = "ideal"
     wake_latency_ns: Ns | None = None
@@ -202,7 +202,7 @@ class Limits(Part):
 
 
 class Scenario(Part):
-    """What a run is asked: workload, designs, kernel, costs, limits, seed."""
+    """The specification of a run: workload, designs, kernel, costs, limits, seed."""
 
     format: Literal["scenario/2"] = "scenario/2"
     name: Name
@@ -221,14 +221,14 @@ class Scenario(Part):
         str | None,
         Field(
             max_length=LENGTH_MAX,
-            description="who moves, as the explorer writes it (a3.b.c/1): the steps are taken in this order, 1 us each",
+            description="order of the tasks' steps, as the explorer writes it (a3.b.c/1); each step takes 1 us",
         ),
     ] = None
 
     @model_validator(mode="before")
     @classmethod
     def _upgraded(cls, given: Any) -> Any:
-        """Take a scenario of an older format, as links and files hold them."""
+        """Upgrade a scenario in an older format, as found in links and files."""
         return upgraded_scenario(given) if isinstance(given, dict) else given
 
     @model_validator(mode="after")
@@ -242,16 +242,16 @@ class Scenario(Part):
                     f"{self.workload.files} files share {self.workload.pages} pages: each needs one; raise pages"
                 )
             for group in self.workload.groups:
-                pages, pinned, who = self.workload.pages, self.workload.pinned, f"group {group.name!r}"
-                check_program(who, group.names, repeat=group.repeat, pages=pages, pinned=pinned)
+                pages, pinned, label = self.workload.pages, self.workload.pinned, f"group {group.name!r}"
+                check_program(label, group.names, repeat=group.repeat, pages=pages, pinned=pinned)
                 for op in group.program:
                     if isinstance(op, Migrate) and op.to >= pages:
-                        raise ValueError(f"{who} migrates to page {op.to}, but there are {pages}: raise pages")
+                        raise ValueError(f"{label} migrates to page {op.to}, but there are {pages}: raise pages")
                     if isinstance(op, Migrate) and self.workload.files > 1:
-                        raise ValueError(f"{who} migrates: pages keep their file here, so leave files at 1")
+                        raise ValueError(f"{label} migrates: pages keep their file here, so leave files at 1")
                     if isinstance(op, Pick) and op.first + (op.count or 1) > pages:
                         raise ValueError(
-                            f"{who} picks page {op.first + (op.count or 1) - 1}, but there are {pages} pages: "
+                            f"{label} picks page {op.first + (op.count or 1) - 1}, but there are {pages} pages: "
                             "raise pages or lower first and count"
                         )
             if self.schedule is not None:
@@ -283,7 +283,7 @@ class Scenario(Part):
         return self.limits.events or (1_000_000 if isinstance(self.workload, Tasks) else EVENTS_MAX)
 
     def canonical(self) -> bytes:
-        """Return the bytes that name this scenario: JSON, keys sorted, no blanks; equal scenarios give equal bytes."""
+        """Return the bytes that identify this scenario: JSON, keys sorted, no blanks; same scenario, same bytes."""
         import json
 
         return json.dumps(self.model_dump(), sort_keys=True, separators=(",", ":"), ensure_ascii=True).encode()

@@ -1,4 +1,4 @@
-"""A schedule as a short word that fits into a mail, and back: who moves, one after the other.
+"""Encode the order in which tasks move as a short word that fits into a mail, and decode it.
 
     a3.b.c/1   task a moves three times, then b, then c, which picks its second page
 
@@ -24,7 +24,7 @@ def letters(number: int) -> str:
 
 
 def written(tasks: int, moves: Sequence[int]) -> str:
-    """Return the word; a move is task + choice * tasks."""
+    """Return the word for these moves; a move is task + choice * tasks."""
     parts = []
     for move, same in groupby(moves):
         times, (choice, task) = len(list(same)), divmod(move, tasks)
@@ -36,7 +36,7 @@ def written(tasks: int, moves: Sequence[int]) -> str:
 
 
 def read(tasks: int, word: str) -> list[int]:
-    """Return the moves that a word names. Raises UserError where it names none."""
+    """Return the moves that a word encodes. Raises UserError for an invalid word."""
 
     def refuse(text: str) -> UserError:
         return UserError(f"schedule: {text}", code="bad_schedule", field="schedule")

@@ -1,12 +1,12 @@
-"""How a column of the World is declared, once: element type, first value, and what the explorer must know of it.
+"""Declaration of a World column, in one place: element type, initial value, and what the explorer must know about it.
 
     class Elements(NamedTuple):                 # a table of a design, in its folder
         page: U32 = row("pages")                # a row of pages, NONE at first
         length: I64 = count("tasks")            # 0 .. number of tasks
-        seen: I64 = unseen()                    # for the reader of events alone: no step looks at it
+        seen: I64 = unseen()                    # for readers of events only: no step reads it
 
-From it come the arrays, their places in the header, the columns of an explored state with the values expected, and
-which of them name tasks, so that states that differ by the names of equal tasks can be taken for one.
+It determines the arrays, their places in the header, the columns of an explored state with the expected values, and
+which of them refer to tasks, so that states that differ only by a permutation of equal tasks count as one.
 """
 
 from __future__ import annotations
@@ -18,9 +18,9 @@ from numpy.typing import NDArray
 
 
 class Column:
-    """An array of integers that gives and takes plain numbers: what compiled and interpreted code both see.
+    """An array of integers, read and written as plain numbers: the same in compiled and interpreted code.
 
-    Elements come as Python ints (64-bit signed when compiled); only columns of uint64 stay unsigned words. The array
+    Elements are Python ints (64-bit signed when compiled); only columns of uint64 stay unsigned words. The array
     itself, for numpy, is `array`.
     """
 
@@ -46,30 +46,30 @@ U16: TypeAlias = Column
 U8: TypeAlias = Column
 DTYPES = {"I64": np.int64, "U64": np.uint64, "U32": np.uint32, "U16": np.uint16, "U8": np.uint8}
 NULL = 0xFFFFFFFF
-"""NONE of engine.events: a row that is no row."""
+"""NONE of engine.events: not a row."""
 
 
 ENGINE_TABLES = frozenset(
     ("pages", "tasks", "frames", "entries", "lists", "waits", "files", "program", "picks", "machine", "trace", "code")
 )
-"""Names of the tables that every World holds; a design's have other names."""
+"""Names of the tables that every World has; tables of designs have other names."""
 
 
 class Declared(NamedTuple):
-    """What is declared of a column besides its element type."""
+    """What is declared about a column besides its element type."""
 
     low: int
-    """Least and greatest value expected; one beyond makes a search lay out its states anew."""
+    """Min. and max. expected value; a value outside them makes a search change its state layout."""
     high: int
     per: str
     """Table whose number of rows is added to high; "" for none."""
     refers: str
-    """Table that its values are rows of; "" for plain numbers."""
+    """Table whose rows its values refer to; "" for plain numbers."""
     start: int
     state: bool
     """Whether it is part of a state: some step reads it."""
     by: str = ""
-    """The one function that fills it, "" for any: no part of a state in worlds that never call that."""
+    """The only function that fills it, "" for any; not part of a state in worlds that never call that function."""
 
 
 def number(low: int, high: int, *, by: str = "") -> Any:
@@ -88,12 +88,12 @@ def word() -> Any:
 
 
 def count(table: str) -> Any:
-    """How many rows of a table."""
+    """A number of rows of a table."""
     return Declared(0, 0, table, "", 0, True)
 
 
 def place(table: str) -> Any:
-    """A place from 0 to the number of a table's rows, with no reference to them."""
+    """A number from 0 to below a table's number of rows, but not a reference to a row."""
     return Declared(0, -1, table, "", 0, True)
 
 
@@ -103,7 +103,7 @@ def row(table: str, start: int = NULL, *, by: str = "") -> Any:
 
 
 def unseen(start: int = 0) -> Any:
-    """No step looks at it before it is written anew: times, random streams, counts for the reader, fixed tables."""
+    """No step reads it before it is written again: times, random streams, counts for the reader, fixed tables."""
     return Declared(0, 0, "", "", start, False)
 
 
@@ -113,7 +113,7 @@ def element_types(table: Any) -> dict[str, str]:
 
 
 def declared(table: Any) -> dict[str, Declared]:
-    """Return what is declared of each column of a table. Raises TypeError for a column without a declaration."""
+    """Return the declaration of each column of a table. Raises TypeError for a column without one."""
     found = dict(table._field_defaults)
     for field in table._fields:
         if not isinstance(found.get(field), Declared):

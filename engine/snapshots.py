@@ -1,4 +1,4 @@
-"""Which frame holds which part of a file, told by a run's events and held against a recording's own snapshots."""
+"""Fold a run's events into a map of file pages to frames, and compare it with a recording's own snapshots."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class PageCache:
         """Fold one event."""
         if kind == Kind.page_inserted:
             self._drop(page)
-            if a not in self._file_of:  # a page_wait stands before the mapping: the log names the file later
+            if a not in self._file_of:  # a page_wait is swapped in: the log names the file later
                 return
             file, index, order = self._file_of[a], b & ((1 << INDEX_BITS) - 1), b >> INDEX_BITS
             self._folios[page] = (file, index, order)
@@ -48,10 +48,10 @@ class PageCache:
 
 
 def compare_snapshots(cast: Cast, batches: Iterable[Batch], seen: list[Seen]) -> dict[str, int]:
-    """Play the events up to each mark "snapshot N" and look its rows up.
+    """Fold the events up to each mark "snapshot N" and compare the rows of that snapshot.
 
     Returns {"snapshots", "file_rows", "file_rows_equal", "other_rows"}; other rows are anonymous pages, whose frames no
-    tracepoint tells.
+    tracepoint reports.
     """
     by_mark: dict[str, list[Seen]] = {}
     for row in seen:

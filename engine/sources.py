@@ -1,4 +1,4 @@
-"""The engine's own sources as one hash: what a file names that only the same engine can go on from."""
+"""Hash the engine's own sources: stored in files that only the same engine can resume."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 
 @cache
 def sources_digest() -> str:
-    """Return 16 hexadecimal digits that change with any source file of the engine."""
+    """Return 16 hexadecimal digits that change when any source file of the engine changes."""
     digest, root = hashlib.sha256(), Path(__file__).parent
     for path in sorted(root.rglob("*.py")):
         digest.update(str(path.relative_to(root)).encode() + b"\0" + path.read_bytes())

@@ -1,8 +1,8 @@
-"""Compile the engine ahead, on all cores: `python -m engine.warm`. Later starts load it from the cache.
+"""Compile the engine ahead of time, on all cores: `python -m engine.warm`. Later starts load it from the cache.
 
---first stops after what a replay needs, which is what a new installation shows first. --background compiles everything
-on one core, at low priority and silently, beside running workers. Progress is a line for every tenth of the work; with
-a warm cache the last line is the only one.
+--first compiles only what a replay needs, which is what a new installation shows first. --background compiles
+everything on one core, at low priority and silently, alongside running workers. Progress is one line per tenth of the
+work; with a warm cache only the last line is printed.
 """
 
 from __future__ import annotations
@@ -46,14 +46,14 @@ class _Counter(event.Listener):  # type: ignore[misc]
         self.done = 0
 
     def on_start(self, event: Any) -> None:
-        """Nothing to count yet."""
+        """Do nothing: functions are counted when they are finished."""
 
     def on_end(self, event: Any) -> None:
         self.done += 1
 
 
 def stages(*, first: bool) -> Iterator[list[Job]]:
-    """Yield groups of jobs, long ones first; a job needs at most what the groups before its own have compiled."""
+    """Yield groups of jobs, long ones first; a job depends only on what earlier groups have compiled."""
     from engine.runs.replay_steps import replay_batch
     from engine.world.linking import reachable
 
@@ -65,7 +65,7 @@ def stages(*, first: bool) -> Iterator[list[Job]]:
     }
     steps = needed if first else range(len(STEPS))
     small: list[Job] = [("step", str(number)) for number in sorted(steps)]
-    small += [("verb", str(number), design) for number, design in _answers()]
+    small += [("verb", str(number), design) for number, design in _implemented_verbs()]
     if first:
         yield [("record", "summary"), *small, ("record", "planes")]
         yield [("replay",), ("record", "merge")]
@@ -76,7 +76,7 @@ def stages(*, first: bool) -> Iterator[list[Job]]:
     yield [("explore", subject, plan) for subject in ("table", "world") for plan in ("random", "reduced", "compact")]
 
 
-def _answers() -> Iterator[tuple[int, str]]:
+def _implemented_verbs() -> Iterator[tuple[int, str]]:
     from engine.world.linking import verb_function
 
     for number, (axis, _) in enumerate(VERBS):
@@ -86,7 +86,7 @@ def _answers() -> Iterator[tuple[int, str]]:
 
 
 def compile_job(job: Job) -> int:
-    """Compile, or load, what a job names; return how many functions had to be compiled."""
+    """Compile a job's functions, or load them from the cache; return how many had to be compiled."""
     counter = _Counter()
     with event.install_listener("numba:compile", counter):
         kind, *rest = job
@@ -123,7 +123,7 @@ def _recorded() -> Any:
 
 
 def _record(part: str) -> None:
-    """A part of what lies between a batch of events and the store."""
+    """Compile a part of the path from a batch of events to the store."""
     from engine.cast import Cast, TaskName
     from engine.events import COLUMNS, Batch, Kind
     from engine.summaries.merge import Merger
@@ -162,7 +162,7 @@ def _timed() -> None:
 
 
 def _explore(kind: str, plan: str) -> None:
-    """Explore a table or a world in one of the ways that are compiled apart; play a schedule of the world."""
+    """Explore a table or a world in one of the separately compiled ways; play a schedule of the world."""
     from engine.explore.plan import LIMITS, Plan
     from engine.explore.search.answers import answer
     from engine.explore.search.explorer import Explorer
@@ -174,8 +174,8 @@ def _explore(kind: str, plan: str) -> None:
     subject: Any
     if kind == "table":
         procs = [{"name": "p", "start": "a", "steps": _TABLE_STEPS}]
-        asked = {"format": "protocol-table/1", "name": "warm", "procs": procs, "fair": "weak", "eventually": "1"}
-        subject = checked(asked)
+        table = {"format": "protocol-table/1", "name": "warm", "procs": procs, "fair": "weak", "eventually": "1"}
+        subject = checked(table)
     else:
         world = {"name": "warm", "workload": {"kind": "tasks", "pages": 1, "groups": [_LOCKERS]}, "schedule": "a2"}
         scenario = Scenario.model_validate(world)
@@ -197,7 +197,7 @@ _JOBS: dict[str, Any] = {
 
 
 def warm(*, first: bool, processes: int, say: Callable[[str], None]) -> None:
-    """Compile what is not in the cache yet; say: gets lines of progress."""
+    """Compile what is not in the cache yet; say: called with each line of progress."""
     from engine.world.linking import check_nesting
 
     begin = time.monotonic()
@@ -220,7 +220,7 @@ def warm(*, first: bool, processes: int, say: Callable[[str], None]) -> None:
 
 
 def _die_with_children(pool: ProcessPoolExecutor) -> None:
-    """On SIGTERM end the compiling processes too."""
+    """Kill the compiling processes too on SIGTERM."""
 
     def end(number: int, frame: FrameType | None) -> None:
         for child in list((pool._processes or {}).values()):
@@ -231,7 +231,7 @@ def _die_with_children(pool: ProcessPoolExecutor) -> None:
 
 
 def main(options: list[str]) -> None:
-    """Compile as the options ask."""
+    """Compile according to the options."""
     if "--background" in options:
         with contextlib.suppress(OSError):
             os.nice(10)
@@ -245,5 +245,5 @@ if __name__ == "__main__":
         main(sys.argv[1:])
     except BadDesign as problem:
         sys.exit(f"folioscope: {problem}")
-    except KeyboardInterrupt:  # Ctrl-C reaches the server and this child of it alike
+    except KeyboardInterrupt:  # Ctrl-C reaches both the server and this child process
         sys.exit(130)

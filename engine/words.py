@@ -1,4 +1,4 @@
-"""Words: the layout of an event's two words, declared once.
+"""Words: the layout of an event's two words, declared in one place.
 
     Words(
         queue=word("a", "queue"),
@@ -6,8 +6,8 @@
         bit=bits("b", 32, 8, "page bit waited for", "page_bit"),
     )
 
-Packers and readers are written out from the declaration, as plain Python of numbers: they take ints and columns alike,
-and compiled code compiles the same functions (engine.world.packers). The API's schema and the text shown read `fields`.
+Packers and readers are generated from the declaration, as plain Python on numbers: they take ints and columns alike,
+and compiled code uses the same functions (engine.world.packers). The API's schema and display text come from `fields`.
 """
 
 from __future__ import annotations
@@ -22,13 +22,13 @@ from typing import Any, Literal
 from engine.errors import BadLayout
 
 FORMS = ("number", "mapping", "flags", "page_bit", "entry_flags", "stop", "yes", "invariant", "mark")
-"""What a field's number stands for, and so how it is shown; a mapping is a word of page->mapping."""
+"""What a field's number represents, and so how it is displayed; a mapping is a word of page->mapping."""
 WORD_BITS = 64
 
 
 @dataclass(frozen=True)
 class Bits:
-    """A field: `size` bits of word a or b, from bit `shift` on. Unsigned, but for a field that takes a whole word."""
+    """A field: `size` bits of word a or b, from bit `shift` up. Unsigned, unless it takes a whole word."""
 
     word: Literal["a", "b"]
     shift: int
@@ -46,11 +46,11 @@ class Bits:
         return -1 if self.whole else (1 << self.size) - 1 << self.shift
 
     def at(self, value: int) -> int:
-        """Return the value where it stands in the word."""
+        """Return the value shifted to its place in the word."""
         return value << self.shift
 
     def holds(self, value: int) -> bool:
-        """Tell whether the field has room for the value."""
+        """Return whether the value fits in the field."""
         return -(1 << WORD_BITS - 1) <= value < 1 << WORD_BITS - 1 if self.whole else 0 <= value < 1 << self.size
 
     def expression(self) -> str:
@@ -63,7 +63,7 @@ class Bits:
 
 @dataclass(frozen=True)
 class Less:
-    """A field that is stored nowhere: one field less some others."""
+    """A field that is computed, not stored: one field minus others."""
 
     whole: str
     parts: tuple[str, ...]
@@ -72,7 +72,7 @@ class Less:
 
 
 def bits(word: Literal["a", "b"], shift: int, size: int, label: str, form: str = "number") -> Bits:
-    """Return a field of `size` bits of a word, from bit `shift` on."""
+    """Return a field of `size` bits of a word, from bit `shift` up."""
     return Bits(word, shift, size, label, form)
 
 
@@ -82,12 +82,12 @@ def word(word: Literal["a", "b"], label: str, form: str = "number") -> Bits:
 
 
 def less(whole: str, *parts: str, label: str) -> Less:
-    """Return a field computed from others: `whole` less the sum of `parts`."""
+    """Return a field computed from others: `whole` minus the sum of `parts`."""
     return Less(whole, parts, label)
 
 
 class Words:
-    """The fields of an event's two words. Raises BadLayout where two fields share a bit, or one leaves its word."""
+    """The fields of an event's two words. Raises BadLayout if two fields overlap or one exceeds its word."""
 
     def __init__(self, **fields: Bits | Less) -> None:
         self.fields = fields
@@ -112,7 +112,7 @@ class Words:
 
     @cached_property
     def packing(self) -> Callable[..., tuple[int, int]]:
-        """A function of the stored fields, in their order, that returns words a and b; nothing is checked."""
+        """The function that takes the stored fields, in order, and returns words a and b, without any checks."""
         terms: dict[str, list[str]] = {"a": [], "b": []}
         for name, field in self.stored.items():
             terms[field.word].append(f"({name} << {field.shift})" if field.shift else name)
@@ -120,14 +120,14 @@ class Words:
         return _written("pack", tuple(self.stored), f"({both})")
 
     def pack(self, *values: int, **named: int) -> tuple[int, int]:
-        """Return words a and b, given all stored fields. Raises AssertionError where a value does not fit its field."""
+        """Return words a and b, given all stored fields. Raises AssertionError if a value does not fit in its field."""
         given = dict(zip(self.stored, values, strict=False)) | named
         for name, value in given.items():
             assert self.stored[name].holds(value), f"{name} is {value}: it has {self.stored[name].size} bits"
         return self.packing(**given)
 
     def reader(self, name: str) -> Callable[[Any, Any], Any]:
-        """Return the function of words a and b that reads a field: ints, or columns of them."""
+        """Return the function that reads a field from words a and b, which are ints or columns of them."""
         return _reader(self._expression(name), name)
 
     def _expression(self, name: str) -> str:
@@ -151,7 +151,7 @@ def _reader(expression: str, name: str) -> Callable[[Any, Any], Any]:
 
 
 def _written(name: str, parameters: tuple[str, ...], expression: str) -> Callable[..., Any]:
-    """Return a function written out; numba reads its code, as it reads ours."""
+    """Return a function compiled from generated source; numba compiles it like any other."""
     assert all(re.fullmatch(r"[a-z_][a-z_0-9]*", each) for each in (name, *parameters))
     scope: dict[str, Any] = {"__name__": __name__}
     exec(compile(f"def {name}({', '.join(parameters)}):\n    return {expression}\n", f"<{name}>", "exec"), scope)

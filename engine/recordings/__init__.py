@@ -1,4 +1,4 @@
-"""Readers of real kernels' recordings: what they saw, what they used, what was lost."""
+"""Readers of recordings from real kernels, with a report of what was read, used, skipped and lost."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Rows of tasks, pages and files of one recording, numbered as its lines bring them up.
+"""Number the tasks, pages and files of one recording in order of first appearance.
 
 (dev, ino, index) --add/delete lines--> page row <--- pfn --- folio address (probes)
        |                                   |
@@ -17,7 +17,7 @@ PFN_MAX = 1 << 40
 _KERNEL_HALF = 0x1FFFF
 """Bits 47 to 63 of an address of the kernel (x86-64, four levels of page tables)."""
 _MADE_UP = 0xFFFF888000000000
-"""Where the direct mapping of memory begins without address randomisation: files never seen get addresses from here."""
+"""Start of the direct map without address randomisation; files whose address was not seen get addresses from here."""
 _MADE_UP_STEP = 0x1000
 _GIB = 1 << 30
 _VMEMMAP_BYTES = 1 << 34
@@ -28,11 +28,11 @@ _FILE_CHARS = 64
 
 
 class Cast:
-    """The rows so far. Methods raise ValueError for a word that its field cannot hold, BadRecording past a limit."""
+    """The rows so far. Methods raise ValueError for a value out of its field's range, BadRecording above a limit."""
 
     def __init__(self, limits: Limits) -> None:
         self._limits = limits
-        self.tasks: dict[bytes, int] = {}  # by pid: a thread may be renamed while it waits, its number stays
+        self.tasks: dict[bytes, int] = {}  # by pid: a thread may be renamed while it waits, but keeps its pid
         self.comms: list[bytes] = []
         self.pages: dict[int, int] = {}  # by pfn
         self._named: dict[bytes, int] = {}  # by address as printed
@@ -44,12 +44,12 @@ class Cast:
         self.vmemmap_base: int | None = None
 
     def task(self, pid: bytes, comm: bytes) -> int:
-        """Return the row of a thread; its last name other than <...> is kept."""
+        """Return the row of a thread; keep its latest name other than <...>."""
         row = self.tasks.get(pid)
         if row is None:
             row = len(self.comms)
             if row >= self._limits.tasks:
-                raise too_large(f"The recording is about more than {self._limits.tasks} threads. Record fewer.")
+                raise too_large(f"The recording has more than {self._limits.tasks} threads. Record fewer.")
             self.tasks[pid] = row
             self.comms.append(comm)
         elif self.comms[row] != comm and comm != b"<...>":
@@ -64,17 +64,17 @@ class Cast:
                 raise ValueError("no page frame has this number or address")
             row = len(self._place)
             if row >= self._limits.pages:
-                raise too_large(f"The recording is about more than {self._limits.pages} pages. Record less of it.")
+                raise too_large(f"The recording has more than {self._limits.pages} pages. Record less of it.")
             self.pages[pfn] = row
             self._place.append(-1)
         return row
 
     def page_named(self, address: bytes) -> int:
-        """Return the row of the page whose struct page stands at an address, in hexadecimal.
+        """Return the row of the page whose struct page is at this hexadecimal address.
 
-        The array of struct pages begins at 0xffffea0000000000, or, with address randomisation, at a multiple of 1 GiB
+        The array of struct pages begins at 0xffffea0000000000 or, with address randomisation, at a multiple of 1 GiB
         that must be guessed from the first address: the one that makes it a page known from an add line, else the
-        next below (right up to 64 GiB of memory). 5.10 prints both address and number, and nothing is guessed.
+        next one below (correct up to 64 GiB of memory). 5.10 prints both address and number, so nothing is guessed.
         """
         row = self._named.get(address)
         if row is None:
@@ -86,7 +86,7 @@ class Cast:
             pfn, odd = divmod(word - self.vmemmap_base, STRUCT_PAGE_BYTES)
             if odd:
                 raise ValueError("no struct page stands at this address")
-            if len(self._named) > self._limits.pages:  # zeros before a number give a page many names
+            if len(self._named) > self._limits.pages:  # leading zeros can give a page many names
                 self._named.clear()
             row = self._named[address] = self.page(pfn)
         return row
@@ -101,7 +101,7 @@ class Cast:
         return next((base for base in bases if (address - base) // STRUCT_PAGE_BYTES in self.pages), below)
 
     def page_stands_at(self, pfn: int, address: int) -> None:
-        """Note that a line gives a page's number and its address (a hashed address is told by its odd base)."""
+        """Learn the base from a line with both number and address of a page; an unaligned base is a hashed address."""
         base = address - STRUCT_PAGE_BYTES * pfn
         if self.vmemmap_base is None and base >> 47 == _KERNEL_HALF and base % _GIB == 0:
             self.vmemmap_base = base
@@ -115,7 +115,7 @@ class Cast:
                 raise ValueError("no device or inode is called this")
             row = len(self.addresses)
             if row >= self._limits.files:
-                raise too_large(f"The recording is about more than {self._limits.files} files. Record fewer.")
+                raise too_large(f"The recording has more than {self._limits.files} files. Record fewer.")
             self.files[key] = row
             self.addresses.append(0)
         return row
@@ -132,7 +132,7 @@ class Cast:
         places[page] = place
 
     def removed(self, page: int) -> None:
-        """Note that a page is in no file any more."""
+        """Note that a page is no longer in a file."""
         if self._place[page] >= 0:
             self._at.pop(self._place[page], None)
             self._place[page] = -1
@@ -142,7 +142,7 @@ class Cast:
         return self._at.get(file << _INDEX_BITS | index, NONE)
 
     def shows(self, page: int, index: int, mapping: int) -> None:
-        """Learn a file's address from a line about a page that is known to hold this index of it."""
+        """Learn a file's address from a line about a page known to hold this index of the file."""
         place = self._place[page]
         if place < 0 or mapping & 3 or mapping >> 47 != _KERNEL_HALF:
             return
@@ -152,7 +152,7 @@ class Cast:
             self._learned.add(mapping)
 
     def file_addresses(self) -> list[int]:
-        """Return every file's address, one made up in the kernel's shape where none was seen; no two are the same."""
+        """Return each file's address, all distinct; an unseen one is made up within the kernel's direct map."""
         taken = set(self._learned)
         addresses = []
         for row, seen in enumerate(self.addresses):

@@ -1,4 +1,4 @@
-"""The recording that ships with the project: a short cut of a real kernel's trace, with the truth of its wakes."""
+"""The recording that ships with the project: an excerpt of a real kernel's trace, with ground truth of its wake-ups."""
 
 from __future__ import annotations
 

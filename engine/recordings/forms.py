@@ -1,13 +1,13 @@
-"""FORMS: the line grammars of the texts that are read, and which one a text is written in.
+"""FORMS: the line grammars of the supported text formats, and detection of the format of a text.
 
     ftrace       COMM-PID (TGID) [CPU] FLAGS SECONDS.FRACTION: EVENT: TEXT       (TGID before or after [CPU], or absent)
-    trace-cmd    the same, mostly without FLAGS, EVENT: padded to 20 columns; begins with `cpus=N`
+    trace-cmd    the same, usually without FLAGS, EVENT: padded to 20 columns; begins with `cpus=N`
     perf script  COMM PID [CPU] SECONDS.FRACTION: SYSTEM:EVENT: TEXT             (PID or TGID/PID)
     bpftrace     NANOSECONDS PID COMM EVENT KEY=VALUE ...
 
 Sources: kernel/trace/trace_output.c (4.16 and 7.1), tools/lib/traceevent/event-parse.c, tools/perf/builtin-script.c,
-and for bpftrace the programs of this project. A COMM may hold blanks, dashes and brackets: what follows it decides
-where it ends. No pattern takes more than linear time: a COMM is bounded, and all other repeats are of one kind of byte.
+and, for bpftrace, this project's programs. A COMM may contain blanks, dashes and brackets; the fields after it show
+where it ends. Every pattern runs in linear time: COMM is bounded, and every other repeat is of one kind of byte.
 """
 
 from __future__ import annotations
@@ -17,17 +17,17 @@ from typing import NamedTuple
 
 from engine.recordings.limits import LIMITS, unusable
 
-# Possessive repeats (*+, ++) give nothing back, so blanks are never gone through twice.
+# Possessive repeats (*+, ++) never backtrack, so blanks are scanned only once.
 _START = rb"^[ \t]*+"
 _GAP = rb"[ \t]++"
 _COMM = rb"(\S.{0,63}?)"
 _PID = rb"(\d{1,10})"
 _TGID = rb"(?:\([ \t]*+[\d-]{1,10}\)[ \t]*+)?"
-_CPU = rb"\[(\d{1,4})\][ \t]*+"  # 8192 at most
+_CPU = rb"\[(\d{1,4})\][ \t]*+"  # max. 8192 CPUs
 _FLAGS = rb"(?:([A-Za-z.#\d]{4,5})[ \t]++)?"
 _TIME = rb"(\d{1,10})\.(\d{3,9}):[ \t]++"
 _NAME = rb"([\w-]{1,64}):[ \t]*+"
-_TEXT = rb"(.{0,%d}+)\n" % (LIMITS.line_bytes - 512)  # a carriage return goes with the blanks of the last field
+_TEXT = rb"(.{0,%d}+)\n" % (LIMITS.line_bytes - 512)  # a carriage return counts as a trailing blank
 
 
 _SECONDS = tuple(10 ** (9 - digits) for digits in range(10))
@@ -40,7 +40,7 @@ class Form(NamedTuple):
     line: re.Pattern[bytes]
     order: tuple[int, ...]
     scale: tuple[int, ...] = _SECONDS
-    """Digits of the fraction -> nanoseconds that the digits of seconds and fraction together count."""
+    """Number of digits of the fraction -> ns per unit of seconds and fraction read as one integer."""
 
 
 def _form(name: str, *pattern: bytes) -> Form:
@@ -69,22 +69,22 @@ FORMS = (FTRACE, PERF, BPFTRACE)
 _LATENCY = re.compile(_START + _COMM + rb"-\d{1,10}[ \t]++\d{1,4}[A-Za-z.][^\s\[\]]{3,5}[ \t]++\d", re.MULTILINE)
 _COUNTS = re.compile(_START + _COMM + rb"-\d{1,10}[ \t]++" + _CPU + rb"(?:\S{4,5}[ \t]++)?\d{1,20}:[ \t]", re.MULTILINE)
 SAMPLE = re.compile(_START + _COMM + rb"[ \t]++\d{1,10}[ \t]++(?:" + _CPU + rb")?" + _TIME, re.MULTILINE)
-"""A sample of perf, whatever its event."""
+"""A perf sample of any event."""
 RECORD = (
     "Record tracepoints, for example with `perf record -a -e 'filemap:*' -e 'writeback:*'`, "
-    "and give what `perf script` prints."
+    "and give the output of `perf script`."
 )
 
 
 def has_form(head: bytes) -> bool:
-    """Say whether any line of head is of a form."""
+    """Return whether any line of head matches a form."""
     return any(form.line.search(head) for form in FORMS)
 
 
 def form_of(head: bytes) -> Form:
-    """Return the form most lines of head have: complete lines from the beginning of a text.
+    """Return the form that most lines of head match; head is complete lines from the beginning of a text.
 
-    Raises BadRecording (422) with a hint if they have none.
+    Raises BadRecording (422) with a hint if no line matches.
     """
     best = max(FORMS, key=lambda form: sum(1 for _ in form.line.finditer(head)))
     if first := best.line.search(head):
@@ -104,6 +104,6 @@ def form_of(head: bytes) -> Form:
     if all(line[:1] in (b"#", b"") or line.isspace() or line.startswith(b"cpus=") for line in head.split(b"\n")):
         raise unusable("The file holds only its header. Record while the workload runs.", "empty_recording")
     raise unusable(
-        "No line reads as one of ftrace, trace-cmd report, perf script or bpftrace. Give the text that they print.",
+        "No line is in the format of ftrace, trace-cmd report, perf script or bpftrace. Give their text output.",
         "unknown_text",
     )

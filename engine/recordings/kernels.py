@@ -1,7 +1,7 @@
-"""PROFILES: which kernel wrote the lines, and what its bits are called here.
+"""PROFILES: detect which kernel wrote the lines, and translate its bit numbers.
 
-Bits of page->flags and flags of wait entries moved between kernels; a recording does not say which one it is from, its
-lines do. Sources: include/linux/page-flags.h and include/linux/wait.h of 5.10, 6.1 and 6.12.
+Bits of page->flags and wait entry flags moved between kernels; a recording does not name its kernel, but its lines show
+it. Sources: include/linux/page-flags.h and include/linux/wait.h of 5.10, 6.1 and 6.12.
 """
 
 from __future__ import annotations
@@ -31,13 +31,13 @@ from engine.events import (
 from engine.recordings.moves import Op
 
 UNKNOWN_BIT = 255
-"""In the column bit: the kernel waited for a bit that has no name here."""
+"""In the column bit: the kernel waited for a bit that engine.events does not name."""
 _NO_FLAGS = frozenset({Op.insert, Op.remove})
 """Moves whose column flags holds no page->flags."""
 
 
 class Profile(NamedTuple):
-    """Bit number in that kernel -> bit number here, and wait entry flag there -> flag here."""
+    """Maps the kernel's page bit numbers and wait entry flags to those of engine.events."""
 
     page_bits: dict[int, int]
     entry_flags: dict[int, int]
@@ -73,11 +73,11 @@ _6_12 = Profile(
     {1: WQ_EXCLUSIVE, 2: WQ_WOKEN, 4: WQ_CUSTOM, 8: WQ_DONE},
 )
 PROFILES = {"5.10": _5_10, "6.1": _5_10, "6.7+": _6_12}
-"""6.7 to 6.11 have other bits than 6.12 from 8 up; of those, only PG_active and PG_private_2 are used here."""
+"""6.7 to 6.11 number bits from 8 up differently than 6.12; of those, only PG_active and PG_private_2 are used here."""
 
 
 class Signs:
-    """What the lines seen so far tell about the kernel."""
+    """Evidence about the kernel in the lines seen so far."""
 
     def __init__(self) -> None:
         self.lock_probe = False  # qlock: needed where the unlock of the queue is inlined, as in 5.10
@@ -91,7 +91,7 @@ class Signs:
         self.writeback_1 += flags >> 1 & 1
 
     def kernel(self) -> str:
-        """Return the name of the profile, or "" if the lines do not tell."""
+        """Return the name of the profile, or "" if it is unknown."""
         if self.lock_probe:
             return "5.10"
         if self.bookmark or self.no_bookmark:
@@ -104,8 +104,8 @@ class Signs:
 def translate(moves: NDArray[np.void], kernel: str) -> None:
     """Rewrite flags, bit and wflags of raw moves, shape (n,), to the numbering of engine.events, in place.
 
-    Flags without a name here (zone, node, workingset) are dropped. An unknown kernel is read as 6.1: the bits that most
-    lines show, PG_locked and PG_waiters, are the same in all of them.
+    Flags that engine.events does not name (zone, node, workingset) are dropped. An unknown kernel is treated as 6.1:
+    the bits that most lines show, PG_locked and PG_waiters, are the same in all profiles.
     """
     profile = PROFILES.get(kernel, _5_10)
     bits = np.full(256, UNKNOWN_BIT, np.uint8)

@@ -1,4 +1,4 @@
-"""How much one recording may ask of this program, and the refusals that name the limit."""
+"""Limits on one recording, and the errors for recordings that are rejected."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from engine.errors import BadRecording
 
 
 class Limits(NamedTuple):
-    """What a reader accepts; a test or a small machine may ask for less."""
+    """What a reader accepts; a test or a small machine may set lower limits."""
 
     text_bytes: int = 2 << 30
     """Bytes of text, after decompression."""
     ratio: int = 200
-    """Text bytes per compressed byte, once more than ratio_from bytes of text came out: real traces reach about 20."""
+    """Text bytes per compressed byte, checked after ratio_from bytes of text; real traces reach about 20."""
     ratio_from: int = 16 << 20
     decode_seconds: float = 60.0
     """Time spent in the decompressor alone."""
@@ -25,29 +25,29 @@ class Limits(NamedTuple):
     files: int = 262_144
     marks: int = 65_536
     lines: int = 50_000_000
-    """Lines shorter than 40 bytes on average are no recording."""
+    """A recording's lines average 40 bytes or more."""
     bad_lines: int = 1_000_000
-    """Bad lines after which a file that is mostly bad is given up."""
+    """Bad lines after which a file is rejected if most of its lines are bad."""
 
 
 LIMITS = Limits()
 
 
 def too_large(text: str) -> BadRecording:
-    """Return the refusal of a file that is larger than a limit; text names the limit and the remedy."""
+    """Return the error for a file above a limit; text names the limit and the remedy."""
     return BadRecording(text, code="too_large_uncompressed", field="file", status=413)
 
 
 def damaged(text: str) -> BadRecording:
-    """Return the refusal of an archive that does not decompress to exactly one text."""
+    """Return the error for an archive that does not decompress to exactly one text."""
     return BadRecording(text, code="damaged_archive", field="file")
 
 
 def foreign(text: str) -> BadRecording:
-    """Return the refusal of a file that is no text of a tracer; text names what it looks like."""
+    """Return the error for a file that is not tracer text; text names what it looks like."""
     return BadRecording(text, code="unsupported_format", field="file", status=415)
 
 
 def unusable(text: str, code: str) -> BadRecording:
-    """Return the refusal of a text that holds nothing to play."""
+    """Return the error for a text with nothing to replay."""
     return BadRecording(text, code=code, field="file")

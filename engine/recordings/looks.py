@@ -1,4 +1,4 @@
-"""What a file that is no tracer's text looks like, by its first bytes: so that a refusal can name it."""
+"""Identify a file that is not tracer text by its first bytes, so that the error can name its type."""
 
 from __future__ import annotations
 
@@ -6,13 +6,13 @@ import re
 
 from engine.recordings.limits import foreign
 
-_TEXT = "Give the text that `cat trace`, `trace-cmd report`, `perf script` or bpftrace prints."
+_TEXT = "Give the text output of `cat trace`, `trace-cmd report`, `perf script` or bpftrace."
 
-# at which byte, which bytes, what it is, what to do instead
+# offset, magic bytes, type of file, remedy
 _MAGIC: tuple[tuple[int, bytes, str, str], ...] = (
-    (0, b"\x17\x08\x44tracing", "a trace.dat of trace-cmd", "Give what `trace-cmd report` prints."),
-    (0, b"PERFILE2", "a perf.data", "Give what `perf script` prints."),
-    (0, b"2ELIFREP", "a perf.data of a big-endian machine", "Give what `perf script` prints."),
+    (0, b"\x17\x08\x44tracing", "a trace.dat of trace-cmd", "Give the output of `trace-cmd report`."),
+    (0, b"PERFILE2", "a perf.data", "Give the output of `perf script`."),
+    (0, b"2ELIFREP", "a perf.data of a big-endian machine", "Give the output of `perf script`."),
     (0, b"\x89PNG\r\n\x1a\n", "a PNG picture", _TEXT),
     (0, b"\xff\xd8\xff", "a JPEG picture", _TEXT),
     (0, b"GIF8", "a GIF picture", _TEXT),
@@ -36,7 +36,7 @@ _CONTROL = re.compile(rb"[\x00-\x08\x0e-\x1a\x1c-\x1f\x7f]")
 
 
 def refuse_foreign(head: bytes) -> None:
-    """Raise BadRecording (415) if the first bytes (4 KiB, or all) are not those of a tracer's text."""
+    """Raise BadRecording (415) if the first bytes (4 KiB, or the whole file) are not tracer text."""
     for place, magic, what, remedy in _MAGIC:
         if head[place : place + len(magic)] == magic:
             raise foreign(f"This looks like {what}. {remedy}")
@@ -48,6 +48,6 @@ def refuse_foreign(head: bytes) -> None:
         raise foreign("This looks like UTF-16 text. Save it as UTF-8.")
     controls = len(_CONTROL.findall(head))
     if b"\x00" in head or controls * 50 > len(head):
-        if head.startswith(b"\x0a"):  # field 1 of perfetto.protos.Trace, length-delimited: each packet begins so
+        if head.startswith(b"\x0a"):  # field 1 of perfetto.protos.Trace, length-delimited: the start of each packet
             raise foreign(f"This looks like a Perfetto trace. {_TEXT}")
         raise foreign(f"This looks like binary data. {_TEXT}")

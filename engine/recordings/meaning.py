@@ -1,8 +1,8 @@
-"""What each event of a recording means: lines in, rows of MOVE out, with the recorded kernel's own bit numbers.
+"""Convert each event of a recording to rows of MOVE, with the recorded kernel's own bit numbers.
 
-Names and fields are those of the kernel's tracepoints, and of probes for what has none: waits of pages and their walks.
-An event that is not in the table is counted by its name and skipped. Bit numbers are translated at the end, when it is
-known which kernel wrote the lines (kernels.py).
+Names and fields are those of the kernel's tracepoints; page waits and queue walks have none and are recorded by probes.
+Events not in the table are counted by name and skipped. Bit numbers are translated at the end, once the kernel that
+wrote the lines is known (kernels.py).
 """
 
 from __future__ import annotations
@@ -23,18 +23,18 @@ Fields = dict[bytes, bytes]
 _pack = struct.Struct("<qqQQQIIHBBBBI").pack
 assert struct.calcsize("<qqQQQIIHBBBBI") == MOVE.itemsize
 WORD = 0xFFFF_FFFF_FFFF_FFFF
-"""All bits of a word; also -1, which says that a line has no such word."""
+"""All bits of a word; also -1, the value for a word that the line does not have."""
 _FAULT = b"(fault)"
 """Printed where a probe could not read memory."""
 _PAGE_SHIFT = 12
-# Plain numbers: looking a member of an enum up costs as much as a tenth of a line.
+# Plain ints: looking up an enum member takes a tenth of the time of a whole line.
 _QUEUED, _LEFT, _WALK, _WALK_ON = int(Op.queued), int(Op.left), int(Op.walk), int(Op.walk_on)
 _NOT_QUEUED, _INSERT, _WRITEBACK_END = int(Op.not_queued), int(Op.insert), int(Op.writeback_end)
 _MARK_CHARS = 200
 
 
 def fields(text: bytes) -> Fields:
-    """Take `(place) key=value key=value` or `key value key=value` apart; the place of a probe is dropped."""
+    """Parse `(place) key=value key=value` or `key value key=value`; drop the place of a probe."""
     if text[:1] == b"(":
         text = text[text.find(b")") + 1 :]
     words = iter(text.replace(b"=", b" ").split())
@@ -43,7 +43,7 @@ def fields(text: bytes) -> Fields:
 
 _PROBE_FIELDS = (b"folio", b"bit", b"bm", b"wflags", b"wpid", b"pflags", b"mapping", b"index")
 _CACHED_FIELDS = (b"dev", b"ino", b"pfn", b"ofs", b"page", b"order")
-# The order in which they are nearly always printed; one search is twice as fast as taking all fields apart.
+# The usual order of the fields; one search is twice as fast as parsing each field.
 _probe_fields = re.compile(
     rb" folio=(\w++)(?: bit=(-?\d++))?(?: behavior=\S++)?(?: bm=(\w++))?(?: wflags=(\w++))?(?: wpid=(-?\d++))?"
     rb"(?: pflags=(\S++))?(?: mapping=(\S++))?(?: index=(\d++))?\s*+$"
@@ -53,18 +53,18 @@ _cached_fields = re.compile(
 ).match
 
 
-def _in_order(text: bytes, names: tuple[bytes, ...], needed: int) -> tuple[bytes | Any, ...]:
-    """Return the fields of these names, None for a missing one; KeyError if it is one of the first, the needed."""
-    said = fields(text)
-    found = tuple(said.get(name) for name in names)
+def _named_fields(text: bytes, names: tuple[bytes, ...], needed: int) -> tuple[bytes | Any, ...]:
+    """Return the named fields, None for a missing one; raise KeyError if one of the first `needed` is missing."""
+    values = fields(text)
+    found = tuple(values.get(name) for name in names)
     for name, value in zip(names[:needed], found, strict=False):
         if value is None:
             raise KeyError(name)
     return found
 
 
-class _Words(dict[bytes | None, int]):
-    """Numbers as printed -> unsigned words, WORD where there is none. Most come again and again: they are kept."""
+class _NumberCache(dict[bytes | None, int]):
+    """Cache of printed numbers -> unsigned words, WORD for a missing number. Most numbers repeat."""
 
     KEPT = 1 << 16
     KEPT_DIGITS = 24
@@ -85,7 +85,7 @@ Meaning = Callable[[int, int, int, bytes, bytes, int, bytes, int], bool]
 
 
 class Moves:
-    """The moves so far, as packed rows, and what had to be remembered to make them."""
+    """The moves so far, as packed rows, and the state needed to make them."""
 
     def __init__(self, limits: Limits) -> None:
         self.rows = bytearray()
@@ -97,8 +97,8 @@ class Moves:
         self.has_waits = self.has_truth = False
         self._limits = limits
         self._walk: dict[int, int] = {}  # CPU (or ~task, where there are no CPUs) -> row of its last walk
-        self._numbers = _Words(0)  # hexadecimal with 0x, else decimal
-        self._addresses = _Words(16)
+        self._numbers = _NumberCache(0)  # hexadecimal with 0x, else decimal
+        self._addresses = _NumberCache(16)
         meanings: dict[bytes, tuple[Meaning, int]] = {
             b"qadd": (self._probe, Op.queued),
             b"qlock": (self._probe, Op.not_queued),
@@ -116,33 +116,33 @@ class Moves:
             b"trunc": (self._trunc, Op.truncate),
             b"mm_filemap_add_to_page_cache": (self._cached, Op.insert),
             b"mm_filemap_delete_from_page_cache": (self._cached, Op.remove),
-            b"writeback_dirty_folio": (self._of_file, Op.dirty),
-            b"writeback_dirty_page": (self._of_file, Op.dirty),
-            b"folio_wait_writeback": (self._of_file, Op.writeback_wait),
-            b"wait_on_page_writeback": (self._of_file, Op.writeback_wait),
+            b"writeback_dirty_folio": (self._writeback, Op.dirty),
+            b"writeback_dirty_page": (self._writeback, Op.dirty),
+            b"folio_wait_writeback": (self._writeback, Op.writeback_wait),
+            b"wait_on_page_writeback": (self._writeback, Op.writeback_wait),
             b"tracing_mark_write": (self._mark, Op.mark),
             b"print": (self._mark, Op.mark),
         }
         self.meanings = {name: (meaning, int(op)) for name, (meaning, op) in meanings.items()}
-        """Event name -> what takes (op, time, cpu or -1, pid, comm, irq, text, line) and answers whether it was of use,
-        and the op. Each raises KeyError, ValueError or struct.error for a line it cannot read, and has then written
-        nothing."""
+        """Event name -> (function, op). The function takes (op, time, cpu or -1, pid, comm, irq, text, line) and
+        returns whether the line was used. It raises KeyError, ValueError or struct.error for a line that it cannot
+        read, and writes nothing then."""
 
     def lost(self, time: int, cpu: int, count: int, line: int) -> None:
-        """Write that events were lost; count is -1 if unknown, time -1 before the first event."""
+        """Add a row for lost events; count is -1 if unknown, time -1 before the first event."""
         self.rows += _pack(time, count, WORD, WORD, WORD, NONE, NONE, cpu, Op.lost, 0, 0, 2, line)
 
     def _probe(self, op: int, time: int, cpu: int, pid: bytes, comm: bytes, irq: int, text: bytes, line: int) -> bool:
-        """A probe's line about the page that `folio` names, with whatever else it shows."""
+        """Convert a probe's line about the page in `folio`, with any other fields it has."""
         match = _probe_fields(text)
         folio, bit, bm, wflags, wpid, pflags, mapping, index = (
-            match.groups() if match else _in_order(text, _PROBE_FIELDS, needed=1)
+            match.groups() if match else _named_fields(text, _PROBE_FIELDS, needed=1)
         )
         cast, numbers = self.cast, self._numbers
         task = cast.task(pid, comm)
         if op == _QUEUED:
             self.has_waits = True
-            # The tail of the queue is the caller's own entry only if it is of the caller's thread. bpftrace programs
+            # The tail of the queue is the caller's own entry only if its pid (wpid) is the caller's. bpftrace programs
             # test that themselves and print no wpid.
             if wpid is not None and wpid != pid:
                 self.rows += _pack(
@@ -167,7 +167,7 @@ class Moves:
         elif op == _WRITEBACK_END and flags != WORD:
             self.signs.writeback_ends(flags)
         page = cast.page_named(folio)
-        place = WORD if index is None else int(index) & WORD  # seldom the same twice: not worth keeping
+        place = WORD if index is None else int(index) & WORD  # rarely repeats: not worth caching
         mapped = self._addresses[mapping]
         self.rows += _pack(
             time,
@@ -195,13 +195,13 @@ class Moves:
         return True
 
     def _walk_entry(self, *_: object) -> bool:
-        self.has_truth = True  # what the kernel walked is never used to foretell what it walks
+        self.has_truth = True  # ground truth only: never an input of a replay
         return False
 
     def _walk_ret(self, _: int, time: int, cpu: int, pid: bytes, comm: bytes, irq: int, text: bytes, line: int) -> bool:
         if int(fields(text)[b"ret"]) != -1:
             return False
-        # A walk is under the queue's lock with interrupts off, so the CPU's last walk_begin began this one.
+        # A walk holds the queue lock with interrupts off, so the CPU's last walk_begin belongs to this walk.
         row = self._walk.pop(cpu if cpu >= 0 else ~self.cast.task(pid, comm), None)
         if row is None:
             return False
@@ -209,17 +209,17 @@ class Moves:
         return True
 
     def _trunc(self, op: int, time: int, cpu: int, pid: bytes, comm: bytes, irq: int, text: bytes, line: int) -> bool:
-        said = fields(text)
-        start, end = int(said[b"start"], 0), int(said[b"end"], 0) & WORD
-        mapping, task = self._addresses[said[b"mapping"]], self.cast.task(pid, comm)
+        values = fields(text)
+        start, end = int(values[b"start"], 0), int(values[b"end"], 0) & WORD
+        mapping, task = self._addresses[values[b"mapping"]], self.cast.task(pid, comm)
         self.rows += _pack(time, start, end, WORD, mapping, task, NONE, cpu if cpu > 0 else 0, op, 0, 0, irq, line)
         return True
 
     def _cached(self, op: int, time: int, cpu: int, pid: bytes, comm: bytes, irq: int, text: bytes, line: int) -> bool:
-        """A line of mm_filemap_add_to_page_cache or mm_filemap_delete_from_page_cache."""
+        """Convert a line of mm_filemap_add_to_page_cache or mm_filemap_delete_from_page_cache."""
         match = _cached_fields(text)
         dev, ino, number, ofs, address, order_text = (
-            match.group(1, 2, 4, 5, 3, 6) if match else _in_order(text, _CACHED_FIELDS, needed=4)
+            match.group(1, 2, 4, 5, 3, 6) if match else _named_fields(text, _CACHED_FIELDS, needed=4)
         )
         cast = self.cast
         pfn, index, order = int(number, 0), int(ofs) >> _PAGE_SHIFT, int(order_text) if order_text else 0
@@ -235,20 +235,22 @@ class Moves:
             cast.removed(page)
         return True
 
-    def _of_file(self, op: int, time: int, cpu: int, pid: bytes, comm: bytes, irq: int, text: bytes, line: int) -> bool:
-        """A writeback event: it names its file by the device's name and a decimal inode."""
-        said = fields(text)
-        index = int(said[b"index"])
+    def _writeback(
+        self, op: int, time: int, cpu: int, pid: bytes, comm: bytes, irq: int, text: bytes, line: int
+    ) -> bool:
+        """Convert a writeback event, which names its file by device name and decimal inode."""
+        values = fields(text)
+        index = int(values[b"index"])
         if not 0 <= index < 1 << 52:
             raise ValueError("no page of a file has this index")
-        file = self.cast.file(said[b"bdi"].removesuffix(b":"), b"%x" % int(said[b"ino"]))
+        file = self.cast.file(values[b"bdi"].removesuffix(b":"), b"%x" % int(values[b"ino"]))
         page, task = self.cast.page_of(file, index), self.cast.task(pid, comm)
         self.rows += _pack(time, file, index, WORD, WORD, task, page, cpu if cpu > 0 else 0, op, 0, 0, irq, line)
         return True
 
     def _mark(self, op: int, time: int, cpu: int, pid: bytes, comm: bytes, irq: int, text: bytes, line: int) -> bool:
-        said = readable(text.removeprefix(b"tracing_mark_write:").strip())[:_MARK_CHARS]
-        row = self.marks.setdefault(said, len(self.marks))
+        mark = readable(text.removeprefix(b"tracing_mark_write:").strip())[:_MARK_CHARS]
+        row = self.marks.setdefault(mark, len(self.marks))
         if row >= self._limits.marks:
             raise too_large(f"The recording has more than {self._limits.marks} different marks. Write fewer.")
         task = self.cast.task(pid, comm)
@@ -257,5 +259,5 @@ class Moves:
 
 
 def readable(text: bytes) -> str:
-    """Return text from outside as it may be shown: UTF-8, what is not text replaced by a sign that says so."""
+    """Decode untrusted UTF-8 for display; invalid bytes and unprintable characters become U+FFFD."""
     return "".join(char if char.isprintable() else "\ufffd" for char in text.decode(errors="replace"))

@@ -1,7 +1,7 @@
-"""MOVES: a recording as a table of what happened, in the order of its lines, free of its text form.
+"""MOVES: a recording as a table of events, in order of time, independent of the text format.
 
-Readers (ftrace, perf script, bpftrace) write it; engine.runs.replay plays it. Rows of tasks, pages and files are
-numbered in order of first appearance.
+Readers (ftrace, perf script, bpftrace) write it; engine.runs.replay replays it. Tasks, pages and files are numbered in
+order of first appearance.
 """
 
 from __future__ import annotations
@@ -29,22 +29,22 @@ MOVE = np.dtype(
         ("op", "<u1"),
         ("bit", "<u1"),  # page bit in the order of engine.events (PG_locked 0, PG_writeback 14)
         ("wflags", "<u1"),  # wait entry flags with the values of engine.events (WQ_*)
-        ("irq", "<u1"),  # 1: the line's flags say hard or soft interrupt, 0: neither, 2: they do not tell (see below)
+        ("irq", "<u1"),  # 1: the line's flags show a hard or soft interrupt, 0: neither, 2: unknown (see below)
         ("line", "<u4"),  # number of the line in the text, from 1
     ]
 )
-"""One move, packed, 58 bytes. irq is 2 where the form has no flags, and for the flags Z and z: a probe that the kernel
-could not optimise runs in the context of an NMI, whatever it interrupts."""
+"""One packed move, 58 bytes. irq is 2 for forms without flags, and for the flags Z and z: a probe that the kernel could
+not optimise runs in NMI context, whatever it interrupts."""
 
 
 class Op(IntEnum):
-    """What a move says happened; `arg` is 0 unless named."""
+    """What happened in a move; `arg` is 0 unless the comment names it."""
 
     queued = 1  # task was appended at the tail of the page's queue, for bit, with wflags
-    left = 2  # task left its wait; without WQ_WOKEN in wflags it gave up and takes itself off the queue
-    walk = 3  # a waker began to walk; arg = 1: this pass ended at an exclusive waiter whose bit was taken
+    left = 2  # task left its wait; without WQ_WOKEN in wflags it gave up and removes itself from the queue
+    walk = 3  # a waker began to walk the queue; arg = 1: this pass ended at an exclusive waiter whose bit was taken
     walk_on = 4  # a further pass of the same walk, after its bookmark; arg as for walk
-    not_queued = 5  # the waiter's path found the bit free: nobody was queued; page is NONE where the line does not tell
+    not_queued = 5  # the wait path found the bit clear: no waiter was queued; page is NONE if the line does not name it
     insert = 6  # page entered the page cache; arg = row of files, index = index, flags = order (log2 of pages)
     remove = 7  # page left the page cache; arg = row of files, index, flags = order
     unlock = 8  # unlock_page / folio_unlock entered
@@ -53,13 +53,13 @@ class Op(IntEnum):
     dirty = 11  # a page of file arg became dirty at index (page is NONE if the page is not known)
     writeback_wait = 12  # a task met PG_writeback on file arg at index
     mark = 13  # the workload's own mark; arg = row of marks
-    lost = 14  # the recording lost events here; arg = how many, -1 if unknown; task is NONE
+    lost = 14  # the recording lost events here; arg = their number, -1 if unknown; task is NONE
     wake = 15  # wake function entered, before the queue lock: shows flags and mapping only
     look = 16  # any other line that shows a page's flags and mapping
 
 
 REFUSED_MAX = 20
-"""Lines that a report shows of each kind."""
+"""Max. lines of each kind in a report."""
 
 
 class Refused(BaseModel):
@@ -97,21 +97,21 @@ class Report(BaseModel):
     unfinished_waits: int = 0
     """Waits still open at the end."""
     waits_without_wake: list[Refused] = []
-    """Waits that end woken although no wake for them was recorded (first 20)."""
+    """Waits that ended woken with no wake-up recorded for them (first 20)."""
     waits_without_wake_count: int = 0
     reordered: int = 0
     cpus: int = 0
     kernel: str = ""
-    """Profile that the lines point to: "5.10", "6.1", "6.7+"; empty if they do not tell."""
+    """Profile inferred from the lines: "5.10", "6.1", "6.7+"; empty if unknown."""
     first_time_ns: int = 0
     last_time_ns: int = 0
     has_waits: bool = False
     has_truth: bool = False
-    """The lines hold the kernel's own walk and walk_ret lines."""
+    """The recording has the kernel's own walk and walk_ret lines."""
 
 
 class Recording(NamedTuple):
-    """A recording, read. moves has dtype MOVE and shape (n,)."""
+    """A parsed recording. moves has dtype MOVE and shape (n,)."""
 
     moves: NDArray[np.void]
     tasks: list[tuple[str, int]]  # comm, pid
@@ -124,15 +124,15 @@ class Recording(NamedTuple):
 
 
 def tell_waits_without_wake(recording: Recording, rows: Sequence[int]) -> Recording:
-    """Return the recording with its report told which waits ended woken although no wake for them is in it.
+    """Return the recording with these waits in its report: they ended woken, but no wake-up was recorded for them.
 
-    `rows` are rows of moves, each an Op.left; only a replay of the queues finds them.
+    `rows` are rows of moves, each an Op.left.
     """
-    told = []
+    reported = []
     for row in rows[:REFUSED_MAX]:
         move = recording.moves[row]
         comm, pid = recording.tasks[move["task"]]
         text = f"{comm}-{pid} left the wait for page {int(recording.pfns[move['page']]):#x}"
-        told.append(Refused(line=int(move["line"]), why="woken, but no wake was recorded", text=text[:80]))
-    report = recording.report.model_copy(update={"waits_without_wake": told, "waits_without_wake_count": len(rows)})
+        reported.append(Refused(line=int(move["line"]), why="woken, but no wake was recorded", text=text[:80]))
+    report = recording.report.model_copy(update={"waits_without_wake": reported, "waits_without_wake_count": len(rows)})
     return recording._replace(report=report)

@@ -1,6 +1,6 @@
-"""Open a recording: plain, gzip or zstd, told apart by magic bytes, as a stream of text blocks within limits.
+"""Open a recording (plain, gzip or zstd, detected by magic bytes) as a stream of text blocks, within limits.
 
-Never more than a few blocks are in memory, whatever the file claims to be.
+At most a few blocks are in memory, whatever the file.
 """
 
 from __future__ import annotations
@@ -21,21 +21,21 @@ else:
     from backports import zstd
 
 INPUT_BYTES = 32 << 10
-"""Read at a time: small, so that the ratio of a bomb is noticed early."""
+"""Bytes read at a time: few, so that a decompression bomb is detected early."""
 BLOCK = 1 << 20
-"""Most bytes of text handed on at a time."""
+"""Max. bytes of decompressed text at a time."""
 SNIFF_BYTES = 4096
 FRAMES_MAX = 65_536
-"""gzip members or zstd frames in one file: tools that compress in parallel write one for each MiB or so."""
+"""Max. gzip members or zstd frames in one file: tools that compress in parallel write about one per MiB."""
 WINDOW_LOG_MAX = 23
-"""zstd frames may look back 8 MiB at most: what the decoder then needs is bounded (RFC 8878 recommends this limit)."""
+"""Max. zstd window, 8 MiB: it bounds the decoder's memory (RFC 8878 recommends this limit)."""
 
 GZIP = b"\x1f\x8b"
 ZSTD = b"\x28\xb5\x2f\xfd"
 
 
 class _Decoder(Protocol):
-    """What the decompressors of the standard library have in common."""
+    """The common interface of the standard library's decompressors."""
 
     @property
     def eof(self) -> bool: ...
@@ -47,7 +47,7 @@ class _Decoder(Protocol):
 
 
 class _Gunzip:
-    """zlib's decompressor with the interface that bz2, lzma and zstd share: input not yet used is kept inside."""
+    """zlib's decompressor with the interface of bz2, lzma and zstd: it keeps unused input inside."""
 
     def __init__(self) -> None:
         self._zlib = zlib.decompressobj(wbits=31)  # 31: a gzip header is required, and its CRC and length are checked
@@ -76,7 +76,7 @@ def _begins_gzip(data: bytes) -> bool:
 
 
 def _begins_zstd(data: bytes) -> bool:
-    # A skippable frame may stand between frames (RFC 8878, 3.1.2); pzstd and seekable files have them.
+    # Skippable frames may come between frames (RFC 8878, 3.1.2); pzstd and seekable files have them.
     return data.startswith(ZSTD) or (data[1:4] == b"\x2a\x4d\x18" and data[0] >> 4 == 5)
 
 
@@ -105,9 +105,9 @@ class Opening:
         return self._digest.hexdigest()
 
     def blocks(self) -> Iterator[bytes]:
-        """Yield the text, 1 MiB at most at a time; lines may be cut by the borders.
+        """Yield the text in blocks of at most 1 MiB, which may begin or end within a line.
 
-        Raises BadRecording: 413 too_large_uncompressed, 415 for what is no text of a tracer, 422 damaged_archive.
+        Raises BadRecording: 413 too_large_uncompressed, 415 if it is not tracer text, 422 damaged_archive.
         """
         head = b""
         sniffed = False
@@ -144,7 +144,7 @@ class Opening:
                 )
             if self.compressed and limits.ratio_from < self.text_bytes > limits.ratio * self.file_bytes:
                 raise too_large(
-                    f"The archive grows more than {limits.ratio} times; recordings do not. Decompress it and give that."
+                    f"The archive expands more than {limits.ratio} times; traces do not. Decompress it and give that."
                 )
             yield text
 
@@ -173,10 +173,10 @@ class Opening:
                     if len(data) < 4:
                         break
                     if not begins(data):
-                        raise damaged(f"After the {self.compressed} data comes something else. Compress the text anew.")
+                        raise damaged(f"Other data follows the {self.compressed} data. Compress the text again.")
                     frames += 1
                     if frames > FRAMES_MAX:
-                        raise damaged(f"The archive is of more than {FRAMES_MAX} pieces. Compress the text again.")
+                        raise damaged(f"The archive has more than {FRAMES_MAX} pieces. Compress the text again.")
                     decoder = new_decoder()
                 text = self._timed(decoder, data)
                 data = b""

@@ -1,9 +1,9 @@
-"""A Recording as bytes, for the store, and back.
+"""Serialise a Recording for the store, and read it back.
 
     "FOLIOREC" | version u2 | digest of the rest, 16 | length of the table u4 | table, JSON, zstd | columns, zstd
 
-A column is one run of values, time as steps from row to row; each is a frame of its own, so that reading needs memory
-for one column beside the result. Little-endian throughout.
+A column holds the values of one field; time is stored as differences between rows. Each column is a zstd frame of its
+own, so that reading needs memory for only one column besides the result. Little-endian throughout.
 """
 
 from __future__ import annotations
@@ -49,12 +49,12 @@ class _Table(BaseModel):
 
 
 def pack(recording: Recording) -> bytes:
-    """Return a recording as bytes; unpack gives an equal one."""
+    """Return a recording as bytes; unpack returns an equal one."""
     moves = recording.moves
-    frames = {"pfns": _squeeze(recording.pfns.astype("<i8"))}
+    frames = {"pfns": _compressed(recording.pfns.astype("<i8"))}
     for name in MOVE.fields or ():
         column = np.ascontiguousarray(moves[name])
-        frames[name] = _squeeze(np.diff(column, prepend=column.dtype.type(0)) if name == "time" else column)
+        frames[name] = _compressed(np.diff(column, prepend=column.dtype.type(0)) if name == "time" else column)
     table = _Table(
         moves=len(moves),
         pages=len(recording.pfns),
@@ -66,27 +66,27 @@ def pack(recording: Recording) -> bytes:
         vmemmap_base=recording.vmemmap_base,
         columns={name: len(frame) for name, frame in frames.items()},
     )
-    told = zstd.compress(table.model_dump_json().encode(), _LEVEL)
-    body = told + b"".join(frames.values())
-    return _HEAD.pack(MAGIC, VERSION, _digest(body), len(told)) + body
+    table_frame = zstd.compress(table.model_dump_json().encode(), _LEVEL)
+    body = table_frame + b"".join(frames.values())
+    return _HEAD.pack(MAGIC, VERSION, _digest(body), len(table_frame)) + body
 
 
 def unpack(data: bytes) -> Recording:
-    """Return the recording that pack made bytes of. Raises Damaged if they are not the same bytes any more."""
+    """Return the recording stored by pack. Raises Damaged if the bytes are corrupt or of another version."""
     if len(data) < _HEAD.size:
         raise Damaged("the stored recording is cut off")
-    magic, version, digest, told = _HEAD.unpack_from(data)
+    magic, version, digest, table_bytes = _HEAD.unpack_from(data)
     if magic != MAGIC or version != VERSION:
-        raise Damaged(f"the stored recording is of a kind that this version cannot read ({magic!r} {version})")
+        raise Damaged(f"the stored recording is in a format that this version cannot read ({magic!r} {version})")
     if _digest(memoryview(data)[_HEAD.size :]) != digest:
         raise Damaged("the stored recording does not match its checksum")
-    at = _HEAD.size + told
+    at = _HEAD.size + table_bytes
     try:
-        table = _Table.model_validate_json(_spread(data[_HEAD.size : at], _TABLE_BYTES_MAX))
+        table = _Table.model_validate_json(_decompressed(data[_HEAD.size : at], _TABLE_BYTES_MAX))
     except ValidationError as error:
-        raise Damaged("the stored recording's table does not read") from error
+        raise Damaged("the stored recording's table is invalid") from error
     if not (0 <= table.moves <= 2 * LIMITS.moves and 0 <= table.pages <= LIMITS.pages):
-        raise Damaged("the stored recording is larger than any that is read")
+        raise Damaged("the stored recording is larger than the limits for recordings")
     frames = {}
     for name, length in table.columns.items():
         frames[name] = data[at : at + length]
@@ -113,24 +113,24 @@ def _digest(body: bytes | memoryview) -> bytes:
     return hashlib.blake2b(body, digest_size=16).digest()
 
 
-def _squeeze(column: NDArray[np.generic]) -> bytes:
+def _compressed(column: NDArray[np.generic]) -> bytes:
     return zstd.compress(column.tobytes(), _LEVEL)
 
 
-def _spread(frame: bytes, most: int) -> bytes:
-    """Decompress one frame; Damaged if it is not one of at most so many bytes."""
+def _decompressed(frame: bytes, bytes_max: int) -> bytes:
+    """Decompress one frame. Raises Damaged if it is invalid or longer than bytes_max."""
     try:
         decoder = zstd.ZstdDecompressor()
-        plain = decoder.decompress(frame, most + 1)
+        plain = decoder.decompress(frame, bytes_max + 1)
     except zstd.ZstdError as error:
         raise Damaged("a column of the stored recording does not decompress") from error
-    if not decoder.eof or len(plain) > most:
-        raise Damaged("a column of the stored recording is of another length")
+    if not decoder.eof or len(plain) > bytes_max:
+        raise Damaged("a column of the stored recording has the wrong length")
     return plain
 
 
 def _column(frame: bytes, dtype: np.dtype[np.generic], count: int) -> NDArray[np.generic]:
-    plain = _spread(frame, count * dtype.itemsize)
+    plain = _decompressed(frame, count * dtype.itemsize)
     if len(plain) != count * dtype.itemsize:
-        raise Damaged("a column of the stored recording is of another length")
+        raise Damaged("a column of the stored recording has the wrong length")
     return np.frombuffer(plain, dtype)

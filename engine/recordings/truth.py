@@ -1,6 +1,6 @@
-"""TRUTH: what the kernel did, recorded beside a recording, to hold a replay against. No replay ever reads it.
+"""TRUTH: what the kernel did, recorded alongside a recording, to check a replay against. No replay ever reads it.
 
-Three tables, told apart by their first line: wakes (one row per walk of a queue), waits (one row per queued wait,
+Three tables, distinguished by their first line: wakes (one row per walk of a queue), waits (one row per queued wait,
 derived from the recording alone), snapshots (which page frame held which index of which file at a mark). CSV, plain or
 compressed.
 """
@@ -25,7 +25,7 @@ _LINE_BYTES_MAX = 8 << 20
 
 @dataclass(frozen=True, slots=True)
 class Wake:
-    """One walk of a wait queue: row N is about the N-th walk that began without a bookmark."""
+    """One walk of a wait queue: row N describes the N-th walk that began without a bookmark."""
 
     wake: int
     time_ns: int
@@ -72,7 +72,7 @@ class Wait:
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """One page that the workload had mapped at the snapshot-th mark of that name."""
+    """One page that the workload had mapped at the mark "snapshot N", where N is `snapshot`."""
 
     snapshot: int
     kind: str
@@ -83,22 +83,22 @@ class Seen:
 
 
 def kind_of_truth(path: str | os.PathLike[str]) -> Kind:
-    """Return which of the three tables a file holds. Raises BadRecording if it is none of them."""
+    """Return which of the three tables a file holds. Raises BadRecording if it holds none of them."""
     return _kind(next(_lines(path), []))
 
 
 def read_truth(path: str | os.PathLike[str]) -> list[Wake]:
-    """Return the table of wakes, in order. Raises BadRecording (422) with the line that does not read."""
+    """Return the table of wakes, in order. Raises BadRecording (422) that names an invalid line."""
     return _table(path, "wakes", _wake)
 
 
 def read_waits(path: str | os.PathLike[str]) -> list[Wait]:
-    """Return the table of waits, in order of queueing. Raises BadRecording (422) with the line that does not read."""
+    """Return the table of waits, in order of queueing. Raises BadRecording (422) that names an invalid line."""
     return _table(path, "waits", _wait)
 
 
 def read_snapshots(path: str | os.PathLike[str]) -> list[Seen]:
-    """Return the rows of all snapshots, in order. Raises BadRecording (422) with the line that does not read."""
+    """Return the rows of all snapshots, in order. Raises BadRecording (422) that names an invalid line."""
     return _table(path, "snapshots", _seen)
 
 
@@ -152,7 +152,7 @@ T = TypeVar("T")
 def _kind(first: list[str]) -> Kind:
     kind = _FIRST.get(first[0]) if first else None
     if kind is None:
-        raise unusable("This is no table of wakes, waits or snapshots: its first line does not name one.", "bad_truth")
+        raise unusable("This is not a table of wakes, waits or snapshots: its first line names none.", "bad_truth")
     return kind
 
 
@@ -161,25 +161,25 @@ def _table(path: str | os.PathLike[str], kind: Kind, row_of: Callable[[dict[str,
     names = next(lines, [])
     found = _kind(names)
     if found != kind:
-        raise unusable(f"This is a table of {found}; needed is one of {kind}.", "bad_truth")
+        raise unusable(f"This is a table of {found}; a table of {kind} is needed.", "bad_truth")
     rows = []
     for number, line in enumerate(lines, 2):
         try:
             rows.append(row_of(dict(zip(names, line, strict=True))))
         except (KeyError, ValueError):
-            raise unusable(f"Line {number} does not read as a row of {kind}.", "bad_truth") from None
+            raise unusable(f"Line {number} is not a valid row of {kind}.", "bad_truth") from None
         if len(rows) > _ROWS_MAX:
             raise too_large(f"The table has more than {_ROWS_MAX} rows.")
     return rows
 
 
 def _lines(path: str | os.PathLike[str]) -> Iterator[list[str]]:
-    """Yield the lines of a CSV file, taken apart."""
+    """Yield the lines of a CSV file as lists of fields."""
     with open(path, "rb") as stream:
         try:
             yield from csv.reader(_text_lines(Opening(stream, _LIMITS)))
         except csv.Error:
-            raise unusable("The table does not read as CSV.", "bad_truth") from None
+            raise unusable("The table is not valid CSV.", "bad_truth") from None
 
 
 def _text_lines(opening: Opening) -> Iterator[str]:
@@ -195,6 +195,6 @@ def _text_lines(opening: Opening) -> Iterator[str]:
 
 
 def _ns(seconds: str) -> int:
-    """Return nanoseconds of seconds in decimals, exactly."""
+    """Convert decimal seconds to nanoseconds exactly."""
     whole, _, fraction = seconds.partition(".")
     return int(whole) * 10**9 + int(fraction[:9].ljust(9, "0"))

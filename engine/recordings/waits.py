@@ -1,4 +1,4 @@
-"""Waits that end woken although the recording holds no wake for them: sign of lost lines."""
+"""Find waits that ended woken with no wake-up in the recording: a sign of lost lines."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from engine.recordings.moves import Op, Recording, tell_waits_without_wake
 def rows_without_wake(recording: Recording) -> list[int]:
     """Return the rows of moves at which a task left a wait as woken, with no walk for its page and bit since it queued.
 
-    One pass, no model of the queues: engine.runs.replay, which has one, finds the same rows or more.
+    One pass without a model of the queues; engine.runs.replay, which has one, finds the same rows or more.
     """
     moves = recording.moves
     if not (moves["op"] == Op.walk).any():
-        return []  # recorded without a probe on wakes: nothing can be said
+        return []  # recorded without a probe on wake-ups: unknown
     wanted = np.flatnonzero(np.isin(moves["op"], [Op.queued, Op.left, Op.walk, Op.walk_on]))
     columns = (moves[name][wanted].tolist() for name in ("op", "task", "page", "bit", "wflags"))
     since: dict[int, tuple[int, int, int]] = {}
@@ -34,6 +34,6 @@ def rows_without_wake(recording: Recording) -> list[int]:
 
 
 def with_lost_wakes(recording: Recording) -> Recording:
-    """Return the recording with such waits told in its report."""
+    """Return the recording with waits that lack a wake-up in its report."""
     rows = rows_without_wake(recording)
     return tell_waits_without_wake(recording, rows) if rows else recording

@@ -138,7 +138,7 @@ def test_samples_of_the_other_forms_read_without_a_bad_line(
         ("", "empty_recording", "at least one event"),
         ("\n \n", "empty_recording", "at least one event"),
         ("# tracer: nop\n#\n", "empty_recording", "while the workload runs"),
-        (f" wl-1 [000] ..... 1.000001: {ADD}", "empty_recording", "Line 1: the last line has no end"),
+        (f" wl-1 [000] ..... 1.000001: {ADD}", "empty_recording", "Line 1: the last line has no newline"),
         (f"  wl-131     0d.h1.     9.083423: {ADD}\n", "latency_format", "without -l"),
         ("# latency trace v1.1.5\n", "latency_format", "without -l"),
         (f"  wl-131     [000] d.h1.    9083423: {ADD}\n", "clock_without_unit", "trace_clock global"),

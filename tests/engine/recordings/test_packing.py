@@ -69,16 +69,16 @@ def test_a_cut_recording_is_found(length: int) -> None:
 @pytest.mark.parametrize(
     ("change", "why"),
     [
-        ({"moves": 10**12}, "larger than any"),
-        ({"moves": -1}, "larger than any"),
-        ({"pages": 10**12}, "larger than any"),
-        ({"moves": 3}, "another length"),
-        ({"moves": len(RECORDING.moves) + 1}, "another length"),
-        ({"pages": 0}, "another length"),
+        ({"moves": 10**12}, "larger than the limits for recordings"),
+        ({"moves": -1}, "larger than the limits for recordings"),
+        ({"pages": 10**12}, "larger than the limits for recordings"),
+        ({"moves": 3}, "has the wrong length"),
+        ({"moves": len(RECORDING.moves) + 1}, "has the wrong length"),
+        ({"pages": 0}, "has the wrong length"),
         ({"columns": {}}, "lacks columns"),
-        ({"tasks": "nobody"}, "does not read"),
-        ({"surplus": 1}, "does not read"),
-        ({"columns": {"pfns": 5} | dict.fromkeys(MOVE.names or (), 0)}, "does not decompress|another length"),
+        ({"tasks": "nobody"}, "table is invalid"),
+        ({"surplus": 1}, "table is invalid"),
+        ({"columns": {"pfns": 5} | dict.fromkeys(MOVE.names or (), 0)}, "does not decompress|wrong length"),
     ],
 )
 def test_a_table_that_does_not_fit_its_columns_is_found(change: dict[str, object], why: str) -> None:

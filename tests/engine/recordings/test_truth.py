@@ -204,9 +204,9 @@ def test_tables_are_told_apart_by_their_first_line(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "says"),
     [
-        ("", "no table"),
-        ("a,b\n1,2\n", "no table"),
-        ("wait,pid\n", "table of waits; needed is one of wakes"),
+        ("", "This is not a table of wakes, waits or snapshots"),
+        ("a,b\n1,2\n", "This is not a table of wakes, waits or snapshots"),
+        ("wait,pid\n", "table of waits; a table of wakes is needed"),
         ("wake,time\n0,1.5\n", "Line 2"),
         ("wake,time\n0\n", "Line 2"),
     ],
