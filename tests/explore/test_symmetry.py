@@ -93,7 +93,7 @@ def test_given_values_that_name_processes_then_nobody_is_equal() -> None:
         ({"symmetric": [["p0", "p1"], ["p1", "p2"]]}, "'p1' is listed twice"),
         ({"symmetric": [["p0", "p9"]]}, "there is no process 'p9'"),
         ({"symmetric": [["p0", "p1"]], "final": "r0 == 2"}, "final tells them apart"),
-        ({"symmetric": [["p1", "p0"]], "outcomes": ["r0"]}, "is told in outcomes"),
+        ({"symmetric": [["p1", "p0"]], "outcomes": ["r0"]}, "is listed in outcomes"),
     ],
 )
 def test_given_a_group_that_is_none_then_it_is_refused_with_the_reason(more: dict[str, Any], reason: str) -> None:

@@ -47,7 +47,7 @@ def parse(text: str) -> Tree:
     parser = _Parser(text)
     tree = parser.binary(0, 0)
     if parser.token:
-        raise BadExpression(f"unexpected {parser.token!r} in {text!r}: an operator or the end is missing before it")
+        raise BadExpression(f"unexpected {parser.token!r} in {text!r}: expected an operator or the end")
     return tree
 
 
