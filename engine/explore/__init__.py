@@ -2,7 +2,7 @@
 
 tables/       protocol tables: read, checked before a search, as numbers and trees; examples to start from
 worlds/       scenarios, in the engine's own steps
-search/       breadth-first, depth-first and compact search of either; samples, liveness, answers, checkpoints
+search/       breadth-first, depth-first and compacted search of either; samples, liveness, answers, checkpoints
 
 plan.py, layout.py, symmetry.py      options and limits; states packed into 64-bit words; equal processes
 cases.py, verdicts.py                the matrix of designs and litmus tests; the verdict of a cell

@@ -10,7 +10,7 @@ from engine.explore.story import Story, Told, shown
 WIDE = 120
 """Default length of a line, in characters."""
 NARROW = 14
-"""Least width of a column, in characters; below it, all processes share one, each indented a little further."""
+"""Minimum width of a column, in characters; below it, all processes share one, each indented a little further."""
 GAP = "  "
 HARD = "\u00a0"
 """Replaces a space while text is wrapped, so that no line is broken there."""
@@ -79,7 +79,7 @@ def _cell(step: Told) -> str:
 
 
 def _least(texts: Sequence[str]) -> int:
-    """Return the least width of a column: neither a change nor a word is broken."""
+    """Return the minimum width of a column: neither a change nor a word is broken."""
     indented = max(len(word) + len(GAP) * (place > 0) for text in texts for place, word in enumerate(text.split(" ")))
     return max(indented, min(NARROW, max(map(len, texts))))
 

@@ -103,7 +103,7 @@ def _with_group(data: Told, number: int, **changed: Any) -> Told:
 
 
 def _without_page(data: Told, page: int) -> Told:
-    """Return the scenario without a page: later pages move up, and no operation chooses the page."""
+    """Return the scenario without a page: later pages move up, and picks exclude it."""
 
     def moved(op: Told) -> Told:
         if OPERATIONS[op["op"]].page is not Page.CHOOSES:

@@ -249,7 +249,9 @@ def _renamed(table: Table, tree: Tree, swap: dict[Cell, Cell]) -> Tree:
         cells = [(array, i) for i in range(len(table.variables[array].initial))]
         images = [swap.get(one, one) for one in cells]
         if images != [(images[0][0], i) for i in range(len(images))]:
-            raise _Unequal(f"{table.variables[array].name} has a computed index and cannot be swapped in part")
+            raise _Unequal(
+                f"{table.variables[array].name} is accessed by a computed index and cannot be swapped in part"
+            )
         return (tree[0], images[0][0], _renamed(table, tree[2], swap))
     return tuple(_renamed(table, part, swap) if isinstance(part, tuple) else part for part in tree)
 
@@ -303,7 +305,7 @@ def canonical(groups: Sequence[Group], values: Values) -> tuple[Values, dict[int
     """Return the canonical state of all that differ only by swaps of equal processes, and for each member whose label
     and values it took. Members are sorted by label, then by the values they own."""
     places, variables = list(values.places), [list(elements) for elements in values.variables]
-    who: dict[int, int] = {}
+    sources: dict[int, int] = {}
     for group in groups:
         keys = [
             (values.places[member], *(values.variables[variable][index] for variable, index in own))
@@ -311,11 +313,11 @@ def canonical(groups: Sequence[Group], values: Values) -> tuple[Values, dict[int
         ]
         order = sorted(range(len(keys)), key=keys.__getitem__)
         for member, own, taken in zip(group.members, group.owned, order, strict=True):
-            who[member] = group.members[taken]
+            sources[member] = group.members[taken]
             places[member] = keys[taken][0]
             for (variable, index), value in zip(own, keys[taken][1:], strict=True):
                 variables[variable][index] = value
-    return values._replace(variables=tuple(map(tuple, variables)), places=tuple(places)), who
+    return values._replace(variables=tuple(map(tuple, variables)), places=tuple(places)), sources
 
 
 def level(groups: Sequence[Group], spans: list[tuple[int, int]]) -> None:

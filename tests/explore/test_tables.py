@@ -47,7 +47,7 @@ def told(*steps: dict[str, Any], **more: Any) -> dict[str, Any]:
         (told(final="z"), "final: there is no variable 'z'"),
         (told(outcomes=["z"]), "outcomes[0]: there is no variable 'z'"),
         (told(ranges={"z": [0, 1]}), "ranges.z: there is no such variable"),
-        (told(ranges={"x": [1, 2]}), "the initial value lies outside"),
+        (told(ranges={"x": [1, 2]}), "the initial value is out of range"),
         (told(symmetric=[["p", "q"]]), "there is no process 'q'"),
         (told(eventually="x"), 'add fair = "weak"'),
         (told(colour="red"), "line 23, colour: is not a known key: the keys are format, name, why, vars, procs"),

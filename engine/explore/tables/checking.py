@@ -94,7 +94,7 @@ class _Checker:
         if low is not None and high is not None and low > high:
             raise self.bad(f"ranges.{name}", f"{low} is more than {high}: give the lower bound first")
         if low is not None and high is not None and not all(low <= v <= high for v in initial):
-            raise self.bad(f"ranges.{name}", "the initial value lies outside: widen the range")
+            raise self.bad(f"ranges.{name}", "the initial value is out of range: widen the range")
         return Variable(name, initial, not isinstance(value, int), low, high)
 
     def tree(self, text: str, where: str) -> Tree:

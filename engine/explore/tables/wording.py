@@ -36,7 +36,7 @@ _WORDS = {
     "string_type": "must be a string: put it in quotation marks",
     "string_too_short": "is empty",
     "string_too_long": "has more than {max_length} characters",
-    "string_pattern_mismatch": "is not a valid name: letters, digits and _, at most 63, the first no digit",
+    "string_pattern_mismatch": "is not a valid name: letters, digits and _, at most 63, no leading digit",
     "string_unicode": "contains a lone surrogate",
     "int_type": "is not an integer",
     "int_from_float": "is not an integer",
