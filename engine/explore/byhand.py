@@ -1,4 +1,4 @@
-"""Step by hand: the state that a schedule leads to, as data for a reader, and each step that leads on from it."""
+"""Step by hand: the state that a schedule leads to, and the steps enabled in it, as data for display."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ from engine.explore.tables.wording import BadTable
 from engine.schedule_word import letters
 
 STEPS_MAX = 5_000
-"""Steps of a schedule that is stepped through by hand; each is played anew for every state that is looked at."""
+"""Most steps of a schedule stepped through by hand: all of them are replayed for every state shown."""
 
 
 def at(table: Table, word: str) -> dict[str, Any]:
-    """Return the state behind a schedule word; "" is the start. Raises BadTable for a word that cannot be played.
+    """Return the state after a schedule word; "" is the start. Raises BadTable for a word that cannot be played.
 
-    values: each variable with its text, and whether the last step changed it; places: who stands where; enabled: the
-    steps that can be made, each with the word that leads behind it; ending: deadlock, final or ended where there are
-    none; broken: what the last step broke; back: the word without its last step, null at the start.
+    values: each element's value, and whether the last step changed it; places: each process's label; enabled: the
+    steps enabled in the state, each with the word that includes it; ending: fault, deadlock, final or ended if there
+    are none; broken: what the last step broke; back: the word without its last step, null at the start.
     """
     steps = schedules.read(table, word)
     if len(steps) > STEPS_MAX:
@@ -36,10 +36,10 @@ def at(table: Table, word: str) -> dict[str, Any]:
         "back": schedules.written(table, steps[:-1]) if steps else None,
         "values": _values(table, values, last),
         "places": _places(table, values, last),
-        "enabled": [_told(table, steps, step) for step in open_],
+        "enabled": [_rendered(table, steps, step) for step in open_],
         "ending": "" if open_ else "fault" if stuck else ending(table, values) or "ended",
         "broken": last.broken if last else "",
-        "last": _told(table, steps[:-1], steps[-1]) if steps else None,
+        "last": _rendered(table, steps[:-1], steps[-1]) if steps else None,
     }
 
 
@@ -69,7 +69,7 @@ def _places(table: Table, values: Values, last: Move | None) -> list[dict[str, A
     ]
 
 
-def _told(table: Table, before: list[Step], step: Step) -> dict[str, Any]:
+def _rendered(table: Table, before: list[Step], step: Step) -> dict[str, Any]:
     process = table.processes[step.process]
     return {
         "process": process.name,

@@ -1,8 +1,8 @@
-"""The matrix "breaks under": which design breaks which invariant, and what each litmus test shows, kernel by kernel.
+"""The matrix "breaks under": which design breaks which invariant, and what each litmus test shows, per kernel.
 
-ROWS are designs with their options, as the designs' cards ask for them; COLUMNS are the litmus tests. A cell is one
-exploration; tests that ask different things of the same scenario share it. What is expected of a cell stands beside it
-where it is known: a verdict that differs is shown, not hidden.
+ROWS are designs with their options, as the designs' cards list them; COLUMNS are the litmus tests. A cell is one
+exploration; tests that ask different questions about the same scenario share it. The expected verdict of a cell is
+kept with it if it is known: a verdict that differs is shown, not hidden.
 """
 
 from __future__ import annotations
@@ -41,16 +41,16 @@ class Row(NamedTuple):
 
     @property
     def hands_over(self) -> bool:
-        """Whether the page lock is waited for on the design's own path, and handed over there."""
+        """Whether waiters for the page lock use the design's own path, and are handed the lock there."""
         return self.card.lock_step is not None
 
     @property
     def shares(self) -> bool:
-        """Whether waiters of different pages sit in one queue, those for the lock too."""
+        """Whether waiters for different pages share a queue, including those for the page lock."""
         return self.card.shared_queues(self._options) > 0 and not self.hands_over
 
     def has(self, trait: str | None) -> bool:
-        """Whether a question about such designs makes sense here; trait: `only` of a litmus test."""
+        """Whether a question limited to a trait applies to this design; trait: `only` of a litmus test."""
         return trait is None or {"swaps": self.swaps, "shares": self.shares, "woken": not self.hands_over}[trait]
 
     @property
@@ -59,8 +59,8 @@ class Row(NamedTuple):
 
 
 class Cell(NamedTuple):
-    """One exploration and what is asked of it. subject: a scenario; question: an invariant or a witness; expected:
-    Never, Sometimes, or None where it is unknown."""
+    """One exploration and the question about it. subject: a scenario; question: an invariant or a witness; expected:
+    Never, Sometimes, or None if it is unknown."""
 
     subject: dict[str, Any]
     plan: dict[str, Any]
@@ -69,7 +69,7 @@ class Cell(NamedTuple):
 
 
 def _rows() -> dict[str, Row]:
-    """Return the rows that the cards of the wait axis ask for."""
+    """Return the rows that the cards of the wait axis list."""
     return {
         key: Row(key, title, {"wait": {"design": name, **options}, "truncate": {"design": truncate}})
         for name, card in DESIGNS.items()
@@ -81,7 +81,7 @@ ROWS: dict[str, Row] = _rows()
 
 
 def cell(row: str, column: str, kernel: str) -> Cell | None:
-    """Return a cell's exploration, None where the question makes no sense for the design. Raises KeyError."""
+    """Return the exploration of a cell, None if the question does not apply to the design. Raises KeyError."""
     test, design = COLUMNS[column], ROWS[row]
     if not design.has(test.only):
         return None
@@ -98,7 +98,7 @@ def cell(row: str, column: str, kernel: str) -> Cell | None:
 
 
 def expected(test: Litmus, row: Row, kernel: str) -> str | None:
-    """Return the verdict that is expected of a cell, None if it is unknown."""
+    """Return the expected verdict of a cell, None if it is unknown."""
     rules = [rule for rule in test.expected if row.key in rule.rows or row.card.name in rule.designs]
     rules += [rule for rule in row.card.expected if test.name in rule.tests and _among(row.key, rule.rows)]
     verdict = next((rule.verdict for rule in rules if _among(kernel, rule.kernels)), "unknown")

@@ -1,7 +1,7 @@
-"""What of a story had to come before what: vector clocks (Mattern 1989), and the few steps that each rests on.
+"""The happened-before order of a story: vector clocks (Mattern 1989), and the direct predecessors of each step.
 
 Two steps depend on each other if one process makes both, or one writes what the other reads or writes. Any order of the
-steps that keeps dependent ones as they are tells the same.
+steps that keeps the order of dependent steps is equivalent.
 """
 
 from __future__ import annotations
@@ -14,15 +14,15 @@ Clock = tuple[int, ...]
 
 
 class Ordered(NamedTuple):
-    """For each step: its clock (of each process, how many steps came before it or are it), and the steps, by number,
-    that it rests on: the one before it of its own process, and those of others that no other one of these rests on."""
+    """For each step: its clock (per process, the number of steps that happened before it, itself included), and its
+    direct predecessors: the previous step of its process, and steps of others that no other predecessor implies."""
 
     clocks: tuple[Clock, ...]
     rests_on: tuple[tuple[int, ...], ...]
 
 
 def ordered(story: Story) -> Ordered:
-    """Return the order of a story's steps. Reads count as far as the story knows of them."""
+    """Return the happened-before order of a story's steps, from the reads and writes that the story records."""
     clocks: list[Clock] = []
     rests_on: list[tuple[int, ...]] = []
     last: dict[int, int] = {}  # process -> its last step
@@ -48,11 +48,11 @@ def ordered(story: Story) -> Ordered:
 
 
 def _known(story: Story, clocks: list[Clock], step: int, others: set[int]) -> bool:
-    """Whether one of the others came after a step, so that to rest on it is to rest on the step."""
+    """Whether a step happened before one of the others, so that depending on that one implies depending on it."""
     process = story.steps[step].process
     return any(clocks[other][process] >= clocks[step][process] for other in others)
 
 
 def shared(first: Told, second: Told) -> list[str]:
-    """Return what makes two steps depend on each other: the names that one writes and the other reads or writes."""
+    """Return the names that make two steps depend on each other: one writes them, the other reads or writes them."""
     return sorted(first.writes & (second.reads | second.writes) | second.writes & first.reads)

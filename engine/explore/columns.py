@@ -1,4 +1,4 @@
-"""A story as text: a column for each process that moves, or, where these would be too narrow, a line for each step."""
+"""A story as text: a column for each process that moves, or one shared column if these would be too narrow."""
 
 from __future__ import annotations
 
@@ -8,25 +8,25 @@ from collections.abc import Sequence
 from engine.explore.story import Story, Told, shown
 
 WIDE = 120
-"""Characters of a line, where nobody says how many fit."""
+"""Default length of a line, in characters."""
 NARROW = 14
-"""A column is not squeezed below this many characters; then all processes share one, each a little to the right."""
+"""Minimum width of a column, in characters; below it, all processes share one, each indented a little further."""
 GAP = "  "
 HARD = "\u00a0"
-"""Stands for a blank at which no line is broken, until it is."""
+"""Replaces a space while text is wrapped, so that no line is broken there."""
 
 
 def columns(story: Story, wide: int = WIDE) -> str:
-    """Return a story as lines of at most `wide` characters: who moved, what changed, what broke, what repeats."""
+    """Return a story as lines of at most `wide` characters: which process moved, what changed, broke and repeats."""
     lines = _table(story, wide) if story.steps else []
     margin = " " * _gutter(story)
     still = [name for number, name in enumerate(story.processes) if number not in story.moving]
     if story.loop_from is not None:
-        lines += _folded(f"steps {story.loop_from + 1} to {len(story.steps)} (marked |) repeat for ever", wide, margin)
+        lines += _folded(f"steps {story.loop_from + 1} to {len(story.steps)} (marked |) repeat forever", wide, margin)
     if story.ending:
         lines += _folded(story.ending, wide, margin)
     if still and story.steps:
-        lines += _folded(f"no step of {', '.join(still)}", wide, margin)
+        lines += _folded(f"no steps by {', '.join(still)}", wide, margin)
     return "\n".join(lines)
 
 
@@ -36,20 +36,22 @@ def _gutter(story: Story) -> int:
 
 def _table(story: Story, wide: int) -> list[str]:
     cells = [_cell(step) for step in story.steps]
-    who = story.moving
-    heads = {process: shown(story.processes[process]) for process in who}
-    texts = {p: [heads[p], *(c for c, s in zip(cells, story.steps, strict=True) if s.process == p)] for p in who}
-    room = wide - _gutter(story) - len(GAP) * (len(who) - 1)
-    widths = _fitted([max(map(len, texts[p])) for p in who], [_least(texts[p]) for p in who], room)
+    moving = story.moving
+    heads = {process: shown(story.processes[process]) for process in moving}
+    texts = {p: [heads[p], *(c for c, s in zip(cells, story.steps, strict=True) if s.process == p)] for p in moving}
+    room = wide - _gutter(story) - len(GAP) * (len(moving) - 1)
+    widths = _fitted([max(map(len, texts[p])) for p in moving], [_least(texts[p]) for p in moving], room)
     if widths:
-        at = {process: place for place, process in enumerate(who)}
+        at = {process: place for place, process in enumerate(moving)}
         rows = [(at[step.process], cell) for step, cell in zip(story.steps, cells, strict=True)]
         head = list(heads.values())
     else:
-        longest, right = max(map(len, heads.values())), min(2, 24 // len(who))
-        before = {p: f"{heads[p]:<{longest}}  {' ' * right * place}".replace(" ", HARD) for place, p in enumerate(who)}
+        longest, right = max(map(len, heads.values())), min(2, 24 // len(moving))
+        before = {
+            p: f"{heads[p]:<{longest}}  {' ' * right * place}".replace(" ", HARD) for place, p in enumerate(moving)
+        }
         rows = [(0, before[step.process] + cell) for step, cell in zip(story.steps, cells, strict=True)]
-        head, widths = ["who"], [wide - _gutter(story)]
+        head, widths = ["process"], [wide - _gutter(story)]
     functions = [shown(step.function) for step in story.steps]
     beside = _gutter(story) + sum(widths) + len(GAP) * len(widths) + max(map(len, functions)) <= wide
     lines = ["step".ljust(_gutter(story)) + part for part in _side_by_side(list(enumerate(head)), widths)]
@@ -58,16 +60,16 @@ def _table(story: Story, wide: int) -> list[str]:
         again = story.loop_from is not None and number >= story.loop_from
         first = f"{number + 1:>{_gutter(story) - 2}}{'|' if again else ' '} "
         margins = [first, " " * (_gutter(story) - 2) + ("| " if again else "  ")]
-        told = [margins[min(i, 1)] + part for i, part in enumerate(_side_by_side([row], widths))]
+        rendered = [margins[min(i, 1)] + part for i, part in enumerate(_side_by_side([row], widths))]
         if beside and functions[number]:
-            told[0] = told[0].ljust(_gutter(story) + sum(widths) + len(GAP) * len(widths)) + functions[number]
+            rendered[0] = rendered[0].ljust(_gutter(story) + sum(widths) + len(GAP) * len(widths)) + functions[number]
         if step.broken:
             note = f"<-- {shown(step.broken)}"
-            if len(told[-1].rstrip()) + 3 + len(note) <= wide:
-                told[-1] = f"{told[-1].rstrip()}   {note}"
+            if len(rendered[-1].rstrip()) + 3 + len(note) <= wide:
+                rendered[-1] = f"{rendered[-1].rstrip()}   {note}"
             else:
-                told += _folded(note, wide, " " * _gutter(story))
-        lines += told
+                rendered += _folded(note, wide, " " * _gutter(story))
+        lines += rendered
     return [line.rstrip() for line in lines] + ([] if beside else _legend(story, wide))
 
 
@@ -77,13 +79,13 @@ def _cell(step: Told) -> str:
 
 
 def _least(texts: Sequence[str]) -> int:
-    """Return how wide a column must be: no change is broken in two, and words stay words."""
+    """Return the minimum width of a column: neither a change nor a word is broken."""
     indented = max(len(word) + len(GAP) * (place > 0) for text in texts for place, word in enumerate(text.split(" ")))
     return max(indented, min(NARROW, max(map(len, texts))))
 
 
 def _fitted(natural: Sequence[int], least: Sequence[int], room: int) -> list[int]:
-    """Return a width for each column, all of them together no wider than the room; [] if they would be too narrow."""
+    """Return a width for each column so that all fit into the room; [] if they would be too narrow."""
     for level in range(max(natural), NARROW - 1, -1):
         fitted = [max(low, min(one, level)) for one, low in zip(natural, least, strict=True)]
         if sum(fitted) <= room:
@@ -92,7 +94,7 @@ def _fitted(natural: Sequence[int], least: Sequence[int], room: int) -> list[int
 
 
 def _side_by_side(cells: Sequence[tuple[int, str]], widths: Sequence[int]) -> list[str]:
-    """Return cells, each with its column, as lines: a cell that is too long goes on below itself."""
+    """Return cells, each with its column, as lines; a cell that is too long is wrapped within its column."""
     parts = {
         column: textwrap.wrap(text, widths[column], subsequent_indent="  ", break_on_hyphens=False) or [""]
         for column, text in cells
@@ -107,7 +109,7 @@ def _side_by_side(cells: Sequence[tuple[int, str]], widths: Sequence[int]) -> li
 
 
 def _legend(story: Story, wide: int) -> list[str]:
-    """Return which of the kernel's functions each label stands for."""
+    """Return lines that name the kernel function of each label."""
     pairs = dict.fromkeys((step.label, step.function) for step in story.steps if step.function)
     margin = " " * _gutter(story)
     return [line for label, function in pairs for line in _folded(f"{label} = {function}", wide, margin)]

@@ -1,4 +1,4 @@
-"""Graphs for Graphviz: which steps of a story had to come before which, and all states of a small table."""
+"""Graphs for Graphviz: the happened-before order of a story, and all states of a small table."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ NAMES_TOLD = 3
 
 
 def quoted(*lines: str) -> str:
-    """Return lines of text as one of DOT's strings, nothing in them having a meaning to it."""
+    """Return lines of text as one DOT string, escaped."""
     return '"' + "\\n".join(shown(line).replace("\\", "\\\\").replace('"', '\\"') for line in lines) + '"'
 
 
 def story_dot(story: Story) -> str:
-    """Return a story's steps, a box for each process; bold: its order, dashed: what one left for the other, by name."""
+    """Return a story's steps, a cluster per process; bold edges: program order; dashed: shared names."""
     order = ordered(story)
     lines = [f"digraph {quoted(story.name)} {{", "  rankdir=TB; node [shape=box]; labelloc=t;"]
     lines.append(f"  label={quoted(story.name, story.verdict)};")
@@ -32,8 +32,8 @@ def story_dot(story: Story) -> str:
             if step.process == process:
                 mark = ", shape=octagon, penwidth=2" if step.broken else ""
                 again = story.loop_from is not None and number >= story.loop_from
-                told = [f"{number + 1}{'|' * again} {step.label}", *map(str, step.changed), step.function, step.broken]
-                lines.append(f"    s{number + 1} [label={quoted(*filter(None, told))}{mark}];")
+                text = [f"{number + 1}{'|' * again} {step.label}", *map(str, step.changed), step.function, step.broken]
+                lines.append(f"    s{number + 1} [label={quoted(*filter(None, text))}{mark}];")
         lines.append("  }")
     for number, before in enumerate(order.rests_on):
         for other in before:
@@ -48,7 +48,7 @@ def story_dot(story: Story) -> str:
 
 
 class Edge(NamedTuple):
-    """A step from a state to another, by their numbers; broken: what it broke. to: None if it led nowhere."""
+    """A step from one state to another, by number; broken: what it broke; to: None if it leads to no state."""
 
     start: int
     to: int | None
@@ -57,7 +57,7 @@ class Edge(NamedTuple):
 
 
 class Graph(NamedTuple):
-    """States as lines of text, the start first; what is wrong with those that end; the steps between them."""
+    """States as lines of text, the initial one first; what is wrong with those without successors; the steps."""
 
     name: str
     states: tuple[tuple[str, ...], ...]
@@ -66,10 +66,10 @@ class Graph(NamedTuple):
 
 
 def graph_of(table: Table, most: int = STATES_DRAWN_MAX) -> Graph:
-    """Return all states of a table and its steps between them. Raises BadTable if there are more than `most`."""
+    """Return all states of a table and the steps between them. Raises BadTable if there are more than `most`."""
     start = start_of(table)
     numbers, edges, states = {start: 0}, list[Edge](), [start]
-    for values in states:  # which grows
+    for values in states:  # grows while iterating
         for step in enabled(table, values):
             made = move(table, values, step)
             text = f"{table.processes[step.process].name}: {step.asked.at}"
@@ -85,8 +85,8 @@ def graph_of(table: Table, most: int = STATES_DRAWN_MAX) -> Graph:
                     )
                     raise BadTable(text, field="export")
             edges.append(Edge(numbers[values], numbers[made.after], text, made.broken))
-    told = tuple(tuple(_lines(table, values)) for values in states)
-    return Graph(table.asked.name, told, tuple(ending(table, values) for values in states), tuple(edges))
+    rendered = tuple(tuple(_lines(table, values)) for values in states)
+    return Graph(table.asked.name, rendered, tuple(ending(table, values) for values in states), tuple(edges))
 
 
 def _lines(table: Table, values: Values) -> Iterator[str]:
@@ -100,15 +100,15 @@ def _lines(table: Table, values: Values) -> Iterator[str]:
 
 
 def graph_dot(graph: Graph) -> str:
-    """Return states and steps for Graphviz; what is broken is an octagon, or a dashed edge with its reason."""
+    """Return a graph as DOT; a bad end state is an octagon, a step that breaks something a dashed edge."""
     # nslimit: without it Graphviz takes minutes to straighten the edges of a few hundred states
     lines = [f"digraph {quoted(graph.name)} {{", "  rankdir=TB; node [shape=box]; labelloc=t; nslimit=1;"]
     lines.append(
-        f"  label={quoted(graph.name, f'{len(graph.states)} states; values as far as they differ from the start')};"
+        f"  label={quoted(graph.name, f'{len(graph.states)} states; only values that differ from the start')};"
     )
-    for number, (told, end) in enumerate(zip(graph.states, graph.endings, strict=True)):
+    for number, (text, end) in enumerate(zip(graph.states, graph.endings, strict=True)):
         mark = ", shape=octagon, penwidth=2" if end else ", penwidth=2" if number == 0 else ""
-        lines.append(f"  n{number} [label={quoted(*told, *filter(None, [end]))}{mark}];")
+        lines.append(f"  n{number} [label={quoted(*text, *filter(None, [end]))}{mark}];")
     for number, edge in enumerate(graph.edges):
         to = f"n{edge.to}" if edge.to is not None else f"f{number}"
         if edge.to is None:

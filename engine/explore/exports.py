@@ -1,4 +1,4 @@
-"""A story in forms that others read: text for a mail, ITF, a ShiViz log, DOT. All names in it are escaped."""
+"""Export a story: text for mail, ITF, a ShiViz log, DOT. All names are escaped."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from engine.explore.story import State, Story, Value, shown
 
 MAIL_COLUMNS = 72
 SHIVIZ_PARSER = r"(?<host>\S*) (?<clock>{.*})\n(?<event>.*)"
-"""What ShiViz is told to read the log with: its default form."""
+"""The regular expression with which ShiViz parses the log: its default."""
 
 
 def text(story: Story, word: str) -> str:
-    """Return a story for a mail: no line is longer than 72 characters, but for the schedule word, which stays whole."""
+    """Return a story for mail: lines of at most 72 characters, except the schedule word, which is not broken."""
     lines = [shown(story.name), *textwrap.wrap(shown(story.why), MAIL_COLUMNS), ""]
     count = f"{len(story.steps)} step{'s' * (len(story.steps) != 1)}"
     lines += textwrap.wrap(f"{count}; {shown(story.verdict)}", MAIL_COLUMNS, break_on_hyphens=False)
@@ -27,7 +27,7 @@ def text(story: Story, word: str) -> str:
 
 
 def itf(story: Story, word: str) -> str:
-    """Return a story as an ITF trace (Apalache, Quint): its states, and which action of which process led to each.
+    """Return a story as an ITF trace (Apalache, Quint): its states, and the action and process that led to each.
 
     Source: ADR 015 in Apalache's documentation; integers, actions and picks as Quint writes them (quint/src/itf.ts).
     """
@@ -54,7 +54,7 @@ def itf(story: Story, word: str) -> str:
     names = [*story.start, "mbt::actionTaken", "mbt::nondetPicks"]
     trace: dict[str, Any] = {"#meta": meta, "params": [], "vars": names, "states": states}
     if story.loop_from is not None:
-        # the last state is the one before the loop's first step: after it comes what that step leads to
+        # the last state equals the one before the loop's first step, so that step's successor comes next
         trace["loop"] = story.loop_from + 1
     return json.dumps(trace) + "\n"
 
@@ -66,24 +66,24 @@ def _itf(value: Value | list[Value]) -> Any:
 
 
 def shiviz(story: Story, word: str) -> str:
-    """Return a story as a ShiViz log: two lines a step, host and vector clock, then what happened.
+    """Return a story as a ShiViz log: two lines per step: host and vector clock, then the event.
 
-    A host is a process; a clock tells of each process how many of its steps came before, or are this one.
+    A host is a process; a clock counts, per process, the steps that happened before this one, itself included.
     """
     hosts = _hosts(story.processes)
     lines = []
     for step, clock in zip(story.steps, ordered(story).clocks, strict=True):
-        told = {host: count for host, count in zip(hosts, clock, strict=True) if count}
+        counts = {host: count for host, count in zip(hosts, clock, strict=True) if count}
         event = shown(step.text) + (f" ({shown(step.function)})" if step.function else "")
         lines += [
-            f"{hosts[step.process]} {json.dumps(told)}",
+            f"{hosts[step.process]} {json.dumps(counts)}",
             event + (f" <-- {shown(step.broken)}" * bool(step.broken)),
         ]
     return "\n".join([*lines, ""])
 
 
 def _hosts(names: tuple[str, ...]) -> list[str]:
-    """Return a name without blanks, quotes and braces for each process, all of them different."""
+    """Return a unique name without spaces, quotes and braces for each process."""
     hosts: list[str] = []
     for name in names:
         host = re.sub(r"[^\w.:+-]", "_", shown(name)) or "_"
@@ -94,9 +94,9 @@ def _hosts(names: tuple[str, ...]) -> list[str]:
 
 
 def dot(story: Story, word: str) -> str:
-    """Return what of a story had to come before what, as a graph for Graphviz."""
+    """Return the happened-before order of a story as a graph for Graphviz."""
     return story_dot(story)
 
 
 EXPORTS: dict[str, Callable[[Story, str], str]] = {"text": text, "itf": itf, "shiviz": shiviz, "dot": dot}
-"""Form -> story and schedule word to text."""
+"""Format -> function of a story and its schedule word that returns text."""

@@ -1,4 +1,4 @@
-"""The same steps in an order with fewer switches from one process to another, for the reader of a schedule."""
+"""Reorder a schedule to switch between processes less often, for its reader."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ def fewer_switches(
     tries: int = TRIES,
     stop: Callable[[], bool] = lambda: False,
 ) -> list[S]:
-    """Return the steps in an order that switches less often, if one is found; each process keeps its own order.
+    """Return the steps in an order with fewer switches, if one is found; each process keeps its own order.
 
-    plays: whether an order can be made and ends in the same error; asked at most `tries` times. who: a step's process.
-    stop: asked before each; True ends it with the best order so far.
-    Greedy: two runs of one process become one, by moving either past all that lies between, or one past a part of it.
+    plays: whether an order can be played and ends in the same error; called at most `tries` times. who: the process of
+    a step. stop: called before each try; True returns the best order so far.
+    Greedy: two runs of one process are joined; the steps between them move before, after, or partly each way.
     """
     best = list(schedule)
     for _ in range(len(best)):
@@ -39,12 +39,12 @@ def fewer_switches(
 
 
 def switches(schedule: Sequence[S], who: Callable[[S], Any] = lambda one: one) -> int:
-    """Return how often another process goes on."""
+    """Return the number of switches from one process to another."""
     return max(0, sum(1 for _ in groupby(schedule, who)) - 1)
 
 
 def _joined(schedule: Sequence[S], who: Callable[[S], Any]) -> Iterator[list[S]]:
-    """Yield the orders with fewer switches that moving one run of steps of a process to its next run gives."""
+    """Yield the orders with fewer switches that join a run of steps of a process with its next run."""
     runs = [list(run) for _, run in groupby(schedule, who)]
     now = switches(schedule, who)
     for i, run in enumerate(runs):
@@ -52,7 +52,7 @@ def _joined(schedule: Sequence[S], who: Callable[[S], Any]) -> Iterator[list[S]]
         if j is None:
             continue
         before, between, after = runs[:i], runs[i + 1 : j], runs[j + 1 :]
-        for split in range(len(between) + 1):  # what lies between goes before both, behind both, or some of it each way
+        for split in range(len(between) + 1):  # steps between go before both, after both, or some each way
             order = [*before, *between[:split], run, runs[j], *between[split:], *after]
             flat = [step for part in order for step in part]
             if switches(flat, who) < now:

@@ -1,7 +1,7 @@
-"""Where the values of a state lie in its 64-bit words: each in no more bits than it needs.
+"""The layout of a state in 64-bit words: each value takes no more bits than it needs.
 
-A value is stored as its distance from the least that its field holds. Fields are as wide as the values that were seen;
-a value that does not fit asks for a wider one, and all states are packed anew.
+A value is stored as its offset from the least value of its field. Fields are as wide as the values seen so far; a value
+that does not fit widens its field, and all states are repacked.
 """
 
 from __future__ import annotations
@@ -29,17 +29,17 @@ class Field(NamedTuple):
 
     @property
     def per(self) -> int:
-        """Values that one word holds."""
+        """Values per word."""
         return WORD // self.bits if self.words > 1 else self.size
 
     @property
     def words(self) -> int:
-        """Words that the field lies in."""
+        """Words that the field spans."""
         return 1 if self.shift + self.size * self.bits <= WORD else -(-self.size // (WORD // self.bits))
 
     @property
     def mask(self) -> int:
-        """The bits of one value, at its right end."""
+        """The mask of one value, before it is shifted."""
         return (1 << self.bits) - 1
 
     @property
@@ -55,9 +55,9 @@ class Field(NamedTuple):
 
 
 class Layout(NamedTuple):
-    """All fields of a state: those of the variables, then of the processes' positions; how many words it has.
+    """The fields of a state: the variables', then the processes' positions; width: its number of words.
 
-    bounded: the last word tells which process ran last (its number + 1) and, from bit 8 on, the preemptions left.
+    bounded: the last word holds the process that ran last (its number + 1) and, from bit 8 on, the preemptions left.
     """
 
     variables: tuple[Field, ...]
@@ -67,17 +67,17 @@ class Layout(NamedTuple):
 
 
 Spans = list[tuple[int, int]]
-"""For each variable the least and greatest value that its field shall hold."""
+"""For each variable the least and greatest value that its field must hold."""
 
 
 def layout_of(table: Table, spans: Spans, *, bounded: bool = False) -> Layout:
-    """Return fields for the table's variables that hold these values, and for its processes."""
+    """Return the layout for a table's variables within these spans, and for its processes."""
     sizes = [len(variable.initial) for variable in table.variables]
     return laid_out(sizes, spans, [process.end for process in table.processes], bounded=bounded)
 
 
 def laid_out(sizes: Sequence[int], spans: Spans, ends: Sequence[int] = (), *, bounded: bool = False) -> Layout:
-    """Return fields for variables of so many values each, within these spans, and for positions from 0 to each end."""
+    """Return the layout for variables of these sizes within these spans, and for positions from 0 to each end."""
     free: list[int] = []
 
     def place(bits: int, low: int, size: int) -> Field:
@@ -102,7 +102,7 @@ def laid_out(sizes: Sequence[int], spans: Spans, ends: Sequence[int] = (), *, bo
 
 
 def widened(span: tuple[int, int], value: int) -> tuple[int, int]:
-    """Return a span that holds a value more, and is four times as wide: few values shall ask twice."""
+    """Return a span that includes the value, at least four times as wide within 64 bits, so that repacks are rare."""
     low, high = span
     size = high - low + 1
     if value < low:
@@ -116,10 +116,10 @@ def start_of(table: Table) -> Values:
 
 
 def pack(layout: Layout, values: Values) -> list[int]:
-    """Return a state as words. Every value fits its field."""
+    """Return a state as words. Every value must fit its field."""
     words = [0] * layout.width
-    for field, told in zip(layout.variables, values.variables, strict=True):
-        for index, value in enumerate(told):
+    for field, elements in zip(layout.variables, values.variables, strict=True):
+        for index, value in enumerate(elements):
             _put(words, field, index, value)
     for field, place in zip(layout.places, values.places, strict=True):
         _put(words, field, 0, place)
@@ -143,7 +143,7 @@ def unpack(layout: Layout, words: Sequence[int] | Words) -> Values:
 
 
 def repack(states: Words, old: Layout, new: Layout) -> Words:
-    """Return states, shape (n, old.width), as the new layout has them, shape (n, new.width)."""
+    """Convert states of shape (n, old.width) to the new layout, of shape (n, new.width)."""
     packed = np.zeros((len(states), new.width), np.uint64)
     pairs = zip((*old.variables, *old.places), (*new.variables, *new.places), strict=True)
     for before, after in pairs:

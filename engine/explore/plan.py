@@ -1,4 +1,4 @@
-"""Plan and limits: how to search, how far, and how far a search is."""
+"""Options, limits and progress of a search."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ PREEMPTIONS_MAX = 200
 
 
 class Limits(NamedTuple):
-    """After these the answer says what was covered."""
+    """Limits of a search: when one is reached, the answer says what was covered."""
 
     states: int = STATES_MAX
     memory: int = MEMORY_MAX
@@ -24,7 +24,7 @@ class Limits(NamedTuple):
 
 
 class Progress(NamedTuple):
-    """How far a search is."""
+    """Progress of a search."""
 
     states: int
     edges: int
@@ -35,8 +35,8 @@ class Progress(NamedTuple):
 
 
 class Plan(NamedTuple):
-    """How to search. preemptions: at most so many in a schedule; walks, longest, depth, seed: of random and pct;
-    compact: know states by their hash (compact.py); promises: look at the fair paths too (liveness.py)."""
+    """How to search. preemptions: their maximum in a schedule; walks, longest, depth, seed: for random and pct;
+    compact: hash compaction (compact.py); promises: check the fair paths too (liveness.py)."""
 
     search: SearchName = "bfs"
     reduction: ReductionName = "none"
@@ -53,22 +53,22 @@ PLAN, LIMITS = Plan(), Limits()
 
 
 def check_plan(plan: Plan) -> None:
-    """Raise UserError for what cannot be had together, or is out of bounds."""
+    """Raise UserError for incompatible options and values out of bounds."""
 
     def refuse(field: str, text: str) -> None:
         raise UserError(text, code="bad_plan", field=field)
 
     if plan.preemptions is not None and not 0 <= plan.preemptions <= PREEMPTIONS_MAX:
-        refuse("preemptions", f"a bound of 0 to {PREEMPTIONS_MAX} preemptions, not {plan.preemptions}")
+        refuse("preemptions", f"preemptions is 0 to {PREEMPTIONS_MAX}, not {plan.preemptions}")
     if plan.preemptions is not None and (plan.reduction != "none" or plan.search not in {"bfs", "dfs"}):
         refuse(
             "preemptions",
-            "a bound of preemptions goes with reduction none and search bfs or dfs: who ran last counts",
+            "preemptions needs reduction none and search bfs or dfs: states record which process ran last",
         )
     if plan.search in {"random", "pct"} and plan.reduction != "none":
-        refuse("reduction", "a sample takes schedules as they are: take reduction none")
+        refuse("reduction", "search random and pct need reduction none")
     if plan.compact and (plan.search != "bfs" or plan.preemptions is not None):
-        refuse("compact", "compact goes with search bfs and no bound of preemptions: it keeps two layers of states")
+        refuse("compact", "compact needs search bfs without preemptions: it keeps two layers of states")
     for name, most in (("walks", 10_000_000), ("longest", 1_000_000), ("depth", 16)):
         if not 1 <= getattr(plan, name) <= most:
             refuse(name, f"{name} is 1 to {most}, not {getattr(plan, name)}")

@@ -1,7 +1,7 @@
-"""A table as Promela, so that SPIN can confirm what was found here.
+"""Convert a table to Promela, so that SPIN can confirm an answer.
 
-Each step is one d_step: SPIN without reduction finds as many states, and one transition more than there are edges, as
-it counts the way into the first state. With -DFINAL, and without -A, it looks at `final` too.
+Each step is one d_step: SPIN without reduction finds the same number of states, and one transition more than there are
+edges, as it counts the one into the initial state. With -DFINAL, and without -A, it checks `final` too.
 
     spin [-DFINAL] -a table.pml && gcc -O2 -DNOREDUCE -DSAFETY -o pan pan.c && ./pan -A -E -n -m1000000
 """
@@ -19,15 +19,16 @@ _INT = 1 << 31
 
 
 def written(table: Table, spans: Spans) -> str:
-    """Return the model. spans: the variables' values. Raises BadTable where SPIN's 32 bits do not hold them."""
-    asked = table.asked
-    lines = [f"/* {_comment(asked.name)}: {_comment(asked.why)} */"]
+    """Return the model. spans: the ranges of the variables. Raises BadTable if one exceeds SPIN's 32-bit int."""
+    spec = table.asked
+    lines = [f"/* {_comment(spec.name)}: {_comment(spec.why)} */"]
     for variable, (low, high) in zip(table.variables, spans, strict=True):
         if low < -_INT or high >= _INT:
             raise BadTable(f"vars.{variable.name}: SPIN's int has 32 bits and does not hold {low} to {high}")
-        told = ", ".join(map(str, variable.initial))
+        initial = ", ".join(map(str, variable.initial))
         lines.append(
-            f"int v_{variable.name}" + (f"[{len(variable.initial)}] = {{{told}}};" if variable.array else f" = {told};")
+            f"int v_{variable.name}"
+            + (f"[{len(variable.initial)}] = {{{initial}}};" if variable.array else f" = {initial};")
         )
     for number, process in enumerate(table.processes):
         lines += _process(table, number, process)
@@ -61,7 +62,7 @@ def _process(table: Table, number: int, process: Process) -> list[str]:
 
 
 def _expression(tree: Tree) -> str:
-    """Return an expression with all its brackets: !! and -- mean something else to SPIN."""
+    """Return an expression with all its brackets: !! and -- have other meanings in Promela."""
     match tree:
         case ("num", value):
             return str(value) if value >= 0 else f"({value})"

@@ -1,6 +1,6 @@
-"""A smaller case of the same failure: what can be left out while it stays is left out, until nothing more can be.
+"""Shrink a failing case: leave out parts that the failure does not need, until nothing more can be left out.
 
-What might be left out is told by shrink_scenario.py and shrink_table.py: tasks first, then operations and steps.
+shrink_scenario.py and shrink_table.py list the candidates: tasks first, then operations and steps.
 """
 
 from __future__ import annotations
@@ -11,17 +11,17 @@ from typing import Any, Generic, NamedTuple, TypeVar
 
 TRIES_MAX = 2_000
 STATES_MAX = 20_000_000
-"""States that the searches of one shrinking may find together. Work, not time: the answer is the
+"""States that all searches of one shrinking may find together. A limit on work, not time: the result is the
 same on every machine."""
 
 S = TypeVar("S")
 F = TypeVar("F")
 Told = dict[str, Any]
-"""A scenario or a table as its JSON has it."""
+"""A scenario or a table as JSON data."""
 
 
 class Budget:
-    """What one shrinking may still do. Candidates deduct the states of their searches; stop ends it within a turn."""
+    """What one shrinking may still spend. Searches of candidates deduct their states; stop ends it within a turn."""
 
     def __init__(
         self,
@@ -31,7 +31,7 @@ class Budget:
         ends_at: float = float("inf"),
         stop: Callable[[], bool] = lambda: False,
     ) -> None:
-        """ends_at: by time.monotonic(), where a user gave a limit of time for all.
+        """ends_at: in time.monotonic(), if the user gave a time limit for all of it.
 
         stop: called between two turns of a search; True ends the shrinking with the reason "cancel".
         """
@@ -39,21 +39,21 @@ class Budget:
         self._stopped = ""
 
     def stopped(self) -> bool:
-        """Return whether time is up, or somebody asked for the end; once true it stays true."""
+        """Return whether time is up or the shrinking was cancelled; once true it stays true."""
         if not self._stopped:
             self._stopped = "cancel" if self._stop() else "time" if time.monotonic() > self._ends_at else ""
         return self._stopped != ""
 
     def ended_by(self) -> str:
-        """Return "cancel", "time", "states" or "tries", "" while there is something left."""
+        """Return which limit was reached: "cancel", "time", "states" or "tries"; "" if none."""
         if self.stopped():
             return self._stopped
         return "states" if self.states <= 0 else "tries" if self.tries <= 0 else ""
 
 
 class Shrunk(NamedTuple, Generic[S, F]):
-    """The smaller subject, a schedule of its failure, what was left out in the order in which it was, how many
-    candidates were tried, and what ended it: "" if nothing more can be left out, else tries, states, time or cancel."""
+    """The smaller subject, a schedule of its failure, the parts left out, in order, the number of candidates
+    tried, and what ended it: tries, states, time or cancel, or "" if nothing more can be left out."""
 
     subject: S
     schedule: F
@@ -70,14 +70,14 @@ def shrink(
     *,
     budget: Budget | None = None,
 ) -> Shrunk[S, F]:
-    """Return the subject without what it does not need to fail. Deterministic, unless it is cancelled.
+    """Return the subject without the parts it does not need to fail. Deterministic, unless cancelled or out of time.
 
-    candidates: what to leave out, in words, and the subject without it; finds: is given one of these and the schedule
-    of the failure so far, and returns one of the same failure, or None.
+    candidates: yields what to leave out, in words, and the subject without it; finds: takes such a subject and the
+    current schedule of the failure, and returns a schedule of the same failure, or None.
     """
     tried, dropped, budget = 0, list[str](), budget or Budget()
     options = list(candidates(subject))
-    at = in_vain = 0  # once round without success, and nothing more can be left out
+    at = in_vain = 0  # a full round without success ends the loop
     while in_vain < len(options):
         if ended := budget.ended_by():
             return Shrunk(subject, schedule, tuple(dropped), tried, ended)

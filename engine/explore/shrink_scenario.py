@@ -1,4 +1,4 @@
-"""What a scenario of tasks might do without: groups, tasks, rounds, pauses, operations, pages."""
+"""Candidates for shrinking a scenario of tasks: leave out groups, tasks, rounds, pauses, operations, pages."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ from engine.program import OPERATIONS, Held, Page
 from engine.scenario import Scenario
 
 
-def scenario_candidates(told: Told) -> Iterator[tuple[str, Told]]:
-    """Yield what might be left out, in words, and the scenario without it, fewer tasks first.
+def scenario_candidates(data: Told) -> Iterator[tuple[str, Told]]:
+    """Yield what can be left out, in words, and the scenario without it, tasks first.
 
-    Each is one that can be played, and none leaves more locked, looked up or under writeback than before: that
-    would be another way to fail. A schedule that it carries is dropped: it is no longer its own.
+    Each scenario is valid, and none leaves more pages locked, looked up or under writeback than before: that would be
+    another failure. The scenario's schedule is dropped: it does not apply to a smaller scenario.
     """
-    told = {key: value for key, value in told.items() if key != "schedule"}
-    open_before = _open(told)
-    for what, smaller in _fewer(told):
+    data = {key: value for key, value in data.items() if key != "schedule"}
+    open_before = _open(data)
+    for what, smaller in _fewer(data):
         if any(abs(count) > abs(open_before[name]) for name, count in _open(smaller).items()):
             continue
         try:
@@ -32,10 +32,10 @@ def scenario_candidates(told: Told) -> Iterator[tuple[str, Told]]:
         yield what, smaller
 
 
-def _open(told: Told) -> Counter[Held]:
-    """Return how often each thing that is taken in all programs together is not let go."""
+def _open(data: Told) -> Counter[Held]:
+    """Return how often all programs together take each kind of hold without releasing it."""
     count: Counter[Held] = Counter()
-    for group in told["workload"]["groups"]:
+    for group in data["workload"]["groups"]:
         times = group["tasks"] * (group.get("repeat") or 1)
         for op in group["program"]:
             row = OPERATIONS[op["op"]]
@@ -44,36 +44,36 @@ def _open(told: Told) -> Counter[Held]:
     return count
 
 
-def _fewer(told: Told) -> Iterator[tuple[str, Told]]:
-    groups = told["workload"]["groups"]
+def _fewer(data: Told) -> Iterator[tuple[str, Told]]:
+    groups = data["workload"]["groups"]
     for i, group in enumerate(groups):
-        yield f"group {group['name']}", _with(told, groups=[*groups[:i], *groups[i + 1 :]])
+        yield f"group {group['name']}", _with(data, groups=[*groups[:i], *groups[i + 1 :]])
     for i, group in enumerate(groups):
         for tasks in _smaller(group["tasks"]):
             what = f"{group['tasks'] - tasks} of {group['tasks']} tasks of {group['name']}"
-            yield what, _with_group(told, i, tasks=tasks)
+            yield what, _with_group(data, i, tasks=tasks)
     for i, group in enumerate(groups):
         rounds = group.get("repeat")
         for repeat in _smaller(rounds) if rounds else [1]:
-            yield f"rounds of {group['name']} from the {repeat + 1}. on", _with_group(told, i, repeat=repeat)
+            yield f"rounds of {group['name']} from round {repeat + 1} on", _with_group(data, i, repeat=repeat)
     for i, group in enumerate(groups):
         program = group["program"]
         for which in _drops(program):
             names = " and ".join(program[one]["op"] for one in which)
             left = [op for place, op in enumerate(program) if place not in which]
-            yield f"{names} of {group['name']}", _with_group(told, i, program=left)
-    for page in reversed(range(min(told["workload"]["pages"], 64))):
-        yield f"page {page}", _without_page(told, page)
+            yield f"{names} of {group['name']}", _with_group(data, i, program=left)
+    for page in reversed(range(min(data["workload"]["pages"], 64))):
+        yield f"page {page}", _without_page(data, page)
 
 
 def _smaller(count: int) -> list[int]:
-    """Return lesser numbers to try, the least first."""
+    """Return smaller counts to try, in ascending order."""
     return sorted({1, count // 2, count - 1} & set(range(1, count)))
 
 
 def _drops(program: Sequence[Told]) -> list[tuple[int, ...]]:
-    """Return which operations to leave out together: pauses first, then the others one by one, then one that
-    takes something with those that let it go."""
+    """Return which operations to leave out together: pauses first, then the others one by one, then each operation
+    that takes something with those that release it."""
     pauses = [(i,) for i, op in enumerate(program) if OPERATIONS[op["op"]].pauses]
     others = [(i,) for i, op in enumerate(program) if not OPERATIONS[op["op"]].pauses]
     return [*pauses, *others, *_together(program)]
@@ -92,18 +92,18 @@ def _ends(op: Told, taken: Held) -> bool:
     return taken in OPERATIONS[op["op"]].drops
 
 
-def _with(told: Told, **workload: Any) -> Told:
-    return {**told, "workload": {**told["workload"], **workload}}
+def _with(data: Told, **workload: Any) -> Told:
+    return {**data, "workload": {**data["workload"], **workload}}
 
 
-def _with_group(told: Told, number: int, **changed: Any) -> Told:
-    groups = [*told["workload"]["groups"]]
+def _with_group(data: Told, number: int, **changed: Any) -> Told:
+    groups = [*data["workload"]["groups"]]
     groups[number] = {**groups[number], **changed}
-    return _with(told, groups=groups)
+    return _with(data, groups=groups)
 
 
-def _without_page(told: Told, page: int) -> Told:
-    """Return the scenario without a page: the pages behind it move up, and no pick chooses from it."""
+def _without_page(data: Told, page: int) -> Told:
+    """Return the scenario without a page: later pages move up, and picks exclude it."""
 
     def moved(op: Told) -> Told:
         if OPERATIONS[op["op"]].page is not Page.CHOOSES:
@@ -113,5 +113,5 @@ def _without_page(told: Told, page: int) -> Told:
             return {**op, "first": first - 1}
         return {**op, "count": count - 1} if count is not None and page < first + count else op
 
-    groups = [{**group, "program": [moved(op) for op in group["program"]]} for group in told["workload"]["groups"]]
-    return _with(told, groups=groups, pages=told["workload"]["pages"] - 1)
+    groups = [{**group, "program": [moved(op) for op in group["program"]]} for group in data["workload"]["groups"]]
+    return _with(data, groups=groups, pages=data["workload"]["pages"] - 1)

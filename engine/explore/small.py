@@ -1,4 +1,4 @@
-"""Which scenarios are small enough to be explored; told without the engine."""
+"""Check that a scenario is small enough to explore, without the engine."""
 
 from __future__ import annotations
 
@@ -6,14 +6,14 @@ from engine.errors import UserError
 from engine.scenario import Scenario, Tasks
 
 TASKS_MAX, PAGES_MAX = 32, 64
-"""Larger worlds have more states than anyone can look at."""
+"""Larger worlds have too many states to explore."""
 
 
 def check_small(scenario: Scenario) -> None:
-    """Raise UserError for a scenario that is no small world."""
+    """Raise UserError for a recording, and for a scenario with too many tasks or pages."""
     workload = scenario.workload
     if not isinstance(workload, Tasks):
-        text = "a recording has one order of its own: explore a scenario whose workload is tasks"
+        text = "a recording has one fixed order: explore a scenario whose workload is tasks"
         raise UserError(text, code="not_explorable", field="scenario.workload")
     tasks = sum(group.tasks for group in workload.groups)
     for what, count, most in (("tasks", tasks, TASKS_MAX), ("pages", workload.pages, PAGES_MAX)):

@@ -1,4 +1,4 @@
-"""A schedule told step by step, in words and numbers for display: what its columns, exports and pages are made from."""
+"""A schedule step by step, in words and numbers for display: the source of its columns, exports and pages."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from engine.explore.tables.wording import BadTable
 
 Value = int | str
 State = dict[str, Value | list[Value]]
-"""The name of what is there -> its value, or those of its elements."""
+"""A variable's name -> its value, or those of its elements."""
 
 STEPS_TOLD_MAX = 1 << 16
 
 
 class Change(NamedTuple):
-    """A value that a step changed: the name of what holds it, and what it was and is, as words for display."""
+    """A value that a step changed: its name, and the values before and after, for display."""
 
     name: str
     before: Value
@@ -32,8 +32,8 @@ class Change(NamedTuple):
 
 
 class Told(NamedTuple):
-    """A step that was made. process: its number; label: where it stood; function: the kernel's file and function that
-    it stands for, "" if none; broken: what it broke; after: the state then; reads, writes: names of what it touched."""
+    """A step that was made. process: its number; label: where it starts; function: the kernel's file and function that
+    it models, "" if none; broken: what it broke; after: the state after it; reads, writes: names that it touched."""
 
     process: int
     label: str
@@ -51,8 +51,8 @@ class Told(NamedTuple):
 
 
 class Story(NamedTuple):
-    """A schedule told. ending: what is wrong with its last state, if no step leads on. loop_from: in a lasso the number
-    (from 0) of the first step that repeats for ever; the last state is then the one before that step."""
+    """A schedule for display. ending: what is wrong with its last state, if no step is enabled. loop_from: in a lasso,
+    the number (from 0) of the first step that repeats forever; the last state is then the one before that step."""
 
     name: str
     why: str
@@ -64,12 +64,12 @@ class Story(NamedTuple):
 
     @property
     def moving(self) -> tuple[int, ...]:
-        """The processes that make a step."""
+        """The processes that make at least one step."""
         return tuple(sorted({step.process for step in self.steps}))
 
     @property
     def verdict(self) -> str:
-        """In a few words how it ends."""
+        """How it ends, in a few words."""
         broken = [step.broken for step in self.steps if step.broken]
         if self.loop_from is not None:
             return "a loop: the last steps can repeat forever"
@@ -77,7 +77,7 @@ class Story(NamedTuple):
 
 
 def shown(text: str) -> str:
-    """Return a text in which control, format and line-breaking characters are written out, as \\x1b or \\u202e."""
+    """Return a text with control, format and line-breaking characters escaped, as \\x1b or \\u202e."""
     unsafe = {
         char for char in text if unicodedata.category(char)[0] == "C" or unicodedata.category(char) in {"Zl", "Zp"}
     }
@@ -85,9 +85,9 @@ def shown(text: str) -> str:
 
 
 def story_of_table(table: Table, steps: Sequence[Step], loop: Sequence[Step] = ()) -> Story:
-    """Return a table's schedule as a story; loop: the steps after it that lead back to where they began.
+    """Return a table's schedule as a story; loop: further steps that lead back to the state in which they began.
 
-    Raises BadTable for a step that cannot be made, for a loop that does not come back, and for too many steps.
+    Raises BadTable for a step that is not enabled, a loop that does not return to its first state, or too many steps.
     """
     if len(steps) + len(loop) > STEPS_TOLD_MAX:
         text = (
@@ -100,7 +100,7 @@ def story_of_table(table: Table, steps: Sequence[Step], loop: Sequence[Step] = (
     if loop and states[len(steps)] != states[-1]:
         raise BadTable("schedule: its loop does not end in the state in which it began", field="schedule")
     where = _free("at", [variable.name for variable in table.variables])
-    told = []
+    rendered = []
     for values, made in zip(states, moves, strict=False):
         touched = footprint(table, made.step, values)
         changed = tuple(
@@ -108,7 +108,7 @@ def story_of_table(table: Table, steps: Sequence[Step], loop: Sequence[Step] = (
             for variable, index, before, after in made.changed
             if before != after
         )
-        told.append(
+        rendered.append(
             Told(
                 process=made.step.process,
                 label=made.step.asked.at,
@@ -125,7 +125,7 @@ def story_of_table(table: Table, steps: Sequence[Step], loop: Sequence[Step] = (
         why=table.asked.why,
         processes=tuple(process.name for process in table.processes),
         start=_state(table, start, where),
-        steps=tuple(told),
+        steps=tuple(rendered),
         ending="" if moves and moves[-1].stuck else _ending(table, states[-1]),
         loop_from=len(steps) if loop else None,
     )
@@ -144,10 +144,10 @@ def _free(word: str, taken: Iterable[str]) -> str:
 
 
 def _state(table: Table, values: Values, where: str) -> State:
-    """Return a state by names, with the labels at which the processes stand under the name `where`."""
+    """Return a state by names; the labels of the processes are under the name `where`."""
     state: State = {}
-    for variable, told in zip(table.variables, values.variables, strict=True):
-        state[variable.name] = list(told) if variable.array else told[0]
+    for variable, elements in zip(table.variables, values.variables, strict=True):
+        state[variable.name] = list(elements) if variable.array else elements[0]
     state[where] = [process.labels[place] for process, place in zip(table.processes, values.places, strict=True)]
     return state
 

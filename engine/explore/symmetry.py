@@ -1,9 +1,9 @@
-"""Equal processes: those that can change places, with the variables of their own, and leave the table as it is.
+"""Find equal processes: those that can be swapped, with the variables they own, without changing the table.
 
-A swap of two processes is found by laying the steps of one on those of the other: where they name different cells (a
-variable, or an element of an array), these are their own and are swapped too. It counts only if it maps the whole table
-onto itself: the steps of all processes, initial values, ranges, final and eventually; what outcomes tell stays where it
-is. A value that names a process differs from its counterpart, so that such processes are not equal.
+A swap is found by matching the steps of two processes: where they name different cells (a variable, or an element of an
+array), each process owns its cell, and the two cells are swapped too. The swap is valid only if it maps the whole table
+onto itself: the steps of all processes, initial values, ranges, final and eventually; it must not move variables listed
+in outcomes. A value that names a process differs from its counterpart, so such processes are not equal.
 """
 
 from __future__ import annotations
@@ -17,14 +17,14 @@ from engine.explore.tables.table import Cell, Group, Process, Step, Table, Value
 
 
 class Unfit(NamedTuple):
-    """A group that a table names and that is none: its place, and why."""
+    """A group in a table whose processes are not equal: its index, and the reason."""
 
     place: int
     why: str
 
 
 class _Unequal(Exception):
-    """Two processes cannot change places: the argument says why."""
+    """Two processes cannot be swapped; the argument is the reason."""
 
 
 def groups_of(table: Table) -> tuple[Group, ...]:
@@ -52,11 +52,11 @@ def groups_of(table: Table) -> tuple[Group, ...]:
     return tuple(groups)
 
 
-def named_groups(table: Table, asked: Sequence[Sequence[int]]) -> tuple[Group, ...] | Unfit:
-    """Return the groups that a table names, or which of them is none."""
+def named_groups(table: Table, named: Sequence[Sequence[int]]) -> tuple[Group, ...] | Unfit:
+    """Return the groups that a table names, or the first whose processes are not equal."""
     find, groups = _Finder(table), list[Group]()
     cells: set[Cell] = set()
-    for place, members in enumerate(asked):
+    for place, members in enumerate(named):
         if len(members) < 2:
             continue
         try:
@@ -80,7 +80,7 @@ class _Finder:
         self.swaps: dict[tuple[int, int], dict[Cell, Cell] | _Unequal] = {}
 
     def swap(self, one: int, other: int) -> dict[Cell, Cell]:
-        """Return the cells that change places with two processes. Raises _Unequal."""
+        """Return the cells that are swapped with two processes. Raises _Unequal."""
         if (one, other) not in self.swaps:
             try:
                 self.swaps[one, other] = _swap(self.table, one, other, self.cells)
@@ -92,7 +92,7 @@ class _Finder:
         return known
 
     def group(self, members: tuple[int, ...]) -> Group:
-        """Return the group that these processes are. Raises _Unequal."""
+        """Return the group of these processes. Raises _Unequal."""
         return _group(members, [self.swap(members[0], other) for other in members[1:]])
 
 
@@ -104,12 +104,12 @@ def _group(members: tuple[int, ...], swaps: list[dict[Cell, Cell]]) -> Group:
     owned = [tuple(ordered), *(tuple(swap[cell] for cell in ordered) for swap in swaps)]
     every = [cell for cells in owned for cell in cells]
     if any(2 * len(ordered) != len(swap) for swap in swaps) or len(set(every)) < len(every):
-        raise _Unequal("the variables that each has for itself do not match")
+        raise _Unequal("the variables that each process owns do not match")
     return Group(members, tuple(owned))
 
 
 def _first(swap: dict[Cell, Cell], one: Cell, other: Cell) -> bool:
-    """Of two cells that change places, whether this one is met first, in the steps of the first process."""
+    """Whether, of two swapped cells, this one comes first in the steps of the first process."""
     order = list(swap)
     return order.index(one) < order.index(other)
 
@@ -118,15 +118,15 @@ def _first(swap: dict[Cell, Cell], one: Cell, other: Cell) -> bool:
 
 
 def _swap(table: Table, one: int, other: int, cells: list[set[Cell]]) -> dict[Cell, Cell]:
-    """Return the cells that change places when two processes do. Raises _Unequal."""
+    """Return the cells that are swapped with two processes. Raises _Unequal."""
     first, second = table.processes[one], table.processes[other]
     if (len(first.labels), first.start, len(first.steps)) != (len(second.labels), second.start, len(second.steps)):
-        raise _Unequal("they have not as many labels and steps, or start at another one")
+        raise _Unequal("they differ in their number of labels or steps, or in their start")
     swap: dict[Cell, Cell] = {}
     for mine, yours in zip(first.steps, second.steps, strict=True):
         if (mine.at, mine.to, len(mine.effects)) != (yours.at, yours.to, len(yours.effects)):
-            raise _Unequal(f"their steps at {mine.asked.at!r} lead elsewhere")
-    # What each writes tells what is its own; what they read of it may stand in another order.
+            raise _Unequal(f"their steps at {mine.asked.at!r} differ in labels or number of effects")
+    # Written cells show what each process owns; the operands that read them may come in another order.
     for written in (True, False):
         for mine, yours in zip(first.steps, second.steps, strict=True):
             for left, right in zip(_trees(mine), _trees(yours), strict=True):
@@ -147,12 +147,12 @@ def _trees(step: Step) -> Iterator[Tree]:
 
 
 def _target(variable: int, element: Tree | None) -> Tree:
-    """What is assigned to, as a tree of its own kind: the variable is a number."""
+    """Return the target of an assignment as a tree of its own kind; the variable is a number."""
     return ("to", variable, element if element is not None else ("num", 0))
 
 
 def _cell(table: Table, tree: Tree) -> Cell | None:
-    """Return the cell that a tree always names."""
+    """Return the cell that a tree names in every state, None if there is no such cell."""
     match tree:
         case ("var", name):
             return table.variable(name), 0
@@ -164,12 +164,12 @@ def _cell(table: Table, tree: Tree) -> Cell | None:
 
 
 def _array(table: Table, tree: Tree) -> int:
-    """Return the variable of an element whose index is computed."""
+    """Return the variable of an element with a computed index."""
     return int(tree[1]) if tree[0] == "to" else table.variable(tree[1])
 
 
 def _lay(table: Table, left: Tree, right: Tree, swap: dict[Cell, Cell], where: str) -> None:
-    """Note which cells of the first tree stand for which of the second."""
+    """Record which cells of the first tree correspond to which of the second."""
     mine, yours = _cell(table, left), _cell(table, right)
     if mine and yours and (left[0] == "to") == (right[0] == "to"):
         _pair(table, mine, yours, swap)
@@ -180,7 +180,7 @@ def _lay(table: Table, left: Tree, right: Tree, swap: dict[Cell, Cell], where: s
         one, other = _array(table, left), _array(table, right)
         size = len(table.variables[one].initial)
         if size != len(table.variables[other].initial):
-            raise _Unequal(f"{table.variables[one].name} and {table.variables[other].name} are not as long")
+            raise _Unequal(f"{table.variables[one].name} and {table.variables[other].name} differ in length")
         for i in range(size):
             _pair(table, (one, i), (other, i), swap)
         _lay(table, left[2], right[2], swap, where)
@@ -194,10 +194,10 @@ def _lay(table: Table, left: Tree, right: Tree, swap: dict[Cell, Cell], where: s
 
 def _pair(table: Table, one: Cell, other: Cell, swap: dict[Cell, Cell]) -> None:
     if swap.setdefault(one, other) != other:
-        raise _Unequal(f"{_told(table, one)} would have to be two variables at once")
+        raise _Unequal(f"{_cell_name(table, one)} would have to be swapped with two variables")
 
 
-def _told(table: Table, cell: Cell) -> str:
+def _cell_name(table: Table, cell: Cell) -> str:
     variable = table.variables[cell[0]]
     return f"{variable.name}[{cell[1]}]" if variable.array else variable.name
 
@@ -210,9 +210,9 @@ def _check_swap(table: Table, one: int, other: int, swap: dict[Cell, Cell], cell
     for cell, image in swap.items():
         here, there = table.variables[cell[0]], table.variables[image[0]]
         if (here.low, here.high) != (there.low, there.high) or here.initial[cell[1]] != there.initial[image[1]]:
-            raise _Unequal(f"{_told(table, cell)} and {_told(table, image)} begin or range otherwise")
+            raise _Unequal(f"{_cell_name(table, cell)} and {_cell_name(table, image)} differ in initial value or range")
         if here.name in table.asked.outcomes:
-            raise _Unequal(f"{_told(table, cell)} is told in outcomes")
+            raise _Unequal(f"{_cell_name(table, cell)} is listed in outcomes")
     for number, process in enumerate(table.processes):
         if number not in {one, other} and cells[number].isdisjoint(swap):
             continue
@@ -225,7 +225,7 @@ def _check_swap(table: Table, one: int, other: int, swap: dict[Cell, Cell], cell
 
 
 def _same(table: Table, left: Tree, right: Tree, swap: dict[Cell, Cell]) -> bool:
-    """Whether a tree is another one when these cells have changed places."""
+    """Whether two trees are equal once these cells are swapped in the first."""
     try:
         return _ordered(_renamed(table, left, swap)) == _ordered(_renamed(table, right, {}))
     except _Unequal:
@@ -239,7 +239,7 @@ def _steps(table: Table, process: Process, swap: dict[Cell, Cell]) -> Counter[An
 
 
 def _renamed(table: Table, tree: Tree, swap: dict[Cell, Cell]) -> Tree:
-    """Return a tree with each cell in place of which another stands, cells as ("cell", variable, index)."""
+    """Return a tree with these cells swapped; a cell becomes ("cell" or "target", variable, index)."""
     cell = _cell(table, tree)
     if cell is not None:
         kind = "target" if tree[0] == "to" else "cell"
@@ -249,7 +249,9 @@ def _renamed(table: Table, tree: Tree, swap: dict[Cell, Cell]) -> Tree:
         cells = [(array, i) for i in range(len(table.variables[array].initial))]
         images = [swap.get(one, one) for one in cells]
         if images != [(images[0][0], i) for i in range(len(images))]:
-            raise _Unequal(f"{table.variables[array].name} is indexed by a value, as a whole")
+            raise _Unequal(
+                f"{table.variables[array].name} is accessed by a computed index and cannot be swapped in part"
+            )
         return (tree[0], images[0][0], _renamed(table, tree[2], swap))
     return tuple(_renamed(table, part, swap) if isinstance(part, tuple) else part for part in tree)
 
@@ -273,7 +275,7 @@ _ANY_ORDER = {"&&", "||", "+", "*", "&", "|", "^"}
 
 
 def _ordered(tree: Tree) -> Tree:
-    """Return a tree with the operands that may stand in any order in one: those that always have a value."""
+    """Return a tree with commutative operands sorted, if they always have a value."""
     tree = tuple(_ordered(part) if isinstance(part, tuple) else part for part in tree)
     if tree[0] != "bin" or tree[1] not in _ANY_ORDER | {"==", "!="} or not all(map(_certain, parts(tree))):
         return tree
@@ -290,20 +292,20 @@ def _operands(tree: Tree, operator: str) -> list[Tree]:
 
 
 def _certain(tree: Tree) -> bool:
-    """Whether this node of a tree cannot be without a value."""
+    """Whether this node of a tree always has a value."""
     if tree[0] == "bin" and tree[1] in {"/", "%", "<<", ">>"}:
         return bool(tree[3][0] == "num")
     return tree[0] not in {"elem", "to"}
 
 
-# --- stand-ins -----------------------------------------------------------------------------------------------------
+# --- canonical states ----------------------------------------------------------------------------------------------
 
 
 def canonical(groups: Sequence[Group], values: Values) -> tuple[Values, dict[int, int]]:
-    """Return the state that stands for all that differ by the places of equal processes, and for each member whose
-    place it took: the least label first, then the least values of its own."""
-    places, variables = list(values.places), [list(told) for told in values.variables]
-    who: dict[int, int] = {}
+    """Return the canonical state of all that differ only by swaps of equal processes, and for each member whose label
+    and values it took. Members are sorted by label, then by the values they own."""
+    places, variables = list(values.places), [list(elements) for elements in values.variables]
+    sources: dict[int, int] = {}
     for group in groups:
         keys = [
             (values.places[member], *(values.variables[variable][index] for variable, index in own))
@@ -311,15 +313,15 @@ def canonical(groups: Sequence[Group], values: Values) -> tuple[Values, dict[int
         ]
         order = sorted(range(len(keys)), key=keys.__getitem__)
         for member, own, taken in zip(group.members, group.owned, order, strict=True):
-            who[member] = group.members[taken]
+            sources[member] = group.members[taken]
             places[member] = keys[taken][0]
             for (variable, index), value in zip(own, keys[taken][1:], strict=True):
                 variables[variable][index] = value
-    return values._replace(variables=tuple(map(tuple, variables)), places=tuple(places)), who
+    return values._replace(variables=tuple(map(tuple, variables)), places=tuple(places)), sources
 
 
 def level(groups: Sequence[Group], spans: list[tuple[int, int]]) -> None:
-    """Widen the spans of variables that change places, so that each can hold what the others do."""
+    """Widen the spans of variables that are swapped, so that each can hold the values of the others."""
     before: list[tuple[int, int]] = []
     while before != spans:
         before = list(spans)

@@ -1,4 +1,4 @@
-"""Verdicts of the matrix: what the answer of an exploration says of the question that a cell asks."""
+"""Verdicts of the matrix: the answer of an exploration to the question of a cell."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from engine.invariants import INVARIANTS
 
 NEVER, SOMETIMES, NOT_EXPLORED = "Never", "Sometimes", "not explored"
 _AT_END = {one.name for one in INVARIANTS if one.at_end}
-"""Seen where a path has ended: they cut nothing off."""
+"""Invariants checked only at the end of a path: a violation does not cut the path short."""
 
 
 class Verdict(NamedTuple):
-    """A cell's word; why: what it rests on, or why it is not known; schedule: to what was asked for, as a word."""
+    """The verdict of a cell. why: its evidence, or why it is unknown; schedule: a word that shows it."""
 
     word: str
     expected: str | None
@@ -27,26 +27,26 @@ class Verdict(NamedTuple):
         return self.expected is not None and self.word in {NEVER, SOMETIMES} and self.word != self.expected
 
 
-def judged(asked: Cell, answer: dict[str, Any]) -> Verdict:
+def judged(cell: Cell, answer: dict[str, Any]) -> Verdict:
     """Return the verdict of a cell, from the answer of its exploration."""
     bounds, broken = answer["bounds"], answer["broken"]
     within = (
         f"{answer['states']:,} states, {bounds['processes']} tasks, {bounds['search']}, reduction {bounds['reduction']}"
     )
-    if asked.question == "starvation":
+    if cell.question == "starvation":
         live = answer["liveness"]
         if live is not None and live["loop"]:
-            return Verdict(SOMETIMES, asked.expected, within, live["stem"], live["loop"])
+            return Verdict(SOMETIMES, cell.expected, within, live["stem"], live["loop"])
         if live is not None and live["holds"] and not broken:
-            return Verdict(NEVER, asked.expected, within, None)
-    elif seen := {**broken, **answer["witnessed"]}.get(asked.question):
-        return Verdict(SOMETIMES, asked.expected, f"in {seen['steps']} steps; {within}", seen["schedule"])
+            return Verdict(NEVER, cell.expected, within, None)
+    elif seen := {**broken, **answer["witnessed"]}.get(cell.question):
+        return Verdict(SOMETIMES, cell.expected, f"in {seen['steps']} steps; {within}", seen["schedule"])
     if not bounds["complete"]:
-        return Verdict(NOT_EXPLORED, asked.expected, f"stopped by the limit on {bounds['stopped_by']}; {within}", None)
-    cuts = [name for name in broken if name not in _AT_END] or list(broken) * (asked.question == "starvation")
+        return Verdict(NOT_EXPLORED, cell.expected, f"stopped by the limit on {bounds['stopped_by']}; {within}", None)
+    cuts = [name for name in broken if name not in _AT_END] or list(broken) * (cell.question == "starvation")
     if cuts:
         first = min(cuts, key=lambda name: int(broken[name]["steps"])).replace("_", " ")
-        return Verdict(NOT_EXPLORED, asked.expected, f"masked by: {first}; {within}", None)
-    if asked.question == "starvation":
-        return Verdict(NOT_EXPLORED, asked.expected, f"fair schedules were not searched; {within}", None)
-    return Verdict(NEVER, asked.expected, within, None)
+        return Verdict(NOT_EXPLORED, cell.expected, f"masked by: {first}; {within}", None)
+    if cell.question == "starvation":
+        return Verdict(NOT_EXPLORED, cell.expected, f"fair schedules were not searched; {within}", None)
+    return Verdict(NEVER, cell.expected, within, None)

@@ -66,11 +66,11 @@ def test_given_more_processes_than_columns_fit_when_told_then_they_share_one_and
         "   2                                  think:",
     ]
     assert columns(story("dining_10", "b.j.a"), 51).splitlines() == [
-        "step  who",
+        "step  process",
         "   1  p1    think: fork[1] 0->1",
         "   2  p9      think: fork[9] 0->1",
         "   3  p0  think: fork[0] 0->1",
-        "      no step of p2, p3, p4, p5, p6, p7, p8",
+        "      no steps by p2, p3, p4, p5, p6, p7, p8",
     ]
 
 
@@ -123,7 +123,7 @@ def test_given_a_loop_when_told_then_its_steps_are_marked() -> None:
     assert (told.loop_from, told.steps[-1].after) == (2, told.steps[1].after)
     lines = columns(told).splitlines()
     assert [line[4:6] for line in lines[1:7]] == ["  ", "  ", "| ", "| ", "| ", "| "]
-    assert lines[7] == "      steps 3 to 6 (marked |) repeat for ever"
+    assert lines[7] == "      steps 3 to 6 (marked |) repeat forever"
     with pytest.raises(BadTable, match="does not end in the state in which it began"):
         story_of_table(asked, [], steps)
 

@@ -83,17 +83,17 @@ def test_given_something_that_tells_processes_apart_then_they_are_not_equal(
 
 def test_given_values_that_name_processes_then_nobody_is_equal() -> None:
     assert names(table("peterson")) == []
-    with pytest.raises(BadTable, match=r"not equal but for what is their own: their steps at .* differ: 1 and 0"):
+    with pytest.raises(BadTable, match=r"are not symmetric: their steps at .* differ: 1 and 0"):
         checked(table("peterson") | {"symmetric": [[proc["name"] for proc in table("peterson")["procs"]]]})
 
 
 @pytest.mark.parametrize(
     ("more", "reason"),
     [
-        ({"symmetric": [["p0", "p1"], ["p1", "p2"]]}, "'p1' stands there twice"),
+        ({"symmetric": [["p0", "p1"], ["p1", "p2"]]}, "'p1' is listed twice"),
         ({"symmetric": [["p0", "p9"]]}, "there is no process 'p9'"),
         ({"symmetric": [["p0", "p1"]], "final": "r0 == 2"}, "final tells them apart"),
-        ({"symmetric": [["p1", "p0"]], "outcomes": ["r0"]}, "is told in outcomes"),
+        ({"symmetric": [["p1", "p0"]], "outcomes": ["r0"]}, "is listed in outcomes"),
     ],
 )
 def test_given_a_group_that_is_none_then_it_is_refused_with_the_reason(more: dict[str, Any], reason: str) -> None:

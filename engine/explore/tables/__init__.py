@@ -1,1 +1,1 @@
-"""Protocol tables: read, checked, laid out and played without the engine."""
+"""Protocol tables: reading, checking, playing and shrinking them, without the engine."""

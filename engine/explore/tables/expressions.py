@@ -1,4 +1,4 @@
-"""Expressions of protocol tables: integers of 64 bits with C's operators and precedence, as small trees.
+"""Expressions of protocol tables: signed 64-bit integers with C's operators and precedence, as trees.
 
 A tree is a tuple: (num, value), (var, name), (elem, name, tree), (un, operator, tree), (bin, operator, tree, tree).
 """
@@ -33,21 +33,21 @@ _TOKEN = re.compile(r"\s*(?:(0[xX][0-9a-fA-F]+|\d+)|([A-Za-z_]\w*)|(\|\||&&|[=!<
 
 
 class BadExpression(UserError):
-    """An expression that cannot be read, or names what is not there."""
+    """An expression that cannot be parsed."""
 
 
 class Fault(ArithmeticError):
-    """What has no value: a division by zero, an element that is not there, a shift by more than 63 bits."""
+    """An expression without a value: division by zero, an element that does not exist, a shift outside 0 to 63."""
 
 
 def parse(text: str) -> Tree:
-    """Return the tree of an expression. Raises BadExpression, in one line."""
+    """Return the tree of an expression. Raises BadExpression with a one-line message."""
     if len(text) > LENGTH_MAX:
         raise BadExpression(f"an expression of {len(text)} characters: at most {LENGTH_MAX}")
     parser = _Parser(text)
     tree = parser.binary(0, 0)
     if parser.token:
-        raise BadExpression(f"what does {parser.token!r} do here, in {text!r}?")
+        raise BadExpression(f"unexpected {parser.token!r} in {text!r}: expected an operator or the end")
     return tree
 
 
@@ -78,7 +78,7 @@ class _Parser:
 
     def _unary(self, depth: int) -> Tree:
         if depth > DEPTH_MAX:
-            raise BadExpression(f"more than {DEPTH_MAX} brackets and signs within each other in {self._text!r}")
+            raise BadExpression(f"more than {DEPTH_MAX} nested brackets and signs in {self._text!r}")
         token = self._next()
         if token in {"!", "~", "-"}:
             return ("un", token, self._unary(depth + 1))
@@ -90,7 +90,7 @@ class _Parser:
             hexadecimal = token[:2].lower() == "0x"
             value = int(token, 16 if hexadecimal else 10)
             if value >= 1 << BITS - (not hexadecimal):
-                raise BadExpression(f"{token} does not fit into {BITS} bits" + " with a sign" * (not hexadecimal))
+                raise BadExpression(f"{token} does not fit into {BITS} bits" + " (signed)" * (not hexadecimal))
             return ("num", wrapped(value))
         if not token or not (token[0].isalpha() or token[0] == "_"):
             what = repr(token) if token else "the end"
@@ -108,7 +108,7 @@ def _tokens(text: str) -> Iterator[str]:
     while at < len(text):
         found = _TOKEN.match(text, at)
         if found is None:
-            raise BadExpression(f"{text[at:].lstrip()[:1]!r} is no part of an expression, in {text!r}")
+            raise BadExpression(f"{text[at:].lstrip()[:1]!r} is not allowed in an expression: {text!r}")
         yield found[0].strip()
         at = found.end()
 
@@ -151,12 +151,12 @@ def _nothing(name: str, index: int) -> int:
 
 
 def wrapped(value: int) -> int:
-    """Return the value as 64 bits with a sign have it."""
+    """Return the value wrapped to a signed 64-bit integer."""
     return (value + (1 << BITS - 1)) % (1 << BITS) - (1 << BITS - 1)
 
 
 def evaluate(tree: Tree, read: Callable[[str, int], int]) -> int:
-    """Return the value of a tree; read(name, index) gives a variable's, index 0 for a plain one. Raises Fault."""
+    """Return the value of a tree; read(name, index) returns a variable's, index 0 for a scalar. Raises Fault."""
     match tree:
         case ("num", value):
             return int(value)

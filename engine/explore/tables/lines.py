@@ -1,4 +1,4 @@
-"""The line on which each key of a JSON or TOML text stands: json and tomllib read such texts, but tell no places."""
+"""The line of each key in a JSON or TOML text: json and tomllib do not report positions."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ _TOKEN = re.compile(
 
 
 def line_of(text: str, path: Sequence[str | int]) -> int | None:
-    """Return the line, from 1, of what a path names, or of the nearest thing around it that is there; None: of nothing.
+    """Return the line, from 1, of the value at a path, or of the nearest enclosing one found; None if there is none.
 
-    path: keys, and places in lists. text: JSON or TOML that can be read; of other text the answer is any line or None.
+    path: keys and list indices. text: valid JSON or TOML; for other text the result is any line or None.
     """
     found = _Lines(text).found
     whole = tuple(path)
@@ -35,7 +35,7 @@ class _Lines:
                 self._tokens.append((token, line))
             line += token.count("\n")
         self._at = 0
-        self._lists: dict[Path, int] = {}  # TOML: [[a]] -> the last place
+        self._lists: dict[Path, int] = {}  # TOML: [[a]] -> the last index
         try:
             self._value(()) if text.lstrip()[:1] == "{" else self._document()
         except (IndexError, RecursionError):
@@ -75,7 +75,7 @@ class _Lines:
         self._value(key)
 
     def _keys(self, ends: set[str]) -> Path:
-        """Return the keys before one of these tokens, which is taken: a.b is two, "a.b" is one."""
+        """Return the keys before one of these tokens, and consume that token: a.b is two keys, "a.b" is one."""
         keys: list[str] = []
         while (token := self._take()) not in ends:
             keys += [token[1:-1]] if token[0] in "\"'" else [part for part in token.split(".") if part]

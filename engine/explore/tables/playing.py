@@ -1,4 +1,4 @@
-"""One schedule, played step by step in plain numbers: what each step changed, for the reader of a counterexample."""
+"""Play a schedule step by step in plain numbers: what each step changes, for the reader of a counterexample."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from engine.explore.tables.wording import BadTable
 
 
 class Move(NamedTuple):
-    """A step that was made: the state after it, what it changed as (variable, element, before, after), what broke.
+    """A step that was made: the state after it, its changes as (variable, element, before, after), what it broke.
 
-    stuck: something in the step has no value, so that it leads nowhere.
+    stuck: an expression in the step has no value, so the step leads to no state.
     """
 
     step: Step
@@ -25,7 +25,7 @@ class Move(NamedTuple):
 
 
 def enabled(table: Table, values: Values) -> list[Step]:
-    """Return the steps that can be made in a state; one whose guard has no value counts, as its fault is a finding."""
+    """Return the steps enabled in a state, including those whose guard has no value: their fault is a finding."""
     found = []
     for process, place in zip(table.processes, values.places, strict=True):
         found += [step for step in process.steps if step.at == place and _may(table, step, values)]
@@ -40,21 +40,21 @@ def _may(table: Table, step: Step, values: Values) -> bool:
 
 
 def reader(table: Table, values: Values) -> Callable[[str, int], int]:
-    """Return what gives the value of a variable in a state; it raises Fault for an element that is not there."""
+    """Return a function that reads a variable in a state; it raises Fault for an element that does not exist."""
     numbers = {variable.name: number for number, variable in enumerate(table.variables)}
 
     def read(name: str, index: int) -> int:
-        told = values.variables[numbers[name]]
-        if not 0 <= index < len(told):
+        elements = values.variables[numbers[name]]
+        if not 0 <= index < len(elements):
             raise Fault(f"{name}[{index}] does not exist")
-        return told[index]
+        return elements[index]
 
     return read
 
 
 def move(table: Table, values: Values, step: Step) -> Move:
-    """Make one step, whatever its guard says."""
-    now = [list(told) for told in values.variables]
+    """Make one step, whatever its guard evaluates to."""
+    now = [list(elements) for elements in values.variables]
     changed: list[tuple[int, int, int, int]] = []
     broken, stuck = "", False
     try:
@@ -81,7 +81,7 @@ def move(table: Table, values: Values, step: Step) -> Move:
 
 
 def play(table: Table, steps: Sequence[Step]) -> list[Move]:
-    """Make the steps of a schedule, from the start. Raises BadTable where one cannot be made."""
+    """Play a schedule from the initial state. Raises BadTable at a step that is not enabled."""
     values, moves = start_of(table), list[Move]()
     for number, step in enumerate(steps):
         if step not in enabled(table, values):
@@ -93,7 +93,7 @@ def play(table: Table, steps: Sequence[Step]) -> list[Move]:
 
 
 def ending(table: Table, values: Values) -> str:
-    """Return what is wrong with a state from which no step leads on: deadlock, final, or "" if nothing is."""
+    """Return what is wrong with a state without enabled steps: deadlock, final, or "" if nothing is."""
     if enabled(table, values):
         return ""
     if any(place != process.end for process, place in zip(table.processes, values.places, strict=True)):

@@ -1,4 +1,4 @@
-"""A smaller table with the same failure, and what it might do without: processes, steps, variables."""
+"""Shrink a table while its failure stays the same: leave out processes, steps and variables."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from engine.explore.tables.table import Step, Table
 from engine.explore.tables.wording import BadTable
 
 
-def table_candidates(told: Told) -> Iterator[tuple[str, Told]]:
-    """Yield what a table might do without: a process, a step, a variable that nothing names. Each can be explored."""
-    for what, smaller in _lesser(told):
+def table_candidates(data: Told) -> Iterator[tuple[str, Told]]:
+    """Yield what can be left out (a process, a step, an unused variable), and the valid table without it."""
+    for what, smaller in _without_one(data):
         try:
             checked(smaller)
         except BadTable:
@@ -22,30 +22,30 @@ def table_candidates(told: Told) -> Iterator[tuple[str, Told]]:
         yield what, smaller
 
 
-def _lesser(told: Told) -> Iterator[tuple[str, Told]]:
-    procs = told["procs"]
+def _without_one(data: Told) -> Iterator[tuple[str, Told]]:
+    procs = data["procs"]
     for i, process in enumerate(procs):
-        groups = [[name for name in group if name != process["name"]] for group in told.get("symmetric") or []]
-        left = {**told, "procs": [*procs[:i], *procs[i + 1 :]], "symmetric": groups}
+        groups = [[name for name in group if name != process["name"]] for group in data.get("symmetric") or []]
+        left = {**data, "procs": [*procs[:i], *procs[i + 1 :]], "symmetric": groups}
         yield f"process {process['name']}", left
     for i, process in enumerate(procs):
         for n, step in enumerate(process["steps"]):
             steps = [*process["steps"][:n], *process["steps"][n + 1 :]]
             changed = {**process, "steps": steps}
-            left = {**told, "procs": [*procs[:i], changed, *procs[i + 1 :]], "symmetric": []}
+            left = {**data, "procs": [*procs[:i], changed, *procs[i + 1 :]], "symmetric": []}
             yield f"a step of {process['name']} at {step['at']}", left
-    for name in told.get("vars") or {}:
-        left = {key: {**(told.get(key) or {})} for key in ("vars", "ranges")}
+    for name in data.get("vars") or {}:
+        left = {key: {**(data.get(key) or {})} for key in ("vars", "ranges")}
         for named in left.values():
             named.pop(name, None)
-        outcomes = [one for one in told.get("outcomes") or [] if one != name]
-        yield f"variable {name}", {**told, **left, "outcomes": outcomes}
+        outcomes = [one for one in data.get("outcomes") or [] if one != name]
+        yield f"variable {name}", {**data, **left, "outcomes": outcomes}
 
 
 def failure(table: Table, steps: Sequence[Step]) -> str:
-    """Return in what a schedule ends: deadlock, final, what its last step breaks (without values), "" if in nothing.
+    """Return how a schedule fails: deadlock, final, or what its last step breaks (without values); "" if it does not.
 
-    Raises BadTable for a schedule that cannot be made.
+    Raises BadTable for a schedule that cannot be played.
     """
     moves = play(table, steps)
     broken = moves[-1].broken if moves else ""
@@ -53,7 +53,7 @@ def failure(table: Table, steps: Sequence[Step]) -> str:
 
 
 def fails(table: Table, steps: Sequence[Step], same: str) -> bool:
-    """Whether a schedule can be made and ends in the same failure."""
+    """Whether a schedule can be played and ends in the same failure."""
     try:
         return failure(table, steps) == same
     except BadTable:
@@ -68,16 +68,16 @@ def shrink_table(
     tries: int = TRIES_MAX,
     budget: Budget | None = None,
 ) -> Shrunk[Told, tuple[Step, ...]]:
-    """Return a smaller table with the failure that steps lead to; the schedule is made of the steps of `table` itself.
+    """Return a smaller table with the failure of a schedule; the schedule returned consists of steps of `table` itself.
 
-    searched: returns the shortest schedule to an error of a table. What it finds counts only if the table itself fails
-    so, too: to leave steps out can bring in deadlocks that are not there.
+    searched: returns the shortest schedule to an error of a table, if any. It counts only if `table` itself fails in
+    the same way: leaving out steps can introduce deadlocks.
     """
     same = failure(table, steps)
     assert same, "nothing fails"
 
-    def finds(told: Told, known: tuple[Step, ...]) -> tuple[Step, ...] | None:
-        smaller = checked(told)
+    def finds(data: Told, known: tuple[Step, ...]) -> tuple[Step, ...] | None:
+        smaller = checked(data)
         own = carried(known, table, smaller)
         if own is not None and fails(smaller, own, same):
             return known
@@ -91,7 +91,7 @@ def shrink_table(
 
 
 def carried(steps: Sequence[Step], table: Table, other: Table) -> list[Step] | None:
-    """Return the steps of another table that say the same, for the same processes; None if one is not there."""
+    """Map a schedule to the equal steps of another table, by process name; return None if one is missing."""
     processes = {process.name: process for process in other.processes}
     found = []
     for step in steps:

@@ -1,4 +1,4 @@
-"""Protocol tables: a small concurrent protocol as data. checking.py reads one and turns its words into numbers."""
+"""Protocol tables: a small concurrent protocol as data. checking.py reads one and resolves its names to numbers."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ Word = Annotated[int, Field(ge=-(1 << 63), lt=1 << 63)]
 Text = Annotated[str, Field(min_length=1, max_length=2_000)]
 
 
-class _Asked(BaseModel):
+class _Spec(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
 
 
-class AskedStep(_Asked):
-    """One atomic move: where it stands, when it may be made, what it does, where it leads."""
+class AskedStep(_Spec):
+    """One atomic step: the label it starts at, its guard, its effects, and the label it leads to."""
 
     at: Label
     guard: Text = "1"
@@ -32,7 +32,7 @@ class AskedStep(_Asked):
     to: Label
 
 
-class AskedProcess(_Asked):
+class AskedProcess(_Spec):
     """A process: its name, where it starts, and its steps."""
 
     name: Label
@@ -40,8 +40,8 @@ class AskedProcess(_Asked):
     steps: Annotated[list[AskedStep], Field(min_length=1, max_length=STEPS_MAX)]
 
 
-class AskedTable(_Asked):
-    """A protocol table as it is written."""
+class AskedTable(_Spec):
+    """A protocol table as written in JSON or TOML."""
 
     format: Literal["protocol-table/1"]
     name: Annotated[str, Field(min_length=1, max_length=120)]
@@ -51,14 +51,14 @@ class AskedTable(_Asked):
     final: Text | None = None
     outcomes: Annotated[list[Name], Field(max_length=64)] = []
     ranges: dict[Name, Annotated[tuple[Word, Word], Strict(False)]] = {}
-    """Neither JSON nor TOML has tuples: a list of two will do."""
+    """A list of two is accepted: neither JSON nor TOML has tuples."""
     symmetric: Annotated[list[list[Label]], Field(max_length=PROCESSES_MAX)] = []
     fair: Literal["weak"] | None = None
     eventually: Text | None = None
 
 
 class Variable(NamedTuple):
-    """An integer, or a fixed array of them; low and high bound it where the table does."""
+    """An integer, or an array of fixed size; low and high: its declared range, if any."""
 
     name: str
     initial: tuple[int, ...]
@@ -77,7 +77,7 @@ class Effect(NamedTuple):
 
 
 class Step(NamedTuple):
-    """One alternative: process, its labels before and after by number, guard, effects from left to right."""
+    """One alternative of a process: its labels before and after, by number; effects from left to right."""
 
     number: int
     process: int
@@ -89,7 +89,7 @@ class Step(NamedTuple):
 
 
 class Process(NamedTuple):
-    """A process; labels in the order in which the table names them, END last."""
+    """A process; labels in the order of the table, END last."""
 
     name: str
     labels: tuple[str, ...]
@@ -98,16 +98,16 @@ class Process(NamedTuple):
 
     @property
     def end(self) -> int:
-        """The number of the label at which it has ended."""
+        """The number of the label END."""
         return len(self.labels) - 1
 
 
 Cell = tuple[int, int]
-"""A variable's number, and an index: 0 for a plain one."""
+"""A variable's number, and an index: 0 for a scalar."""
 
 
 class Group(NamedTuple):
-    """Equal processes, by number, and for each the cells of its own, in the same order."""
+    """Equal processes, by number, and the cells that each owns, in the same order."""
 
     members: tuple[int, ...]
     owned: tuple[tuple[Cell, ...], ...]

@@ -1,4 +1,4 @@
-"""What a step touches: the elements of variables that it reads and writes, in one state or in any."""
+"""The footprint of a step: the elements of variables that it reads and writes, in one state or in any."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ class Footprint(NamedTuple):
 
 
 def footprint(table: Table, step: Step, values: Values | None = None) -> Footprint:
-    """Return what a step may touch, guard included, whatever of it is looked at.
+    """Return what a step may touch, guard included, even if part of it is not evaluated.
 
-    In the state `values` an element is the one that its index says at that point of the step; in any state (None), and
-    where the index has no value, an element whose place is computed stands for the whole array.
+    In the state `values`, an index is evaluated at that point of the step. Without a state, a computed index counts as
+    the whole array, and so does one that has no value or is out of range.
     """
     now = values
 
