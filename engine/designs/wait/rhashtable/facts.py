@@ -1,4 +1,4 @@
-"""What there is to see of the hash table in one state, for the explorer's stories."""
+"""The hash table's contents in one state, for the explorer's stories."""
 
 from __future__ import annotations
 
