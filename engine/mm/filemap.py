@@ -200,7 +200,7 @@ def meets_truncation(w: World, page: int) -> None:
 
 
 @inlined
-def _look_around(w: World, task: int, page: int, list: int) -> None:
+def _note_requeue(w: World, task: int, page: int, list: int) -> None:
     """Note a locker that requeues behind other waiters, or queues while the lock's owner waits for a writeback."""
     if w.entries.flags[task] & WQ_EXCLUSIVE:
         first = w.rules.handoff_after - 1 if w.rules.publish else 0
@@ -212,7 +212,7 @@ def _look_around(w: World, task: int, page: int, list: int) -> None:
 @inlined
 def _append(w: World, task: int, page: int, list: int) -> None:
     """Link the entry at the tail and record that, under the queue lock."""
-    _look_around(w, task, page, list)
+    _note_requeue(w, task, page, list)
     link_tail(w, list, task)
     w.pages.flags[page] |= 1 << PG_WAITERS
     queue, length = queue_shown(w, page, list), line_length(w, list)

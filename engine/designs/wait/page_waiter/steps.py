@@ -64,7 +64,7 @@ WAITER_QUEUED, WAITER_WOKEN, WAITER_LEFT = int(Kind.waiter_queued), int(Kind.wai
 
 
 @inlined
-def _tell(w: World, kind: int, task: int, page: int) -> None:
+def _record_waiter(w: World, kind: int, task: int, page: int) -> None:
     list = own_list(w, page)
     record_entry(w, kind, task, page, list, w.lists.length[list], PG_LOCKED, w.entries.flags[task], UNFLAGGED)
 
@@ -72,7 +72,7 @@ def _tell(w: World, kind: int, task: int, page: int) -> None:
 @inlined
 def _queue(w: World, task: int, page: int) -> None:
     link_tail(w, own_list(w, page), task)
-    _tell(w, WAITER_QUEUED, task, page)
+    _record_waiter(w, WAITER_QUEUED, task, page)
     meets_truncation(w, page)
 
 
@@ -166,7 +166,7 @@ def waiter_last_try(w: World, task: int) -> int:
         w.tasks.step[task] = WAITER_SLEEP
         return w.rules.atomic_ns
     unlink(w, task)
-    _tell(w, WAITER_LEFT, task, page)
+    _record_waiter(w, WAITER_LEFT, task, page)
     step_down(w, task, page)
     _through(w, task)
     return w.rules.atomic_ns
@@ -225,7 +225,7 @@ def _grant(w: World, task: int, page: int, head: int) -> None:
     w.entries.flags[head] |= WQ_WOKEN | WQ_DONE
     if w.entries.list[head] != NONE:
         unlink(w, head)
-        _tell(w, WAITER_WOKEN, head, page)
+        _record_waiter(w, WAITER_WOKEN, head, page)
     try_to_wake_up(w, head)
 
 
