@@ -47,7 +47,7 @@ def _scenario(body: bytes, toml: bool) -> Scenario:
     except UnicodeDecodeError as error:
         raise BadScenario(f"the scenario is not valid UTF-8 at byte {error.start}", code="not_utf8") from None
     except Refusal as refusal:
-        told = refusal
+        problem = refusal
     except ValidationError as error:
-        told = refusal_of_model(error, Scenario)
-    raise BadScenario(str(told.detail), code=told.code, field=told.field, status=told.status_code)
+        problem = refusal_of_model(error, Scenario)
+    raise BadScenario(str(problem.detail), code=problem.code, field=problem.field, status=problem.status_code)

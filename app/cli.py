@@ -200,9 +200,9 @@ def explore(
     schedule that breaks it."""
     from app.commands.exploring import explore_subject, export_subject, one_of
 
-    asked = to_explore(table)
+    model = to_explore(table)
     if export is not None:
-        say(export_subject(asked, export))
+        say(export_subject(model, export))
         return
     from engine.explore.plan import REDUCTIONS, SEARCHES, Limits, Plan
 
@@ -218,13 +218,13 @@ def explore(
     )
     progress = None if as_json or not sys.stderr.isatty() else lambda text: typer.echo(text, err=True)
     limits, ends_at = Limits(states, memory << 20, seconds), time.monotonic() + seconds
-    found, text = explore_subject(asked, plan, limits, progress, screen_width(), checkpoint)
+    found, text = explore_subject(model, plan, limits, progress, screen_width(), checkpoint)
     smaller = None
     if shrink:
         from app.commands.shrinking import shrunk
         from engine.explore.shrink import Budget
 
-        smaller = shrunk(asked, found, screen_width(), Budget(ends_at=ends_at))
+        smaller = shrunk(model, found, screen_width(), Budget(ends_at=ends_at))
         found["shrunk"] = smaller and smaller[0]
     if as_json:
         tell(found)
@@ -252,9 +252,11 @@ def explore(
             word = f"{live['stem'] or '(initial state)'}" + (f", then forever {live['loop']}" if live["loop"] else "")
         say(f"\n{text}\n\nschedule: {word}")
     if smaller:
-        told, text = smaller
-        without = f"still fails without {', '.join(told['dropped'])}" if told["dropped"] else "shrunk schedule"
-        say(f"\n{without}:\n\n{text}\n\nschedule: {told['schedule']}")
+        reproducer, text = smaller
+        without = (
+            f"still fails without {', '.join(reproducer['dropped'])}" if reproducer["dropped"] else "shrunk schedule"
+        )
+        say(f"\n{without}:\n\n{text}\n\nschedule: {reproducer['schedule']}")
 
 
 @app.command()
@@ -269,14 +271,14 @@ def matrix(
     name = cells.known_kernel(kernel)
     with stored() as store:
         decide(store, cells.missing(store, name), None if as_json else say)
-        told = cells.told(store, name)
+        table = cells.told(store, name)
     if as_json:
-        tell(told)
+        tell(table)
         return
-    for row in told["rows"]:
+    for row in table["rows"]:
         say(f"{row['title']}, kernel {name}")
-        for cell in [cell for cell in told["cells"] if cell["row"] == row["name"]]:
-            title = next(column["title"] for column in told["columns"] if column["name"] == cell["column"])
+        for cell in [cell for cell in table["cells"] if cell["row"] == row["name"]]:
+            title = next(column["title"] for column in table["columns"] if column["name"] == cell["column"])
             against = f" (expected {cell['expected']})" if cell["against"] else ""
             say(f"  {cell['word']:12}  {title}{against}: {cell['schedule'] or cell['why']}")
 
@@ -333,16 +335,16 @@ def version(as_json: Json = False) -> None:
     from engine import VERSION
     from engine.events import FORMAT as EVENT_FORMAT
 
-    told = {
+    versions = {
         "folioscope": product_version(),
         "engine": VERSION,
         "event_format": EVENT_FORMAT,
         "python": platform.python_version(),
     }
     if as_json:
-        tell(told)
+        tell(versions)
     else:
-        say(", ".join(f"{name.replace('_', ' ')} {value}" for name, value in told.items()))
+        say(", ".join(f"{name.replace('_', ' ')} {value}" for name, value in versions.items()))
 
 
 @app.command()

@@ -172,10 +172,10 @@ def _start(request: Request, given: dict[str, str]) -> Response:
         subject = read_text(given.get("subject", ""), "subject")
         stepper_of(request).refuse_unbounded(subject)
         plan, limits = _plan(given), _limits(given)
-        asked = exploration_of(subject, plan, limits, request.app.state.settings)
+        requested = exploration_of(subject, plan, limits, request.app.state.settings)
         key = given.get("key", "")
-        sha256 = hashlib.sha256(json.dumps(asked).encode()).hexdigest()
-        row, _ = store_of(request).explore(asked, key=f"form-{key}" if key else None, body_sha256=sha256)
+        sha256 = hashlib.sha256(json.dumps(requested).encode()).hexdigest()
+        row, _ = store_of(request).explore(requested, key=f"form-{key}" if key else None, body_sha256=sha256)
     except (HTTPException, UserError) as error:
         refusal = refusal_of(error) if isinstance(error, UserError) else error
         return _form(request, given, refusal)
@@ -184,21 +184,21 @@ def _start(request: Request, given: dict[str, str]) -> Response:
 
 def _plan(given: dict[str, str]) -> AskedPlan:
     """Return the search settings of a form; empty fields have their defaults. Raises Refusal."""
-    told: dict[str, Any] = {name: given[name] for name in ("search", "reduction") if given.get(name)}
-    told |= {n: _whole(n, given[n]) for n in ("preemptions", "walks", "longest", "depth", "seed") if given.get(n)}
-    told |= {"compact": True} if given.get("compact") else {}
+    values: dict[str, Any] = {name: given[name] for name in ("search", "reduction") if given.get(name)}
+    values |= {n: _whole(n, given[n]) for n in ("preemptions", "walks", "longest", "depth", "seed") if given.get(n)}
+    values |= {"compact": True} if given.get("compact") else {}
     try:
-        return AskedPlan.model_validate(told)
+        return AskedPlan.model_validate(values)
     except ValidationError as error:
         raise refusal_of_model(error, AskedPlan) from None
 
 
 def _limits(given: dict[str, str]) -> AskedLimits:
-    told = {name: _whole(name, given[name]) for name in ("states", "megabytes", "seconds") if given.get(name)}
-    if "megabytes" in told:
-        told["memory_bytes"] = told.pop("megabytes") * MIB
+    values = {name: _whole(name, given[name]) for name in ("states", "megabytes", "seconds") if given.get(name)}
+    if "megabytes" in values:
+        values["memory_bytes"] = values.pop("megabytes") * MIB
     try:
-        return AskedLimits.model_validate(told)
+        return AskedLimits.model_validate(values)
     except ValidationError as error:
         raise refusal_of_model(error, AskedLimits) from None
 
@@ -259,10 +259,10 @@ def _export(request: Request, row: ExplorationRow, form: str) -> Response:
         if form != "txt":
             raise Refusal(404, "no_schedule", "this exploration found no schedule", field="form")
         return PlainTextResponse(verdicts.as_text(row, answer, link))
-    told = stepper_of(request).export(subject_of(row), form, answer["schedule"])
+    text = stepper_of(request).export(subject_of(row), form, answer["schedule"])
     if form == "txt":
-        return PlainTextResponse(f"{verdicts.as_text(row, answer, link)}\n{told}")
-    return _saved(told, row, form)
+        return PlainTextResponse(f"{verdicts.as_text(row, answer, link)}\n{text}")
+    return _saved(text, row, form)
 
 
 def _saved(text: str, row: ExplorationRow, form: str) -> Response:
@@ -291,8 +291,8 @@ def exploration(request: Request, exploration_id: EXPLORATION_ID) -> Response:
     """Return the page of an exploration: verdict, bounds, counts, and the shortest schedule as columns."""
     row = find(request, exploration_id)
     answer = answer_of(row)
-    told = store_of(request).story(row.id)
-    story = json.loads(told) if told else None
+    story_json = store_of(request).story(row.id)
+    story = json.loads(story_json) if story_json else None
     context = _live_context(row) | {
         "here": "/x",
         "answer": answer,
@@ -343,9 +343,9 @@ def open_as_run(
             422, "no_scenario", "a table cannot be played as a run: step through it by hand", field="schedule"
         )
     small = json.loads(row.answer_json or "{}").get("shrunk") if smaller else None
-    told = (small["subject"] if small else scenario.model_dump(exclude_unset=True)) | {"schedule": schedule}
+    values = (small["subject"] if small else scenario.model_dump(exclude_unset=True)) | {"schedule": schedule}
     try:
-        played = Scenario.model_validate(told)
+        played = Scenario.model_validate(values)
     except ValidationError as error:
         raise refusal_of_model(error, Scenario) from None
     digest = hashlib.sha256(f"{schedule}{' smaller' if small else ''}".encode()).hexdigest()

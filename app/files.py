@@ -102,5 +102,5 @@ async def _packed(response: FileResponse, scope: Scope) -> Response:
         packed.headers[name] = response.headers[name]
     packed.headers["Content-Encoding"] = "gzip"
     packed.headers["ETag"] = response.headers["etag"].rstrip('"') + '-gz"'
-    asked = headers.get("if-none-match", "")
-    return NotModifiedResponse(packed.headers) if packed.headers["ETag"] in asked.split(", ") else packed
+    etags = headers.get("if-none-match", "")
+    return NotModifiedResponse(packed.headers) if packed.headers["ETag"] in etags.split(", ") else packed

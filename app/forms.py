@@ -111,8 +111,8 @@ def _new_page(
 def preset_words(scenario: Scenario) -> str:
     """Return a one-line description of a preset."""
     length = f", {scenario.events_max:,} events" if scenario.workload.kind == "tasks" else ""
-    told = scenario.model_dump()
-    return f"{design_words(told)}; {workload_words(told)}; kernel {scenario.profile}{length}"
+    data = scenario.model_dump()
+    return f"{design_words(data)}; {workload_words(data)}; kernel {scenario.profile}{length}"
 
 
 def _as_text(scenario: Scenario) -> str:
@@ -125,8 +125,8 @@ def _tags(text: str) -> list[str]:
 
 def _start(request: Request, scenario: Scenario, pace: int, tags: list[str], key: str) -> str:
     """Start a run and return its id. Submitting the same form again returns the same run."""
-    asked = json.dumps([scenario.canonical().decode(), pace, tags]).encode()
-    body_sha256 = hashlib.sha256(asked).hexdigest()
+    body = json.dumps([scenario.canonical().decode(), pace, tags]).encode()
+    body_sha256 = hashlib.sha256(body).hexdigest()
     row, _ = store_of(request).start_run(
         scenario, pace_ms_per_s=pace or None, tags=tags, key=f"form-{key}", body_sha256=body_sha256
     )

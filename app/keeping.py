@@ -83,15 +83,15 @@ class Keeper:
             now = time.monotonic()
             try:
                 if now >= next_beat:
-                    told = held.beat()
+                    status = held.beat()
                     next_beat = now + BEAT_S
                 else:
-                    told = held.look()
+                    status = held.look()
             except FolioscopeError as error:  # a busy or full disk: the next renewal may succeed
                 log.warning("%s: its lease could not be renewed: %s", held.name, error)
-                told = "held"
-            if told != "held":
-                self._halt = told
+                status = "held"
+            if status != "held":
+                self._halt = status
             elif now > ends:
                 self._halt = "limit_time"
             elif resident_bytes() > held.memory_bytes:

@@ -77,7 +77,7 @@ def create_app(settings: Settings, store: Store, limits: Limits | None = None) -
     app.include_router(matrix.router)
     app.mount("/static", Files(), name="static")
 
-    problems.install(app, page=lambda request, told: error_page(request, told) if wants_html(request) else None)
+    problems.install(app, page=lambda request, problem: error_page(request, problem) if wants_html(request) else None)
     app.add_middleware(GZipMiddleware, minimum_size=1_000, compresslevel=4)
     token = settings.token.get_secret_value() if settings.token else None
     app.add_middleware(Guard, hosts=[*settings.hosts, settings.host], token=token, limits=limits)

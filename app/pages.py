@@ -71,19 +71,19 @@ def runs(
     run: Annotated[list[str] | None, Query(max_length=20)] = None,
 ) -> Response:
     """List runs, newest first; run: those selected for a comparison."""
-    asked = {"q": q, "state": state, "design": design, "tag": tag}
-    given = {name: value or None for name, value in asked.items()}
+    filters = {"q": q, "state": state, "design": design, "tag": tag}
+    given = {name: value or None for name, value in filters.items()}
     store = store_of(request)
     rows, following = store.runs(RUNS_A_PAGE, _next or None, **given)
     if re.fullmatch("[0-9a-f]{12}", q) and (named := store.run(q)):
         rows, following = [named], None
     picked = [run_id for run_id in run or [] if len(run_id) == 12]
-    kept = [(name, value) for name, value in asked.items() if value] + [("run", run_id) for run_id in picked]
+    kept = [(name, value) for name, value in filters.items() if value] + [("run", run_id) for run_id in picked]
     context = {
         "here": "/",
         "runs": [shown(row) for row in rows],
-        "asked": asked | {"after": _next},
-        "filtered": any(asked.values()) or bool(_next),
+        "asked": filters | {"after": _next},
+        "filtered": any(filters.values()) or bool(_next),
         "filters": [
             ("state", "state", ("queued", "running", "done", "failed", "cancelled")),
             ("design", "design", tuple(DESIGNS)),

@@ -49,7 +49,7 @@ class AskedPlan(_Asked):
     promises: bool = Field(True, description="also check liveness: whether a process can starve")
 
 
-def within(asked: AskedLimits, settings: Settings) -> dict[str, float]:
+def within(requested: AskedLimits, settings: Settings) -> dict[str, float]:
     """Return the effective limits: the requested ones, or the server's. Raises Refusal for larger ones."""
     most = {
         "states": settings.explore_states_max,
@@ -57,22 +57,22 @@ def within(asked: AskedLimits, settings: Settings) -> dict[str, float]:
         "seconds": settings.explore_seconds_max,
     }
     for name, limit in most.items():
-        if (given := getattr(asked, name)) is not None and given > limit:
+        if (given := getattr(requested, name)) is not None and given > limit:
             detail = f"limits.{name} is {given}: the maximum here is {limit}"
             raise Refusal(422, "too_large", detail, field=f"limits.{name}", limit=limit)
-    return {name: getattr(asked, name) or limit for name, limit in most.items()}
+    return {name: getattr(requested, name) or limit for name, limit in most.items()}
 
 
 def exploration_of(subject: Subject, plan: AskedPlan, limits: AskedLimits, settings: Settings) -> AskedExploration:
     """Return an exploration for the store. Raises Refusal or UserError for invalid settings or limits."""
-    told = plan.model_dump()
-    check_plan(Plan(**told))
+    values = plan.model_dump()
+    check_plan(Plan(**values))
     return AskedExploration(
         kind=subject.kind,
         name=subject.name,
         subject_json=subject.json,
         subject_sha256=subject.sha256,
-        asked_sha256=digest([subject.told, told]),
-        plan_json=json.dumps(told),
+        asked_sha256=digest([subject.told, values]),
+        plan_json=json.dumps(values),
         limits_json=json.dumps(within(limits, settings)),
     )

@@ -23,10 +23,10 @@ def main() -> None:
     try:
         row = store.add_recording(read_file(sys.stdin.buffer), name)
     except UserError as error:
-        told = {"status": error.status, "code": error.code, "detail": str(error), "field": error.field}
+        result = {"status": error.status, "code": error.code, "detail": str(error), "field": error.field}
     else:
-        told = {"id": row.id}
-    print(json.dumps(told))
+        result = {"id": row.id}
+    print(json.dumps(result))
 
 
 if __name__ == "__main__":

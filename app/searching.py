@@ -65,7 +65,7 @@ def explore_one(store: Store, row: ExplorationRow, *, stop: threading.Event | No
 def _explore(store: Store, row: ExplorationRow, keeper: Keeper) -> None:
     limits, stop = limits_of(row), _Stop(keeper)
     explorer = _taken_up(store, row)
-    said, kept = 0.0, _Checkpoints(store, row)
+    reported_at, kept = 0.0, _Checkpoints(store, row)
 
     def note(phase: str) -> None:
         progress = explorer.progress()._asdict() | {"phase": phase}
@@ -74,14 +74,14 @@ def _explore(store: Store, row: ExplorationRow, keeper: Keeper) -> None:
         except UserError as error:  # a busy or full disk: the next report may succeed
             log.warning("exploration %s: its progress could not be stored: %s", row.id, error)
 
-    def told(_: Progress) -> None:
-        nonlocal said
-        if time.monotonic() - said >= TOLD_S:
-            said = time.monotonic()
+    def report(_: Progress) -> None:
+        nonlocal reported_at
+        if time.monotonic() - reported_at >= TOLD_S:
+            reported_at = time.monotonic()
             note("search")
             kept.look(explorer)
 
-    stopped_by = explorer.run(limits, told=told, stop=stop)
+    stopped_by = explorer.run(limits, told=report, stop=stop)
     ends_at = time.monotonic() + limits.seconds - explorer.seconds
     found = dict[str, Any]()
     if stop.heard not in {"lost", "stop"}:
@@ -161,8 +161,8 @@ class _Checkpoints:
 def _taken_up(store: Store, row: ExplorationRow) -> Explorer:
     """Resume the search from its last checkpoint; without a usable one, start over."""
     subject = subject_of(_what(row))
-    asked = json.loads(row.plan_json)
-    plan = Plan(**{name: asked[name] for name in Plan._fields if name in asked})
+    requested = json.loads(row.plan_json)
+    plan = Plan(**{name: requested[name] for name in Plan._fields if name in requested})
     if row.checkpoint is not None:
         try:
             return resume(store.checkpoint_path(row.id), subject, plan)
@@ -174,8 +174,8 @@ def _taken_up(store: Store, row: ExplorationRow) -> Explorer:
 
 def _what(row: ExplorationRow) -> Table | Scenario:
     """Return the subject of an exploration. Raises UserError if this version cannot read it."""
-    told = json.loads(row.subject_json)
-    return checked(told) if row.kind == "table" else scenario_to_play(told, f"exploration {row.id}", row.engine_version)
+    data = json.loads(row.subject_json)
+    return checked(data) if row.kind == "table" else scenario_to_play(data, f"exploration {row.id}", row.engine_version)
 
 
 def story_json(explorer: Explorer, found: dict[str, Any]) -> str | None:
@@ -202,20 +202,20 @@ def story_json(explorer: Explorer, found: dict[str, Any]) -> str | None:
         }
         for step in story.steps
     ]
-    told = {"processes": story.processes, "steps": steps, "ending": story.ending, "loop_from": story.loop_from}
-    return json.dumps(told)
+    rendered = {"processes": story.processes, "steps": steps, "ending": story.ending, "loop_from": story.loop_from}
+    return json.dumps(rendered)
 
 
-def smaller(asked: Table | Scenario, found: dict[str, Any], budget: Budget) -> dict[str, Any] | None:
+def smaller(subject: Table | Scenario, found: dict[str, Any], budget: Budget) -> dict[str, Any] | None:
     """Shrink a finding to a smaller reproducer; None if nothing can be dropped or it has no schedule."""
-    made = shrunk(asked, found, 120, budget)
+    made = shrunk(subject, found, 120, budget)
     return made[0] if made and made[0]["dropped"] else None
 
 
 def limits_of(row: ExplorationRow) -> Limits:
     """Return the limits of an exploration as the engine takes them."""
-    told = json.loads(row.limits_json)
-    return Limits(told["states"], told["memory_bytes"], told["seconds"])
+    values = json.loads(row.limits_json)
+    return Limits(values["states"], values["memory_bytes"], values["seconds"])
 
 
 def shortened(found: dict[str, Any]) -> dict[str, Any]:

@@ -94,11 +94,11 @@ def shown(row: RunRow, data: str = "/api/v1/runs", url: str | None = None) -> Sh
 
 def _design(scenario: Mapping[str, Any]) -> tuple[str, Card | None, Any]:
     """Return the stored name of the wait design, and its card and options if this version knows them."""
-    told = scenario.get("wait") or {}
-    name = str(told.get("design", "hashed"))
+    options = scenario.get("wait") or {}
+    name = str(options.get("design", "hashed"))
     card = DESIGNS.get(name)
     try:
-        return name, card, card and card.options.model_validate(told)
+        return name, card, card and card.options.model_validate(options)
     except ValidationError:
         return name, None, None
 

@@ -44,20 +44,20 @@ class Answers:
         self._last = ""
         self._subject: Subject | None = None
 
-    def to(self, asked: dict[str, Any]) -> dict[str, Any]:
+    def to(self, request: dict[str, Any]) -> dict[str, Any]:
         """Return the answer to one request. Raises UserError."""
-        told = asked["subject"]
-        what = checked(told) if asked["kind"] == "table" else Scenario.model_validate(told)
-        if asked["do"] == "export" and asked["form"] == "pml":
+        data = request["subject"]
+        what = checked(data) if request["kind"] == "table" else Scenario.model_validate(data)
+        if request["do"] == "export" and request["form"] == "pml":
             return {"text": promela_of(what)}
-        subject = self._subject_of(what, json.dumps(told))
-        if asked["do"] == "check":
+        subject = self._subject_of(what, json.dumps(data))
+        if request["do"] == "check":
             Explorer(subject)  # rejects a subject with infinitely many states
             return {}
-        if asked["do"] == "at":
-            return self._at(subject, asked["word"])
-        form = FORMS.get(asked["form"], asked["form"])
-        return {"text": EXPORTS[form](story_of(subject, subject.read(asked["word"])), asked["word"])}
+        if request["do"] == "at":
+            return self._at(subject, request["word"])
+        form = FORMS.get(request["form"], request["form"])
+        return {"text": EXPORTS[form](story_of(subject, subject.read(request["word"])), request["word"])}
 
     def _subject_of(self, what: Table | Scenario, key: str) -> Subject:
         if self._subject is None or key != self._last:
@@ -78,17 +78,17 @@ def main() -> None:
     os.nice(NICE)
     answers = Answers()
     for line in sys.stdin:
-        asked = json.loads(line)
-        told: dict[str, Any]
+        request = json.loads(line)
+        reply: dict[str, Any]
         try:
-            told = {"told": answers.to(asked)}
+            reply = {"told": answers.to(request)}
         except UserError as error:
             refused = {"status": error.status, "code": error.code, "field": error.field, "detail": str(error)}
-            told = {"refused": refused}
+            reply = {"refused": refused}
         except Exception:
-            log.exception("a request %s failed", asked["do"])
-            told = {"failed": True}
-        print(json.dumps({"id": asked["id"], **told}), flush=True)
+            log.exception("a request %s failed", request["do"])
+            reply = {"failed": True}
+        print(json.dumps({"id": request["id"], **reply}), flush=True)
 
 
 if __name__ == "__main__":

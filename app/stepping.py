@@ -87,16 +87,16 @@ class Stepper:
         if not self._lock.acquire(timeout=seconds):
             raise Late
         try:
-            told = self._exchange(question, ends)
+            reply = self._exchange(question, ends)
         finally:
             self._lock.release()
-        if "refused" in told:
-            refused = told["refused"]
+        if "refused" in reply:
+            refused = reply["refused"]
             detail = visible(refused["detail"], 400)
             raise Refusal(refused["status"], refused["code"], detail, field=refused["field"])
-        if "told" not in told:
+        if "told" not in reply:
             raise RuntimeError("the stepper failed: see its log")
-        found: dict[str, Any] = told["told"]
+        found: dict[str, Any] = reply["told"]
         return found
 
     def _exchange(self, question: dict[str, Any], ends: float) -> dict[str, Any]:
@@ -109,7 +109,7 @@ class Stepper:
         line = json.dumps({"id": self._asked, **question}).encode() + b"\n"
         self._unsent += line
         try:
-            while (told := self._line(child, ends))["id"] != self._asked:
+            while (reply := self._line(child, ends))["id"] != self._asked:
                 pass
         except Late:
             self._late = True
@@ -121,7 +121,7 @@ class Stepper:
             self._end()
             raise Late from None
         self._late = False
-        return told
+        return reply
 
     def _line(self, child: subprocess.Popen[bytes], ends: float) -> dict[str, Any]:
         """Return the child's next line, while writing pending requests. Raises Late, or OSError if the child died.

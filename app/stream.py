@@ -227,9 +227,9 @@ class Hub:
             watch.publish(message("{}", event="gone") + END, 0, True)
             return
         last = run.state in OVER
-        told = {"events": run.events, "time_ns": run.time_ns, "state": run.state, "progress": run.progress}
+        advance = {"events": run.events, "time_ns": run.time_ns, "state": run.state, "progress": run.progress}
         data = message(self.status(run), id=run.events) if self.status else b""
-        data += message(json.dumps(told), event="advance", id=run.events) + (END if last else b"")
+        data += message(json.dumps(advance), event="advance", id=run.events) + (END if last else b"")
         watch.publish(data, run.events, last)
 
     async def _newer(self, watch: Watch, number: int, by: Pass | None) -> Frame | None:

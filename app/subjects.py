@@ -80,15 +80,15 @@ def read_text(text: str, field: str = "table") -> Subject:
     return read_subject(read_toml(text), text)
 
 
-def read_subject(told: Any, source: str = "") -> Subject:
+def read_subject(data: Any, source: str = "") -> Subject:
     """Validate a subject given as data; source: its text, for line numbers."""
-    if isinstance(told, dict):
-        told = upgraded_scenario(told)
-    form = told.get("format") if isinstance(told, Mapping) else None
+    if isinstance(data, dict):
+        data = upgraded_scenario(data)
+    form = data.get("format") if isinstance(data, Mapping) else None
     if form == tables.FORMAT:
-        return _table(told, source)
-    if form == SCENARIO or (form is None and isinstance(told, Mapping) and "workload" in told):
-        return scenario_subject(_valid(Scenario, told, source))
+        return _table(data, source)
+    if form == SCENARIO or (form is None and isinstance(data, Mapping) and "workload" in data):
+        return scenario_subject(_valid(Scenario, data, source))
     words = f"format is {shown(form)}" if form is not None else "format is missing"
     raise Refusal(422, "unknown_value", f"{words}: it must be {' or '.join(FORMATS)}", field="format")
 
@@ -97,20 +97,20 @@ def scenario_subject(scenario: Scenario) -> Subject:
     """Return a scenario as a subject, without its schedule. Raises UserError if it is not small."""
     check_small(scenario)
     assert isinstance(scenario.workload, Tasks), "a recording is never small"
-    told = scenario.model_dump(exclude_unset=True) | {"format": SCENARIO}
-    told.pop("schedule", None)
-    return Subject("scenario", scenario.name, scenario.story, told, scenario.model_copy(update={"schedule": None}))
+    data = scenario.model_dump(exclude_unset=True) | {"format": SCENARIO}
+    data.pop("schedule", None)
+    return Subject("scenario", scenario.name, scenario.story, data, scenario.model_copy(update={"schedule": None}))
 
 
-def _table(told: Any, source: str) -> Subject:
-    asked = _valid(AskedTable, told, source)
-    _refuse_unseen(asked)
-    return Subject("table", asked.name, asked.why, asked.model_dump(exclude_unset=True), checked(asked, source))
+def _table(data: Any, source: str) -> Subject:
+    table = _valid(AskedTable, data, source)
+    _refuse_unseen(table)
+    return Subject("table", table.name, table.why, table.model_dump(exclude_unset=True), checked(table, source))
 
 
-def _valid(model: type[Asked], told: Any, source: str) -> Asked:
+def _valid(model: type[Asked], data: Any, source: str) -> Asked:
     try:
-        return model.model_validate(told)
+        return model.model_validate(data)
     except ValidationError as error:
         raise _at_line(error, model, source) from None
 
@@ -126,10 +126,10 @@ def _at_line(error: ValidationError, model: type[BaseModel], source: str) -> Ref
     return refusal
 
 
-def _refuse_unseen(asked: AskedTable) -> None:
+def _refuse_unseen(table: AskedTable) -> None:
     """Reject names with invisible characters."""
-    names = [("name", asked.name), ("why", asked.why.replace("\n", " "))]
-    for number, process in enumerate(asked.procs):
+    names = [("name", table.name), ("why", table.why.replace("\n", " "))]
+    for number, process in enumerate(table.procs):
         names += [(f"procs[{number}].name", process.name), (f"procs[{number}].start", process.start)]
         names += [(f"procs[{number}].steps[{at}].at", step.at) for at, step in enumerate(process.steps)]
     for field, text in names:

@@ -88,7 +88,7 @@ async def read_apart(file: IO[bytes], name: str, settings: Settings) -> str:
     )
     try:
         async with asyncio.timeout(READ_S):
-            told, _ = await child.communicate()
+            output, _ = await child.communicate()
     except TimeoutError:
         detail = f"the import took longer than {READ_S} s: split the recording"
         raise Refusal(422, "too_slow", detail, limit=READ_S) from None
@@ -96,7 +96,7 @@ async def read_apart(file: IO[bytes], name: str, settings: Settings) -> str:
         if child.returncode is None:
             child.kill()
             await child.wait()
-    answer = json.loads(told) if told else {}
+    answer = json.loads(output) if output else {}
     if "id" in answer:
         return str(answer["id"])
     if "code" not in answer:

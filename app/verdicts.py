@@ -127,8 +127,8 @@ def counts(answer: dict[str, Any]) -> list[tuple[str, str, str]]:
         ("traces", "traces", "schedules up to the order of independent steps"),
     )
     seldom = {"assert_failures", "range_failures", "faults", "final_violations"}
-    told = [row for row in rows if answer.get(row[0]) or (answer.get(row[0]) == 0 and row[0] not in seldom)]
-    return [(words, whole(answer[key]), means) for key, words, means in told]
+    counted_rows = [row for row in rows if answer.get(row[0]) or (answer.get(row[0]) == 0 and row[0] not in seldom)]
+    return [(words, whole(answer[key]), means) for key, words, means in counted_rows]
 
 
 def as_text(row: Any, answer: dict[str, Any] | None, link: str) -> str:

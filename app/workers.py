@@ -33,25 +33,25 @@ class Workers:
             self._keepers.append(asyncio.create_task(self._begin()))
 
     async def _begin(self) -> None:
-        await self._run_once("engine.warm", "--first", told=True)
+        await self._run_once("engine.warm", "--first", forward=True)
         self._keepers += [asyncio.create_task(self._keep()) for _ in range(self.settings.workers)]
-        await self._run_once("engine.warm", "--background", told=False)
+        await self._run_once("engine.warm", "--background", forward=False)
 
     async def _keep(self) -> None:
         clock, pause = asyncio.get_running_loop().time, AGAIN_S
         while True:
             began = clock()
-            code = await self._run_once("app.runner", told=False)
+            code = await self._run_once("app.runner", forward=False)
             pause = AGAIN_S if clock() - began > 60 else min(2 * pause, AGAIN_MOST_S)
             log.warning("a worker ended with %s: the next one starts in %.1f s", code, pause)
             await asyncio.sleep(pause)
 
-    async def _run_once(self, module: str, *arguments: str, told: bool) -> int | None:
+    async def _run_once(self, module: str, *arguments: str, forward: bool) -> int | None:
         """Run a module in a child process, forward its output, and return its exit code."""
         child = await asyncio.create_subprocess_exec(
             *(sys.executable, "-m", module, *arguments),
             stdin=asyncio.subprocess.DEVNULL,
-            stdout=asyncio.subprocess.PIPE if told else None,
+            stdout=asyncio.subprocess.PIPE if forward else None,
             env=environment(self.settings),
         )
         self._children.add(child)

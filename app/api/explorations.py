@@ -48,9 +48,9 @@ def start_exploration(request: Request, response: Response, body: StartExplorati
     """Explore every interleaving of a small protocol. The request is validated completely before it is queued."""
     subject = read_text(body.table) if body.table is not None else read_subject(body.subject)
     request.app.state.stepper.refuse_unbounded(subject)
-    asked = exploration_of(subject, body.plan, body.limits, request.app.state.settings)
+    requested = exploration_of(subject, body.plan, body.limits, request.app.state.settings)
     sha256 = hashlib.sha256(json.dumps(body.model_dump(), sort_keys=True).encode()).hexdigest()
-    row, created = store_of(request).explore(asked, key=key, body_sha256=sha256)
+    row, created = store_of(request).explore(requested, key=key, body_sha256=sha256)
     response.status_code = 201 if created else 200
     response.headers["Location"] = f"/api/v1/explorations/{row.id}"
     return Exploration.of(row)

@@ -138,9 +138,9 @@ class ExplorationLine(BaseModel):
     @classmethod
     def fields_of(cls, row: Any) -> dict[str, Any]:
         """Return the fields of a stored exploration."""
-        told = {"plan": row.plan_json, "limits": row.limits_json, "progress": row.progress_json}
-        same = {name: getattr(row, name) for name in ExplorationLine.model_fields if name not in told}
-        return same | {name: text and json.loads(text) for name, text in told.items()}
+        texts = {"plan": row.plan_json, "limits": row.limits_json, "progress": row.progress_json}
+        same = {name: getattr(row, name) for name in ExplorationLine.model_fields if name not in texts}
+        return same | {name: text and json.loads(text) for name, text in texts.items()}
 
     @classmethod
     def of(cls, row: Any) -> ExplorationLine:
@@ -164,9 +164,9 @@ class Exploration(ExplorationLine):
         page = f"/x/{row.id}"
         links = {"self": f"/api/v1/explorations/{row.id}", "page": page}
         links |= {form: f"{page}.{form}" for form in TWINS}
-        told = {name: getattr(row, name) for name in ("subject_sha256", "engine_version", "attempt")}
+        values = {name: getattr(row, name) for name in ("subject_sha256", "engine_version", "attempt")}
         answer = json.loads(row.answer_json) if row.answer_json else None
-        return cls(**cls.fields_of(row), **told, subject=json.loads(row.subject_json), answer=answer, links=links)
+        return cls(**cls.fields_of(row), **values, subject=json.loads(row.subject_json), answer=answer, links=links)
 
 
 class ExplorationList(BaseModel):

@@ -28,23 +28,23 @@ def stored() -> Iterator[Store]:
         yield store
 
 
-def decide(store: Store, asked: Sequence[AskedExploration], say: Callable[[str], None] | None) -> None:
+def decide(store: Store, requests: Sequence[AskedExploration], say: Callable[[str], None] | None) -> None:
     """Run all of these explorations, after those already queued. Ctrl-C cancels the remaining ones.
 
     Raises UserError if cancelled.
     """
     stop, pause = threading.Event(), threading.Event()
     signal.signal(signal.SIGINT, lambda *_: stop.set())
-    names, left = [one.asked_sha256 for one in asked], list(asked)
+    names, left = [one.asked_sha256 for one in requests], list(requests)
     with _second(store) if len(left) >= MANY else contextlib.nullcontext():
-        told = -1
+        reported = -1
         while not stop.is_set():
             if left:
                 left = store.explore_all(left)
             open_ = len(left) + sum(row.live for row in store.explored(names).values())
-            if say and open_ != told:
+            if say and open_ != reported:
                 say(f"explorations remaining: {open_} of {len(names)}")
-            told = open_
+            reported = open_
             if not open_:
                 return
             if (row := store.exploration_jobs.claim("folioscope matrix")) is not None:

@@ -43,10 +43,10 @@ def is_scenario(given: Path) -> bool:
     with given.open("rb") as file:
         text = file.read(BYTES_MAX).decode("utf-8", "replace")
     try:
-        told = tomllib.loads(text) if given.suffix == ".toml" else json.loads(text)
+        data = tomllib.loads(text) if given.suffix == ".toml" else json.loads(text)
     except (ValueError, RecursionError):
         return False
-    return isinstance(told, dict) and "workload" in told
+    return isinstance(data, dict) and "workload" in data
 
 
 def one_of(field: str, given: str, known: tuple[Any, ...]) -> Any:
@@ -58,15 +58,15 @@ def one_of(field: str, given: str, known: tuple[Any, ...]) -> Any:
     return given
 
 
-def subject_of(asked: Table | Scenario) -> Subject:
+def subject_of(model: Table | Scenario) -> Subject:
     """Return the subject of a search. Raises UserError for a scenario that is not small."""
-    if isinstance(asked, Table):
+    if isinstance(model, Table):
         from engine.explore.search.subject import TableSubject
 
-        return TableSubject(asked)
+        return TableSubject(model)
     from engine.explore.worlds.subject import WorldSubject
 
-    return WorldSubject(asked)
+    return WorldSubject(model)
 
 
 def story_of(subject: Subject, schedule: Sequence[Any], loop: Sequence[Any] = ()) -> Story:
@@ -84,7 +84,7 @@ def story_of(subject: Subject, schedule: Sequence[Any], loop: Sequence[Any] = ()
 
 
 def explore_subject(
-    asked: Table | Scenario,
+    model: Table | Scenario,
     plan: Plan,
     limits: Limits,
     say: Callable[[str], None] | None,
@@ -100,7 +100,7 @@ def explore_subject(
     from engine.explore.search.explorer import Explorer
     from engine.explore.search.saving import resume, save
 
-    subject = subject_of(asked)
+    subject = subject_of(model)
     if checkpoint is not None and checkpoint.exists():
         explorer = resume(checkpoint, subject, plan)
         before = explorer.seconds
@@ -109,7 +109,7 @@ def explore_subject(
     at = saved = time.monotonic()
     ends_at = at + limits.seconds
 
-    def told(now: Progress) -> None:
+    def report(now: Progress) -> None:
         nonlocal at, saved
         if checkpoint is not None and time.monotonic() - saved >= SAVED_S:
             save(explorer, checkpoint)
@@ -119,7 +119,7 @@ def explore_subject(
             rate = f"{now.states / now.seconds / 1e6:.1f} M states/s, {now.memory >> 20} MB"
             say(f"{now.states:,} states, frontier {now.frontier:,}, depth {now.depth}, {rate}")
 
-    stopped_by = explorer.run(limits._replace(seconds=limits.seconds + before), told=told)
+    stopped_by = explorer.run(limits._replace(seconds=limits.seconds + before), told=report)
     if checkpoint is not None:
         if stopped_by:
             save(explorer, checkpoint)
@@ -147,45 +147,45 @@ def answer_columns(subject: Subject, found: dict[str, Any], wide: int) -> str:
     return columns(story_of(subject, whole[:begins], whole[begins:]), wide)
 
 
-def promela_of(asked: Table | Scenario) -> str:
+def promela_of(model: Table | Scenario) -> str:
     """Return a table, or a scenario's world, as a Promela model. Raises UserError if SPIN cannot express it."""
-    if isinstance(asked, Scenario):
+    if isinstance(model, Scenario):
         from engine.explore.small import check_small
         from engine.explore.worlds.promela_world import written
         from engine.runs.timed_run import TimedRun
 
-        check_small(asked)
-        return written(asked.name, TimedRun(asked).world)
+        check_small(model)
+        return written(model.name, TimedRun(model).world)
     from engine.explore import promela
     from engine.explore.search.explorer import Explorer
 
-    explorer = Explorer(asked)
+    explorer = Explorer(model)
     return promela.written(explorer.table, explorer.spans)
 
 
-def export_subject(asked: Table | Scenario, form: str) -> str:
+def export_subject(model: Table | Scenario, form: str) -> str:
     """Export a model: promela, or dot, the graph of all states of a small table."""
     from engine.explore.dot import graph_dot, graph_of
 
     one_of("export", form, ("promela", "dot"))
     if form == "promela":
-        return promela_of(asked)
-    if isinstance(asked, Scenario):
+        return promela_of(model)
+    if isinstance(model, Scenario):
         raise UserError("dot draws the states of a table: use --export promela for a scenario", field="export")
-    return graph_dot(graph_of(asked)).rstrip("\n")
+    return graph_dot(graph_of(model)).rstrip("\n")
 
 
-def told(asked: Table | Scenario, word: str) -> Story:
+def told(model: Table | Scenario, word: str) -> Story:
     """Return the story of a schedule. Raises UserError for an invalid schedule."""
-    subject = subject_of(asked)
+    subject = subject_of(model)
     return story_of(subject, subject.read(word))
 
 
-def replay_schedule(asked: Table | Scenario, word: str, wide: int) -> dict[str, Any]:
+def replay_schedule(model: Table | Scenario, word: str, wide: int) -> dict[str, Any]:
     """Play a schedule step by step; text: its columns, of total width `wide`. Raises UserError if it is invalid."""
     from engine.explore.columns import columns
 
-    story = told(asked, word)
+    story = told(model, word)
     return {
         "name": story.name,
         "steps": len(story.steps),
@@ -195,9 +195,9 @@ def replay_schedule(asked: Table | Scenario, word: str, wide: int) -> dict[str, 
     }
 
 
-def export_schedule(asked: Table | Scenario, word: str, form: str) -> str:
+def export_schedule(model: Table | Scenario, word: str, form: str) -> str:
     """Return a schedule in one of the formats of engine.explore.exports, without a trailing newline."""
     from engine.explore.exports import EXPORTS
 
     one_of("export", form, tuple(EXPORTS))
-    return EXPORTS[form](told(asked, word), word).rstrip("\n")
+    return EXPORTS[form](told(model, word), word).rstrip("\n")

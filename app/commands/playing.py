@@ -50,8 +50,8 @@ def play_here(scenario: Scenario, tags: list[str], say: Callable[[str], None] | 
         text = f"run {row.id} {row.state} ({row.reason}){': ' + row.detail if row.detail else ''}"
         raise UserError(text, code=row.reason or row.state)
     figures = json.loads(row.figures_json) if row.figures_json else None
-    told = {name: getattr(row, name) for name in ("id", "state", "events", "time_ns", "seal")}
-    return told | {"figures": figures}
+    result = {name: getattr(row, name) for name in ("id", "state", "events", "time_ns", "seal")}
+    return result | {"figures": figures}
 
 
 def _still_there(store: Store, run_id: str) -> RunRow:

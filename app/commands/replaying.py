@@ -65,12 +65,12 @@ def replay_recording(
         text = f"{truth.name} lists waits, which are part of the input: give a table of wakes or of snapshots"
         raise BadRecording(text, code="wrong_truth", field="truth")
     wakes, counts = predict(load(given), design=design, bits=bits, kernel=kernel)
-    told: dict[str, Any] = {"design": design}
-    asked = {"design": design} if bits is None else {"design": design, "bits": bits}
-    if queues := DESIGNS[design].shared_queues(DESIGNS[design].options.model_validate(asked)):
-        told["queues"] = queues
-    told |= totals(wakes) | counts
-    return told if truth is None else {**agreement(wakes, read_truth(truth)), **told}
+    result: dict[str, Any] = {"design": design}
+    options = {"design": design} if bits is None else {"design": design, "bits": bits}
+    if queues := DESIGNS[design].shared_queues(DESIGNS[design].options.model_validate(options)):
+        result["queues"] = queues
+    result |= totals(wakes) | counts
+    return result if truth is None else {**agreement(wakes, read_truth(truth)), **result}
 
 
 def snapshots(recording: Recording, truth: Path, design: str) -> dict[str, Any]:

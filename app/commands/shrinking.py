@@ -18,7 +18,7 @@ CANDIDATE_STATES = 2_000_000
 
 
 def shrunk(
-    asked: Table | Scenario, found: dict[str, Any], wide: int, budget: Budget | None = None
+    subject: Table | Scenario, found: dict[str, Any], wide: int, budget: Budget | None = None
 ) -> tuple[dict[str, Any], str] | None:
     """Return what is left of an answer's finding, and its schedule as columns; None if it has no schedule to its end.
 
@@ -30,8 +30,8 @@ def shrunk(
         return None
     pays = budget or Budget()
     most = pays.states
-    told, story = _table(asked, found, pays) if isinstance(asked, Table) else _scenario(asked, found, pays)
-    return told | {"states": most - pays.states}, columns(story, wide)
+    result, story = _table(subject, found, pays) if isinstance(subject, Table) else _scenario(subject, found, pays)
+    return result | {"states": most - pays.states}, columns(story, wide)
 
 
 def _table(table: Table, found: dict[str, Any], budget: Budget) -> tuple[dict[str, Any], Any]:
@@ -52,8 +52,8 @@ def _table(table: Table, found: dict[str, Any], budget: Budget) -> tuple[dict[st
     order = fewer_switches(
         small.schedule, lambda one: fails(table, one, same), lambda step: step.process, stop=budget.stopped
     )
-    told = _told(small, small.subject, schedules.written(table, order), len(order))
-    return told, story_of_table(table, order)
+    result = _result(small, small.subject, schedules.written(table, order), len(order))
+    return result, story_of_table(table, order)
 
 
 def _scenario(scenario: Scenario, found: dict[str, Any], budget: Budget) -> tuple[dict[str, Any], Any]:
@@ -65,11 +65,11 @@ def _scenario(scenario: Scenario, found: dict[str, Any], budget: Budget) -> tupl
     small = shrink_world(scenario, found["error"], moves, budget)
     subject = WorldSubject(Scenario.model_validate(small.subject))
     word = subject.written(small.schedule)
-    told = _told(small, small.subject | {"schedule": word}, word, len(small.schedule))
-    return told, story_of_world(subject, small.schedule)
+    result = _result(small, small.subject | {"schedule": word}, word, len(small.schedule))
+    return result, story_of_world(subject, small.schedule)
 
 
-def _told(small: Any, subject: dict[str, Any], word: str, steps: int) -> dict[str, Any]:
+def _result(small: Any, subject: dict[str, Any], word: str, steps: int) -> dict[str, Any]:
     return {
         "dropped": list(small.dropped),
         "subject": subject,

@@ -46,31 +46,31 @@ class Explorations:
     # --- requests of users -------------------------------------------------------------------------------------------
 
     def explore(
-        self, asked: AskedExploration, *, key: str | None = None, body_sha256: str | None = None
+        self, request: AskedExploration, *, key: str | None = None, body_sha256: str | None = None
     ) -> tuple[ExplorationRow, bool]:
         """Queue an exploration and return it with True, or return the one already started by this key, with False.
 
         Raises UserError: idempotency_mismatch (the key came with another body), queue_full, storage_full.
         """
         with self.db.write() as connection:
-            if key is not None and (before := _asked_by(connection, key, body_sha256)):
+            if key is not None and (before := _started_by(connection, key, body_sha256)):
                 return before, False
             refuse_full_disk(self.db, self.settings)
             waiting = self._waiting(connection)
             if waiting >= self.settings.queue_max:
                 text = f"{waiting} explorations are waiting for a worker, the maximum: try again later"
                 raise UserError(text, code="queue_full", status=503)
-            exploration_id = _insert(connection, asked, key, body_sha256)
+            exploration_id = _insert(connection, request, key, body_sha256)
             return exploration_rows(connection, Exploration.id == exploration_id)[0], True
 
-    def explore_all(self, asked: Sequence[AskedExploration]) -> list[AskedExploration]:
+    def explore_all(self, requests: Sequence[AskedExploration]) -> list[AskedExploration]:
         """Queue as many of these as the queue admits, except those already live; return the rest."""
         with self.db.write() as connection:
             refuse_full_disk(self.db, self.settings)
             room = max(0, self.settings.queue_max - self._waiting(connection))
             live = select(Exploration.asked_sha256).where(Exploration.state.in_(("queued", "running")))
             there = set(connection.scalars(live))
-            fresh = [one for one in asked if one.asked_sha256 not in there]
+            fresh = [one for one in requests if one.asked_sha256 not in there]
             for one in fresh[:room]:
                 _insert(connection, one, None, None)
             return fresh[room:]
@@ -104,15 +104,15 @@ class Explorations:
             rows = exploration_rows(connection, *conditions, size=size + 1)
         return rows[:size], f"{rows[size - 1].number:x}" if len(rows) > size else None
 
-    def explored(self, asked: Sequence[str]) -> dict[str, ExplorationRow]:
+    def explored(self, digests: Sequence[str]) -> dict[str, ExplorationRow]:
         """Return for each asked_sha256 its newest exploration by this engine version, if it has one.
 
         A finished exploration is preferred to one that failed or was cancelled.
         """
         found: dict[str, ExplorationRow] = {}
         with self.db.read() as connection:
-            for first in range(0, len(asked), 500):
-                here = Exploration.asked_sha256.in_(asked[first : first + 500])
+            for first in range(0, len(digests), 500):
+                here = Exploration.asked_sha256.in_(digests[first : first + 500])
                 for row in exploration_rows(connection, here, Exploration.engine_version == VERSION, size=10_000):
                     before = found.get(row.asked_sha256)
                     if before is None or (before.state in ("failed", "cancelled") and row.state == "done"):
@@ -135,9 +135,9 @@ class Explorations:
 
     # --- writes of workers -------------------------------------------------------------------------------------------
 
-    def note_exploration(self, exploration_id: str, attempt: int, **told: str) -> None:
+    def note_exploration(self, exploration_id: str, attempt: int, **values: str) -> None:
         """Store the progress (progress_json) or the checkpoint of a search. Raises Fenced."""
-        self.exploration_jobs.change(exploration_id, attempt, {**told, "lease_until": new_lease()})
+        self.exploration_jobs.change(exploration_id, attempt, {**values, "lease_until": new_lease()})
 
     def finish_exploration(
         self,
@@ -174,17 +174,17 @@ class Explorations:
                 path.unlink()
 
 
-def _insert(connection: Connection, asked: AskedExploration, key: str | None, body_sha256: str | None) -> str:
+def _insert(connection: Connection, request: AskedExploration, key: str | None, body_sha256: str | None) -> str:
     now, exploration_id = time.time_ns(), secrets.token_hex(6)
     old = (Exploration.key.is_not(None), Exploration.created_ns < now - KEY_LIVES_NS)
     connection.execute(update(Exploration).where(*old).values(key=None))
     first = {"state": "queued", "attempt": 1, "losses": 0, "cancel_requested": False}
-    values = {**asked._asdict(), **first, "id": exploration_id, "key": key, "body_sha256": body_sha256}
+    values = {**request._asdict(), **first, "id": exploration_id, "key": key, "body_sha256": body_sha256}
     connection.execute(insert(Exploration).values(**values, created_ns=now, engine_version=VERSION))
     return exploration_id
 
 
-def _asked_by(connection: Connection, key: str, body_sha256: str | None) -> ExplorationRow | None:
+def _started_by(connection: Connection, key: str, body_sha256: str | None) -> ExplorationRow | None:
     found = connection.execute(select(Exploration.id, Exploration.body_sha256).where(Exploration.key == key)).first()
     if found is None:
         return None

@@ -174,8 +174,8 @@ class Jobs(Generic[Row]):
             return next(iter(self._kind.rows(connection, and_(of.id == job_id, *self._kind.there))), None)
 
 
-def _beat(asked: Any) -> Beat:
-    return "lost" if asked is None else "cancel" if asked.cancel_requested else "held"
+def _beat(row: Any) -> Beat:
+    return "lost" if row is None else "cancel" if row.cancel_requested else "held"
 
 
 def _cancel(connection: Connection, of: Any, *here: Any) -> None:

@@ -22,14 +22,14 @@ def scenario_to_play(given: dict[str, Any], whose: str, version: str) -> Scenari
     whose: its owner ("run 3f9c0a51b7e2"); version: the program version that stored it. Raises UserError, with a
     one-line message that names what is no longer valid.
     """
-    told = upgraded_scenario(given)
+    data = upgraded_scenario(given)
     try:
-        return Scenario.model_validate(told)
+        return Scenario.model_validate(data)
     except ValidationError as error:
         fault = error.errors()[0]
         field = ".".join(str(part) for part in fault["loc"])
     if field == "format":
-        why = f"it is {told['format']!r:.40}; this version reads up to {SCENARIO}: update folioscope"
+        why = f"it is {data['format']!r:.40}; this version reads up to {SCENARIO}: update folioscope"
     else:
         why = f"{field}: {fault['msg']}" if field else fault["msg"]
     text = f"the scenario of {whose}, stored by version {version}, cannot be played by this version: {why}"

@@ -117,17 +117,17 @@ def _events_before(run: Run, time: int) -> int:
         return first
 
 
-def _queue_of(asked: int, cast: Cast) -> int:
-    if cast.queues and not 0 <= asked < cast.queues:
-        raise UserError(f"there is no queue {asked}: the run has queues 0 to {cast.queues - 1}", field="queue")
-    return asked
+def _queue_of(queue: int, cast: Cast) -> int:
+    if cast.queues and not 0 <= queue < cast.queues:
+        raise UserError(f"there is no queue {queue}: the run has queues 0 to {cast.queues - 1}", field="queue")
+    return queue
 
 
-def _pages_of(asked: str, run: RunRow, cast: Cast) -> list[int]:
+def _pages_of(requested: str, run: RunRow, cast: Cast) -> list[int]:
     """Return the rows of the pages that lanes are asked for; raises UserError for a word that names none."""
-    found = re.fullmatch(r"hot:(\d{1,3})|file:(\d{1,9})|list:(\d{1,9}(?:,\d{1,9})*)", asked)
+    found = re.fullmatch(r"hot:(\d{1,3})|file:(\d{1,9})|list:(\d{1,9}(?:,\d{1,9})*)", requested)
     if found is None:
-        text = f"pages must have the form hot:48, file:0 or list:1,2,3, not {asked[:80]!r}"
+        text = f"pages must have the form hot:48, file:0 or list:1,2,3, not {requested[:80]!r}"
         raise UserError(text, code="bad_pages", field="pages")
     hot, file, rows = found.groups()
     count = cast.page_count if cast.pfns is None else len(cast.pfns)

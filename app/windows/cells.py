@@ -281,10 +281,10 @@ class Queue:
         unseen, vague = np.flatnonzero((high < 0) | later).tolist(), np.flatnonzero(~exact[first] | later).tolist()
         answer: dict[str, Any] = {"id": self.queue}
         for name, values, without in (("min", low, unseen), ("max", high, unseen), ("mean", mean, vague)):
-            told: list[Any] = values.tolist()
+            numbers: list[Any] = values.tolist()
             for i in without:
-                told[i] = None
-            answer[name] = told
+                numbers[i] = None
+            answer[name] = numbers
         return answer
 
 

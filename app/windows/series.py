@@ -168,12 +168,16 @@ class Series:
                 mean = np.where(lasting, _divided(self.area[which], self.covered, lasting), self.high[which])
                 low, high = self.low[which], self.high[which]
                 unknown = np.flatnonzero(high < 0)
-                answer[name] = {"min": _told(low, unknown), "max": _told(high, unknown), "mean": _told(mean, unknown)}
+                answer[name] = {
+                    "min": _with_gaps(low, unknown),
+                    "max": _with_gaps(high, unknown),
+                    "mean": _with_gaps(mean, unknown),
+                }
         in_use = self.area[GAUGES.index("queues_in_use")]
         mean = _divided(self.area[GAUGES.index("waiters")], in_use, in_use > 0)
-        answer["queue_mean"] = {"mean": _told(mean, np.flatnonzero(~seen | (in_use <= 0)))}
+        answer["queue_mean"] = {"mean": _with_gaps(mean, np.flatnonzero(~seen | (in_use <= 0)))}
         for which, name in enumerate(COUNTERS):
-            answer[name] = {"sum": _told(self.sums[which], np.flatnonzero(~seen | self.uncounted[which]))}
+            answer[name] = {"sum": _with_gaps(self.sums[which], np.flatnonzero(~seen | self.uncounted[which]))}
         return answer
 
 
@@ -182,11 +186,11 @@ def _divided(area: Words, by: Words, where: NDArray[np.bool_]) -> NDArray[np.flo
     return quotient.round(4)
 
 
-def _told(values: NDArray[Any], unseen: NDArray[np.intp]) -> list[Any]:
-    told: list[Any] = values.tolist()
+def _with_gaps(values: NDArray[Any], unseen: NDArray[np.intp]) -> list[Any]:
+    numbers: list[Any] = values.tolist()
     for at in unseen.tolist():
-        told[at] = None
-    return told
+        numbers[at] = None
+    return numbers
 
 
 def _before(run: Run, number: int) -> Words | None:

@@ -1,7 +1,7 @@
-"""AXES: what a scenario chooses a design on. One folder per design, one line here; others come by entry point.
+"""AXES: the axes on which a scenario chooses a design. One folder per design, one line here, or an entry point.
 
 A package on the user's machine adds a design through an entry point of the group "folioscope.designs", whose value is
-the package: a folder of the same shape as those beside this file (docs/adding-a-design.md).
+the package: a folder laid out like those beside this file (docs/adding-a-design.md).
 """
 
 from __future__ import annotations
@@ -13,21 +13,21 @@ BUILT_IN = {
     "wait": ("hashed", "page_wait", "page_waiter", "rhashtable"),
     "truncate": ("helper", "raw_null", "compare"),
 }
-"""Axis -> its designs; the place in the row is the design's number."""
+"""Axis -> its designs; the position in the tuple is the design's number."""
 
 AXES: dict[str, dict[str, Card]] = load(BUILT_IN)
 """Axis -> design -> card."""
 
 DESIGNS: dict[str, Card] = AXES["wait"]
-"""The designs of the wait axis, which is the one that runs are listed and compared by."""
+"""The designs of the wait axis, by which runs are listed and compared."""
 
 
 STRUCTURES_MAX = 1 << 20
-"""Structures of one kind that have addresses of their own."""
+"""Max. number of structures of one kind with an address."""
 
 
 def structure_at(pointer: int) -> str | None:
-    """Return the name of the structure that a design keeps at an address, such as "page_wait 2"; None if none does."""
+    """Return the name of a design's structure at an address, such as "page_wait 2"; None if there is none."""
     for card in DESIGNS.values():
         for kind in card.pointers:
             row, within = divmod(pointer - kind.base, kind.bytes)
@@ -37,5 +37,5 @@ def structure_at(pointer: int) -> str | None:
 
 
 def number(axis: str, design: str) -> int:
-    """Return the number by which a World's rules know a design."""
+    """Return the number of a design in a World's rules."""
     return list(AXES[axis]).index(design)

@@ -1,4 +1,4 @@
-"""load(): import the cards of all designs, and refuse at start a design that would fail at first use."""
+"""load(): import the cards of all designs, and reject at start a design that would fail at first use."""
 
 from __future__ import annotations
 
@@ -32,10 +32,12 @@ def load(built_in: Mapping[str, Sequence[str]]) -> dict[str, dict[str, Card]]:
         card = _foreign(entry)
         checked(card, tuple(axes))
         if card.name in axes[card.axis]:
-            raise BadDesign(f"{_where(card.package)}: there is a design {card.name!r} on the axis {card.axis} already")
+            raise BadDesign(
+                f"{_where(card.package)}: there is already a design {card.name!r} on the axis {card.axis}: rename it"
+            )
         taken = {name for cards in axes.values() for one in cards.values() for name in one.tables}
         if both := taken & set(card.tables):
-            raise BadDesign(f"{_where(card.package)}: there is a table {min(both)!r} already: give it another name")
+            raise BadDesign(f"{_where(card.package)}: there is already a table {min(both)!r}: rename it")
         axes[card.axis][card.name] = card
     return axes
 
@@ -73,7 +75,7 @@ def functions(module: str) -> dict[str, list[str]]:
 
 
 def checked(card: Card, axes: Sequence[str]) -> Card:
-    """Return the card. Raises BadDesign where something that the engine will call is not there."""
+    """Return the card. Raises BadDesign if the design's folder lacks something that the engine needs."""
     where = _where(f"{card.package}.verbs")
     for problem in problems(card, axes):
         raise BadDesign(f"design {card.name!r}, {where}: {problem}")
@@ -81,9 +83,9 @@ def checked(card: Card, axes: Sequence[str]) -> Card:
 
 
 def problems(card: Card, axes: Sequence[str]) -> Iterator[str]:
-    """Yield what is missing from a design's folder, or does not fit."""
+    """Yield what is missing or wrong in a design's folder."""
     if card.axis not in axes:
-        yield f"no axis {card.axis!r}; there are {', '.join(axes)}"
+        yield f"no axis {card.axis!r}; the axes are {', '.join(axes)}"
         return
     verbs: tuple[Verb, ...] = importlib.import_module(f"engine.designs.{card.axis}").VERBS
     defined, steps = functions(f"{card.package}.verbs"), functions(f"{card.package}.steps")
@@ -99,13 +101,13 @@ def problems(card: Card, axes: Sequence[str]) -> Iterator[str]:
             yield f"no function {step.lower()}(w, task) in its module steps, for the step {step}"
     for which in ("lock_step", "unlock_step", "grant_step", "sleep_step"):
         if (name := getattr(card, which)) is not None and name not in card.steps:
-            yield f"{which} is {name}, which is none of its steps"
+            yield f"{which} is {name}, which is not one of its steps"
     for name, step in card.actors:
         if step not in card.steps:
-            yield f"the actor {name} begins with {step}, which is none of its steps"
+            yield f"the actor {name} begins with {step}, which is not one of its steps"
     for name, table in card.tables.items():
         if name in ENGINE_TABLES:
-            yield f"there is a table {name!r} already: give it another name"
+            yield f"there is already a table {name!r}: rename it"
         try:
             declared(table)
         except TypeError as problem:

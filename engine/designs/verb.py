@@ -1,4 +1,4 @@
-"""Verb: one row of what the designs of an axis answer."""
+"""Verb: a function that the designs of an axis implement."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 
 class Verb(NamedTuple):
-    """A function that each design of an axis has, called by paths as the kernel calls through *_operations."""
+    """A function that each design of an axis implements; paths call it as the kernel calls through *_operations."""
 
     name: str
     parameters: tuple[str, ...]
@@ -14,5 +14,5 @@ class Verb(NamedTuple):
     returns: bool
     """Whether it returns a word."""
     default: int | None
-    """What stands for it in a design that leaves it out; None: no design may."""
+    """The result in a design that does not define it; None: every design must."""
     meaning: str

@@ -1,20 +1,20 @@
-"""LITMUS: the litmus tests, a TOML file each: small programs, what is asked of them, and what is expected.
+"""LITMUS: the litmus tests, a TOML file each: small programs, a question, and the expected verdicts.
 
     name = "W-1"                            the column of the matrix
     title = "W-1 writeback wake race"
     source = "litmus"
-    asks = "bug_on"                         an invariant or a witness; several, and each is a column of that name
+    asks = "bug_on"                         an invariant or a witness; a list makes one column each, of that name
     programs = ["3*lock ... unlock"]        groups of tasks, as engine.program.group_of reads them
-    only = "swaps"                          designs of which the question makes sense: swaps, shares or woken
+    only = "swaps"                          designs for which the question makes sense: swaps, shares or woken
 
     [workload]                              pages, pinned
-    [[expected]]                            the first that names row (or its design) and kernel counts
+    [[expected]]                            the first that matches row (or its design) and kernel counts
     verdict = "Sometimes"
     designs = ["hashed"]                    of the wait axis
     rows = ["page_wait-early"]              of the matrix
     kernels = ["5.9", "5.10"]               all if absent
 
-A design that no file names is unknown; its card can say what is expected of it (engine.designs.card.Expected).
+The verdict of a design that no file names is unknown, unless its card has one (engine.designs.card.Expected).
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ from engine.kernels import KERNELS
 
 FOLDER = Path(__file__).parent
 QUESTIONS = {one.name: one.says for one in INVARIANTS} | dict(WITNESSES)
-"""What a litmus test may ask -> the question in words."""
+"""Name of an invariant or a witness -> the question in words."""
 
 Names = Annotated[list[str], Field(min_length=1)]
 
@@ -57,8 +57,8 @@ class _Rule(_Part):
     def _known(self) -> Self:
         if not self.designs and not self.rows:
             raise ValueError("names neither designs nor rows")
-        if strange := set(self.kernels) - set(KERNELS):
-            raise ValueError(f"no kernel profile {min(strange)!r}; there are {', '.join(KERNELS)}")
+        if unknown := set(self.kernels) - set(KERNELS):
+            raise ValueError(f"no kernel profile {min(unknown)!r}; the profiles are {', '.join(KERNELS)}")
         return self
 
 
@@ -74,15 +74,15 @@ class _File(_Part):
 
     @model_validator(mode="after")
     def _named(self) -> Self:
-        if strange := {self.asks} - set(QUESTIONS) if isinstance(self.asks, str) else set(self.asks) - set(QUESTIONS):
-            raise ValueError(f"asks {min(strange)!r}, which is neither an invariant nor a witness")
+        if unknown := {self.asks} - set(QUESTIONS) if isinstance(self.asks, str) else set(self.asks) - set(QUESTIONS):
+            raise ValueError(f"asks {min(unknown)!r}, which is neither an invariant nor a witness")
         if isinstance(self.asks, str) and not (self.name and self.title):
             raise ValueError("needs a name and a title")
         return self
 
 
 class Litmus(NamedTuple):
-    """A litmus test. asks: an invariant or a witness; only: designs of which it makes sense, None for all."""
+    """A litmus test. asks: an invariant or a witness; only: designs for which it makes sense, None for all."""
 
     name: str
     title: str
@@ -101,7 +101,7 @@ class Litmus(NamedTuple):
 
     @property
     def error(self) -> bool:
-        """Whether what is asked for is an error; a litmus test may ask for what is allowed."""
+        """Whether it asks for an error (an invariant); a witness is allowed behaviour."""
         return any(one.name == self.asks for one in INVARIANTS)
 
 
@@ -133,7 +133,7 @@ def read_litmus(path: Path) -> Iterator[Litmus]:
 
 
 def _place(name: str) -> int:
-    """What decides the debate stands first; the invariants, each asked of one mixed scenario, last."""
+    """Return a column's sort key: tests that decide the debate first, the invariants of one mixed scenario last."""
     return next((at for at, kind in enumerate(("T-", "GW-", "W-", "L-")) if name.startswith(kind)), 4)
 
 

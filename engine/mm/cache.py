@@ -33,9 +33,7 @@ def drop_reference(w: World, task: int, page: int) -> None:
     if w.pages.refcount[page] == 0:
         record(w, PAGE_FREED, task, page, w.pages.mapping[page], w.pages.flags[page])
         if w.pages.mapping[page] & (POINTER_BITS & ~PAGE_MAPPING_KSM):
-            broken(
-                w, task, page, BUG_ON
-            )  # bad_page(): a mapping that is not NULL, and none of the tags that are wiped off
+            broken(w, task, page, BUG_ON)  # bad_page(): a non-NULL mapping, without a tag that freeing clears
         w.pages.mapping[page] = NULL
         w.pages.flags[page] = 0
         w.pages.owner[page] = NONE
@@ -43,7 +41,7 @@ def drop_reference(w: World, task: int, page: int) -> None:
 
 @inlined
 def follow_mapping(w: World, task: int, page: int, null: bool) -> None:
-    """Ask page_mapping() and follow the answer; null: no mapping is an answer too (there is nothing to follow then)."""
+    """Call page_mapping() and dereference the result; null: NULL is allowed too, and not dereferenced."""
     seen = read_mapping(w, page)
     if seen & POINTER_BITS or not (null or seen):
         broken(w, task, page, WILD_DEREFERENCE)
@@ -51,7 +49,7 @@ def follow_mapping(w: World, task: int, page: int, null: bool) -> None:
 
 @inlined
 def store_mapping(w: World, task: int, page: int, word: int) -> None:
-    """Store page->mapping, with the page locked; the writers' option says whether what is swapped in is seen."""
+    """Store page->mapping with the page locked; plain_writers: overwrite a structure that is swapped in."""
     if w.rules.plain_writers:
         w.pages.mapping[page] = word
     else:
@@ -60,7 +58,7 @@ def store_mapping(w: World, task: int, page: int, word: int) -> None:
 
 @inlined
 def give_up(w: World, task: int) -> None:
-    """The page asked for is not there: leave out what the program does with it. Next: put_page, with nothing to put."""
+    """Skip the operations on a page that was not found. Next: put_page, with nothing to put."""
     at = w.program.arg[w.tasks.at[task]]
     w.tasks.at[task] = at
     w.tasks.step[task] = w.program.step[at]
@@ -68,9 +66,9 @@ def give_up(w: World, task: int) -> None:
 
 @inlined
 def still_ours(w: World, task: int, page: int) -> bool:
-    """With the page locked: is it in its file still, as far as page->mapping tells? The truncate axis says how to ask.
+    """Return whether the locked page is still in its file, judging by page->mapping as the truncate design does.
 
-    The file's slot is the truth that a wrong answer is measured by.
+    WRONG_IDENTITY if the result is true but the file's slot is empty.
     """
     wanted, seen = w.files.address[w.pages.home[page]], read_mapping(w, page)
     if not mapping_holds(w, w.pages.mapping[page], seen, wanted):
@@ -83,10 +81,10 @@ def still_ours(w: World, task: int, page: int) -> bool:
 
 @jit
 def find_get_entry(w: World, task: int) -> int:
-    """Take a reference on the page if its slot still holds it. Next: ret; the put after it if nothing else keeps the
-    page, and it was not found.
+    """Take a reference on the page if its slot still holds it. Next: ret; put_page if the page is
+    gone and not pinned.
 
-    The slot is the truth here, not page->mapping: a page out of the cache has an empty slot.
+    The slot is tested, not page->mapping: a page out of the cache has an empty slot.
     """
     page = w.tasks.page[task]
     if w.pages.file[page] == NONE:
@@ -104,10 +102,10 @@ def find_get_entry(w: World, task: int) -> int:
 
 @jit
 def put_page(w: World, task: int) -> int:
-    """Drop the reference of the lookup before; nothing if that found no page. Next: ret.
+    """Drop the reference of the preceding lookup, if it found the page. Next: ret.
 
-    A scenario's tasks together keep one more reference on each page (their lookups before the run), so none is freed
-    under a task that waits for it.
+    The scenario's tasks together hold one more reference on each page (from lookups before the run), so no page is
+    freed while a task waits for it.
     """
     if w.tasks.holds[task]:
         w.tasks.holds[task] -= 1
@@ -118,9 +116,9 @@ def put_page(w: World, task: int) -> int:
 
 @jit
 def add_to_page_cache(w: World, task: int) -> int:
-    """With the page locked: the cache's reference, mapping and slot. Next: ret.
+    """Take the cache's reference, set mapping and fill the slot, with the page locked. Next: ret.
 
-    mm/filemap.c: __add_to_page_cache_locked(); the slot is filled under the file's tree lock, so all in one step.
+    mm/filemap.c: __add_to_page_cache_locked(); one step, as the slot is filled under the file's tree lock.
     """
     page = w.tasks.page[task]
     if w.pages.file[page] == NONE:
@@ -160,7 +158,7 @@ def remove_page(w: World, task: int, page: int, kind: int) -> None:
 
 @jit
 def delete_from_page_cache(w: World, task: int) -> int:
-    """With the page locked: out of its file. Next: ret."""
+    """Remove the locked page from its file. Next: ret."""
     page = w.tasks.page[task]
     if w.pages.file[page] != NONE:
         remove_page(w, task, page, PAGE_REMOVED)

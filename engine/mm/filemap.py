@@ -1,10 +1,10 @@
 """Lock a page, wait for a page bit, unlock (mm/filemap.c).
 
-Two generations of the wait. Before 5.9 a waiter appends itself, sets PG_waiters, tests the bit and sleeps; once it
-sees the bit clear it tries again, and at the tail if it lost. From 5.9 on it sets PG_waiters and tries the bit under
+The wait has two generations. Before 5.9 a waiter queues itself, sets PG_waiters, tests the bit and sleeps; it retries
+when woken, and requeues at the tail if another task was faster. From 5.9 on it sets PG_waiters and tries the bit under
 the queue lock (publish); a waker marks the entry WOKEN, and may hand the lock over (DONE).
 
-What a task waits for is in its row: tasks.page, tasks.bit, and its wait entry's flags (WQ_EXCLUSIVE: it wants the bit).
+A task's row says what it waits for: tasks.page, tasks.bit, and its wait entry's flags (WQ_EXCLUSIVE: to set the bit).
 """
 
 from __future__ import annotations
@@ -60,12 +60,12 @@ WAITERS_FLAG_SET = int(Kind.waiters_flag_set)
 
 
 STOLEN_OFTEN_AFTER = 5
-"""page_lock_unfairness: more losses than that are what the hand-off ended."""
+"""page_lock_unfairness: losses of the lock above this number are what the hand-off of 5.9 prevents."""
 
 
 @inlined
 def _lost(w: World, task: int) -> None:
-    """A waiter queued for the lock, told that it is free, finds it taken by another."""
+    """Note a stolen lock: a queued waiter was woken, or saw the bit clear, and another task took the lock first."""
     witness(w, LOCK_STOLEN)
     if not w.rules.publish:
         if w.tasks.unfairness[task] >= -STOLEN_OFTEN_AFTER:
@@ -81,7 +81,7 @@ def trylock_page(w: World, task: int, page: int) -> bool:
     if flags & (1 << PG_LOCKED):
         return False
     w.pages.flags[page] = flags | (1 << PG_LOCKED)
-    w.pages.owner[page] = task  # whoever had it said so when he let it go
+    w.pages.owner[page] = task  # the previous owner was cleared at unlock
     record(w, PAGE_LOCKED, task, page, flags | (1 << PG_LOCKED), queue_length(w, page))
     return True
 
@@ -97,14 +97,14 @@ def begin_wait(w: World, task: int, bit: int, flags: int) -> None:
 
 @inlined
 def wait_for_writeback(w: World, task: int, then: int) -> None:
-    """Call the wait for the end of a writeback. Next: wait_prepare; after the wait, `then`."""
+    """Wait for a writeback to end. Next: wait_prepare; after the wait, `then`."""
     begin_wait(w, task, PG_WRITEBACK, 0)
     call(w, task, WAIT_PREPARE, then)
 
 
 @inlined
 def _through(w: World, task: int, page: int) -> bool:
-    """Get the bit if the task wants it, else see it clear; True if so."""
+    """Return whether the wait is over: an exclusive waiter got the lock, any other sees its bit clear."""
     if w.entries.flags[task] & WQ_EXCLUSIVE:
         return trylock_page(w, task, page)
     return w.pages.flags[page] & (1 << w.tasks.bit[task]) == 0
@@ -112,7 +112,7 @@ def _through(w: World, task: int, page: int) -> bool:
 
 @inlined
 def lock_page(w: World, task: int) -> int:
-    """Try the lock; else wait for it. Next: ret, or wait_prepare.
+    """Try to lock the page, else wait for the lock. Next: ret, or wait_prepare.
 
     include/linux/pagemap.h: lock_page(); mm/filemap.c: __lock_page().
     """
@@ -125,7 +125,7 @@ def lock_page(w: World, task: int) -> int:
 
 @jit
 def wait_on_page_locked(w: World, task: int) -> int:
-    """Wait until the page is unlocked, without wanting the lock. Next: ret, or wait_prepare.
+    """Wait until the page is unlocked, without taking the lock. Next: ret, or wait_prepare.
 
     include/linux/pagemap.h: wait_on_page_locked().
     """
@@ -160,17 +160,17 @@ def unlock_page(w: World, task: int) -> int:
 
 @jit
 def wait_prepare(w: World, task: int) -> int:
-    """Set up the entry on the stack and begin to find it a place to queue. Next: wait_on or wait_enqueue.
+    """Set up the entry on the stack and start the search for its queue. Next: wait_on or wait_enqueue.
 
-    mm/filemap.c: wait_on_page_bit_common(). From 5.9 on each failed attempt uses up one of page_lock_unfairness; then
-    the waiter asks for the lock to be handed over.
+    mm/filemap.c: wait_on_page_bit_common(). From 5.9 on each failed attempt uses up one of page_lock_unfairness; when
+    none is left, the waiter requests a hand-off of the lock.
     """
     if w.rules.lock_step != NONE and w.entries.flags[task] & WQ_EXCLUSIVE and w.tasks.bit[task] == PG_LOCKED:
         w.tasks.step[task] = w.rules.lock_step
         return 0
     flags = w.entries.flags[task] & WQ_EXCLUSIVE
     if w.rules.publish and flags:
-        if w.tasks.unfairness[task] >= 0:  # below it counts no more
+        if w.tasks.unfairness[task] >= 0:  # stop counting below zero
             w.tasks.unfairness[task] -= 1
         if w.tasks.unfairness[task] < 0:
             flags |= WQ_CUSTOM
@@ -182,9 +182,9 @@ def wait_prepare(w: World, task: int) -> int:
 
 @jit
 def wait_on(w: World, task: int) -> int:
-    """Find the entry a place to queue, a step at a time. Next: wait_on, or wait_enqueue when a place is known.
+    """Take one step towards the entry's queue. Next: wait_on, or wait_enqueue once the queue is known.
 
-    A design that has no room now is asked again after the time that it names.
+    A design with no room now returns a delay, after which the step is retried.
     """
     got = wait_attach(w, task)
     w.tasks.step[task] = WAIT_ENQUEUE if got > 0 else WAIT_ATTACH
@@ -193,15 +193,15 @@ def wait_on(w: World, task: int) -> int:
 
 @inlined
 def meets_truncation(w: World, page: int) -> None:
-    """Note it if a locker queues while the owner of the page's lock sleeps for the end of its writeback."""
+    """Note WAIT_HOLDING_LOCK: a locker queues while the owner of the page's lock waits for a writeback."""
     owner = w.pages.owner[page]
     if owner != NONE and w.entries.list[owner] != NONE and w.entries.bit[owner] == PG_WRITEBACK:
         witness(w, WAIT_HOLDING_LOCK)
 
 
 @inlined
-def _look_around(w: World, task: int, page: int, list: int) -> None:
-    """Note whom a locker queues behind: others, once it lost the lock; truncation, asleep with the page locked."""
+def _note_requeue(w: World, task: int, page: int, list: int) -> None:
+    """Note a locker that requeues behind other waiters, or queues while the lock's owner waits for a writeback."""
     if w.entries.flags[task] & WQ_EXCLUSIVE:
         first = w.rules.handoff_after - 1 if w.rules.publish else 0
         if w.tasks.unfairness[task] < first and w.lists.head[list] != NONE:
@@ -211,8 +211,8 @@ def _look_around(w: World, task: int, page: int, list: int) -> None:
 
 @inlined
 def _append(w: World, task: int, page: int, list: int) -> None:
-    """Link the entry at the tail and say so. Under the queue lock."""
-    _look_around(w, task, page, list)
+    """Link the entry at the tail and record that, under the queue lock."""
+    _note_requeue(w, task, page, list)
     link_tail(w, list, task)
     w.pages.flags[page] |= 1 << PG_WAITERS
     queue, length = queue_shown(w, page, list), line_length(w, list)
@@ -221,9 +221,11 @@ def _append(w: World, task: int, page: int, list: int) -> None:
 
 @jit
 def wait_enqueue(w: World, task: int) -> int:
-    """Take the queue lock. Before 5.9: append at the tail and set PG_waiters unless it is linked still; from here on a
-    wake counts, though the task runs yet (set_current_state); let the lock go. Next: wait_check.
-    From 5.9 on: set PG_waiters. Next: wait_publish, with the lock held. The place is the page's no more: wait_prepare.
+    """Queue the entry, under the queue lock. Next: wait_check; from 5.9 on wait_publish, with the lock held.
+
+    Before 5.9: append the entry at the tail and set PG_waiters, unless it is still linked; drop the lock. From here on
+    a wake-up counts, though the task still runs (set_current_state). From 5.9 on: set PG_waiters only. If the queue is
+    no longer the page's, next is wait_prepare.
     """
     page = w.tasks.page[task]
     list = wait_list(w, task, page, w.tasks.bit[task])
@@ -251,7 +253,7 @@ def wait_enqueue(w: World, task: int) -> int:
 
 @jit
 def wait_publish(w: World, task: int) -> int:
-    """5.9 on, under the queue lock: try the bit a last time, else append at the tail. Next: wait_finish or wait_sleep.
+    """From 5.9 on, under the queue lock: try the bit again, else append at the tail. Next: wait_finish or wait_sleep.
 
     mm/filemap.c: wait_on_page_bit_common(), trylock_page_bit_common().
     """
@@ -269,7 +271,7 @@ def wait_publish(w: World, task: int) -> int:
 
 @jit
 def wait_check(w: World, task: int) -> int:
-    """Before 5.9: sleep if the bit is still set, unless a wake came first. Next: wait_retry, when woken or at once."""
+    """Before 5.9: sleep if the bit is still set, unless woken already. Next: wait_retry, when woken or at once."""
     w.tasks.step[task] = WAIT_RETRY
     if w.tasks.state_set[task] and w.pages.flags[w.tasks.page[task]] & (1 << w.tasks.bit[task]):
         w.tasks.state[task] = ASLEEP
@@ -279,7 +281,7 @@ def wait_check(w: World, task: int) -> int:
 
 @jit
 def wait_retry(w: World, task: int) -> int:
-    """Before 5.9: try the bit again. Next: wait_finish, or wait_prepare: to the tail, unless it is linked still."""
+    """Before 5.9: try the bit again. Next: wait_finish, or wait_prepare, to requeue unless still linked."""
     page = w.tasks.page[task]
     if _through(w, task, page):
         w.tasks.step[task] = WAIT_FINISH
@@ -292,7 +294,7 @@ def wait_retry(w: World, task: int) -> int:
 
 @jit
 def wait_sleep(w: World, task: int) -> int:
-    """5.9 on: sleep until an entry flag says WOKEN. Next: wait_finish; wait_prepare if the lock was lost to another."""
+    """From 5.9 on: sleep until the entry is marked WOKEN. Next: wait_finish; wait_prepare if another took the lock."""
     flags = w.entries.flags[task]
     if not flags & WQ_WOKEN:
         w.tasks.state[task] = ASLEEP
@@ -311,11 +313,11 @@ def wait_sleep(w: World, task: int) -> int:
 
 @jit
 def wait_finish(w: World, task: int) -> int:
-    """Take the entry off the queue if it is still there (lock got without a wake, or a signal). Next: ret.
+    """Unlink the entry if it is still queued (lock taken without a wake-up, or a signal). Next: ret.
 
     kernel/sched/wait.c: finish_wait().
     """
-    w.tasks.state_set[task] = 0  # so nobody unlinks it while it spins below
+    w.tasks.state_set[task] = 0  # so that no waker unlinks the entry while the task spins below
     list = w.entries.list[task]
     if list != NONE:
         if not lock_list(w, list, task):

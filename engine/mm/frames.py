@@ -1,12 +1,12 @@
-"""Calls between paths. Each actor has a small stack of frames: where its callers go on, and what they worked on.
+"""Calls between paths. Each actor has a small stack of frames: its callers' next steps, pages and arguments.
 
-    call(w, task, LOCK_PAGE, FOUND_CHECK)                        the caller's page is locked; then found_check
-    call_on(w, task, LOCK_PAGE, MERGE_CHECK, other, page, 0)     so is another page; then merge_check on the first one
-    ret(w, task)                                                 end of a path: go on where the caller said
+    call(w, task, LOCK_PAGE, FOUND_CHECK)                        lock the caller's page; then found_check
+    call_on(w, task, LOCK_PAGE, MERGE_CHECK, other, page, 0)     lock another page; then merge_check on the first one
+    ret(w, task)                                                 end of a path: go on with the caller's next step
 
-The step called is named at the place of the call, so engine.world.nesting knows before a run how deep calls can
-nest, and refuses more than FRAMES_MAX. Row depth * tasks + task of World.frames is that frame of the task. ret()
-zeroes the frame that it leaves, so that states of an exploration do not differ by frames that are no longer in use.
+A call site names the step that it calls, so engine.world.nesting knows before a run how deep calls can nest, and
+rejects more than FRAMES_MAX. Row depth * tasks + task of World.frames is the task's frame at that depth. ret() zeroes
+the frame that it leaves, so that states of an exploration do not differ in unused frames.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from engine.world.state import FRAMES_MAX, World
 
 @inlined
 def call(w: World, task: int, step: int, then: int) -> None:
-    """Go on with the path that begins with `step`, on the same pages; after it with the step `then`."""
+    """Call the path that begins with `step`, on the same pages; after it, go on with the step `then`."""
     depth = w.tasks.depth[task]
     if INTERPRETED:
         assert depth < FRAMES_MAX, "calls nest deeper than engine.world.nesting found"
@@ -29,7 +29,7 @@ def call(w: World, task: int, step: int, then: int) -> None:
 
 @inlined
 def call_on(w: World, task: int, step: int, then: int, page: int, second: int, arg: int) -> None:
-    """Call a path on other pages and with its own argument; ret() gives the caller its pages and argument back."""
+    """Call a path on other pages and with its own argument; ret() restores the caller's."""
     frame = w.tasks.depth[task] * w.rules.n_tasks + task
     w.frames.kept[frame] = 1
     w.frames.page[frame] = w.tasks.page[task]
@@ -43,7 +43,7 @@ def call_on(w: World, task: int, step: int, then: int, page: int, second: int, a
 
 @inlined
 def ret(w: World, task: int) -> None:
-    """End of a path: go on with the step that the caller named; between two operations, begin the next one."""
+    """End a path: go on with the caller's next step; without a caller, begin the program's next operation."""
     depth = w.tasks.depth[task]
     if depth:
         _pop(w, task, depth - 1)

@@ -1,4 +1,4 @@
-"""Who holds a page's lock: kept beside PG_locked, so that a step can see when two tasks would."""
+"""The owner of a page's lock, kept beside PG_locked so that a step can detect two owners."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from engine.world.trace import broken
 
 @inlined
 def own_lock(w: World, task: int, owner: int, page: int) -> None:
-    """The task hands the page's lock to a waiter."""
+    """Hand the page's lock to `owner`, a waiter."""
     if w.pages.owner[page] != NONE:
         broken(w, task, page, TWO_OWNERS)
     w.pages.owner[page] = owner
@@ -18,7 +18,7 @@ def own_lock(w: World, task: int, owner: int, page: int) -> None:
 
 @inlined
 def disown_lock(w: World, task: int, page: int) -> None:
-    """The task lets go of the page's lock."""
+    """End the task's ownership of the page's lock."""
     if w.pages.owner[page] != task:
         broken(w, task, page, TWO_OWNERS)
     w.pages.owner[page] = NONE

@@ -1,13 +1,13 @@
-"""Locked lookup, and what needs it: the buffered write and the fault (mm/filemap.c).
+"""Locked lookup and its users, the buffered write and the fault (mm/filemap.c).
 
-find_get_entry() never reads page->mapping: a reference says only that the page was in that slot after it was taken.
-Whether it is there still is asked with the page locked, and if not the lookup begins again:
+find_get_entry() never reads page->mapping: a reference proves only that the page was in the slot after it was taken.
+The lookup checks again with the page locked, and restarts if the page has left:
 
     find_slot  find_get  find_again  lock_page  found_check ──> what the operation does ──> found_unlock  found_put
         ^                                            └─ truncated: unlock_page, found_stale ─┐
         └────────────────────────────────────────────────────────────────────────────────────┘
 
-lookup_locked ends with the page locked; write and fault are whole.
+lookup_locked ends with the page locked; write and fault unlock and put it.
 """
 
 from __future__ import annotations
@@ -68,13 +68,13 @@ def filemap_fault(w: World, task: int) -> int:
 
 @inlined
 def _operation(w: World, task: int) -> int:
-    """Return the first step of the operation under way: which of the three it is."""
+    """Return the first step of the operation under way, which identifies it."""
     return w.program.step[w.tasks.at[task]]
 
 
 @jit
 def find_slot(w: World, task: int) -> int:
-    """Read the slot. Next: find_get; if the page is not in it, ret, or the put. mm/filemap.c: find_get_entry()."""
+    """Read the slot. Next: find_get; if it is empty, ret or put_page. mm/filemap.c: find_get_entry()."""
     page = w.tasks.page[task]
     if w.pages.file[page] != NONE:
         w.tasks.step[task] = FIND_GET
@@ -89,7 +89,7 @@ def find_slot(w: World, task: int) -> int:
 
 @jit
 def find_get(w: World, task: int) -> int:
-    """Take a reference unless there is none left: then the page is being freed. Next: find_again or find_slot."""
+    """Take a reference unless the count is zero: then the page is being freed. Next: find_again or find_slot."""
     page = w.tasks.page[task]
     if w.pages.refcount[page] == 0:
         w.tasks.step[task] = FIND_SLOT
@@ -102,7 +102,7 @@ def find_get(w: World, task: int) -> int:
 
 @jit
 def find_again(w: World, task: int) -> int:
-    """Read the slot again: the page may have left it before it was kept. Next: lock_page, then found_check."""
+    """Read the slot again: the page may have left before the reference was taken. Next: lock_page, then found_check."""
     page = w.tasks.page[task]
     if w.pages.file[page] == NONE:
         _put(w, task, page)
@@ -120,9 +120,9 @@ def _put(w: World, task: int, page: int) -> None:
 
 @jit
 def found_check(w: World, task: int) -> int:
-    """With the page locked: is it the one asked for still? Next: the operation, or unlock_page and found_stale.
+    """Check that the locked page is still the requested one. Next: the operation, or unlock_page and found_stale.
 
-    A fault asks for i_size too: beyond it there is nothing to map (SIGBUS).
+    A fault checks i_size too: beyond it there is nothing to map (SIGBUS).
     """
     page = w.tasks.page[task]
     if not still_ours(w, task, page):
@@ -143,7 +143,7 @@ def found_check(w: World, task: int) -> int:
 
 @jit
 def found_stale(w: World, task: int) -> int:
-    """Put the page that was truncated and look again; that takes time, however the costs are set. Next: find_slot."""
+    """Put the truncated page and repeat the lookup; takes at least 1 ns even if all costs are 0. Next: find_slot."""
     _put(w, task, w.tasks.page[task])
     w.tasks.step[task] = FIND_SLOT
     return max(1, w.rules.atomic_ns)
@@ -174,7 +174,7 @@ def fault_map(w: World, task: int) -> int:
 
 @jit
 def found_unlock(w: World, task: int) -> int:
-    """Next: unlock_page, then found_put."""
+    """Unlock the page. Next: unlock_page, then found_put."""
     call(w, task, UNLOCK_PAGE, FOUND_PUT)
     return 0
 

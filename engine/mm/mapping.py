@@ -10,11 +10,11 @@ PAGE_MAPPING_ANON = 0x1
 PAGE_MAPPING_MOVABLE = 0x2
 PAGE_MAPPING_KSM = 0x3
 POINTER_BITS = 0x7
-"""Clear in every pointer to an object of a slab: what is followed with one of them set is no such pointer."""
+"""Bits that are clear in every pointer to a slab object; dereferencing a word with one of them set is a bug."""
 
 
 def word_shown(word: int, files: list[int]) -> str:
-    """Return a mapping word for a reader: NULL, file 0, page_wait 2 | 1, else its hexadecimal digits."""
+    """Render a mapping word: NULL, file 0, page_wait 2 | 1, else its hexadecimal digits."""
     if word == 0:
         return "NULL"
     pointer, tag = word & ~7, word & 7
@@ -28,5 +28,5 @@ def word_shown(word: int, files: list[int]) -> str:
 
 @inlined
 def tagged(w: World, word: int) -> bool:
-    """True if the word points to a structure that is swapped in."""
+    """Return whether the word points to a structure that is swapped in."""
     return word & w.rules.tag != 0

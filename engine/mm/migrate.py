@@ -1,8 +1,8 @@
 """Migration of one page of a file to another page (mm/migrate.c): lock both, copy page->mapping, change the slot.
 
-Whoever waits for the page and holds a reference makes migration fail, because the count is not what it should be. With
-`pinned` worlds the references that a scenario's tasks keep together stand for none of them, so there a waiter is one
-that holds none, as put_and_wait_on_page_locked() and, later, migration entries wait.
+A waiter that holds a reference makes migration fail, because the reference count is too high. In `pinned` worlds the
+references that the scenario's tasks share belong to no single task, so a waiter there holds none, as in
+put_and_wait_on_page_locked() and, later, on migration entries.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ NULL = 0
 
 @jit
 def migrate_page(w: World, task: int) -> int:
-    """Isolate the page: a reference, if it is in its file. Next: lock_page, then migrate_wait.
+    """Isolate the page: take a reference if it is in its file. Next: lock_page, then migrate_wait.
 
     mm/migrate.c: unmap_and_move(), __unmap_and_move().
     """
@@ -62,14 +62,14 @@ def migrate_wait(w: World, task: int) -> int:
 
 @inlined
 def _unlock(w: World, task: int) -> None:
-    """Unlock the page that the task works on; its second page is of no use after that. Next: unlock_page, found_put."""
+    """Unlock the task's page and forget its second page. Next: unlock_page, found_put."""
     w.tasks.second[task] = NONE
     call(w, task, UNLOCK_PAGE, FOUND_PUT)
 
 
 @jit
 def migrate_new(w: World, task: int) -> int:
-    """Take the new page, locked and with a reference. Next: migrate_move; unlock_page and found_put if it is in use."""
+    """Lock the new page and take a reference. Next: migrate_move; unlock_page and found_put if it is in use."""
     new = w.tasks.second[task]
     if w.pages.file[new] == NONE and trylock_page(w, task, new):
         take_reference(w, task, new)
@@ -82,8 +82,8 @@ def migrate_new(w: World, task: int) -> int:
 
 @jit
 def migrate_move(w: World, task: int) -> int:
-    """Unless somebody else has a reference: mapping, index, slot, entry and PG_dirty go over to the new page. Next:
-    unlock_page, then migrate_put.
+    """Move mapping, index, slot, page table entry and PG_dirty to the new page, unless another task has a reference.
+    Next: unlock_page, then migrate_put.
 
     mm/migrate.c: migrate_page_move_mapping(), migrate_page_copy(), under the tree lock with the count frozen.
     """
@@ -97,7 +97,7 @@ def migrate_move(w: World, task: int) -> int:
 @inlined
 def _move(w: World, task: int, page: int, new: int) -> None:
     p, before = w.pages, w.pages.mapping[page]
-    # the old page gets the place that the new one had: whoever looks there finds the slot empty
+    # the old page gets the index of the new one, where a lookup finds the slot empty
     p.index[page], p.index[new] = p.index[new], p.index[page]
     p.file[new], p.file[page] = p.file[page], NONE
     p.truncated_by[new], p.truncated_by[page] = p.truncated_by[page], NONE
@@ -106,7 +106,7 @@ def _move(w: World, task: int, page: int, new: int) -> None:
         if before & POINTER_BITS:
             broken(w, task, new, SHARED_WAIT)
         p.mapping[new] = before
-        if before & PAGE_MAPPING_KSM == 0:  # move_to_new_page(): only a word without a tag is wiped off
+        if before & PAGE_MAPPING_KSM == 0:  # move_to_new_page(): only a word without a tag is cleared
             p.mapping[page] = NULL
     else:
         write_mapping(w, task, new, kept_mapping(w, page))

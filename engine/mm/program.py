@@ -1,4 +1,4 @@
-"""A task's program: what it does between kernel paths. Think, choose a page, hold, and go on to the next operation."""
+"""A task's program between kernel paths: think, pick a page, hold, go on to the next operation."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ TASK_FINISHED = int(Kind.task_finished)
 
 @inlined
 def next_op(w: World, task: int) -> int:
-    """Go round the program: begin it anew, or finish. Next: its first operation's first step."""
+    """Begin the program again, or finish after its last round. Next: its first operation's first step."""
     rounds = w.tasks.rounds[task] - 1
     if rounds >= 0:
         w.tasks.rounds[task] = rounds
@@ -31,7 +31,7 @@ def next_op(w: World, task: int) -> int:
 
 @inlined
 def think(w: World, task: int) -> int:
-    """Be elsewhere for an exponential while. Next: ret."""
+    """Spend an exponentially distributed time off the CPU. Next: ret."""
     mean = w.program.arg[w.tasks.at[task]]
     ret(w, task)
     away: int = exponential(w.tasks.random, task, w.machine.exponential, mean)
@@ -40,7 +40,7 @@ def think(w: World, task: int) -> int:
 
 @inlined
 def hold(w: World, task: int) -> int:
-    """Compute for an exponential while, on the CPU. Next: ret."""
+    """Spend an exponentially distributed time on the CPU. Next: ret."""
     mean = w.program.arg[w.tasks.at[task]]
     ret(w, task)
     busy: int = exponential(w.tasks.random, task, w.machine.exponential, mean)

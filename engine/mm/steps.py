@@ -1,4 +1,4 @@
-"""STEPS: the name of every place where a task can be, and the function that runs there.
+"""STEPS: every step at which a task can be, by name, and its function.
 
 First the kernel's own paths, then the steps that designs add, in the order of the registry.
 """
@@ -148,7 +148,7 @@ def _of_designs() -> tuple[tuple[str, str], ...]:
 
 STEPS: tuple[tuple[str, str], ...] = PATHS + _of_designs()
 NUMBERS: dict[str, int] = {name: number for number, (name, _) in enumerate(STEPS)}
-assert len(NUMBERS) == len(STEPS), "two steps have one name"
+assert len(NUMBERS) == len(STEPS), "two steps have the same name"
 
 
 def own_steps(axis: str, design: str) -> tuple[int, ...]:
@@ -157,12 +157,12 @@ def own_steps(axis: str, design: str) -> tuple[int, ...]:
 
 
 LOCAL = frozenset({NEXT_OP, THINK, PICK, HOLD})
-"""Steps that read and write nothing but their own task's row: in whichever order, all else goes on alike."""
+"""Steps that read and write only their own task's row, and so commute with all other steps."""
 
 # What a step may return in place of its cost in nanoseconds.
 BLOCKED = -1
-"""The task sleeps: somebody must wake it."""
+"""The task sleeps until it is woken."""
 SPIN = -2
-"""The queue lock is taken: nothing was done, the step is to be tried again when the lock is free."""
+"""The queue lock is taken: the step did nothing, and is retried when the lock is free."""
 OFF_CPU = 1 << 50
 """Added to a cost: the time passes without holding the CPU (thinking, I/O)."""

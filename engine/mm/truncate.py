@@ -17,16 +17,16 @@ PAGE_CLEANED = int(Kind.page_cleaned)
 
 @jit
 def truncate_page(w: World, task: int) -> int:
-    """Lock the page, however long that takes. Next: lock_page, then truncate_check."""
+    """Lock the page, waiting as long as it takes. Next: lock_page, then truncate_check."""
     call(w, task, LOCK_PAGE, TRUNCATE_CHECK)
     return 0
 
 
 @jit
 def truncate_check(w: World, task: int) -> int:
-    """With the page locked: is it being written? Next: truncate_remove, after the writeback.
+    """Wait for a writeback under way, with the page locked. Next: truncate_remove.
 
-    mm/truncate.c: truncate_inode_pages_range(), second pass: it waits for writeback while holding the page lock.
+    mm/truncate.c: truncate_inode_pages_range(), second pass.
     """
     page = w.tasks.page[task]
     if w.pages.flags[page] & (1 << PG_WRITEBACK):
@@ -38,10 +38,10 @@ def truncate_check(w: World, task: int) -> int:
 
 @jit
 def truncate_remove(w: World, task: int) -> int:
-    """If the page is still ours: no longer dirty, and out of its file. Next: unlock_page, then ret.
+    """Clear PG_dirty and remove the page, if it is still in its file. Next: unlock_page, then ret.
 
-    mm/truncate.c: truncate_inode_page(), truncate_cleanup_page(). mapping becomes NULL at this one point: under the
-    page lock and the tree lock.
+    mm/truncate.c: truncate_inode_page(), truncate_cleanup_page(). mapping becomes NULL here, under the page lock
+    and the tree lock.
     """
     page = w.tasks.page[task]
     flags = w.pages.flags[page]

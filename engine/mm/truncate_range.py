@@ -1,9 +1,9 @@
 """Truncation of a whole file in its two passes (mm/truncate.c: truncate_setsize(), truncate_inode_pages_range()).
 
-i_size goes first, then the page table entries; the first pass takes what it can get without waiting, the second waits
-for locks and for writeback (with the page locked) and begins again until it finds nothing; last, entries again.
-`tasks.page` is the place in the range. A page whose check fails is left where it is, so the second pass comes back to
-it for as long as it does.
+i_size is cleared first, then the page table entries. The first pass removes the pages it can lock without waiting; the
+second waits for locks and for writeback (with the page locked), and restarts until it finds no page. Last, entries are
+cleared again. `tasks.page` is the position in the range. A page whose check fails is left in the file, so the second
+pass comes back to it until the check succeeds.
 """
 
 from __future__ import annotations
@@ -34,14 +34,14 @@ TRUNCATE_BEGAN, TRUNCATE_ENDED = int(Kind.truncate_began), int(Kind.truncate_end
 PAGE_TRUNCATED, PAGE_CLEANED, PAGE_UNMAPPED = int(Kind.page_truncated), int(Kind.page_cleaned), int(Kind.page_unmapped)
 
 IDLE, FIRST, SECOND, SECOND_FOUND, LAST_UNMAP = range(5)
-"""tasks.argument: SECOND has found no page since it began again, SECOND_FOUND has."""
+"""tasks.argument. SECOND: the second pass has found no page since it last started; SECOND_FOUND: it has."""
 
 
 @jit
 def truncate_range(w: World, task: int) -> int:
     """Write i_size: from here on a fault finds nothing to map. Next: range_unmap.
 
-    All pages of the file are the range: what is in it now must be out of it when truncation ends.
+    The range is the whole file: a page that is in it now must be out of it when truncation ends.
     """
     file = w.pages.home[w.tasks.page[task]]
     w.files.size[file] = 0
@@ -64,9 +64,9 @@ def _unmap(w: World, task: int, page: int) -> None:
 
 @jit
 def range_unmap(w: World, task: int) -> int:
-    """Take the next page table entry of the range away. Next: range_unmap; after the last, range_next or range_end.
+    """Clear the next page table entry of the range. Next: range_unmap; after the last, range_next or range_end.
 
-    mm/memory.c: unmap_mapping_range(). It follows the file, so it finds entries of truncated pages too.
+    mm/memory.c: unmap_mapping_range(). It searches by file, so it finds entries of truncated pages too.
     """
     for page in range(w.tasks.page[task], w.rules.n_pages):
         if w.pages.mapped[page] and w.pages.home[page] == w.tasks.file[task]:
@@ -84,8 +84,8 @@ def range_unmap(w: World, task: int) -> int:
 
 @jit
 def range_next(w: World, task: int) -> int:
-    """Look the next page of the range up. Next: range_trylock, or lock_page and then range_wait; after the last page
-    range_next of the second pass, which ends when it found none.
+    """Look up the next page of the range. Next: range_trylock, or lock_page and then range_wait; after the last page
+    range_next of another pass, or range_unmap when the second pass found no page.
     """
     file = w.tasks.file[task]
     for page in range(w.tasks.page[task], w.rules.n_pages):
@@ -104,7 +104,7 @@ def range_next(w: World, task: int) -> int:
 
 @inlined
 def _end_of_range(w: World, task: int) -> int:
-    """Begin the second pass, or begin it again (that takes time, however the costs are set), or end."""
+    """Begin the second pass, restart it (at least 1 ns even if all costs are 0), or end it."""
     w.tasks.page[task] = 0
     again = w.tasks.argument[task] == SECOND_FOUND
     if w.tasks.argument[task] == SECOND:
@@ -118,7 +118,7 @@ def _end_of_range(w: World, task: int) -> int:
 
 @jit
 def range_trylock(w: World, task: int) -> int:
-    """First pass: lock the page unless it is busy. Next: range_check, or range_put."""
+    """First pass: try to lock the page. Next: range_check, or range_put."""
     w.tasks.step[task] = RANGE_CHECK if trylock_page(w, task, w.tasks.page[task]) else RANGE_PUT
     return w.rules.atomic_ns
 
@@ -135,8 +135,8 @@ def range_wait(w: World, task: int) -> int:
 
 @jit
 def range_check(w: World, task: int) -> int:
-    """With the page locked: is it in the file still? The first pass leaves pages under writeback. Next: range_clean, or
-    unlock_page and range_put.
+    """Check that the locked page is still in the file; the first pass skips pages under writeback. Next: range_clean,
+    or unlock_page and range_put.
     """
     page = w.tasks.page[task]
     busy = w.tasks.argument[task] == FIRST and w.pages.flags[page] & (1 << PG_WRITEBACK) != 0
@@ -149,7 +149,7 @@ def range_check(w: World, task: int) -> int:
 
 @jit
 def range_clean(w: World, task: int) -> int:
-    """Entries that faults installed since are taken away, and the page is dirty no more. Next: range_remove.
+    """Clear page table entries that faults have installed since, and PG_dirty. Next: range_remove.
 
     mm/truncate.c: truncate_cleanup_page().
     """
@@ -165,7 +165,7 @@ def range_clean(w: World, task: int) -> int:
 
 @jit
 def range_remove(w: World, task: int) -> int:
-    """Out of the file, under page lock and tree lock. Next: unlock_page, then range_put."""
+    """Remove the page from the file, under page lock and tree lock. Next: unlock_page, then range_put."""
     page = w.tasks.page[task]
     w.pages.truncated_by[page] = NONE
     remove_page(w, task, page, PAGE_TRUNCATED)
@@ -188,7 +188,7 @@ def range_put(w: World, task: int) -> int:
 
 @jit
 def range_end(w: World, task: int) -> int:
-    """Truncation returns: no page that it found may be in the file, no entry may map a page that is out. Next: ret."""
+    """End truncation: check that its pages are out of the file, and that no entry maps a removed page. Next: ret."""
     for page in range(w.rules.n_pages):
         if w.pages.truncated_by[page] == task:
             w.pages.truncated_by[page] = NONE

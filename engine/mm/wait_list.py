@@ -43,7 +43,7 @@ def queue_shown(w: World, page: int, list: int) -> int:
 
 @inlined
 def queue_length(w: World, page: int) -> int:
-    """Return how many tasks sit in the queue where the page's waiters sit, as events show it."""
+    """Return the length of the queue that holds the page's waiters, as events show it."""
     if w.rules.fixed_queues:
         return w.lists.length[w.pages.queue[page]]
     if w.rules.tag_shows_queue and w.pages.mapping[page] & w.rules.tag == 0:
@@ -71,8 +71,8 @@ def unlink(w: World, entry: int) -> None:
     """Take the entry off its list."""
     list = w.entries.list[entry]
     if INTERPRETED:
-        assert list != NONE, "an entry is unlinked that is on no list"
-        assert entry >= w.rules.n_tasks or w.lists.length[list] > 0, "a list is shorter than its entries"
+        assert list != NONE, "an entry on no list is unlinked"
+        assert entry >= w.rules.n_tasks or w.lists.length[list] > 0, "a list has entries but length 0"
     before, after = w.entries.prev[entry], w.entries.next[entry]
     if before == NONE:
         w.lists.head[list] = after
@@ -89,7 +89,7 @@ def unlink(w: World, entry: int) -> None:
 
 @inlined
 def lock_list(w: World, list: int, task: int) -> bool:
-    """Try to take the list's lock; False: it is taken, and nothing was done."""
+    """Try to take the list's lock; return False if it is taken."""
     row = w.lists.lock_row[list]
     if w.tasks.spins_on[task] != row:
         give_up_lock(w, task)
@@ -104,7 +104,7 @@ def lock_list(w: World, list: int, task: int) -> bool:
 
 @inlined
 def give_up_lock(w: World, task: int) -> None:
-    """The task spun on a lock that it no longer wants: the next spinner's turn."""
+    """Stop spinning on a lock that the task no longer wants; if the task holds it by now, pass it on."""
     row = w.tasks.spins_on[task]
     if row != NONE:
         w.tasks.spins_on[task] = NONE
@@ -114,15 +114,15 @@ def give_up_lock(w: World, task: int) -> None:
 
 @inlined
 def unlock_list(w: World, list: int) -> None:
-    """Let the list's lock go."""
+    """Release the list's lock."""
     _pass_lock(w, w.lists.lock_row[list])
 
 
 @inlined
 def _pass_lock(w: World, row: int) -> None:
-    """The lock is the first spinner's from now on, who finds out in a moment; nobody overtakes (qspinlock is fair)."""
+    """Hand the lock to the first spinner, ready queue_lock_ns later; no task overtakes it (qspinlock is fair)."""
     if INTERPRETED:
-        assert w.lists.lock[row] != NONE, "a queue lock is released that nobody holds"
+        assert w.lists.lock[row] != NONE, "a queue lock is released that no task holds"
     first = w.lists.spin_head[row]
     w.lists.lock[row] = first
     if first != NONE:
@@ -135,9 +135,9 @@ def _pass_lock(w: World, row: int) -> None:
 
 @inlined
 def make_ready(w: World, task: int, delay: int) -> None:
-    """Tell the scheduler that the task can go on, `delay` ns from now."""
+    """Make the task runnable, `delay` ns from now."""
     if INTERPRETED:
-        assert w.tasks.state[task] != FINISHED, "a task is woken that has finished"
+        assert w.tasks.state[task] != FINISHED, "a finished task is woken"
     at = w.clock[WOKEN]
     w.machine.woken[at] = task
     w.machine.woken_delay[at] = delay
@@ -147,7 +147,7 @@ def make_ready(w: World, task: int, delay: int) -> None:
 
 @inlined
 def try_to_wake_up(w: World, task: int) -> bool:
-    """Wake the task if it sleeps or is about to; False: it was awake. kernel/sched/core.c: try_to_wake_up()."""
+    """Wake the task if it sleeps or is about to, else return False. kernel/sched/core.c: try_to_wake_up()."""
     if w.tasks.state[task] == ASLEEP:
         make_ready(w, task, w.rules.latency_ns)
     elif not w.tasks.state_set[task]:

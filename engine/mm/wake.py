@@ -1,7 +1,7 @@
 """Wake the waiters of a page bit (mm/filemap.c: wake_up_page_bit(), wake_page_function(); kernel/sched/wait.c).
 
-A walk looks at one entry a step, because the bit it tests may change between two of them. Kernels 4.14 to 6.6 leave a
-bookmark after 65 entries and let the queue lock go.
+A walk visits one entry per step, because the bit it tests may change between two entries. Kernels 4.14 to 6.6 leave a
+bookmark after 65 entries and drop the queue lock.
 """
 
 from __future__ import annotations
@@ -40,14 +40,14 @@ END, EXCLUSIVE, TAKEN = range(3)  # engine.events.STOPS
 
 @jit
 def wake_begin(w: World, task: int) -> int:
-    """Find the queue, take its lock and stand before the first entry. Next: wake_begin until that is done, then
+    """Find the queue, take its lock and point the cursor at the first entry. Next: wake_begin until that is done, then
     wake_entry; ret if there is no queue.
     """
     page = w.tasks.page[task]
     t = w.tasks
     look = wake_look(w, task, page)
     if look == NOBODY:
-        # page_wait: the last waiter left between the unlock and now, and nobody is left to clear the flag
+        # page_wait: the last waiter has left since the unlock, and nothing else clears the flag
         flags = w.pages.flags[page]
         if flags & (1 << PG_WAITERS):
             w.pages.flags[page] = flags & ~(1 << PG_WAITERS)
@@ -75,7 +75,7 @@ def wake_begin(w: World, task: int) -> int:
 
 @inlined
 def _wake(w: World, task: int, entry: int, page: int, list: int, flags: int) -> None:
-    """Unlink the woken waiter's entry and say so."""
+    """Unlink the woken waiter's entry and record that."""
     unlink(w, entry)
     w.entries.flags[entry] = flags
     w.tasks.woken[task] += 1
@@ -85,7 +85,7 @@ def _wake(w: World, task: int, entry: int, page: int, list: int, flags: int) -> 
 
 @inlined
 def _wake_page_function(w: World, task: int, entry: int, page: int, bit: int, list: int) -> int:
-    """Decide on one entry: -1 stop the walk here, 1 woken, 0 go on. mm/filemap.c: wake_page_function()."""
+    """Decide on one entry; return -1: stop the walk here, 1: woken, 0: go on. mm/filemap.c: wake_page_function()."""
     if w.entries.page[entry] != page:
         witness(w, WALK_MET_STRANGERS)
         return 0
@@ -118,9 +118,9 @@ def _wake_page_function(w: World, task: int, entry: int, page: int, bit: int, li
 
 @jit
 def wake_entry(w: World, task: int) -> int:
-    """Look at one entry. Next: wake_entry, wake_pause after 65 of them, wake_end at the end or at a reason to stop.
+    """Visit one entry. Next: wake_entry; wake_pause after 65 entries; wake_end at the end of the list or of the walk.
 
-    kernel/sched/wait.c: __wake_up_common() with nr_exclusive 1. Other walkers' bookmarks are passed over, not counted.
+    kernel/sched/wait.c: __wake_up_common() with nr_exclusive 1. Other walkers' bookmarks are skipped, not counted.
     """
     t = w.tasks
     entry = t.cursor[task]
@@ -156,7 +156,7 @@ def wake_entry(w: World, task: int) -> int:
 
 @jit
 def wake_pause(w: World, task: int) -> int:
-    """Leave a bookmark before the next entry and let the queue lock go. Next: wake_resume."""
+    """Leave a bookmark before the next entry and drop the queue lock. Next: wake_resume."""
     t = w.tasks
     list = t.walk_list[task]
     link_before(w, list, w.rules.n_tasks + task, t.cursor[task])
@@ -169,7 +169,7 @@ def wake_pause(w: World, task: int) -> int:
 
 @jit
 def wake_resume(w: World, task: int) -> int:
-    """Take the queue lock again and go on behind the bookmark. Next: wake_entry."""
+    """Retake the queue lock and go on after the bookmark. Next: wake_entry."""
     t = w.tasks
     list = t.walk_list[task]
     if not lock_list(w, list, task):
@@ -183,7 +183,7 @@ def wake_resume(w: World, task: int) -> int:
 
 @inlined
 def _waits_here(w: World, list: int, page: int) -> bool:
-    """True if a waiter of the page is linked."""
+    """Return whether a waiter of the page is on the list."""
     entry = w.lists.head[list]
     while entry != NONE:
         if entry < w.rules.n_tasks and w.entries.page[entry] == page:
@@ -194,10 +194,10 @@ def _waits_here(w: World, list: int, page: int) -> bool:
 
 @jit
 def wake_end(w: World, task: int) -> int:
-    """Clear PG_waiters if the design says it is stale; let the lock go. Next: ret.
+    """Clear PG_waiters if the design says it is stale; drop the queue lock. Next: ret.
 
-    With shared queues, the walk that wakes the last waiter of a page, in a queue that others use, leaves the flag set:
-    the next unlock walks in vain and clears it.
+    In a shared queue, the walk that wakes the last waiter of a page leaves the flag set if waiters of other pages
+    remain: the next unlock walks in vain and clears it.
     """
     t = w.tasks
     list, page = t.walk_list[task], t.page[task]

@@ -39,10 +39,11 @@ def set_page_dirty(w: World, task: int) -> int:
 
 @jit
 def set_page_writeback(w: World, task: int) -> int:
-    """With the page locked: wait for a writeback under way, then go on. Next: writeback_set, after the wait or at once.
+    """Start writeback of the locked page, waiting first for one under way. Next: ret; after a wait this step again, or
+    before 5.11 writeback_set.
 
     mm/page-writeback.c: write_cache_pages(). Before 5.9 the wait itself ends only when it sees the bit clear; 5.9 and
-    5.10 wait once, and are woken for a bit that may be set again; from 5.11 on the wait is repeated.
+    5.10 wait once, and may find the bit set again when woken; from 5.11 on the wait is repeated.
     """
     if w.pages.flags[w.tasks.page[task]] & (1 << PG_WRITEBACK):
         wait_for_writeback(w, task, WRITEBACK_BEGIN if w.rules.writeback_loops else WRITEBACK_SET)
@@ -52,7 +53,7 @@ def set_page_writeback(w: World, task: int) -> int:
 
 @jit
 def writeback_set(w: World, task: int) -> int:
-    """After the one wait before 5.11. Next: ret."""
+    """Start writeback after the single wait of kernels before 5.11. Next: ret."""
     return _start_writeback(w, task)
 
 
@@ -104,7 +105,7 @@ def end_page_writeback(w: World, task: int) -> int:
 
 @inlined
 def _read_waiters(w: World, task: int, flags: int) -> None:
-    """PG_waiters decides. Next: wake_begin, then end_page_writeback_put; or that at once."""
+    """Test PG_waiters. Next: wake_begin if it is set, then or at once end_page_writeback_put."""
     if flags & (1 << PG_WAITERS):
         w.tasks.bit[task] = PG_WRITEBACK
         call(w, task, WAKE_BEGIN, WRITEBACK_PUT)
@@ -114,9 +115,9 @@ def _read_waiters(w: World, task: int, flags: int) -> None:
 
 @jit
 def end_page_writeback_wake(w: World, task: int) -> int:
-    """Read PG_waiters and wake whoever waits for PG_writeback. Next: wake_begin, then end_page_writeback_put.
+    """Read PG_waiters and wake the waiters for PG_writeback. Next: wake_begin, then end_page_writeback_put.
 
-    Before 5.10 nothing keeps the page: truncation may have freed it since the bit was cleared.
+    Before 5.10 no reference is held on the page: truncation may have freed it since the bit was cleared.
     """
     page = w.tasks.page[task]
     if w.pages.refcount[page] == 0:

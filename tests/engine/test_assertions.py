@@ -24,9 +24,9 @@ w = TimedRun(scenario("2*lock unlock", bits=1)).world
     ("steps", "says"),
     [
         ("wait_list.link_tail(w, 0, 1); wait_list.link_tail(w, 1, 1)", "an entry is linked on two lists"),
-        ("wait_list.unlink(w, 0)", "an entry is unlinked that is on no list"),
-        ("wait_list.unlock_list(w, 0)", "a queue lock is released that nobody holds"),
-        ("w.tasks.state[0] = FINISHED; wait_list.make_ready(w, 0, 0)", "a task is woken that has finished"),
+        ("wait_list.unlink(w, 0)", "an entry on no list is unlinked"),
+        ("wait_list.unlock_list(w, 0)", "a queue lock is released that no task holds"),
+        ("w.tasks.state[0] = FINISHED; wait_list.make_ready(w, 0, 0)", "a finished task is woken"),
         ("[frames.call(w, 0, 4, 5) for _ in range(9)]", "calls nest deeper than engine.world.nesting found"),
         ("record(w, 1, 7, 0, 0, 0)", "an event names a task that is not there"),
         ("record(w, 1, 0, 3, 0, 0)", "an event names a page that is not there"),

@@ -260,13 +260,13 @@ COMMAND = "import sys; sys.argv = ['folioscope', 'run', 'w1']; import app.cli; a
     [
         ("def flag_stale(", "def flag_stail(", "no function for the verb flag_stale(w, page, list, met)"),
         ("def queue_length(w: World, page: int)", "def queue_length(w: World, pfn: int)", "it must take (w, page)"),
-        ('axis="wait"', 'axis="waits"', "no axis 'waits'; there are wait, truncate"),
+        ('axis="wait"', 'axis="waits"', "no axis 'waits'; the axes are wait, truncate"),
         ("rows=lambda", 'steps=("LOOK",), rows=lambda', "no function look(w, task) in its module steps"),
-        ("rows=lambda", 'lock_step="LOOK", rows=lambda', "lock_step is LOOK, which is none of its steps"),
+        ("rows=lambda", 'lock_step="LOOK", rows=lambda', "lock_step is LOOK, which is not one of its steps"),
         ("CARD = Card(", "KARD = Card(", "the package has no CARD"),
         ("class Parity(Options)", "class Parity(Optional)", "cannot be imported: NameError"),
         ('name="parity"', 'name="hashed"', "its options need the field design: Literal['hashed']"),
-        ('"parities": Parities', '"lists": Parities', "there is a table 'lists' already"),
+        ('"parities": Parities', '"lists": Parities', "there is already a table 'lists'"),
         ("swap: I64 = number(0, 1)", "swap: I64", "Parities.swap: say what it holds"),
     ],
 )

@@ -1,4 +1,4 @@
-"""The truncate axis: how a path that has locked a page learns that it was truncated. VERBS: what its designs answer."""
+"""The truncate axis: how a path that has locked a page learns that it was truncated. VERBS: its designs' functions."""
 
 from __future__ import annotations
 
@@ -10,6 +10,6 @@ VERBS: tuple[Verb, ...] = (
         ("raw", "seen", "wanted"),
         True,
         None,
-        "page locked: is it still this file's; raw is page->mapping, seen is what the helper makes of it",
+        "page locked: is it still this file's; raw is page->mapping, seen the helper's return value",
     ),
 )

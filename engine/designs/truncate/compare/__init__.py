@@ -8,7 +8,7 @@ from engine.designs.card import Card, Options
 
 
 class Compare(Options):
-    """Page->mapping is not this file's."""
+    """Compare page->mapping itself with the file."""
 
     design: Literal["compare"] = "compare"
 

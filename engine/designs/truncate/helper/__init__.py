@@ -8,7 +8,7 @@ from engine.designs.card import Card, Options
 
 
 class Helper(Options):
-    """Ask a helper for the mapping and compare."""
+    """Compare the mapping that a helper returns with the file."""
 
     design: Literal["helper"] = "helper"
 

@@ -1,4 +1,4 @@
-"""What the helper answers is compared with the file."""
+"""The mapping that the helper returns is compared with the file."""
 
 from __future__ import annotations
 

@@ -8,7 +8,7 @@ from engine.designs.card import Card, Options
 
 
 class RawNull(Options):
-    """Page->mapping is NULL."""
+    """Take any page->mapping but NULL for the file's."""
 
     design: Literal["raw_null"] = "raw_null"
 

@@ -1,4 +1,4 @@
-"""Any word but NULL will do."""
+"""Any word but NULL is taken for the file's."""
 
 from __future__ import annotations
 

@@ -10,13 +10,13 @@ from engine.world.state import NONE, World
 
 @inlined
 def wait_list(w: World, task: int, page: int, bit: int) -> Any:
-    """Return the queue that the page's address hashes to; the bit plays no part."""
+    """Return the queue that the page's address hashes to, for any bit."""
     return w.pages.queue[page]
 
 
 @inlined
 def flag_stale(w: World, page: int, list: int, met: int) -> bool:
-    """The queue is empty, or holds nobody of this page. mm/filemap.c: wake_up_page_bit()."""
+    """Return whether the queue is empty or holds no waiter of this page. mm/filemap.c: wake_up_page_bit()."""
     return w.lists.head[list] == NONE or met == 0
 
 

@@ -1,4 +1,4 @@
-"""page_wait: a structure with the page's own wait queues, swapped into page->mapping while somebody waits."""
+"""page_wait: a structure with the page's own wait queues, swapped into page->mapping while the page has waiters."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class PageWait(Swapped):
 
 
 def _rows(options: PageWait, tasks: int) -> dict[str, int]:
-    # every structure has a task that waits in it, walks it, is on its way to it or made it
+    # every structure has a task that waits in it, walks it, is on its way to it or allocated it
     return {"lists": (tasks + 1) * WAIT_BITS, "waits": tasks + 1}
 
 

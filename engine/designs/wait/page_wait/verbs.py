@@ -1,12 +1,13 @@
 """page_wait swapped into page->mapping (Glisse, LSFMM 2018), completed here: attach, join, detach, wake.
 
-    mapping: address_space            nobody waits
-    mapping: page_wait | tag          somebody waits; page_wait.base keeps the address_space
-                                      page_wait.wq[bit]: a list a wait bit, all under page_wait.lock
+    mapping: address_space            no waiters
+    mapping: page_wait | tag          waiters; page_wait.base keeps the address_space
+                                      page_wait.wq[bit]: one list per wait bit, all under page_wait.lock
 
-Whoever empties the last list restores the mapping, under page_wait.lock. A walker's bookmark counts: it must find its
-way back. Between reading a tagged word and having the structure's lock a task stands in a read-side section (RCU): with
-`free: grace` the structure goes back to the pool when all who are in one have left, with `early` at once.
+The task that empties the last list restores the mapping, under page_wait.lock. A walker's bookmark counts as an entry,
+because the walker returns to it. From reading a tagged word until it has the structure's lock a task is in an RCU
+read-side section: with `free: grace` the structure goes back to the pool when all readers have left, with `early` at
+once.
 """
 
 from __future__ import annotations
@@ -27,12 +28,12 @@ from engine.world.trace import broken, record
 MAPPING_SWAPPED, MAPPING_RESTORED = int(Kind.mapping_swapped), int(Kind.mapping_restored)
 SAVED_MAPPING_CLEARED = int(Kind.saved_mapping_cleared)
 DANGLING = 0x2
-"""In tasks.seen, no part of the word: the structure was freed under the task."""
+"""Set in tasks.seen, never in page->mapping: the structure was freed under the task."""
 
 
 @inlined
 def page_wait_word(w: World, row: int) -> int:
-    """Return the word that stands in page->mapping while page_wait `row` is swapped in."""
+    """Return the value of page->mapping while page_wait `row` is swapped in."""
     return (PAGE_WAIT_BASE + PAGE_WAIT_BYTES * row) | w.rules.tag
 
 
@@ -44,7 +45,7 @@ def page_wait_row(word: int) -> Any:
 
 @inlined
 def _slot(w: World, bit: int) -> int:
-    """Place of a page bit in page_wait.wq."""
+    """Return the index of a page bit in page_wait.wq."""
     if bit == PG_LOCKED or w.rules.wait_bits == 1:
         return 0
     return 1 if bit == PG_WRITEBACK else 2
@@ -59,7 +60,7 @@ def _enter(w: World, task: int, word: int) -> None:
 
 @inlined
 def _leave(w: World, task: int) -> None:
-    """rcu_read_unlock(); the last to leave a structure that was freed meanwhile ends its grace period."""
+    """rcu_read_unlock(); the last reader of a freed structure ends its grace period."""
     word = w.tasks.seen[task]
     w.tasks.seen[task] = 0
     if word & DANGLING == 0:
@@ -78,7 +79,7 @@ def _to_pool(w: World, row: int) -> None:
 
 @jit
 def _free(w: World, row: int) -> None:
-    """C4: back to the pool, at once or after a grace period."""
+    """C4: return the structure to the pool, at once or after a grace period."""
     w.waits.page[row] = NONE
     if w.waits.readers[row] and not w.rules.free_early:
         return
@@ -93,9 +94,9 @@ def _free(w: World, row: int) -> None:
 
 @jit
 def wait_attach(w: World, task: int) -> bool:
-    """A1 to A3, or B1: read the word; make a structure with it as base; swap that in unless the word has changed.
+    """A1 to A3, or B1: read the word; allocate a structure with it as base; swap that in unless the word has changed.
 
-    Who is linked still (before 5.9, a waiter that lost) stays with the structure that it is linked in.
+    A waiter that is still linked (before 5.9, one that lost the lock) stays with the structure that it is linked in.
     """
     page, made, linked = w.tasks.page[task], w.tasks.made[task], w.entries.list[task]
     word = w.pages.mapping[page]
@@ -103,7 +104,7 @@ def wait_attach(w: World, task: int) -> bool:
         _enter(w, task, page_wait_word(w, linked // WAIT_BITS))
         return True
     if tagged(w, word):
-        if made != NONE:  # another was quicker
+        if made != NONE:  # another task swapped one in first
             w.tasks.made[task] = NONE
             _to_pool(w, made)
         _enter(w, task, word)
@@ -125,7 +126,7 @@ def wait_attach(w: World, task: int) -> bool:
 
 @inlined
 def wake_look(w: World, task: int, page: int) -> int:
-    """D3: read the word; what it points to is locked in a step of its own."""
+    """D3: read the word; a separate step locks the structure that it points to."""
     if w.tasks.seen[task]:
         return FOUND
     word = w.pages.mapping[page]
@@ -137,7 +138,7 @@ def wake_look(w: World, task: int, page: int) -> int:
 
 @inlined
 def wait_list(w: World, task: int, page: int, bit: int) -> Any:
-    """The list that the word leads to. Whoever comes to a structure that was freed breaks what is there now."""
+    """Return the list that the word leads to; reaching a freed structure is a use after free."""
     word = w.tasks.seen[task]
     if word & DANGLING:
         broken(w, task, page, USE_AFTER_FREE)
@@ -146,7 +147,7 @@ def wait_list(w: World, task: int, page: int, bit: int) -> Any:
 
 @inlined
 def wait_holds(w: World, task: int, page: int, list: int) -> bool:
-    """B2: under the lock, is the word still the one that led here; the read-side section ends."""
+    """B2: return whether the word is still the one that led here, under the lock; end the read-side section."""
     word, row = w.tasks.seen[task], list // WAIT_BITS
     _leave(w, task)
     if word & DANGLING or w.waits.page[row] != page:
@@ -159,14 +160,14 @@ def wait_holds(w: World, task: int, page: int, list: int) -> bool:
 
 @inlined
 def _empty(w: World, row: int) -> bool:
-    """Nobody waits on any bit, and no walker left a bookmark here."""
+    """Return whether no list holds a waiter or a walker's bookmark."""
     heads, first = w.lists.head, row * WAIT_BITS
     return heads[first] == NONE and heads[first + 1] == NONE and heads[first + 2] == NONE
 
 
 @inlined
 def wait_detach(w: World, task: int, list: int) -> None:
-    """C2 to C4: all lists are empty: put the kept mapping back if the word is still ours (cmpxchg), and free."""
+    """C2 to C4: if all lists are empty, restore the mapping unless the word has changed (cmpxchg), and free."""
     row = list // WAIT_BITS
     page = w.waits.page[row]
     if page != NONE and _empty(w, row):
@@ -181,7 +182,7 @@ def wait_detach(w: World, task: int, list: int) -> None:
 
 @inlined
 def flag_stale(w: World, page: int, list: int, met: int) -> bool:
-    """Nobody waits on any bit: the list walked may be empty while another bit's is not."""
+    """Return whether no bit has waiters: the list walked may be empty while another bit's is not."""
     return line_length(w, list) == 0
 
 
@@ -193,7 +194,7 @@ def queue_length(w: World, page: int) -> int:
 
 @inlined
 def read_mapping(w: World, page: int) -> int:
-    """E1: the helper looks behind the tag. E2: it takes the tag for the anonymous one. E3: it does not see it."""
+    """E1: return the mapping behind the tag. E2: take the tag for the anonymous one. E3: return the word unchanged."""
     word = w.pages.mapping[page]
     if not tagged(w, word):
         return word
@@ -210,7 +211,7 @@ def kept_mapping(w: World, page: int) -> int:
 
 @jit
 def write_mapping(w: World, task: int, page: int, word: int) -> None:
-    """F1: while a page_wait is swapped in, the mapping kept behind it is what changes."""
+    """F1: write the mapping, or the copy kept in the page_wait while one is swapped in."""
     now = w.pages.mapping[page]
     if tagged(w, now):
         row = page_wait_row(now)
@@ -230,7 +231,7 @@ def leaks(w: World) -> bool:
 
 @jit
 def settle(w: World) -> None:
-    """Keep the pool in rising order, as it was before the last structure came back: which comes next is no matter."""
+    """Keep the pool in rising order after a structure is returned: which is allocated next makes no difference."""
     first = w.clock[FREE_WAIT]
     if first == NONE:
         return

@@ -18,9 +18,9 @@ class PageWaiter(Swapped):
     bits: Annotated[
         int, Field(ge=1, le=20, description="2^bits shared queues for all other waits; the kernel has 8")
     ] = 8
-    variant: Annotated[
-        Literal["posted", "corrected"], Field(description="with the holes of the posted text, or without")
-    ] = "corrected"
+    variant: Annotated[Literal["posted", "corrected"], Field(description="as posted, with its holes, or corrected")] = (
+        "corrected"
+    )
 
 
 CARD = Card(
@@ -65,8 +65,8 @@ CARD = Card(
     matrix=(
         ("page_waiter-posted", "page_waiter as posted", "helper", {"bits": 1, "variant": "posted"}),
         ("page_waiter", "page_waiter, corrected", "helper", {"bits": 1, "variant": "corrected"}),
-        ("page_waiter-early", "page_waiter, corrected, gone at once", "helper", {"bits": 1, "free": "early"}),
-        ("page_waiter-plain", "page_waiter, writers store over it", "helper", {"bits": 1, "writers": "plain"}),
+        ("page_waiter-early", "page_waiter, corrected, no grace period", "helper", {"bits": 1, "free": "early"}),
+        ("page_waiter-plain", "page_waiter, writers overwrite it", "helper", {"bits": 1, "writers": "plain"}),
     ),
     pointers=(Pointers("page_waiter of task", STACK_BASE, STACK_BYTES),),
 )

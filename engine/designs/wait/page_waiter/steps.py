@@ -1,15 +1,15 @@
 """The page lock as posted with the proposal (RFC, April 2018): the first waiter's structure is swapped into
-page->mapping, those who come later queue behind it, and unlock_page() hands the lock to the first without clearing it.
+page->mapping, later waiters queue behind it, and unlock_page() hands the lock to the first without clearing it.
 
-Steps L1 to L9 and U1, U2 of the posted text, its slips of the pen put right. Its holes are kept as posted:
+Steps L1 to L9 and U1, U2 of the posted text, with its typos fixed. Its holes are kept as posted:
 
-* unlock_page() reads page->mapping and then clears the bit; a waiter published in between, whose last try came too
-  early, sleeps for ever. Corrected: after clearing, read again; if somebody has published, take the lock back and hand
-  it over. Either the waiter's last try comes after the clearing, and gets the lock; or it came before, then so did the
-  publishing, and the second reading sees it. Who takes the lock back owns it, so the head cannot leave meanwhile.
-* each waiter keeps a copy of the mapping; truncation changes the head's alone. Corrected: the head hands its own on.
-* who has read a word that points to a head may come there when the head has left. Corrected: he compares the word again
-  under the head's lock; and with `free: grace` no head returns while somebody is on the way to it.
+* unlock_page() reads page->mapping and then clears the bit; a waiter published in between, whose last try came before
+  the bit was cleared, sleeps forever. Corrected: read the mapping again after clearing the bit; if a waiter has been
+  published, retake the lock and hand it over. A last try after the clearing gets the lock; if it came before, so did
+  the publication, and the second read sees it. The task that retakes the lock owns it, so the head cannot leave.
+* each waiter keeps a copy of the mapping; truncation changes only the head's. Corrected: the head passes its copy on.
+* a task that has read a word pointing to a head may get there after the head has left. Corrected: compare the word
+  again under the head's lock; and with `free: grace` no head returns while a task is on its way to it.
 """
 
 from __future__ import annotations
@@ -64,7 +64,7 @@ WAITER_QUEUED, WAITER_WOKEN, WAITER_LEFT = int(Kind.waiter_queued), int(Kind.wai
 
 
 @inlined
-def _tell(w: World, kind: int, task: int, page: int) -> None:
+def _record_waiter(w: World, kind: int, task: int, page: int) -> None:
     list = own_list(w, page)
     record_entry(w, kind, task, page, list, w.lists.length[list], PG_LOCKED, w.entries.flags[task], UNFLAGGED)
 
@@ -72,20 +72,20 @@ def _tell(w: World, kind: int, task: int, page: int) -> None:
 @inlined
 def _queue(w: World, task: int, page: int) -> None:
     link_tail(w, own_list(w, page), task)
-    _tell(w, WAITER_QUEUED, task, page)
+    _record_waiter(w, WAITER_QUEUED, task, page)
     meets_truncation(w, page)
 
 
 @inlined
 def _through(w: World, task: int) -> None:
-    """The task owns the lock. Next: waiter_gone, then ret."""
+    """Retire the waiter of a task that owns the lock. Next: waiter_gone, then ret."""
     retire(w, task)
     w.tasks.step[task] = WAITER_GONE
 
 
 @jit
 def waiter_try(w: World, task: int) -> int:
-    """L1, L2: make a waiter, take its lock, try the page's. Next: waiter_gone, or waiter_read."""
+    """L1, L2: make a waiter, take its lock, try the page lock. Next: waiter_gone, or waiter_read."""
     page = w.tasks.page[task]
     w.waits.page[task] = page
     w.waits.locked[task] = 1
@@ -115,7 +115,7 @@ def waiter_read(w: World, task: int) -> int:
 def waiter_join(w: World, task: int) -> int:
     """L4: try the head's lock; with it, queue behind the head and copy its mapping. Next: waiter_sleep, or waiter_read.
 
-    As posted, nobody asks whether it is the head still: who is behind one that has left is woken by nobody.
+    As posted, nothing checks that it is still the head: a waiter behind a head that has left is never woken.
     """
     page, word = w.tasks.page[task], w.tasks.seen[task]
     head = waiter_row(word)
@@ -150,10 +150,10 @@ def waiter_publish(w: World, task: int) -> int:
 
 @jit
 def waiter_last_try(w: World, task: int) -> int:
-    """L6: an unlock that read the mapping before may have cleared the bit: try it again. Next: waiter_sleep; with the
-    lock, and the waiter still the head, the mapping is restored, and waiter_gone is next.
+    """L6: try the bit again: an unlock that read the mapping earlier may have cleared it. Next: waiter_sleep; with the
+    lock, step down and then waiter_gone.
 
-    If another is the head (a plain store has thrown this one out), the lock is his.
+    If another waiter is the head by now (a plain store has overwritten this one), hand the lock to that one and sleep.
     """
     page, word = w.tasks.page[task], waiter_word(w, task)
     if not trylock_page(w, task, page):
@@ -166,7 +166,7 @@ def waiter_last_try(w: World, task: int) -> int:
         w.tasks.step[task] = WAITER_SLEEP
         return w.rules.atomic_ns
     unlink(w, task)
-    _tell(w, WAITER_LEFT, task, page)
+    _record_waiter(w, WAITER_LEFT, task, page)
     step_down(w, task, page)
     _through(w, task)
     return w.rules.atomic_ns
@@ -174,7 +174,7 @@ def waiter_last_try(w: World, task: int) -> int:
 
 @jit
 def waiter_sleep(w: World, task: int) -> int:
-    """L7: let the waiter's lock go and sleep until the page's is handed over. Next: waiter_leave."""
+    """L7: release the waiter's lock and sleep until the page lock is handed over. Next: waiter_leave."""
     w.waits.locked[task] = 0
     if w.entries.flags[task] & WQ_DONE:
         w.tasks.step[task] = WAITER_LEAVE
@@ -185,7 +185,7 @@ def waiter_sleep(w: World, task: int) -> int:
 
 @jit
 def waiter_leave(w: World, task: int) -> int:
-    """L8: make way for the next waiter, or restore the mapping. Next: waiter_gone."""
+    """L8: make the next waiter the head, or restore the mapping. Next: waiter_gone."""
     step_down(w, task, w.tasks.page[task])
     _through(w, task)
     return w.rules.atomic_ns
@@ -193,7 +193,7 @@ def waiter_leave(w: World, task: int) -> int:
 
 @jit
 def waiter_gone(w: World, task: int) -> int:
-    """L9: return. With grace periods not before all have left who were on the way to the waiter. Next: ret."""
+    """L9: return; with grace periods, only once no task is on its way to the waiter. Next: ret."""
     if w.waits.readers[task] and not w.rules.free_early:
         w.tasks.state[task] = ASLEEP
         return BLOCKED
@@ -225,13 +225,13 @@ def _grant(w: World, task: int, page: int, head: int) -> None:
     w.entries.flags[head] |= WQ_WOKEN | WQ_DONE
     if w.entries.list[head] != NONE:
         unlink(w, head)
-        _tell(w, WAITER_WOKEN, head, page)
+        _record_waiter(w, WAITER_WOKEN, head, page)
     try_to_wake_up(w, head)
 
 
 @jit
 def unlock_grant(w: World, task: int) -> int:
-    """U2, tagged: PG_locked stays set, and is the head's. Next: ret."""
+    """U2, tagged: leave PG_locked set and hand the lock to the head. Next: ret."""
     page, word = w.tasks.page[task], w.tasks.seen[task]
     if word & DANGLING:
         broken(w, task, page, USE_AFTER_FREE)
@@ -244,9 +244,9 @@ def unlock_grant(w: World, task: int) -> int:
 
 @jit
 def recorded_grant(w: World, task: int) -> int:
-    """What a recorded wake comes to: it tells that the lock was let go, and the design hands it over. Next: ret.
+    """Replay a recorded wake-up: it shows that the lock was released, so hand the lock over. Next: ret.
 
-    To nobody, if the head has been handed it before, and the recording does not show that it has gone on since.
+    Do nothing if the head was granted the lock earlier, and the recording does not show that it has run since.
     """
     page, t = w.tasks.page[task], w.tasks
     head = waiter_row(w.pages.mapping[page])
@@ -261,7 +261,7 @@ def recorded_grant(w: World, task: int) -> int:
 
 @jit
 def unlock_clear(w: World, task: int) -> int:
-    """U2, untagged: clear PG_locked. Next: wake_begin for those who wait in the shared queue, or ret; corrected,
+    """U2, untagged: clear PG_locked. Next: wake_begin for the waiters in the shared queue, or ret; corrected,
     unlock_look before that.
     """
     page = w.tasks.page[task]
@@ -278,7 +278,7 @@ def unlock_clear(w: World, task: int) -> int:
 
 @inlined
 def _wake_shared(w: World, task: int, page: int) -> None:
-    """Next: wake_begin, or ret."""
+    """Wake the shared queue if PG_waiters is set. Next: wake_begin, or ret."""
     if w.pages.flags[page] & (1 << PG_WAITERS):
         w.tasks.bit[task] = PG_LOCKED
         w.tasks.step[task] = WAKE_BEGIN
@@ -288,7 +288,7 @@ def _wake_shared(w: World, task: int, page: int) -> None:
 
 @jit
 def unlock_look(w: World, task: int) -> int:
-    """Corrected: has somebody published since the mapping was read? Next: unlock_again, wake_begin or ret."""
+    """Corrected: check for a waiter published since the mapping was read. Next: unlock_again, wake_begin or ret."""
     page = w.tasks.page[task]
     if tagged(w, w.pages.mapping[page]):
         w.tasks.step[task] = UNLOCK_AGAIN
@@ -299,7 +299,10 @@ def unlock_look(w: World, task: int) -> int:
 
 @jit
 def unlock_again(w: World, task: int) -> int:
-    """Corrected: take the lock back, to hand it over. Next: unlock_read; if another has it, he will find the waiter."""
+    """Corrected: retake the lock to hand it over. Next: unlock_read; if another task has it, wake_begin or ret.
+
+    A task that has the lock finds the waiter when it unlocks.
+    """
     page = w.tasks.page[task]
     if trylock_page(w, task, page):
         w.tasks.step[task] = UNLOCK_READ

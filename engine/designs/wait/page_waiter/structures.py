@@ -1,7 +1,7 @@
-"""page_waiter structures as they lie on their tasks' stacks: words that point to them, who follows those, how they end.
+"""page_waiter structures on their tasks' stacks: the words that point to them, tasks that follow those, and their end.
 
-Row t of World.waits is task t's own: base, its copy of the mapping; page, for as long as the structure lives; locked,
-while its lock is held; readers, tasks that have read a word that points to it and not yet reached it.
+Row t of World.waits is task t's: base, its copy of the mapping; page, while the structure is live; locked, while its
+lock is held; readers, the number of tasks that have read a word pointing to it and not yet reached it.
 """
 
 from __future__ import annotations
@@ -18,12 +18,12 @@ from engine.world.trace import broken, record
 
 MAPPING_SWAPPED, MAPPING_RESTORED = int(Kind.mapping_swapped), int(Kind.mapping_restored)
 DANGLING = 0x2
-"""In tasks.seen, no part of the word: the structure's task has returned."""
+"""Set in tasks.seen, never in page->mapping: the structure's task has returned."""
 
 
 @inlined
 def waiter_word(w: World, task: int) -> int:
-    """Return the word that stands in page->mapping while the task's page_waiter is swapped in."""
+    """Return the value of page->mapping while the task's page_waiter is swapped in."""
     return (STACK_BASE + STACK_BYTES * task) | w.rules.tag
 
 
@@ -35,20 +35,20 @@ def waiter_row(word: int) -> Any:
 
 @inlined
 def own_list(w: World, page: int) -> Any:
-    """Return the row of the list of tasks that wait for the page's lock: first its head, then those who follow."""
+    """Return the row of the list of tasks that wait for the page lock, the head first."""
     return (1 << w.rules.bits) + page
 
 
 @inlined
 def follow(w: World, task: int, word: int) -> None:
-    """The task has read a word that points to a waiter."""
+    """Note that the task has read a word that points to a waiter."""
     w.tasks.seen[task] = word
     w.waits.readers[waiter_row(word)] += 1
 
 
 @inlined
 def let_go(w: World, task: int) -> None:
-    """The task follows its word no more; who waited for that may return."""
+    """Stop following the task's word; wake the waiter if its task waited for that to return."""
     word = w.tasks.seen[task]
     w.tasks.seen[task] = 0
     if word != 0 and word & DANGLING == 0:
@@ -60,9 +60,9 @@ def let_go(w: World, task: int) -> None:
 
 @jit
 def step_down(w: World, task: int, page: int) -> None:
-    """L8: if the word is the task's, it is the next waiter's from now on; behind the last the mapping is restored.
+    """L8: if the task is the head, make the next waiter the head; after the last waiter, restore the mapping.
 
-    As posted, each waiter restores the copy that it made when it came; corrected, there is one copy, handed on.
+    As posted, each waiter restores the copy that it made on arrival; corrected, one copy is passed on.
     """
     word, base = waiter_word(w, task), w.waits.base[task]
     if w.pages.mapping[page] != word:
@@ -81,7 +81,7 @@ def step_down(w: World, task: int, page: int) -> None:
 
 @inlined
 def retire(w: World, task: int) -> None:
-    """The structure is of no use to anyone who comes to it from here on."""
+    """Clear the structure, so that tasks that reach it from here on do not use it."""
     w.waits.page[task] = NONE
     w.waits.base[task] = 0
     w.waits.locked[task] = 0
@@ -89,7 +89,7 @@ def retire(w: World, task: int) -> None:
 
 @jit
 def abandon(w: World, task: int) -> None:
-    """L9: the task returns, and its stack with the structure is used for something else."""
+    """L9: the task returns and its stack is reused: mark the words that point to it and are in use as dangling."""
     if w.waits.readers[task]:
         word = waiter_word(w, task)
         for other in range(w.rules.n_tasks):

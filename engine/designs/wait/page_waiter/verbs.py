@@ -1,7 +1,7 @@
-"""page_waiter swapped into page->mapping (Glisse, RFC of April 2018): the structure of who first waits for the lock.
+"""page_waiter (Glisse, RFC of April 2018): the first lock waiter's structure, swapped into page->mapping.
 
-Only exclusive waits for PG_locked go this way (steps.py has them). All others queue as ever, in the
-shared queues; while the lock is handed from waiter to waiter, PG_locked is never seen clear there.
+Only exclusive waits for PG_locked use it (steps.py). All others use the shared queues, where PG_locked is never seen
+clear while the lock is handed from waiter to waiter.
 """
 
 from __future__ import annotations
@@ -21,19 +21,19 @@ SAVED_MAPPING_CLEARED = int(Kind.saved_mapping_cleared)
 
 @inlined
 def grants_recorded(w: World, page: int, bit: int) -> bool:
-    """A recorded unlock hands the lock to the head, if there is one."""
+    """Return whether a recorded unlock hands the lock to a head."""
     return bit == PG_LOCKED and tagged(w, w.pages.mapping[page])
 
 
 @inlined
 def wait_list(w: World, task: int, page: int, bit: int) -> Any:
-    """The shared queue: those who want the lock never ask."""
+    """Return the shared queue; waiters for the lock never call this."""
     return w.pages.queue[page]
 
 
 @jit
 def wait_detach(w: World, task: int, list: int) -> None:
-    """A recording tells that a waiter for the lock gave up: it makes way for the next."""
+    """Step down for a lock waiter that gave up in a recording."""
     if list >= 1 << w.rules.bits:
         step_down(w, task, list - (1 << w.rules.bits))
         retire(w, task)
@@ -47,13 +47,13 @@ def flag_stale(w: World, page: int, list: int, met: int) -> bool:
 
 @inlined
 def queue_length(w: World, page: int) -> int:
-    """Of those who wait for the lock."""
+    """Return the number of waiters for the lock."""
     return w.lists.length[own_list(w, page)]
 
 
 @inlined
 def read_mapping(w: World, page: int) -> int:
-    """The helper looks into the head (E1); E2 and E3 as with a page_wait."""
+    """E1: return the head's copy. E2 and E3: as with a page_wait."""
     word = w.pages.mapping[page]
     if not tagged(w, word):
         return word
@@ -70,7 +70,7 @@ def kept_mapping(w: World, page: int) -> int:
 
 @jit
 def write_mapping(w: World, task: int, page: int, word: int) -> None:
-    """While a waiter is swapped in, the copy that changes is the head's."""
+    """Write the mapping, or the head's copy while a waiter is swapped in."""
     now = w.pages.mapping[page]
     if tagged(w, now):
         row = waiter_row(now)

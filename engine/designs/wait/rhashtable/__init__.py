@@ -17,14 +17,14 @@ class RHashTable(Options):
     design: Literal["rhashtable"] = "rhashtable"
     size: Annotated[
         Literal[1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024],
-        Field(description="buckets at first, and at least; lib/rhashtable.c begins with 64 and goes down to 4"),
+        Field(description="initial and minimum number of buckets; lib/rhashtable.c starts with 64 and shrinks to 4"),
     ] = 64
     shrink: Annotated[bool, Field(description="automatic_shrinking: halve the table below 30 % of its size")] = True
 
 
 def _rows(options: RHashTable, sizes: Sizes) -> dict[str, int]:
-    elements = sizes.tasks + 1  # each has a task that waits in it, walks it, is on its way to it or made it
-    buckets = 2 * buckets_max(options.size, elements)  # the table in use and the one under way
+    elements = sizes.tasks + 1  # each has a task that waits in it, walks it, is about to use it or allocated it
+    buckets = 2 * buckets_max(options.size, elements)  # the table in use and the new one
     return {"lists": elements, "elements": elements, "buckets": buckets, "resizing": 1}
 
 

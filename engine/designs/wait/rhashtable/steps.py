@@ -41,7 +41,7 @@ def rehash_move(w: World, task: int) -> int:
 
 @jit
 def rehash_publish(w: World, task: int) -> int:
-    """The new table is the one in use; the old one is freed after a grace period. Next: rehash_wait."""
+    """Make the new table the one in use; the old one is freed after a grace period. Next: rehash_wait."""
     r = w.resizing
     before = r.size[0]
     r.table[0] = 1 - r.table[0]

@@ -1,6 +1,6 @@
 """The hash table itself: chains, lookup, insertion and removal (include/linux/rhashtable.h, lib/rhashtable.c).
 
-What changes a chain is one step: it is done under the bucket's lock. A lookup is one step too: under RCU it meets the
+A change to a chain is one step, as it is made under the bucket's lock. A lookup is one step too: under RCU it sees the
 chain as it was before a change or as it is after it.
 """
 
@@ -37,7 +37,7 @@ def _in_chain(w: World, bucket: int, page: int) -> Any:
 
 @jit
 def find(w: World, page: int) -> Any:
-    """Return the page's element or NONE: from the table in use, then from the one under way."""
+    """Return the page's element or NONE: from the table in use, then from the new one during a resize."""
     r = w.resizing
     element = _in_chain(w, bucket_of(w, page, r.table[0], r.size[0]), page)
     if element == NONE and r.future[0]:
@@ -47,7 +47,7 @@ def find(w: World, page: int) -> Any:
 
 @jit
 def link(w: World, element: int) -> None:
-    """Put an element at the head of its chain, in the table under way if there is one."""
+    """Put an element at the head of its chain, in the new table during a resize."""
     r, page = w.resizing, w.elements.page[element]
     bucket = bucket_of(w, page, r.table[0], r.size[0])
     if r.future[0]:
@@ -58,7 +58,7 @@ def link(w: World, element: int) -> None:
 
 @jit
 def _cut(w: World, bucket: int, element: int) -> bool:
-    """Take an element off a chain; False: it is not there."""
+    """Take an element off a chain; return False if it is not there."""
     before, at = NONE, w.buckets.head[bucket]
     while at not in (NONE, element):
         before, at = at, w.elements.next[at]
@@ -83,7 +83,7 @@ def unlink_element(w: World, element: int) -> None:
 
 @jit
 def move_chain(w: World, bucket: int) -> int:
-    """Move the elements of a bucket of the table in use to the table under way; return how many there were."""
+    """Move a bucket's elements from the table in use to the new table; return their number."""
     r, moved = w.resizing, 0
     start = r.table[0] * r.most[0] + bucket
     while w.buckets.head[start] != NONE:
@@ -121,9 +121,9 @@ def schedule_resize(w: World) -> None:
 
 @inlined
 def to_pool(w: World, element: int) -> None:
-    """Give an element back."""
+    """Return an element to the pool."""
     w.elements.free_next[element] = w.resizing.free[0]
     w.resizing.free[0] = element
 
 
-assert SIZE_MAX == 1 << 64 - 48, "the bits of the hash that are left choose a bucket"
+assert SIZE_MAX == 1 << 64 - 48, "HASH_SHIFT must leave the bits of the hash that choose a bucket"

@@ -1,4 +1,4 @@
-"""The tables of rhashtable, and their first values."""
+"""The tables of rhashtable, and their initial values."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import numpy as np
 from engine.schema import I64, U8, U32, count, flag, number, row
 
 SIZE_MAX = 1 << 16
-"""Buckets that a table grows to at most: as many as the 16 bits of the hash that choose one."""
+"""Max. number of buckets: 16 bits of the hash choose one."""
 
 
 class Elements(NamedTuple):
@@ -35,7 +35,7 @@ class Resizing(NamedTuple):
     size: I64 = number(0, SIZE_MAX)
     least: I64 = number(0, SIZE_MAX)
     most: I64 = number(0, SIZE_MAX)
-    future: I64 = number(0, SIZE_MAX)  # size of the table under way, 0 for none
+    future: I64 = number(0, SIZE_MAX)  # size of the new table during a resize, else 0
     moved: I64 = number(0, SIZE_MAX)  # buckets moved so far
     elements: I64 = count("elements")  # nelems
     wanted: U8 = flag()  # the worker has been scheduled
@@ -44,7 +44,7 @@ class Resizing(NamedTuple):
 
 
 def buckets_max(size: int, elements: int) -> int:
-    """Return the size that a table of so many elements grows to at most."""
+    """Return the largest size that a table with this many elements grows to."""
     most = size
     while most < SIZE_MAX and 4 * elements > 3 * most:
         most *= 2
@@ -52,7 +52,7 @@ def buckets_max(size: int, elements: int) -> int:
 
 
 def set_up(w: Any, options: Any) -> None:
-    """Chain the pool and write down the sizes."""
+    """Chain the pool of free elements and set the sizes."""
     elements = w.elements.page.array.size
     w.elements.free_next.array[:] = np.append(np.arange(1, elements, dtype=np.uint32), np.uint32(0xFFFFFFFF))
     w.resizing.free[0] = 0

@@ -1,12 +1,12 @@
-"""How waiters find their page's queue in an rhashtable, and how the last one takes it out.
+"""How waiters find their page's queue in an rhashtable, and how the last one removes it.
 
     wait     look the page up (RCU); if it is not there, take an element from the pool and insert it
-             (rhashtable_lookup_get_insert_fast: whoever is quicker wins, the other uses what is there)
-    wake     look the page up; nothing there: nobody waits
+             (rhashtable_lookup_get_insert_fast: the first insertion wins, the other waiter uses it)
+    wake     look the page up; if it is not there, it has no waiters
     last     under the queue lock, when the queue is empty: remove the element, free it after a grace period
 
-While a resize is scheduled or under way, a table that holds more elements than it has buckets takes no more: insertion
-fails (-EBUSY), and the waiter tries again a moment later.
+While a resize is scheduled or under way, a table with as many elements as buckets accepts no more: insertion fails
+(-EBUSY), and the waiter retries a moment later.
 """
 
 from __future__ import annotations
@@ -21,14 +21,14 @@ from engine.world.state import NONE, World
 
 @inlined
 def _enter(w: World, task: int, element: int) -> None:
-    """rcu_read_lock(): the task goes for this element's queue lock."""
+    """rcu_read_lock(): the task is about to take this element's queue lock."""
     w.tasks.seen[task] = element + 1
     w.elements.readers[element] += 1
 
 
 @inlined
 def _leave(w: World, task: int, element: int) -> None:
-    """rcu_read_unlock(); the last to leave an element that was removed meanwhile ends its grace period."""
+    """rcu_read_unlock(); the last reader of a removed element ends its grace period."""
     w.tasks.seen[task] = 0
     w.elements.readers[element] -= 1
     if w.elements.readers[element] == 0 and not w.elements.linked[element]:
@@ -40,7 +40,7 @@ def wait_attach(w: World, task: int) -> int:
     page, made, linked = w.tasks.page[task], w.tasks.made[task], w.entries.list[task]
     element = find(w, page) if linked == NONE else linked
     if element != NONE:
-        if made != NONE:  # another was quicker
+        if made != NONE:  # another task inserted one first
             w.tasks.made[task] = NONE
             to_pool(w, made)
         _enter(w, task, element)
@@ -80,7 +80,7 @@ def wait_list(w: World, task: int, page: int, bit: int) -> Any:
 
 @jit
 def wait_holds(w: World, task: int, page: int, list: int) -> bool:
-    """With the queue locked: an element that was removed meanwhile is nobody's queue."""
+    """Return whether the locked element is still the page's queue: it may have been removed meanwhile."""
     holds: bool = w.elements.linked[list] != 0 and w.elements.page[list] == page
     _leave(w, task, list)
     return holds
@@ -88,7 +88,7 @@ def wait_holds(w: World, task: int, page: int, list: int) -> bool:
 
 @jit
 def wait_detach(w: World, task: int, list: int) -> None:
-    """The queue is empty: remove the element. It goes to the pool when nobody is on the way to it."""
+    """Remove the element if its queue is empty; it goes back to the pool when no task is on its way to it."""
     if w.elements.linked[list] and w.lists.head[list] == NONE:
         unlink_element(w, list)
         w.elements.linked[list] = 0
@@ -133,7 +133,7 @@ def leaks(w: World) -> bool:
 
 @jit
 def settle(w: World) -> None:
-    """Keep the pool in rising order: which element comes next makes no difference."""
+    """Keep the pool in rising order: which element is allocated next makes no difference."""
     first = w.resizing.free[0]
     if first == NONE:
         return
