@@ -47,10 +47,19 @@ def _add(out: Any, n: int, where: Any, child: Cells, starts: Any, stops: Any) ->
 @jit
 def _add_heat(out: Any, heat: Any, starts: Any, stops: Any) -> None:
     """Raise the columns of out that a child's bins meet to what the child saw there."""
-    for row in range(heat.shape[0]):
-        for bin in range(heat.shape[1]):
-            for column in range(starts[bin], stops[bin] + 1):
-                out[row, column] = max(out[row, column], heat[row, bin])
+    bins = heat.shape[1]
+    first = 0
+    for column in range(starts[0], stops[bins - 1] + 1):
+        while stops[first] < column:
+            first += 1
+        end = first
+        while end < bins and starts[end] <= column:
+            end += 1
+        for row in range(heat.shape[0]):
+            highest = out[row, column]
+            for bin in range(first, end):
+                highest = max(highest, heat[row, bin])
+            out[row, column] = highest
 
 
 @jit

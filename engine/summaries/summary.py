@@ -8,7 +8,6 @@ from numpy.typing import NDArray
 from engine.cast import Cast
 from engine.events import Batch
 from engine.nodes import GAUGES, Changes, Folded, Node, Series, Words, leaf_bins_of
-from engine.page_state import NUMBERS
 from engine.raster import bin_edges
 from engine.summaries.order import CellSorter
 from engine.summaries.tally import (
@@ -85,7 +84,7 @@ class Summariser:
             if name == "queue_longest" or s.now[UNTOLD + which]
         }
         leaf = Node(t0, t1, batch.first_seq, n, cell_bins, series, heat, queues, lanes, True, changes)
-        return leaf, NUMBERS[s.states[:n]]
+        return leaf, s.states[:n].copy()
 
     def touched(self, leaf: Node) -> Folded:
         """Return the pages and queues that the batch just folded touched, as they are now."""

@@ -21,7 +21,7 @@ from engine.nodes import (
     heat_fold,
     heat_rows,
 )
-from engine.page_state import MARK_SWAPPED, page_after, severity_of
+from engine.page_state import MARK_SWAPPED, NUMBERS, page_after, severity_of
 from engine.world.jit import inlined, jit
 from engine.world.packers import reader
 
@@ -124,7 +124,7 @@ class State(NamedTuple):
     lane_cells: Any  # int32 (BATCH, 4)
     queue_cells: Any  # int32 (BATCH, 5)
     changes: Any  # int64 (gauges, 2, BATCH): places of the events that changed a gauge, and its value after each
-    states: Any  # uint8 (BATCH,): severity of the page's state after each event, 0 where it is about no page
+    states: Any  # uint8 (BATCH,): stored number of the page's state after each event, 0 where it is about no page
     edges: Any  # int64 (SERIES_BINS + 1,)
 
 
@@ -288,7 +288,7 @@ def _change_page(s: State, kind: int, page: int, a: int, b: int, time: int, bin:
     if kind == K_QUEUED:
         s.pages[page, WAITS] += 1
     severity = _severity_of(mapping, flags, waiters, marks)
-    s.states[place] = severity
+    s.states[place] = NUMBERS[severity]
     cell = s.pages[page, CELL]
     s.lane_cells[cell, HIGH] = max(s.lane_cells[cell, HIGH], severity)
     s.lane_cells[cell, LAST] = severity
