@@ -7,9 +7,9 @@ from collections.abc import Iterator
 from functools import cache
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from app.plans import AskedLimits, AskedPlan, exploration_of
+from app.plans import RequestedLimits, RequestedPlan, exploration_of
 from app.settings import Settings
-from app.store.explorations import AskedExploration
+from app.store.explorations import RequestedExploration
 from app.subjects import Subject, read_subject
 from app.verdicts import bounds_words
 from app.wording import nearest
@@ -26,7 +26,7 @@ class Asked(NamedTuple):
     row: str
     column: str
     cell: cases.Cell
-    exploration: AskedExploration
+    exploration: RequestedExploration
 
 
 class Shown(NamedTuple):
@@ -56,15 +56,15 @@ def known_kernel(name: str) -> str:
 
 
 @cache
-def _applying(kernel: str) -> tuple[tuple[str, str, cases.Cell, Subject, AskedPlan], ...]:
+def _applying(kernel: str) -> tuple[tuple[str, str, cases.Cell, Subject, RequestedPlan], ...]:
     """Return every applicable cell of a kernel profile, row by row, with its subject and search settings."""
 
-    def each() -> Iterator[tuple[str, str, cases.Cell, Subject, AskedPlan]]:
+    def each() -> Iterator[tuple[str, str, cases.Cell, Subject, RequestedPlan]]:
         for row in cases.ROWS:
             for column in cases.COLUMNS:
                 cell = cases.cell(row, column, kernel)
                 if cell is not None:
-                    yield row, column, cell, read_subject(cell.subject), AskedPlan.model_validate(cell.plan)
+                    yield row, column, cell, read_subject(cell.subject), RequestedPlan.model_validate(cell.plan)
 
     return tuple(each())
 
@@ -72,7 +72,7 @@ def _applying(kernel: str) -> tuple[tuple[str, str, cases.Cell, Subject, AskedPl
 def asked(kernel: str, settings: Settings) -> list[Asked]:
     """Return every applicable cell of a kernel profile, row by row."""
     return [
-        Asked(row, column, cell, exploration_of(subject, plan, AskedLimits(), settings))
+        Asked(row, column, cell, exploration_of(subject, plan, RequestedLimits(), settings))
         for row, column, cell, subject, plan in _applying(kernel)
     ]
 
@@ -116,7 +116,7 @@ def _shown(one: Asked, row: ExplorationRow | None) -> Shown:
     )
 
 
-def missing(store: Store, kernel: str) -> list[AskedExploration]:
+def missing(store: Store, kernel: str) -> list[RequestedExploration]:
     """Return the explorations needed for cells that have no verdict and are not queued or running."""
     cells = asked(kernel, store.settings)
     found = store.explored([one.exploration.asked_sha256 for one in cells])
@@ -128,7 +128,7 @@ def missing(store: Store, kernel: str) -> list[AskedExploration]:
     return list(needed.values())
 
 
-def told(store: Store, kernel: str) -> dict[str, Any]:
+def table(store: Store, kernel: str) -> dict[str, Any]:
     """Return the whole matrix of a kernel profile as data."""
     rows = [{"name": name, "title": row.title, "axes": row.axes} for name, row in cases.ROWS.items()]
     columns = [

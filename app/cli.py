@@ -75,7 +75,7 @@ def serve(
 
     given = {"host": host, "port": port, "data": data, "workers": workers}
     settings = load_settings(**{name: value for name, value in given.items() if value is not None})
-    run_server(settings, demo=demo, access_log=access_log, told=tell if as_json else None, say=say)
+    run_server(settings, demo=demo, access_log=access_log, report=tell if as_json else None, say=say)
 
 
 @app.command()
@@ -271,7 +271,7 @@ def matrix(
     name = cells.known_kernel(kernel)
     with stored() as store:
         decide(store, cells.missing(store, name), None if as_json else say)
-        table = cells.told(store, name)
+        table = cells.table(store, name)
     if as_json:
         tell(table)
         return

@@ -19,7 +19,7 @@ from app import verdicts
 from app.api.models import Exploration
 from app.forms import to_run
 from app.pages import store_of
-from app.plans import AskedLimits, AskedPlan, exploration_of
+from app.plans import RequestedLimits, RequestedPlan, exploration_of
 from app.problems import problem_of, refusal_of
 from app.refusals import Refusal
 from app.rendering import PageRoute, new_key, render
@@ -182,25 +182,25 @@ def _start(request: Request, given: dict[str, str]) -> Response:
     return RedirectResponse(f"/x/{row.id}", 303)
 
 
-def _plan(given: dict[str, str]) -> AskedPlan:
+def _plan(given: dict[str, str]) -> RequestedPlan:
     """Return the search settings of a form; empty fields have their defaults. Raises Refusal."""
     values: dict[str, Any] = {name: given[name] for name in ("search", "reduction") if given.get(name)}
     values |= {n: _whole(n, given[n]) for n in ("preemptions", "walks", "longest", "depth", "seed") if given.get(n)}
     values |= {"compact": True} if given.get("compact") else {}
     try:
-        return AskedPlan.model_validate(values)
+        return RequestedPlan.model_validate(values)
     except ValidationError as error:
-        raise refusal_of_model(error, AskedPlan) from None
+        raise refusal_of_model(error, RequestedPlan) from None
 
 
-def _limits(given: dict[str, str]) -> AskedLimits:
+def _limits(given: dict[str, str]) -> RequestedLimits:
     values = {name: _whole(name, given[name]) for name in ("states", "megabytes", "seconds") if given.get(name)}
     if "megabytes" in values:
         values["memory_bytes"] = values.pop("megabytes") * MIB
     try:
-        return AskedLimits.model_validate(values)
+        return RequestedLimits.model_validate(values)
     except ValidationError as error:
-        raise refusal_of_model(error, AskedLimits) from None
+        raise refusal_of_model(error, RequestedLimits) from None
 
 
 def _whole(name: str, text: str) -> int:
@@ -212,7 +212,7 @@ def _whole(name: str, text: str) -> int:
 def _form(request: Request, given: dict[str, str], refusal: HTTPException | None = None) -> Response:
     problem = problem_of(refusal) if refusal else None
     settings = request.app.state.settings
-    plan = {name: field.default for name, field in AskedPlan.model_fields.items()}
+    plan = {name: field.default for name, field in RequestedPlan.model_fields.items()}
     most = {
         "states": settings.explore_states_max,
         "megabytes": settings.explore_bytes_max // MIB,

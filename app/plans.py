@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from app.refusals import Refusal
 from app.settings import MIB, Settings
-from app.store.explorations import AskedExploration
+from app.store.explorations import RequestedExploration
 from app.subjects import Subject, digest
 from engine.explore.plan import Plan, check_plan
 
@@ -18,7 +18,7 @@ class _Asked(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True, allow_inf_nan=False)
 
 
-class AskedLimits(_Asked):
+class RequestedLimits(_Asked):
     """Limits at which an exploration stops and reports its coverage; the server's limits if absent."""
 
     states: Annotated[int | None, Field(ge=1, le=2**31, description="max. states found")] = None
@@ -26,7 +26,7 @@ class AskedLimits(_Asked):
     seconds: Annotated[float | None, Field(gt=0, le=1e6, description="max. time of the search, seconds")] = None
 
 
-class AskedPlan(_Asked):
+class RequestedPlan(_Asked):
     """Settings of a search."""
 
     search: Literal["bfs", "dfs", "random", "pct"] = Field(
@@ -49,7 +49,7 @@ class AskedPlan(_Asked):
     promises: bool = Field(True, description="also check liveness: whether a process can starve")
 
 
-def within(requested: AskedLimits, settings: Settings) -> dict[str, float]:
+def within(requested: RequestedLimits, settings: Settings) -> dict[str, float]:
     """Return the effective limits: the requested ones, or the server's. Raises Refusal for larger ones."""
     most = {
         "states": settings.explore_states_max,
@@ -63,16 +63,18 @@ def within(requested: AskedLimits, settings: Settings) -> dict[str, float]:
     return {name: getattr(requested, name) or limit for name, limit in most.items()}
 
 
-def exploration_of(subject: Subject, plan: AskedPlan, limits: AskedLimits, settings: Settings) -> AskedExploration:
+def exploration_of(
+    subject: Subject, plan: RequestedPlan, limits: RequestedLimits, settings: Settings
+) -> RequestedExploration:
     """Return an exploration for the store. Raises Refusal or UserError for invalid settings or limits."""
     values = plan.model_dump()
     check_plan(Plan(**values))
-    return AskedExploration(
+    return RequestedExploration(
         kind=subject.kind,
         name=subject.name,
         subject_json=subject.json,
         subject_sha256=subject.sha256,
-        asked_sha256=digest([subject.told, values]),
+        asked_sha256=digest([subject.data, values]),
         plan_json=json.dumps(values),
         limits_json=json.dumps(within(limits, settings)),
     )

@@ -29,7 +29,7 @@ log = logging.getLogger("folioscope.runner")
 
 SHRINK_STATES = 4_000_000
 """Max. states searched to shrink a finding, a few seconds; the smallest one found by then is kept."""
-TOLD_S = 0.5
+REPORT_S = 0.5
 """Interval between progress reports."""
 CHECKPOINT_S = 15.0
 """Min. interval between checkpoints."""
@@ -76,12 +76,12 @@ def _explore(store: Store, row: ExplorationRow, keeper: Keeper) -> None:
 
     def report(_: Progress) -> None:
         nonlocal reported_at
-        if time.monotonic() - reported_at >= TOLD_S:
+        if time.monotonic() - reported_at >= REPORT_S:
             reported_at = time.monotonic()
             note("search")
             kept.look(explorer)
 
-    stopped_by = explorer.run(limits, told=report, stop=stop)
+    stopped_by = explorer.run(limits, report=report, stop=stop)
     ends_at = time.monotonic() + limits.seconds - explorer.seconds
     found = dict[str, Any]()
     if stop.heard not in {"lost", "stop"}:

@@ -38,11 +38,11 @@ class Server(uvicorn.Server):
 
     def __init__(self, config: uvicorn.Config, hub: Hub, workers: Workers, started: Callable[[], None]) -> None:
         super().__init__(config)
-        self._hub, self._workers, self._told = hub, workers, started
+        self._hub, self._workers, self._report = hub, workers, started
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
-        self._told()
+        self._report()
         self._workers.start()
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
@@ -55,10 +55,10 @@ def serve(
     *,
     demo: bool,
     access_log: bool,
-    told: Callable[[Any], None] | None,
+    report: Callable[[Any], None] | None,
     say: Callable[[str], None],
 ) -> None:
-    """Serve until SIGTERM or Ctrl-C. told: receives the addresses as data, instead of lines through say.
+    """Serve until SIGTERM or Ctrl-C. report: receives the addresses as data, instead of lines through say.
 
     Raises UserError if the server cannot start.
     """
@@ -70,13 +70,13 @@ def serve(
         app = create_app(settings, store)
         if demo and settings.workers:  # both runs play at the same time
             settings = settings.model_copy(update={"workers": max(settings.workers, len(DEMO))})
-        workers = Workers(settings, None if told else say)
+        workers = Workers(settings, None if report else say)
 
         def started() -> None:
             ids = start_demo(store) if demo else []
             pages = {"demo": f"{address}/r/{ids[0]}", "compared": f"{address}/c/{','.join(ids)}"} if ids else {}
-            if told:
-                told({"address": address, **pages})
+            if report:
+                report({"address": address, **pages})
                 return
             say(f"Folioscope: {address}   (Ctrl-C stops it)")
             if pages:

@@ -89,7 +89,7 @@ class Shown:
 def shown(row: RunRow, data: str = "/api/v1/runs", url: str | None = None) -> Shown:
     """Return a run for the templates; data: address of its JSON; url: address of its page."""
     figures = json.loads(row.figures_json) if row.figures_json else {}
-    return Shown(row, row.told, f"{data}/{row.id}", url or f"/r/{row.id}", figures)
+    return Shown(row, row.scenario, f"{data}/{row.id}", url or f"/r/{row.id}", figures)
 
 
 def _design(scenario: Mapping[str, Any]) -> tuple[str, Card | None, Any]:

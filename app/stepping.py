@@ -82,7 +82,7 @@ class Stepper:
             self._end()
 
     def _ask(self, do: str, subject: Subject, seconds: float, **more: str) -> dict[str, Any]:
-        question = {"do": do, "kind": subject.kind, "subject": subject.told, **more}
+        question = {"do": do, "kind": subject.kind, "subject": subject.data, **more}
         ends = time.monotonic() + seconds
         if not self._lock.acquire(timeout=seconds):
             raise Late

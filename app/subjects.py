@@ -18,7 +18,7 @@ from engine.explore.small import check_small
 from engine.explore.tables import table as tables
 from engine.explore.tables.checking import checked
 from engine.explore.tables.lines import line_of
-from engine.explore.tables.table import AskedTable, Table
+from engine.explore.tables.table import Table, TableSpec
 from engine.formats import upgraded_scenario
 from engine.scenario import FORMAT as SCENARIO
 from engine.scenario import Scenario, Tasks
@@ -37,23 +37,23 @@ UNION = re.compile(r"\.(?:constrained-int|list\[constrained-int\])")
 
 
 class Subject(NamedTuple):
-    """A validated subject. told: its JSON data, without defaults; what: the engine's object."""
+    """A validated subject. data: its JSON data, without defaults; what: the engine's object."""
 
     kind: Literal["table", "scenario"]
     name: str
     why: str
-    told: dict[str, Any]
+    data: dict[str, Any]
     what: Table | Scenario
 
     @property
     def json(self) -> str:
         """The subject as JSON text, keys in their given order."""
-        return json.dumps(self.told, ensure_ascii=False, separators=(",", ":"))
+        return json.dumps(self.data, ensure_ascii=False, separators=(",", ":"))
 
     @property
     def sha256(self) -> str:
         """The digest of the subject, independent of key order."""
-        return digest(self.told)
+        return digest(self.data)
 
 
 def digest(value: Any) -> str:
@@ -103,7 +103,7 @@ def scenario_subject(scenario: Scenario) -> Subject:
 
 
 def _table(data: Any, source: str) -> Subject:
-    table = _valid(AskedTable, data, source)
+    table = _valid(TableSpec, data, source)
     _refuse_unseen(table)
     return Subject("table", table.name, table.why, table.model_dump(exclude_unset=True), checked(table, source))
 
@@ -126,7 +126,7 @@ def _at_line(error: ValidationError, model: type[BaseModel], source: str) -> Ref
     return refusal
 
 
-def _refuse_unseen(table: AskedTable) -> None:
+def _refuse_unseen(table: TableSpec) -> None:
     """Reject names with invisible characters."""
     names = [("name", table.name), ("why", table.why.replace("\n", " "))]
     for number, process in enumerate(table.procs):

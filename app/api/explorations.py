@@ -8,9 +8,9 @@ from typing import Annotated
 
 from fastapi import APIRouter, Depends, Path, Query, Request, Response
 
-from app.api.asked import StartExploration
 from app.api.deps import Size, problems, store_of
 from app.api.models import Exploration, ExplorationLine, ExplorationList, State
+from app.api.requests import StartExploration
 from app.api.runs import Key, count_cancel
 from app.plans import exploration_of
 from app.refusals import Refusal

@@ -7,9 +7,9 @@ from typing import Annotated
 from fastapi import APIRouter, Query, Request
 
 from app import cells
-from app.api.asked import ExploreMissing
 from app.api.deps import problems, store_of
 from app.api.models import Matrix, MatrixQueued
+from app.api.requests import ExploreMissing
 from app.strict import StrictRoute
 
 router = APIRouter(tags=["explorations"], route_class=StrictRoute)
@@ -20,7 +20,7 @@ Kernel = Annotated[str, Query(max_length=20, description="kernel profile; the de
 @router.get("/matrix", responses=problems(422))
 def read_matrix(request: Request, kernel: Kernel = "") -> Matrix:
     """Return rows (designs), columns (invariants and litmus tests) and cells with their verdicts."""
-    return Matrix(**cells.told(store_of(request), cells.known_kernel(kernel)))
+    return Matrix(**cells.table(store_of(request), cells.known_kernel(kernel)))
 
 
 @router.post("/matrix", status_code=202, responses=problems(400, 403, 408, 413, 415, 422, 507))

@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from app.api.asked import DEMO, RUN_ID
+from app.api.requests import DEMO, RUN_ID
 from engine.words import FORMS
 
 TWINS = ("json", "txt", "pml")

@@ -9,9 +9,9 @@ from typing import Annotated
 from fastapi import APIRouter, Header, Query, Request, Response
 from pydantic import AfterValidator
 
-from app.api.asked import StartRun
 from app.api.deps import FoundRun, Size, address_of, problems, store_of
 from app.api.models import Run, RunLine, RunList, State
+from app.api.requests import StartRun
 from app.refusals import Refusal, shown
 from app.strict import StrictRoute
 from app.wording import nearest

@@ -7,9 +7,9 @@ from typing import Annotated
 
 from fastapi import APIRouter, Path, Request, Response
 
-from app.api.asked import ShareRun, ShareRuns
 from app.api.deps import FoundRun, problems, store_of
 from app.api.models import NewShare, Share, ShareList
+from app.api.requests import ShareRun, ShareRuns
 from app.strict import StrictRoute
 
 router = APIRouter(tags=["sharing"], route_class=StrictRoute)

@@ -13,7 +13,7 @@ from app.children import environment
 from app.searching import explore_one
 from app.settings import load_settings
 from app.store import Store, open_store
-from app.store.explorations import AskedExploration
+from app.store.explorations import RequestedExploration
 from engine.errors import UserError
 
 MANY = 8
@@ -28,7 +28,7 @@ def stored() -> Iterator[Store]:
         yield store
 
 
-def decide(store: Store, requests: Sequence[AskedExploration], say: Callable[[str], None] | None) -> None:
+def decide(store: Store, requests: Sequence[RequestedExploration], say: Callable[[str], None] | None) -> None:
     """Run all of these explorations, after those already queued. Ctrl-C cancels the remaining ones.
 
     Raises UserError if cancelled.

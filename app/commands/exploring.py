@@ -119,7 +119,7 @@ def explore_subject(
             rate = f"{now.states / now.seconds / 1e6:.1f} M states/s, {now.memory >> 20} MB"
             say(f"{now.states:,} states, frontier {now.frontier:,}, depth {now.depth}, {rate}")
 
-    stopped_by = explorer.run(limits._replace(seconds=limits.seconds + before), told=report)
+    stopped_by = explorer.run(limits._replace(seconds=limits.seconds + before), report=report)
     if checkpoint is not None:
         if stopped_by:
             save(explorer, checkpoint)
@@ -132,7 +132,7 @@ def explore_subject(
 def answer_columns(subject: Subject, found: dict[str, Any], wide: int) -> str:
     """Return the schedule of an answer as columns, "" if it has none."""
     from engine.explore.columns import columns
-    from engine.explore.story import STEPS_TOLD_MAX
+    from engine.explore.story import STEPS_SHOWN_MAX
 
     live = found["liveness"]
     if found["schedule"] is not None:
@@ -142,7 +142,7 @@ def answer_columns(subject: Subject, found: dict[str, Any], wide: int) -> str:
     else:
         return ""
     begins, whole = len(subject.read(stem)), subject.read(".".join(filter(None, (stem, loop))))
-    if len(whole) > STEPS_TOLD_MAX:
+    if len(whole) > STEPS_SHOWN_MAX:
         return f"the schedule has {len(whole):,} steps, too many to print: search with bfs to find the shortest"
     return columns(story_of(subject, whole[:begins], whole[begins:]), wide)
 

@@ -24,7 +24,7 @@ CHECKPOINTS = "checkpoints"
 """Subfolder of the data folder for checkpoints."""
 
 
-class AskedExploration(NamedTuple):
+class RequestedExploration(NamedTuple):
     """A subject and the settings of its search; all but name and kind as JSON."""
 
     kind: str
@@ -46,7 +46,7 @@ class Explorations:
     # --- requests of users -------------------------------------------------------------------------------------------
 
     def explore(
-        self, request: AskedExploration, *, key: str | None = None, body_sha256: str | None = None
+        self, request: RequestedExploration, *, key: str | None = None, body_sha256: str | None = None
     ) -> tuple[ExplorationRow, bool]:
         """Queue an exploration and return it with True, or return the one already started by this key, with False.
 
@@ -63,7 +63,7 @@ class Explorations:
             exploration_id = _insert(connection, request, key, body_sha256)
             return exploration_rows(connection, Exploration.id == exploration_id)[0], True
 
-    def explore_all(self, requests: Sequence[AskedExploration]) -> list[AskedExploration]:
+    def explore_all(self, requests: Sequence[RequestedExploration]) -> list[RequestedExploration]:
         """Queue as many of these as the queue admits, except those already live; return the rest."""
         with self.db.write() as connection:
             refuse_full_disk(self.db, self.settings)
@@ -174,7 +174,7 @@ class Explorations:
                 path.unlink()
 
 
-def _insert(connection: Connection, request: AskedExploration, key: str | None, body_sha256: str | None) -> str:
+def _insert(connection: Connection, request: RequestedExploration, key: str | None, body_sha256: str | None) -> str:
     now, exploration_id = time.time_ns(), secrets.token_hex(6)
     old = (Exploration.key.is_not(None), Exploration.created_ns < now - KEY_LIVES_NS)
     connection.execute(update(Exploration).where(*old).values(key=None))

@@ -74,7 +74,7 @@ class RunRow:
     tags: tuple[str, ...] = ()
 
     @cached_property
-    def told(self) -> dict[str, Any]:
+    def scenario(self) -> dict[str, Any]:
         """The scenario as data in the current format. It was validated when it was stored, not by the current model."""
         return upgraded_scenario(json.loads(self.scenario_json))
 
@@ -85,7 +85,7 @@ class RunRow:
 
     def to_play(self) -> Scenario:
         """Return the scenario, to play it again. Raises UserError if it is no longer valid."""
-        return scenario_to_play(self.told, f"run {self.id}", self.engine_version)
+        return scenario_to_play(self.scenario, f"run {self.id}", self.engine_version)
 
 
 @dataclass(frozen=True)

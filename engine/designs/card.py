@@ -96,7 +96,7 @@ class Card:
     """Kernel threads that work for it: name and first step of each."""
     set_up: Callable[[Any, Any], None] | None = None
     """Called with the new World and the options, to fill its tables."""
-    told: Callable[[Any], Mapping[str, str | int]] | None = None
+    facts: Callable[[Any], Mapping[str, str | int]] | None = None
     """Render its tables in a World: name -> value, the same names in every state."""
     names_tasks: bool = False
     """Words of its structures name tasks, so states that differ by a renaming of equal tasks are distinct."""

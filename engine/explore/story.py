@@ -16,7 +16,7 @@ Value = int | str
 State = dict[str, Value | list[Value]]
 """A variable's name -> its value, or those of its elements."""
 
-STEPS_TOLD_MAX = 1 << 16
+STEPS_SHOWN_MAX = 1 << 16
 
 
 class Change(NamedTuple):
@@ -89,9 +89,9 @@ def story_of_table(table: Table, steps: Sequence[Step], loop: Sequence[Step] = (
 
     Raises BadTable for a step that is not enabled, a loop that does not return to its first state, or too many steps.
     """
-    if len(steps) + len(loop) > STEPS_TOLD_MAX:
+    if len(steps) + len(loop) > STEPS_SHOWN_MAX:
         text = (
-            f"schedule: {len(steps) + len(loop)} steps; the limit is {STEPS_TOLD_MAX}: search for a shorter one (bfs)"
+            f"schedule: {len(steps) + len(loop)} steps; the limit is {STEPS_SHOWN_MAX}: search for a shorter one (bfs)"
         )
         raise BadTable(text, field="schedule")
     start = start_of(table)

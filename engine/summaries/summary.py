@@ -30,7 +30,7 @@ from engine.summaries.tally import (
     QUEUE_CELLS,
     STAMP,
     TIME,
-    UNTOLD,
+    UNREPORTED,
     WAIT_BITS,
     WAITERS,
     WAITS,
@@ -81,7 +81,7 @@ class Summariser:
         changes = {
             name: Changes(*s.changes[which, :, : s.now[CHANGED + which]].copy())
             for which, name in enumerate(GAUGES)
-            if name == "queue_longest" or s.now[UNTOLD + which]
+            if name == "queue_longest" or s.now[UNREPORTED + which]
         }
         leaf = Node(t0, t1, batch.first_seq, n, cell_bins, series, heat, queues, lanes, True, changes)
         return leaf, s.states[:n].copy()

@@ -47,8 +47,8 @@ C_SWAPS_IN, C_SWAPS_OUT, C_WAKES, C_WALKED, C_MATCHED, C_WOKEN, C_STRANGERS, C_E
 )
 # Places in State.now; from the last three on, one for each gauge.
 TIME, NEXT_STAMP, LANE_CELLS, QUEUE_CELLS, CHANGED = range(5)
-UNTOLD, GAUGE = CHANGED + len(GAUGES), CHANGED + 2 * len(GAUGES)
-"""CHANGED: changes noted in this batch. UNTOLD: of those, how many an event's words do not tell. GAUGE: its value."""
+UNREPORTED, GAUGE = CHANGED + len(GAUGES), CHANGED + 2 * len(GAUGES)
+"""CHANGED: changes noted in this batch. UNREPORTED: of those, how many an event's words do not tell. GAUGE: its value."""
 FIGURES = (
     "events",
     "wakes",
@@ -244,7 +244,7 @@ def _set_length(s: State, queue: int, length: int, turn: int, bin: int, time: in
     if used != 0:
         _gauge(s, G_IN_USE, bin, used, time, place)
     if used != turn:
-        s.now[UNTOLD + G_IN_USE] += 1
+        s.now[UNREPORTED + G_IN_USE] += 1
 
     fold = (len(s.queues) + HEAT_ROWS - 1) // HEAT_ROWS
     row = queue // fold
@@ -296,7 +296,7 @@ def _change_page(s: State, kind: int, page: int, a: int, b: int, time: int, bin:
         return
     swaps = (marks & MARK_SWAPPED) - (before & MARK_SWAPPED)
     if swaps != (1 if kind == K_SWAPPED else 0) - (1 if kind == K_RESTORED else 0):
-        s.now[UNTOLD + G_SWAPPED] += 1
+        s.now[UNREPORTED + G_SWAPPED] += 1
     if swaps != 0:
         swapped = _gauge(s, G_SWAPPED, bin, swaps, time, place)
         s.figures[F_SWAPPED_MAX] = max(s.figures[F_SWAPPED_MAX], swapped)

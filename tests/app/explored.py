@@ -12,27 +12,29 @@ from pathlib import Path
 from typing import Any
 
 from app.children import environment
-from app.plans import AskedLimits, AskedPlan, exploration_of
+from app.plans import RequestedLimits, RequestedPlan, exploration_of
 from app.settings import Settings, load_settings
 from app.store import ExplorationRow, Store
-from app.store.explorations import AskedExploration
+from app.store.explorations import RequestedExploration
 from app.subjects import read_subject
 from tests.explore.shelf import table
 
 ROOT = Path(__file__).parents[2]
 PATIENCE_S = 240.0
-HASTY = "import app.searching as s, app.runner as r, sys; s.CHECKPOINT_S = s.TOLD_S = 0.2; sys.exit(r.main())"
+HASTY = "import app.searching as s, app.runner as r, sys; s.CHECKPOINT_S = s.REPORT_S = 0.2; sys.exit(r.main())"
 
 
-def asked(name: str, settings: Settings | None = None, limits: Any = None, **plan: Any) -> AskedExploration:
+def asked(name: str, settings: Settings | None = None, limits: Any = None, **plan: Any) -> RequestedExploration:
     """Return an exploration of a table on the shelf, as the store takes it."""
     return asked_of(table(name), settings, limits, **plan)
 
 
-def asked_of(told: dict[str, Any], settings: Settings | None, limits: Any = None, **plan: Any) -> AskedExploration:
+def asked_of(told: dict[str, Any], settings: Settings | None, limits: Any = None, **plan: Any) -> RequestedExploration:
     """Return an exploration of a table, as the store takes it."""
     subject = read_subject(told)
-    return exploration_of(subject, AskedPlan(**plan), AskedLimits(**(limits or {})), settings or load_settings())
+    return exploration_of(
+        subject, RequestedPlan(**plan), RequestedLimits(**(limits or {})), settings or load_settings()
+    )
 
 
 def counters(processes: int, most: int) -> dict[str, Any]:

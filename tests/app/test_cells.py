@@ -25,7 +25,7 @@ def store(tmp_path: Path) -> Iterator[Store]:
 
 @pytest.mark.parametrize("kernel", cases.KERNELS)
 def test_given_a_kernel_when_its_cells_are_listed_then_each_can_be_asked_for(store: Store, kernel: str) -> None:
-    told = cells.told(store, kernel)
+    told = cells.table(store, kernel)
     here = {(cell["row"], cell["column"]) for cell in told["cells"]}
     known = {(row, column) for row in cases.ROWS for column in cases.COLUMNS if cases.cell(row, column, kernel)}
     assert here == known

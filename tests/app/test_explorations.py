@@ -276,7 +276,7 @@ def test_given_workers_killed_in_mid_search_then_the_answer_is_that_of_an_undist
 
 def stopped_with_checkpoint(store: Store, monkeypatch: pytest.MonkeyPatch) -> ExplorationRow:
     """Let a worker be stopped in mid-search, and claim what it left."""
-    monkeypatch.setattr(searching, "TOLD_S", 0.0)
+    monkeypatch.setattr(searching, "REPORT_S", 0.0)
     row, _ = store.explore(asked_of(counters(4, 25), store.settings))
     first = store.exploration_jobs.claim("test")
     assert first is not None

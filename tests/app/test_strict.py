@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from app import problems
-from app.api.asked import StartRun
+from app.api.requests import StartRun
 from app.problems import MEDIA_TYPE
 from app.refusals import SHOWN
 from app.strict import DEPTH, LAST, StrictRoute, Whole

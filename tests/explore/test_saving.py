@@ -78,7 +78,7 @@ from engine.explore.search.saving import save
 from engine.explore.tables.checking import checked
 e.TURN_STATES = 20_000
 search = e.Explorer(checked(m1(1, 1, 2, 2)))
-search.run(told=lambda now: save(search, Path(sys.argv[1])))
+search.run(report=lambda now: save(search, Path(sys.argv[1])))
 """
 
 

@@ -108,19 +108,19 @@ class Explorer:
         self,
         limits: Limits = LIMITS,
         *,
-        told: Callable[[Progress], None] | None = None,
+        report: Callable[[Progress], None] | None = None,
         stop: Callable[[], bool] = lambda: False,
     ) -> str:
         """Search, and return what ended it: "" if nothing is left, else states, memory, time or cancel.
 
-        told: called with the progress after each turn.
+        report: called with the progress after each turn.
         """
         began = time.monotonic() - self.seconds
         while True:
             ended = self._turn(limits.states)
             self.seconds = time.monotonic() - began
-            if told:
-                told(self.progress())
+            if report:
+                report(self.progress())
             if ended == DONE:
                 return ""
             if ended == WIDER:

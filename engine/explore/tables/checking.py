@@ -17,14 +17,14 @@ from engine.explore.tables.table import (
     CELLS_MAX,
     END,
     STEPS_MAX,
-    AskedProcess,
-    AskedStep,
-    AskedTable,
     Effect,
     Group,
     Process,
+    ProcessSpec,
     Step,
+    StepSpec,
     Table,
+    TableSpec,
     Variable,
 )
 from engine.explore.tables.wording import BadTable, bad, parts_of, refusal
@@ -59,7 +59,7 @@ def read_table(data: bytes | str, kind: str = "") -> Table:
 def checked(data: Any, source: str = "") -> Table:
     """Return the checked table. data: parsed JSON or TOML; source: its text, for line numbers in messages."""
     try:
-        spec = AskedTable.model_validate(data)
+        spec = TableSpec.model_validate(data)
     except ValidationError as error:
         raise refusal(error, source, _known) from None
     return _Checker(spec, source).table()
@@ -68,14 +68,14 @@ def checked(data: Any, source: str = "") -> Table:
 def _known(location: Sequence[int | str]) -> type[BaseModel]:
     """Return the model whose keys are allowed at a location."""
     if location[0] != "procs":
-        return AskedTable
-    return AskedStep if "steps" in location else AskedProcess
+        return TableSpec
+    return StepSpec if "steps" in location else ProcessSpec
 
 
 class _Checker:
     """Resolve the names and expressions of a table to numbers and trees; reject unknown names."""
 
-    def __init__(self, spec: AskedTable, source: str) -> None:
+    def __init__(self, spec: TableSpec, source: str) -> None:
         self.asked, self.source = spec, source
         unknown = set(spec.ranges) - set(spec.vars)
         if unknown:

@@ -23,7 +23,7 @@ class _Spec(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
 
 
-class AskedStep(_Spec):
+class StepSpec(_Spec):
     """One atomic step: the label it starts at, its guard, its effects, and the label it leads to."""
 
     at: Label
@@ -32,22 +32,22 @@ class AskedStep(_Spec):
     to: Label
 
 
-class AskedProcess(_Spec):
+class ProcessSpec(_Spec):
     """A process: its name, where it starts, and its steps."""
 
     name: Label
     start: Label
-    steps: Annotated[list[AskedStep], Field(min_length=1, max_length=STEPS_MAX)]
+    steps: Annotated[list[StepSpec], Field(min_length=1, max_length=STEPS_MAX)]
 
 
-class AskedTable(_Spec):
+class TableSpec(_Spec):
     """A protocol table as written in JSON or TOML."""
 
     format: Literal["protocol-table/1"]
     name: Annotated[str, Field(min_length=1, max_length=120)]
     why: Annotated[str, Field(max_length=2_000)] = ""
     vars: dict[Name, Word | Annotated[list[Word], Field(min_length=1, max_length=CELLS_MAX)]] = {}
-    procs: Annotated[list[AskedProcess], Field(min_length=1, max_length=PROCESSES_MAX)]
+    procs: Annotated[list[ProcessSpec], Field(min_length=1, max_length=PROCESSES_MAX)]
     final: Text | None = None
     outcomes: Annotated[list[Name], Field(max_length=64)] = []
     ranges: dict[Name, Annotated[tuple[Word, Word], Strict(False)]] = {}
@@ -85,7 +85,7 @@ class Step(NamedTuple):
     to: int
     guard: Tree
     effects: tuple[Effect, ...]
-    asked: AskedStep
+    asked: StepSpec
 
 
 class Process(NamedTuple):
@@ -116,7 +116,7 @@ class Group(NamedTuple):
 class Table(NamedTuple):
     """A checked table."""
 
-    asked: AskedTable
+    asked: TableSpec
     variables: tuple[Variable, ...]
     processes: tuple[Process, ...]
     final: Tree | None

@@ -31,7 +31,7 @@ def facts(subject: WorldSubject) -> State:
         values[f"file {file}: i_size"] = w.files.size[file]
     for task in range(w.rules.n_tasks):
         values |= _task(w, task, files)
-    if (more := DESIGNS[w.designs["wait"]].told) is not None:
+    if (more := DESIGNS[w.designs["wait"]].facts) is not None:
         values |= more(w)
     rows = next((column.rows for column in subject.columns if column.title == "lists.head"), ())
     for row in rows:

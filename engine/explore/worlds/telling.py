@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from functools import cache
 
 from engine.errors import UserError
-from engine.explore.story import STEPS_TOLD_MAX, Change, Story, Told, Value
+from engine.explore.story import STEPS_SHOWN_MAX, Change, Story, Told, Value
 from engine.explore.worlds.facts import STATES, facts
 from engine.explore.worlds.subject import WorldSubject
 from engine.invariants import INVARIANTS
@@ -39,8 +39,8 @@ def story_of_world(subject: WorldSubject, moves: Sequence[int], loop: Sequence[i
 
     Leaves the subject's world where the schedule ends. Raises UserError for a move that cannot be made.
     """
-    if len(moves) + len(loop) > STEPS_TOLD_MAX:
-        raise UserError(f"schedule: more than {STEPS_TOLD_MAX} steps", field="schedule")
+    if len(moves) + len(loop) > STEPS_SHOWN_MAX:
+        raise UserError(f"schedule: more than {STEPS_SHOWN_MAX} steps", field="schedule")
     w = subject.world
     subject.begin()
     before, steps = facts(subject), []

@@ -13,7 +13,7 @@ from fastapi.testclient import TestClient
 from app import stepping
 from app.limits import Limits
 from app.main import create_app
-from app.plans import AskedPlan
+from app.plans import RequestedPlan
 from app.searching import explore_one
 from app.settings import Settings
 from app.store import Store, open_store
@@ -226,10 +226,10 @@ def test_given_a_million_processes_when_sent_then_the_body_is_too_large(client: 
 
 
 def test_given_the_engines_plan_when_compared_then_the_api_takes_the_same() -> None:
-    told = AskedPlan().model_dump()
+    told = RequestedPlan().model_dump()
     assert {name: told[name] for name in Plan._fields} == Plan()._asdict()
-    assert get_args(AskedPlan.model_fields["search"].annotation) == SEARCHES
-    assert get_args(AskedPlan.model_fields["reduction"].annotation) == REDUCTIONS
+    assert get_args(RequestedPlan.model_fields["search"].annotation) == SEARCHES
+    assert get_args(RequestedPlan.model_fields["reduction"].annotation) == REDUCTIONS
 
 
 def test_given_a_full_queue_when_one_more_is_sent_then_it_is_503_with_a_time_to_wait(

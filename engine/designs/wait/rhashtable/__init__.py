@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from engine.designs.card import Card, Expected, Options, Sizes
-from engine.designs.wait.rhashtable.facts import told
+from engine.designs.wait.rhashtable.facts import facts
 from engine.designs.wait.rhashtable.tables import Buckets, Elements, Resizing, buckets_max, set_up
 
 
@@ -45,7 +45,7 @@ CARD = Card(
     rows=_rows,
     queues=lambda options, pages: pages,
     set_up=set_up,
-    told=told,
+    facts=facts,
     matrix=(
         ("rhashtable", "resizable hash table", "helper", {"size": 1}),
         ("rhashtable-raw_null", "resizable hash table, raw NULL check", "raw_null", {"size": 1}),

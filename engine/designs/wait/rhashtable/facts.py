@@ -9,7 +9,7 @@ from engine.schedule_word import letters
 NONE = 0xFFFFFFFF
 
 
-def told(w: Any) -> dict[str, str | int]:
+def facts(w: Any) -> dict[str, str | int]:
     """Return name -> value, the same names in every state."""
     r, most = w.resizing, w.resizing.most[0]
     worker = "asleep" if not r.future[0] else f"moved {r.moved[0]} of {r.size[0]} buckets to a table of {r.future[0]}"

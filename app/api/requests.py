@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from app.plans import AskedLimits, AskedPlan
+from app.plans import RequestedLimits, RequestedPlan
 from app.subjects import TEXT_MAX
 from engine.scenario import Scenario
 
@@ -86,7 +86,7 @@ TABLE: dict[str, Any] = {
 """Two processes that increment a counter without a lock: the smallest example that breaks."""
 
 
-class StartExploration(AskedPlan):
+class StartExploration(RequestedPlan):
     """A subject to explore, and the settings of the search."""
 
     model_config = ConfigDict(
@@ -102,7 +102,7 @@ class StartExploration(AskedPlan):
     table: Annotated[str, Field(min_length=1, max_length=TEXT_MAX)] | None = Field(
         None, description="the subject as TOML or JSON text; errors name its lines"
     )
-    limits: AskedLimits = AskedLimits()
+    limits: RequestedLimits = RequestedLimits()
 
     @model_validator(mode="after")
     def _one(self) -> StartExploration:
@@ -111,9 +111,9 @@ class StartExploration(AskedPlan):
         return self
 
     @property
-    def plan(self) -> AskedPlan:
+    def plan(self) -> RequestedPlan:
         """Return the settings of the search without the subject."""
-        return AskedPlan(**{name: getattr(self, name) for name in AskedPlan.model_fields})
+        return RequestedPlan(**{name: getattr(self, name) for name in RequestedPlan.model_fields})
 
 
 class ExploreMissing(Asked):
