@@ -48,7 +48,7 @@ C_SWAPS_IN, C_SWAPS_OUT, C_WAKES, C_WALKED, C_MATCHED, C_WOKEN, C_STRANGERS, C_E
 # Places in State.now; from the last three on, one for each gauge.
 TIME, NEXT_STAMP, LANE_CELLS, QUEUE_CELLS, CHANGED = range(5)
 UNREPORTED, GAUGE = CHANGED + len(GAUGES), CHANGED + 2 * len(GAUGES)
-"""CHANGED: changes noted in this batch. UNREPORTED: of those, how many an event's words do not tell. GAUGE: its value."""
+"""CHANGED: changes noted in this batch. UNREPORTED: those of them that no event's words report. GAUGE: its value."""
 FIGURES = (
     "events",
     "wakes",
