@@ -36,7 +36,7 @@ class Plan(NamedTuple):
 
     depth: NDArray[np.int64]  # for walk and walk_on: nesting of the waker, from 1
     number: NDArray[np.int64]  # for walk and walk_on: number of the wake
-    more: NDArray[np.int64]  # for walk and walk_on: recorded passes of this wake still to come
+    more: NDArray[np.int64]  # for walk and walk_on: remaining recorded passes of this wake
     levels: int
     wakes: int
     passes: int
@@ -90,7 +90,7 @@ def plan_walks(recording: Recording) -> Plan:
 
 
 class ReplayRun:
-    """A recording played under a wait design. `outcome` holds what each of the kernel's wakes would have walked."""
+    """A recording played under a wait design. `outcome` holds what each recorded wake would have walked."""
 
     def __init__(self, scenario: Scenario, recording: Recording) -> None:
         kernel = scenario.kernel or recording.report.kernel or "6.1"

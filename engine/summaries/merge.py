@@ -107,7 +107,7 @@ class Merger:
         self._sort_pages, self._sort_queues = CellSorter(pages), CellSorter(queues)
 
     def merge(self, nodes: Sequence[Node], *, keep: int | None = None) -> Node:
-        """Return the node above `nodes`; keep: how many queues and pages its cells may name, all if None."""
+        """Return the node above `nodes`; keep: max. number of queues and of pages in its cells, all if None."""
         t0, t1 = nodes[0].t0, nodes[-1].t1
         bins, series_bins = map(int, node_bins(t1 - t0))
         edges = bin_edges(t0, t1, bins)

@@ -52,9 +52,9 @@ def verb_function(number: int, design: str) -> Any:
 def _mentions(function: Any) -> tuple[Leads, frozenset[int], frozenset[str]]:
     """Return the steps, verbs and names in the code of a function and of all functions it calls."""
     goes, calls, verbs, names = set[int](), set[int](), set[int](), set[str]()
-    seen, to_see = set[Any](), [function]
-    while to_see:
-        python = python_function(to_see.pop())
+    seen, pending = set[Any](), [function]
+    while pending:
+        python = python_function(pending.pop())
         if python is None or python in seen:
             continue
         seen.add(python)
@@ -67,7 +67,7 @@ def _mentions(function: Any) -> tuple[Leads, frozenset[int], frozenset[str]]:
             if (called := getattr(value, "verb", None)) is not None:
                 verbs.add(NUMBER_OF_VERB[called])
             elif python_function(value) is not None:
-                to_see.append(value)
+                pending.append(value)
     return Leads(frozenset(goes), frozenset(calls)), frozenset(verbs), frozenset(names)
 
 
@@ -88,11 +88,11 @@ def reachable(
     chosen = dict(designs)
     functions = {number: verb_function(number, chosen[axis]) for number, (axis, _) in enumerate(VERBS)}
     steps = set(first)
-    to_see: list[Any] = [*roots, *filter(None, functions.values()), *(step_function(number) for number in first)]
-    while to_see:
-        leads, _, _ = _mentions(to_see.pop())
+    pending: list[Any] = [*roots, *filter(None, functions.values()), *(step_function(number) for number in first)]
+    while pending:
+        leads, _, _ = _mentions(pending.pop())
         more = leads.goes | leads.calls
-        to_see += [step_function(number) for number in more - steps]
+        pending += [step_function(number) for number in more - steps]
         steps |= more
     return tuple(sorted(steps)), tuple(number for number, function in functions.items() if function is not None)
 

@@ -60,10 +60,10 @@ def deepest(first: Iterable[int], leads: Callable[[int], Leads]) -> int:
     Raises BadDesign for paths that nest deeper than FRAMES_MAX, or without end.
     """
     depth = dict.fromkeys(first, 0)
-    to_see = list(depth)
+    pending = list(depth)
     most = 0
-    while to_see:
-        step = to_see.pop()
+    while pending:
+        step = pending.pop()
         here = depth[step]
         most = max(most, here)
         if most > FRAMES_MAX:
@@ -75,5 +75,5 @@ def deepest(first: Iterable[int], leads: Callable[[int], Leads]) -> int:
         for other, at in [*((s, here) for s in found.goes), *((s, here + 1) for s in found.calls)]:
             if depth.get(other, -1) < at:
                 depth[other] = at
-                to_see.append(other)
+                pending.append(other)
     return most
