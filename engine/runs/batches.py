@@ -7,7 +7,7 @@ from engine.world.state import EVENTS, OVERFLOW, SEQ, SLACK, UNLINKED, World
 
 
 def cut_batch(w: World) -> Batch:
-    """Return the events in the world's trace as a Batch of its own, and empty the trace."""
+    """Return a copy of the events in the world's trace as a Batch, and empty the trace."""
     assert not w.clock[UNLINKED], f"step {w.clock[UNLINKED] - 1} was not linked"
     assert not w.clock[OVERFLOW], f"a step recorded more than {SLACK} events, the last of kind {w.clock[OVERFLOW]}"
     n, first = w.clock[EVENTS], w.clock[SEQ]

@@ -1,4 +1,4 @@
-"""Scenario in, batches of events out: the door of the machine half."""
+"""Open a scenario as a run, and play it into batches of events."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ from engine.scenario import Recorded, Scenario
 
 
 class Player(Protocol):
-    """One run being played. cast is complete before the first batch; the same scenario gives the same events."""
+    """One run being played. `cast` is complete before the first batch; the same scenario gives the same events."""
 
     cast: Cast
     total: int | None
-    """Events expected, where that is known."""
+    """Expected number of events, if known."""
     end_ns: int | None
-    """Time at which the run will end, where that is known."""
+    """Time at which the run will end, if known."""
 
     @property
     def progress(self) -> float:
@@ -45,7 +45,7 @@ def open_run(scenario: Scenario, recording: Recording | None = None) -> Player:
 
 
 def seal(batches: Iterator[Batch]) -> str:
-    """Return the SHA-256 of all events' packed records: the run's seal."""
+    """Return the run's seal: the SHA-256 of all events' packed records."""
     digest = hashlib.sha256()
     for batch in batches:
         digest.update(batch.records().tobytes())

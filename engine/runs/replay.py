@@ -1,11 +1,11 @@
-"""The replay scheduler: a recording decides who is next, the design under test decides what that costs.
+"""The replay scheduler: the recording decides which task runs next, the design under test decides the cost.
 
-Each move of the recording (engine.recordings.moves) runs the same steps as a timed run: a waiter that queued goes
-through wait_prepare .. wait_sleep, a wake through wake_begin .. wake_end, one pass at a time where the kernel paused.
-What the steps cannot know (which bit was set when) is taken from the lines as they come.
+Each move of the recording (engine.recordings.moves) runs the same steps as a timed run: a queued waiter goes through
+wait_prepare .. wait_sleep, a wake through wake_begin .. wake_end, one pass at a time where the kernel paused. State
+that the steps cannot derive (when each bit was set) is taken from the recording's lines.
 
-A waker is often an interrupt that shows the thread it interrupted, which may itself be queued. So every recorded task
-has further rows: row t is the task as a waiter, row t + n the same as a waker, t + 2n as a waker that interrupts it.
+Wakes often come from an interrupt, recorded under the interrupted thread, which may itself be queued. So every recorded
+task has several rows: row t is the task as a waiter, t + n as a waker, t + 2n as a waker that interrupts that one.
 """
 
 from __future__ import annotations
@@ -32,35 +32,35 @@ from engine.world.state import ASLEEP, NONE, VISITS
 
 
 class Plan(NamedTuple):
-    """What must be known before the moves are played: shape (n_moves,) each, and how deep interrupts nest."""
+    """A recording's walks, found before its moves are played. Arrays have shape (n_moves,); levels: deepest nesting."""
 
     depth: NDArray[np.int64]  # for walk and walk_on: nesting of the waker, from 1
     number: NDArray[np.int64]  # for walk and walk_on: number of the wake
-    more: NDArray[np.int64]  # for walk and walk_on: recorded passes of this wake still to come
+    more: NDArray[np.int64]  # for walk and walk_on: remaining recorded passes of this wake
     levels: int
     wakes: int
     passes: int
 
 
 ONE_PATH = ([0], [0], [1], [0])
-"""The program of a replay's rows: each path is an operation by itself, and there is none after it."""
+"""Program of every row in a replay: each path is one whole operation, and no operation follows it."""
 
 LEVELS_MAX = 8
-"""Wakes of one thread that may be under way at once. A kernel nests three or four; a damaged recording may say more."""
+"""Max. overlapping wakes of one thread. A kernel nests three or four; a damaged recording may show more."""
 
 
 def plan_walks(recording: Recording) -> Plan:
-    """Join the further passes of each walk to its first: same CPU, thread, page and bit, innermost first.
+    """Join the later passes of each walk to its first: the latest walk with the same CPU, thread, page and bit.
 
-    A walk is under way from its first pass to its last: those of one thread that overlap need rows of their own. What
-    is deeper than LEVELS_MAX is taken for walks of one pass each, which never overlap.
+    A walk lasts from its first pass to its last; overlapping walks of one thread need separate rows. Passes of a walk
+    nested deeper than LEVELS_MAX become walks of one pass each, which never overlap.
     """
     moves = recording.moves
     depth, number, more = (np.zeros(len(moves), np.int64) for _ in range(3))
     op = moves["op"]
     open_walks: dict[tuple[int, int, int, int], list[int]] = {}
     chains: list[list[int]] = []
-    lives: list[int] = []
+    threads: list[int] = []
     for i in np.flatnonzero((op == Op.walk) | (op == Op.walk_on)).tolist():
         move = moves[i]
         key = (int(move["cpu"]), int(move["task"]), int(move["page"]), int(move["bit"]))
@@ -68,11 +68,11 @@ def plan_walks(recording: Recording) -> Plan:
         if chain is None:  # a first pass, or one whose first pass was lost
             chain = open_walks[key] = []
             chains.append(chain)
-            lives.append(int(move["task"]))
+            threads.append(int(move["task"]))
         chain.append(i)
     busy: dict[int, list[int]] = {}  # thread -> where the latest walk at each depth ends
     wakes: list[list[int]] = []
-    for chain, task in zip(chains, lives, strict=True):
+    for chain, task in zip(chains, threads, strict=True):
         ends = busy.setdefault(task, [])
         level = next((at for at, end in enumerate(ends) if end < chain[0]), len(ends))
         depth[chain] = level + 1
@@ -90,7 +90,7 @@ def plan_walks(recording: Recording) -> Plan:
 
 
 class ReplayRun:
-    """A recording, played under a wait design; what the kernel's wakes would have walked comes out beside them."""
+    """A recording played under a wait design. `outcome` holds what each recorded wake would have walked."""
 
     def __init__(self, scenario: Scenario, recording: Recording) -> None:
         kernel = scenario.kernel or recording.report.kernel or "6.1"
@@ -105,7 +105,7 @@ class ReplayRun:
         self._at = 0
         self._events = 0
         self.on_pass: Callable[[int, NDArray[np.uint32]], None] | None = None
-        """Called with the number of the wake and the tasks walked, in order, for each pass."""
+        """Called for each pass with the number of the wake and the tasks walked, in order."""
         n_rows = self._n * (1 + self._plan.levels)
         n_pages = len(recording.pfns)
         rules = rules_of(scenario, n_rows, kernel)
@@ -148,9 +148,9 @@ class ReplayRun:
         return self._at / len(self._moves)
 
     def batches(self) -> Iterator[Batch]:
-        """Play all moves, or to the scenario's limits."""
+        """Play all moves, or stop at the scenario's limits."""
         until, most, w = self._scenario.limits.time_ns, self._scenario.events_max, self.world
-        if until == TIME_MAX_NS:  # the timed scheduler's bound, none of a recording's
+        if until == TIME_MAX_NS:  # the bound of the timed scheduler; a recording has none
             until = np.iinfo(np.int64).max
         while self._events < most:
             self._at = int(replay_batch(w, self._columns, self.outcome, self._at, self._n, w.rules.strip, until))
@@ -167,7 +167,7 @@ class ReplayRun:
                 return
 
     def _name_tasks(self, rows: NDArray[np.uint32]) -> None:
-        """Turn rows of the World into rows of the cast: recorded tasks, whatever they act as, then the actors."""
+        """Convert World rows to cast rows in place: each row of a recorded task to that task, then the actors."""
         first = np.uint32(self.world.rules.first_actor)
         actors = (rows >= first) & (rows != NONE)
         tasks = rows < first
@@ -175,7 +175,7 @@ class ReplayRun:
         rows[actors] = rows[actors] - first + np.uint32(self._n)
 
     def _drain(self) -> None:
-        """Give the passes walked since the last time to whoever asked for them, and make room for the next."""
+        """Report the passes walked since the last call to on_pass, and free their space."""
         passes = self.outcome.passes[: int(self.outcome.counts[0])]
         if self.on_pass is not None:
             visits = self.world.trace.visits.array
@@ -186,7 +186,7 @@ class ReplayRun:
 
 
 def _first_files(recording: Recording) -> list[int]:
-    """Return the file that each page is first inserted into, -1 for none."""
+    """Return the file each page is first inserted into, -1 for none."""
     files = np.full(len(recording.pfns), -1, np.int64)
     inserts = recording.moves[recording.moves["op"] == Op.insert]
     for page, file in zip(inserts["page"][::-1].tolist(), inserts["arg"][::-1].tolist(), strict=True):
@@ -197,7 +197,7 @@ def _first_files(recording: Recording) -> list[int]:
 
 @dataclass
 class Wake:
-    """One wake, as foretold: the columns of a truth file."""
+    """One predicted wake: the columns of a truth file."""
 
     walked: int
     passes: list[int]
@@ -212,19 +212,19 @@ class Wake:
 def predict(
     recording: Recording, *, design: str = "hashed", bits: int | None = None, kernel: str | None = None
 ) -> tuple[list[Wake], dict[str, int]]:
-    """Foretell every wake of the recording from its moves alone, and count what did not fit.
+    """Predict every wake of the recording from its moves alone, and count the waits that did not fit.
 
-    Returns the wakes in the order in which they began; {"events", "waits", "waits_without_wake", "waits_left_unseen"}.
+    Returns the wakes in the order they began; {"events", "waits", "waits_without_wake", "waits_left_unseen"}.
     Raises BadScenario for an unknown design, bits or kernel.
     """
-    given: dict[str, Any] = {
+    fields: dict[str, Any] = {
         "name": "replay",
         "wait": {"design": design} if bits is None else {"design": design, "bits": bits},
         "workload": {"kind": "recording", "recording": "0" * 12},
     }
     if kernel is not None:
-        given["kernel"] = kernel
-    run = ReplayRun(Scenario.model_validate(given), recording)
+        fields["kernel"] = kernel
+    run = ReplayRun(Scenario.model_validate(fields), recording)
     pids = np.array([pid for _, pid in recording.tasks], np.int64)
     passes: list[list[int]] = [[] for _ in run.outcome.wakes]
     walked: list[list[int]] = [[] for _ in run.outcome.wakes]

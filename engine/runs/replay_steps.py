@@ -1,4 +1,4 @@
-"""What one recorded move makes the engine do. Compiled; engine.runs.replay prepares and reads it."""
+"""The steps that each recorded move runs. Compiled; engine.runs.replay prepares the moves and reads the outcome."""
 
 from __future__ import annotations
 
@@ -27,7 +27,8 @@ from engine.world.trace import record
 from engine.world.verbs import grants_recorded, kept_mapping, write_mapping
 
 DONE, RUNNING, MOVE_AT = 12, 13, 14
-"""Places in World.clock: all moves played; row of the task whose steps were cut short by a full trace, plus one."""
+"""Places in World.clock. DONE: all moves are played. RUNNING: 1 + row of the task that a full trace interrupted.
+MOVE_AT: clock[VISITS] at the start of the pass."""
 
 QUEUED, LEFT, WALK, WALK_ON = int(Op.queued), int(Op.left), int(Op.walk), int(Op.walk_on)
 INSERT, REMOVE, UNLOCK, WRITEBACK_END = int(Op.insert), int(Op.remove), int(Op.unlock), int(Op.writeback_end)
@@ -47,18 +48,18 @@ PAGE_REMOVED, PAGE_TRUNCATED = int(Kind.page_removed), int(Kind.page_truncated)
 TRUNCATE_BEGAN, MARK_KIND, EVENTS_LOST = int(Kind.truncate_began), int(Kind.mark), int(Kind.events_lost)
 
 UNNAMED = 31
-"""Stands for every page bit that some kernel waits for and that has no name here."""
+"""Stands for every page bit that a kernel waits for and that has no name here."""
 DATA = 1 << PG_UPTODATE | 1 << PG_ERROR
 SHOWN = DATA | 1 << PG_LOCKED | 1 << PG_DIRTY | 1 << PG_WRITEBACK | 1 << PG_PRIVATE_2 | 1 << UNNAMED
-"""Bits of page->flags that are taken from the lines. PG_waiters is the model's own."""
+"""Bits of page->flags taken from the recording's lines. PG_waiters is the model's own."""
 PASSES = 2 * CAPACITY
-"""Passes noted in Outcome.passes before replay_batch comes back; one move may add as many as there are rows."""
+"""Passes stored in Outcome.passes before replay_batch returns; one move may add as many as there are rows."""
 UNKNOWN = -1
 PAGE_SHIFT = 12
 
 
 class Moves(NamedTuple):
-    """The columns of a recording's moves as int64, shape (n,), and what engine.runs.replay planned for each."""
+    """The columns of a recording's moves as int64, shape (n,), and those of engine.runs.replay.Plan."""
 
     time: Any
     arg: Any
@@ -77,12 +78,12 @@ class Moves(NamedTuple):
 
 
 class Outcome(NamedTuple):
-    """What comes out beside the events.
+    """Results of a replay besides its events.
 
     wakes: walked, matched, woken, other bit, stop, passes; shape (wakes, 6). passes: number of the wake, first place in
-    the visits, entries; shape (n, 3). counts: passes, waits, waits that ended woken without a wake, waits of a task
-    that had not left its last one. truncation: each task's last one: mapping, first page, last page. seen: 1
-    for a page that some line has shown.
+    the visits, entries; shape (n, 3). counts: passes, waits, waits that ended woken without a wake, waits that began
+    before the task's previous one was seen to end. truncation: the latest truncation of each task: mapping, first page,
+    last page. seen: 1 for a page that some line has shown.
     """
 
     wakes: Any
@@ -94,7 +95,7 @@ class Outcome(NamedTuple):
 
 @inlined
 def _record_for(w: World, kind: int, task: int, page: int, a: int, b: int) -> None:
-    """As record(), for an event whose task is not known (NONE) or is none of the engine's rows."""
+    """Like record(), for a task that is unknown (NONE) or not one of the engine's rows."""
     at = w.clock[EVENTS]
     record(w, kind, 0, page, a, b)
     w.trace.task[at] = task
@@ -102,7 +103,7 @@ def _record_for(w: World, kind: int, task: int, page: int, a: int, b: int) -> No
 
 @inlined
 def _write_mapping(w: World, task: int, page: int, mapping: int) -> None:
-    """As write_mapping(), by a task that may not be known (NONE)."""
+    """Like write_mapping(), for a task that may be unknown (NONE)."""
     at = w.clock[EVENTS]
     write_mapping(w, 0, page, mapping)
     if w.clock[EVENTS] > at:
@@ -111,7 +112,7 @@ def _write_mapping(w: World, task: int, page: int, mapping: int) -> None:
 
 @jit
 def _observe(w: World, seen: Any, task: int, cpu: int, page: int, flags: int, mapping: int) -> None:
-    """Take over what a line shows of a page; say what changed. task: who did it, or NONE if the line does not tell."""
+    """Apply what a line shows of a page, and record the change. task: the one that made it, NONE if not shown."""
     w.tasks.cpu[0] = cpu
     first = seen[page] == 0
     seen[page] = 1
@@ -131,7 +132,7 @@ def _observe(w: World, seen: Any, task: int, cpu: int, page: int, flags: int, ma
         return
     w.pages.flags[page] = after
     if not after & (1 << PG_LOCKED):
-        w.pages.owner[page] = NONE  # as the lines show it
+        w.pages.owner[page] = NONE  # the lines show it unlocked
     length = 0
     if changed & (1 << PG_WRITEBACK):
         kind = WRITEBACK_STARTED if after & (1 << PG_WRITEBACK) else WRITEBACK_ENDED
@@ -151,7 +152,7 @@ def _observe(w: World, seen: Any, task: int, cpu: int, page: int, flags: int, ma
 
 @jit
 def _run_actors(w: World) -> None:
-    """Let the design's kernel threads do what there is for them to do."""
+    """Run the design's kernel threads until none is ready or the trace is full."""
     for row in range(w.rules.first_actor, w.rules.n_tasks):
         while w.tasks.state[row] == READY and w.clock[EVENTS] < CAPACITY - SLACK:
             step(w, row)
@@ -159,13 +160,13 @@ def _run_actors(w: World) -> None:
 
 @jit
 def _run(w: World, row: int) -> bool:
-    """Run the row's steps until it sleeps, stops or pauses its walk; False: the trace is full, go on later."""
+    """Run the row's steps until it sleeps, stops or pauses its walk. Return False if a full trace interrupted it."""
     while True:
         cost = step(w, row)
         _run_actors(w)
         at = w.tasks.step[row]
         if cost < 0 or at in (NEXT_OP, WAKE_RESUME):
-            w.clock[WOKEN] = 0  # whom the recording wakes, it names
+            w.clock[WOKEN] = 0  # the recording itself names the tasks that are woken
             return True
         if w.clock[EVENTS] >= CAPACITY - SLACK:
             return False
@@ -173,7 +174,7 @@ def _run(w: World, row: int) -> bool:
 
 @jit
 def _start(w: World, row: int, first: int, page: int, bit: int, cpu: int) -> None:
-    """Make the row begin a path on a page."""
+    """Start the row on a path whose first step is `first`, on a page."""
     w.tasks.page[row] = page
     w.tasks.bit[row] = bit
     w.tasks.cpu[row] = cpu
@@ -183,10 +184,10 @@ def _start(w: World, row: int, first: int, page: int, bit: int, cpu: int) -> Non
 
 @jit
 def _renew(w: World, task: int, page: int) -> None:
-    """A page enters a file: it was freed and allocated since it was last seen, so its flags are new."""
+    """Reset a page that enters a file: it was freed and reallocated since it was last seen, so its flags are new."""
     flags, mapping = w.pages.flags[page], w.pages.mapping[page]
     if queue_length(w, page) and mapping != kept_mapping(w, page):
-        # somebody still waits on its page_wait: only the flags are new
+        # tasks still wait on its page_wait: reset the flags only
         w.pages.owner[page] = NONE
         w.pages.flags[page] = flags & (1 << PG_WAITERS)
         _record_for(w, PAGE_SEEN, task, page, mapping, w.pages.flags[page])
@@ -199,7 +200,7 @@ def _renew(w: World, task: int, page: int) -> None:
 
 @jit
 def _begin(w: World, m: Moves, out: Outcome, i: int, n: int, strip: int) -> int:
-    """Take over what move i shows; return the row whose steps it starts, or NONE if there are none."""
+    """Apply what move i shows; return the row whose steps it starts, or NONE."""
     task: int = m.task[i]
     op, page, bit, cpu = m.op[i], m.page[i], m.bit[i], m.cpu[i]
     flags, mapping = m.flags[i], m.mapping[i]
@@ -219,7 +220,7 @@ def _begin(w: World, m: Moves, out: Outcome, i: int, n: int, strip: int) -> int:
         return NONE
     if op == QUEUED:
         if w.entries.list[task] != NONE:
-            # it must have left unseen: the line of its leaving was lost
+            # the line that showed it leaving its last wait was lost
             out.counts[3] += 1
             _start(w, task, WAIT_FINISH, w.entries.page[task], w.entries.bit[task], cpu)
             _run(w, task)
@@ -241,19 +242,19 @@ def _begin(w: World, m: Moves, out: Outcome, i: int, n: int, strip: int) -> int:
                 out.counts[2] += 1
             _start(w, task, WAIT_FINISH, w.entries.page[task], w.entries.bit[task], cpu)
         w.tasks.state[task] = READY
-        if waits or w.tasks.step[task] == w.rules.sleep_step:  # handed the lock: it still has to make way for the next
+        if waits or w.tasks.step[task] == w.rules.sleep_step:  # handed the lock: it must still make way for the next
             return task
         _observe(w, out.seen, NONE, cpu, page, flags, mapping)
         return NONE
     if op in (WALK, WALK_ON):
         row: int = n * m.depth[i] + task
-        going = w.tasks.step[row] == WAKE_RESUME and op == WALK_ON
+        resuming = w.tasks.step[row] == WAKE_RESUME and op == WALK_ON
         if op == WALK_ON and out.wakes[m.number[i], 4] >= 0:
-            return NONE  # this design was done with the walk in fewer passes than the kernel
+            return NONE  # this design finished the walk in fewer passes than the kernel
         shown = flags if flags != UNKNOWN else w.pages.flags[page]
         shown = shown | (1 << bit) if m.arg[i] else shown & ~(1 << bit)
         _observe(w, out.seen, task, cpu, page, shown, mapping)
-        if not going:
+        if not resuming:
             first = w.rules.grant_step if grants_recorded(w, page, bit) else WAKE_BEGIN
             _start(w, row, first, page, bit, cpu)
             w.tasks.walked[row] = 0
@@ -300,7 +301,7 @@ def _begin(w: World, m: Moves, out: Outcome, i: int, n: int, strip: int) -> int:
 
 @inlined
 def _end_pass(w: World, m: Moves, out: Outcome, i: int, row: int, begin: int) -> bool:
-    """Note what a pass walked; True if the recording has no further pass for it and the walk must go on at once."""
+    """Record what a pass walked. Return True if the walk must resume at once: the recording has no later pass of it."""
     number = m.number[i]
     at = out.counts[0]
     out.passes[at, 0] = number
@@ -323,8 +324,9 @@ def _end_pass(w: World, m: Moves, out: Outcome, i: int, row: int, begin: int) ->
 def replay_batch(w: World, m: Moves, out: Outcome, i: int, n: int, strip: int, until: int) -> int:
     """Play moves from number i on until the trace is full, the moves end, or time passes `until`.
 
-    n: recorded tasks. strip: low bits taken off recorded mapping words, where the design claims them (page_wait keeps
-    the anonymous and KSM tags in page_mapping.flags). Returns the number of the next move; sets clock[DONE] at the end.
+    n: number of recorded tasks. strip: low bits to clear in recorded mapping words, because the design claims them
+    (page_wait keeps the anonymous and KSM tags in page_mapping.flags). Returns the number of the next move; sets
+    clock[DONE] when the moves end or `until` has passed.
     """
     while i < len(m.time) and m.time[i] <= until:
         if w.clock[RUNNING] == 0:
@@ -357,9 +359,9 @@ def replay_batch(w: World, m: Moves, out: Outcome, i: int, n: int, strip: int, u
                         m.mapping[i] & ~strip if m.mapping[i] != UNKNOWN else UNKNOWN,
                     )
                 break
-            on: bool = _end_pass(w, m, out, i, row, w.clock[MOVE_AT])
+            resume: bool = _end_pass(w, m, out, i, row, w.clock[MOVE_AT])
             w.clock[MOVE_AT] = w.clock[VISITS]
-            if not on:
+            if not resume:
                 break
         i += 1
     w.clock[DONE] = 1

@@ -1,6 +1,7 @@
-"""The third scheduler: a schedule, one task a step, decides who is next. Litmus tests are written with it, what an
-explorer finds is played by it, and the explorer itself makes its moves with it: all of them, in every state.
-Time counts steps.
+"""The third scheduler: a schedule names the task that takes each step. Time counts steps.
+
+Litmus tests are written as schedules, and what the explorer finds is played as one. The explorer itself makes every
+move of every state with the functions here.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ from engine.world.verbs import leaks, settle
 
 @jit
 def step_once(w: World, task: int) -> int:
-    """Run one step of the task; return its cost, BLOCKED or SPIN. Whom it wakes is ready at once."""
+    """Run one step of the task; return its cost, BLOCKED or SPIN. Tasks that it wakes are ready at once."""
     cost: int = step(w, task)
     w.clock[WOKEN] = 0
     w.clock[NOW] += 1
@@ -32,7 +33,7 @@ def step_once(w: World, task: int) -> int:
 
 @jit
 def choices(w: World, task: int) -> Any:
-    """Return how many moves the task's next step has: a pick as many as there are pages to pick."""
+    """Return how many moves the task's next step has: one per page for a pick, otherwise one."""
     if w.tasks.step[task] == PICK:
         return w.picks.count[w.program.arg[w.tasks.at[task]]]
     return 1
@@ -40,9 +41,9 @@ def choices(w: World, task: int) -> Any:
 
 @jit
 def tidy(w: World, task: int, was: int, between: bool) -> None:
-    """Forget what no later step looks at: what a walk or a wait left behind, and all of it between two operations.
+    """Reset columns that no later step reads: after a walk or a wait, and all of them between two operations.
 
-    was: the step that was made.
+    was: the step just run.
     """
     t, e = w.tasks, w.entries
     if between or was in (WAKE_END, WAIT_FINISH):
@@ -65,7 +66,7 @@ def tidy(w: World, task: int, was: int, between: bool) -> None:
 
 @jit
 def make_move(w: World, task: int, choice: int) -> bool:
-    """Make one move of a task that is READY; False: it finds a queue lock taken, and the world is to be restored."""
+    """Make one move of a READY task. Return False if a queue lock is taken; the caller must then restore the world."""
     at, was = w.tasks.at[task], w.tasks.step[task]
     w.clock[SEEN] = 0
     if was == PICK:
@@ -82,7 +83,7 @@ def make_move(w: World, task: int, choice: int) -> bool:
 
 @jit
 def check(w: World, task: int) -> None:
-    """Look at what no single step can see: queues and reference counts that do not fit."""
+    """Record a wrong list length or a negative reference count, which no single step can see."""
     e = w.entries
     for row in range(w.rules.n_tasks):
         list = e.list[row]
@@ -99,39 +100,40 @@ def check(w: World, task: int) -> None:
 
 @jit
 def at_end(w: World, pages: int, references: int) -> Any:
-    """Return the invariants that do not hold where no task can move, as bits; pages: rows of that table.
+    """Return the invariants violated in a state where no task can move, as bits.
 
-    references: the counts of all pages together when nobody holds one and no page is in a file.
+    pages: rows of World.pages. references: sum of all pages' reference counts when no task holds one and no page is in
+    a file.
     """
-    told = 0
+    violated = 0
     ended = True
     for task in range(w.rules.n_tasks):
         if w.tasks.state[task] == FINISHED or (task >= w.rules.first_actor and w.tasks.state[task] == ASLEEP):
             continue
         ended = False
         lost = w.tasks.state[task] == ASLEEP and not w.pages.flags[w.tasks.page[task]] >> w.tasks.bit[task] & 1
-        told |= 1 << (LOST_WAKEUP if lost else DEADLOCK)
-    if told >> LOST_WAKEUP & 1:
+        violated |= 1 << (LOST_WAKEUP if lost else DEADLOCK)
+    if violated >> LOST_WAKEUP & 1:
         return 1 << LOST_WAKEUP
     if not ended:
-        return told
+        return violated
     for task in range(w.rules.n_tasks):
         references += w.tasks.holds[task]
     for page in range(pages):
         file = w.pages.file[page]
-        truth = 0 if file == NONE else w.files.address[file]
-        if w.pages.mapping[page] != truth:
-            told |= 1 << MAPPING_LOST
+        expected = 0 if file == NONE else w.files.address[file]
+        if w.pages.mapping[page] != expected:
+            violated |= 1 << MAPPING_LOST
         references -= w.pages.refcount[page] - (file != NONE)
     if leaks(w):
-        told |= 1 << LEAK
+        violated |= 1 << LEAK
     if references != 0:
-        told |= 1 << COUNTS
-    return told
+        violated |= 1 << COUNTS
+    return violated
 
 
 def enabled(w: World, task: int) -> bool:
-    """True if the task can take a step: it is awake and has not finished. (It may still find a lock taken: SPIN.)"""
+    """Return True if the task can take a step: it is READY. (The step may still find a queue lock taken: SPIN.)"""
     return w.tasks.state[task] == READY
 
 

@@ -1,4 +1,4 @@
-"""A scenario with a schedule: the run in which tasks move in just that order. What the explorer found is shown so."""
+"""A scenario with a schedule: tasks move in exactly that order. What the explorer finds is shown this way."""
 
 from __future__ import annotations
 
@@ -15,17 +15,16 @@ from engine.world.state import BROKEN, CAPACITY, EVENTS, NONE, NOW, SLACK, World
 from engine.world.trace import broken
 
 STEP_NS = 1_000
-"""Time that a step is shown to take: what it costs is not asked here, only what comes after what."""
+"""Time that each step is shown to take: only the order matters here, not the cost."""
 
 
 def references(w: World) -> int:
-    """Return the reference counts of all pages together, but for those of the page cache
-    (engine.runs.schedule.at_end)."""
+    """Return the sum of all pages' reference counts, less those of the page cache (engine.runs.schedule.at_end)."""
     return int(w.pages.refcount.array.sum()) - int((w.pages.file.array != NONE).sum())
 
 
 class ScheduledRun:
-    """A schedule, played move by move; at its end what is wrong with a world in which nobody can move."""
+    """A schedule played move by move. If no task can move at its end, the violated invariants are recorded."""
 
     def __init__(self, scenario: Scenario) -> None:
         self._run = TimedRun(scenario)
@@ -41,7 +40,7 @@ class ScheduledRun:
         return self._at / max(1, len(self.moves))
 
     def batches(self) -> Iterator[Batch]:
-        """Play all moves. Raises BadScenario for one that cannot be made, or if nothing happens."""
+        """Play all moves. Raises BadScenario for a move that cannot be made, or if no event is recorded."""
         w, played = self.world, 0
         before = references(w)
         while self._at < len(self.moves) and played < self._most:
@@ -55,7 +54,7 @@ class ScheduledRun:
             if len(batch):
                 yield batch
         if not played:
-            raise BadScenario("nothing that is recorded happens in this schedule", field="scenario.schedule")
+            raise BadScenario("no event is recorded in this schedule", field="scenario.schedule")
 
     def _move(self) -> None:
         w, n = self.world, len(self.cast.tasks)
@@ -72,12 +71,12 @@ class ScheduledRun:
         self._at += 1
 
     def _judge(self, before: int) -> None:
-        """Where nobody can move any more, record what is wrong with that."""
+        """If no task can move any more, record the violated invariants."""
         w = self.world
         if w.clock[BROKEN] or any(enabled(w, task) for task in range(len(self.cast.tasks))):
             return
         w.clock[NOW] = self._at * STEP_NS
-        told = at_end(w, w.pages.flags.array.size, before)
-        for invariant in range(told.bit_length()):
-            if told >> invariant & 1:
+        violated = at_end(w, w.pages.flags.array.size, before)
+        for invariant in range(violated.bit_length()):
+            if violated >> invariant & 1:
                 broken(w, 0, w.tasks.page[0], invariant)

@@ -1,8 +1,8 @@
-"""The timed scheduler: a step costs nanoseconds, tasks run on CPUs, time decides who is next.
+"""The timed scheduler: steps cost nanoseconds, tasks run on CPUs, the task with the earliest pending event runs next.
 
-Pending events are one word each, time << 20 | task, in a 4-ary heap; at one instant the smaller task goes first. The
-running task's event stays at the root while its steps run and is overwritten by its next one. Steps that cost nothing
-follow each other at once.
+Pending events are one word each, time << 20 | task, in a 4-ary heap; at equal times the lower task number goes first.
+The running task's event stays at the root while its steps run and is overwritten by its next one. Steps that cost
+nothing run back to back.
 """
 
 from __future__ import annotations
@@ -17,24 +17,24 @@ from engine.world.state import CAPACITY, EVENTS, NONE, NOW, PENDING, SLACK, SPIN
 TASK_BITS = 20
 TASK_MASK = (1 << TASK_BITS) - 1
 NEVER = (1 << 43) - 1
-"""Latest time that a pending event can hold, in ns; no run goes on that long (scenario.TIME_MAX_NS)."""
+"""Latest time that a pending event can hold, in ns; no run lasts that long (scenario.TIME_MAX_NS)."""
 
-# Why run_batch came back.
+# Why run_batch returned.
 FULL, IDLE, TIME_UP, STUCK = range(4)
 TURNS_MAX = 1 << 24
-"""Turns of tasks after which run_batch comes back with what there is: about a second."""
+"""Turns of tasks after which run_batch returns even if the trace is not full: about a second."""
 FREE_STEPS_MAX = 10_000_000
-"""Steps that one task may take at one instant: more is a program that never lets time pass."""
+"""Steps that one task may take at one instant: with more, its program never lets time pass."""
 
 
 @inlined
 def _sift_down(w: World, size: int, key: int) -> None:
-    """Put key at the root of a heap of `size` entries and let it sink."""
+    """Put key at the root of a heap of `size` entries and sift it down."""
     heap = w.machine.heap
     n = size
     at = 0
     child = 1
-    while child + 3 < n:  # four children: two pairs, then the lesser of both
+    while child + 3 < n:  # four children: the smaller of each pair, then of both
         one, two = heap[child], heap[child + 1]
         left = child + (two < one)
         low = min(one, two)
@@ -86,7 +86,7 @@ def _drop_root(w: World) -> None:
 
 @jit
 def _spin(w: World, task: int) -> None:
-    """Put the task into the line of the lock it spins on."""
+    """Append the task to the spinners on the lock it wants."""
     row = w.tasks.spins_on[task]
     w.tasks.state[task] = SPINNING
     w.tasks.spin_next[task] = NONE
@@ -100,7 +100,7 @@ def _spin(w: World, task: int) -> None:
 
 @jit
 def _get_cpu(w: World, task: int) -> bool:
-    """Take the task's CPU; False: another has it, and the task is in line for it."""
+    """Take the task's CPU. If another task has it, queue the task for it and return False."""
     cpu = w.tasks.cpu[task]
     owner = w.machine.owner[cpu]
     if owner in (NONE, task):
@@ -118,7 +118,7 @@ def _get_cpu(w: World, task: int) -> bool:
 
 @jit
 def _leave_cpu(w: World, task: int) -> None:
-    """Give the task's CPU to the next in line, a context switch later."""
+    """Give the task's CPU to the next task queued for it, which runs a context switch later."""
     cpu = w.tasks.cpu[task]
     after = w.machine.run_head[cpu]
     w.machine.owner[cpu] = after
@@ -141,7 +141,7 @@ def start(w: World) -> None:
 
 @inlined
 def _step(w: World, task: int) -> int:
-    """As step(), with the steps that most runs take most often made part of the loop."""
+    """Like step(), with the steps that most runs take most often inlined into the loop."""
     at = w.tasks.step[task]
     if at == THINK:
         return think(w, task)
@@ -160,10 +160,10 @@ def _step(w: World, task: int) -> int:
 
 @jit
 def run_batch(w: World, room: int, until: int) -> int:
-    """Play until the trace holds `room` events (or has no more than SLACK places), or time passes `until`, in ns.
+    """Play until the trace holds `room` events (or has at most SLACK places left), or time passes `until`, in ns.
 
-    Returns why: FULL (also after TURNS_MAX turns, whatever the trace holds), IDLE (nobody will ever run), TIME_UP,
-    STUCK (a task never lets time pass).
+    Returns the reason: FULL (also after TURNS_MAX turns, whatever the trace holds), IDLE (no event is pending),
+    TIME_UP, STUCK (a task never lets time pass).
     """
     room = min(room, CAPACITY - SLACK)
     turns = 0
@@ -181,21 +181,21 @@ def run_batch(w: World, room: int, until: int) -> int:
             _drop_root(w)
             continue
         cost = 0
-        free = -1
+        free_steps = -1
         while cost == 0:
             cost = _step(w, task)
-            free += 1
-            if free > FREE_STEPS_MAX:
+            free_steps += 1
+            if free_steps > FREE_STEPS_MAX:
                 return STUCK
             if w.clock[EVENTS] >= CAPACITY - SLACK:
                 if cost == 0:
-                    return FULL  # its event is still at the root, at this same instant: the next batch goes on with it
+                    return FULL  # its event is still at the root: the next batch continues it at this instant
                 break
         if cost > 0:
-            away = cost >= OFF_CPU
-            if away:
+            off_cpu = cost >= OFF_CPU
+            if off_cpu:
                 cost -= OFF_CPU
-            if away and w.rules.cpus > 0:
+            if off_cpu and w.rules.cpus > 0:
                 _leave_cpu(w, task)
             _sift_down(w, w.clock[PENDING], (min(now + cost, NEVER) << TASK_BITS) | task)
         else:

@@ -25,10 +25,10 @@ FIRST_FILE_ADDRESS = -0x77FFFB000000
 """The first made-up struct address_space: 0xffff880005000000, in the direct map of 4.16."""
 
 FILE_BYTES = 1 << 12
-"""From one made-up struct address_space to the next."""
+"""Distance between two made-up struct address_space."""
 
 QUIET_MAX = 32
-"""Batches in a row without an event (timed.TURNS_MAX turns each) after which a run is given up: half a minute."""
+"""Consecutive batches without an event (timed.TURNS_MAX turns each) before a run is abandoned: half a minute."""
 
 
 def _address(file: int) -> int:
@@ -44,7 +44,7 @@ class TimedRun:
     """A made-up workload under the timed scheduler."""
 
     def __init__(self, scenario: Scenario, *, watched: bool = False) -> None:
-        """Build the scenario's World; watched: its steps look for every witness (engine.invariants), at a cost."""
+        """Build the scenario's World; watched: its steps check for every witness (engine.invariants), at a cost."""
         workload = scenario.workload
         assert isinstance(workload, Tasks), "a timed run needs tasks"
         self._scenario = scenario
@@ -98,7 +98,7 @@ class TimedRun:
                 program[2].append(int(i == len(group.program) - 1))
                 program[3].append(begin)
         actors = actors_of(scenario)
-        for step in actors:  # each is a program of one step, which decides what comes next
+        for step in actors:  # each runs a program of one step, which decides the next step
             begins.append(len(program[0]))
             for column, value in zip(program, (step, 0, 1, len(program[0])), strict=True):
                 column.append(value)
@@ -146,16 +146,16 @@ class TimedRun:
         return min(1.0, max(self._played / self._scenario.events_max, self.world.clock[NOW] / limits.time_ns))
 
     def batches(self) -> Iterator[Batch]:
-        """Play to the scenario's limits."""
+        """Play until one of the scenario's limits."""
         limits, w, most = self._scenario.limits, self.world, self._scenario.events_max
         quiet = 0
         while self._played < most:
-            why = run_batch(w, BATCH, limits.time_ns)
+            reason = run_batch(w, BATCH, limits.time_ns)
             batch = cut_batch(w)
             quiet = 0 if len(batch) else quiet + 1
             if quiet > QUIET_MAX:
                 raise BadScenario(
-                    "nothing that is recorded happens: no task locks, waits, or changes a page",
+                    "no events are being recorded: no task locks, waits, or changes a page",
                     code="nothing_happens",
                     field="scenario.workload.groups",
                 )
@@ -164,11 +164,11 @@ class TimedRun:
             self._played += len(batch)
             if len(batch):
                 yield batch
-            if why == STUCK:
+            if reason == STUCK:
                 raise BadScenario(
-                    "a task's program goes round without letting time pass: add a think or a hold to it",
+                    "a task's program loops without letting time pass: add a think or a hold to it",
                     code="no_time_passes",
                     field="scenario.workload.groups",
                 )
-            if why != FULL:
+            if reason != FULL:
                 return

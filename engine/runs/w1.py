@@ -60,9 +60,9 @@ for _kind, _number in _KINDS.items():
 def project(batch: Batch) -> NDArray[np.void]:
     """Return the batch's events as W1 records (RECORD), shape (m,), m <= len(batch).
 
-    W1's UNLOCK shows the queue after the waker took its waiter, so it reads the length from the wake that follows; its
-    DETACH names the waiter that left last. So the batch must not begin or end between an unlock and its wake: give it
-    all events of a run, as records() does.
+    W1's UNLOCK shows the queue after the waker dequeued its waiter, so its length is read from the wake that follows;
+    DETACH names the waiter that left last. So the batch must not begin or end between an unlock and its wake: pass all
+    events of a run, as records() does.
     """
     kind = _TABLE[batch.kind]
     keep = np.flatnonzero(kind)

@@ -1,1 +1,1 @@
-"""Events folded into summaries by compiled code, as a run is played."""
+"""Compiled code that folds events into summaries while a run is played."""

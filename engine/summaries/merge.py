@@ -1,5 +1,5 @@
-"""Sixteen nodes of the summary tree made one. Run by the worker as it plays: the cells, of which there are many, are
-merged in compiled code.
+"""Merge sixteen nodes of the summary tree into one. The worker does this while it plays a run; compiled code merges
+the cells, which are many.
 """
 
 from __future__ import annotations
@@ -15,14 +15,14 @@ from engine.summaries.order import CellSorter
 from engine.world.jit import jit
 
 KEYS_MAX = 4096
-"""Queues and pages that a node above the second level keeps: those with most cells."""
+"""Queues and pages that a node above the second level keeps: those with the most cells."""
 
 
 @jit
-def _add(out: Any, n: int, where: Any, child: Cells, starts: Any, stops: Any) -> int:
-    """Add a child's cells to out's columns (key, bin, high, last, low) behind row n. Returns the new n.
+def _add(out: Any, n: int, newest: Any, child: Cells, starts: Any, stops: Any) -> int:
+    """Append a child's cells to out (rows of key, bin, high, last, low) from row n on. Return the new n.
 
-    where[key] is one more than the row of the key's newest cell, 0 if it has none yet.
+    newest[key] is 1 + the row of the key's newest cell, or 0 if it has none yet.
     """
     at = 0
     for k in range(len(child.keys)):
@@ -30,11 +30,11 @@ def _add(out: Any, n: int, where: Any, child: Cells, starts: Any, stops: Any) ->
         for _ in range(child.counts[k]):
             low, high = child.low[at], child.high[at]
             for bin in range(starts[child.bins[at]], stops[child.bins[at]] + 1):
-                row = where[key] - 1
+                row = newest[key] - 1
                 if row < 0 or out[row, 1] != bin:
                     row = n
                     n += 1
-                    where[key] = n
+                    newest[key] = n
                     out[row, 0], out[row, 1] = key, bin
                     out[row, 2], out[row, 4] = high, low
                 out[row, 2] = max(out[row, 2], high)
@@ -46,7 +46,7 @@ def _add(out: Any, n: int, where: Any, child: Cells, starts: Any, stops: Any) ->
 
 @jit
 def _add_heat(out: Any, heat: Any, starts: Any, stops: Any) -> None:
-    """Raise the columns of out that a child's bins meet to what the child saw there."""
+    """Raise each column of out to at least the value of every child bin that it overlaps."""
     bins = heat.shape[1]
     first = 0
     for column in range(starts[0], stops[bins - 1] + 1):
@@ -63,9 +63,9 @@ def _add_heat(out: Any, heat: Any, starts: Any, stops: Any) -> None:
 
 
 @jit
-def _add_series(out: Series, child: Series, cuts: Any, into: Any, starts: Any, stops: Any) -> None:
-    """Add a child's series, whose bins lie between the cuts, to the columns between the edges `into`. What a bin holds
-    is shared out by time among the columns that it meets, in whole numbers."""
+def _add_series(out: Series, child: Series, cuts: Any, edges: Any, starts: Any, stops: Any) -> None:
+    """Add a child's series, with bins between `cuts`, to the columns between `edges`. Split each bin's area and sums
+    by time among the columns it overlaps, in whole numbers."""
     bins = len(starts)
     for which in range(child.low.shape[0]):
         for bin in range(bins):
@@ -73,41 +73,41 @@ def _add_series(out: Series, child: Series, cuts: Any, into: Any, starts: Any, s
                 out.low[which, column] = min(out.low[which, column], child.low[which, bin])
                 out.high[which, column] = max(out.high[which, column], child.high[which, bin])
     for bin in range(bins):
-        start, stop, given = starts[bin], stops[bin], 0.0
+        start, stop, done = starts[bin], stops[bin], 0.0
         for column in range(start, stop):
-            share = (into[column + 1] - cuts[bin]) / (cuts[bin + 1] - cuts[bin])
+            share = (edges[column + 1] - cuts[bin]) / (cuts[bin + 1] - cuts[bin])
             for which in range(child.area.shape[0]):
                 amount = child.area[which, bin]
-                out.area[which, column] += int(np.rint(amount * share)) - int(np.rint(amount * given))
+                out.area[which, column] += int(np.rint(amount * share)) - int(np.rint(amount * done))
             for which in range(child.sums.shape[0]):
                 amount = child.sums[which, bin]
-                out.sums[which, column] += int(np.rint(amount * share)) - int(np.rint(amount * given))
-            given = share
+                out.sums[which, column] += int(np.rint(amount * share)) - int(np.rint(amount * done))
+            done = share
         for which in range(child.area.shape[0]):
             amount = child.area[which, bin]
-            out.area[which, stop] += amount - int(np.rint(amount * given))
+            out.area[which, stop] += amount - int(np.rint(amount * done))
         for which in range(child.sums.shape[0]):
             amount = child.sums[which, bin]
-            out.sums[which, stop] += amount - int(np.rint(amount * given))
+            out.sums[which, stop] += amount - int(np.rint(amount * done))
 
 
 @jit
-def _place(cuts: Any, into: Any, starts: Any, stops: Any) -> None:
-    """Write the first and the last column of `into` that each bin between the cuts meets; the last holds its end."""
-    column, last = 0, len(into) - 2
+def _place(cuts: Any, edges: Any, starts: Any, stops: Any) -> None:
+    """Write the first and the last column of `edges` that each bin of `cuts` overlaps; the last bin includes t1."""
+    column, last = 0, len(edges) - 2
     for bin in range(len(starts)):
-        while column < last and into[column + 1] <= cuts[bin]:
+        while column < last and edges[column + 1] <= cuts[bin]:
             column += 1
         starts[bin] = column
         end = max(cuts[bin + 1] - 1, cuts[bin]) if bin + 1 < len(starts) else cuts[bin + 1]
         stop = column
-        while stop < last and into[stop + 1] <= end:
+        while stop < last and edges[stop + 1] <= end:
             stop += 1
         stops[bin] = stop
 
 
 class Merger:
-    """Makes one node of consecutive ones; keeps the room to work in."""
+    """Merges consecutive nodes into one; keeps its scratch space."""
 
     def __init__(self, pages: int, queues: int) -> None:
         self._pages = np.zeros(pages, np.int32)
@@ -116,12 +116,12 @@ class Merger:
         self._sort_pages, self._sort_queues = CellSorter(pages), CellSorter(queues)
 
     def merge(self, nodes: Sequence[Node], *, keep: int | None = None) -> Node:
-        """Return the node above `nodes`; keep: how many queues and pages its cells may name, all if None."""
+        """Return the node above `nodes`; keep: max. number of queues and of pages in its cells, all if None."""
         t0, t1 = nodes[0].t0, nodes[-1].t1
         bins, series_bins = map(int, node_bins(t1 - t0))
-        into = bin_edges(t0, t1, bins)
+        edges = bin_edges(t0, t1, bins)
         unknown = [node for node in nodes if not node.complete]
-        placed = [_placed(node, node.bins, into)[1:] for node in nodes]
+        placed = [_placed(node, node.bins, edges)[1:] for node in nodes]
         queues = self._merge_cells([node.queues for node in nodes], placed, self._queues, self._sort_queues)
         lanes = self._merge_cells([node.lanes for node in nodes], placed, self._pages, self._sort_pages)
         kept_queues = _kept(queues, [node.queues.keys for node in unknown], keep)
@@ -135,9 +135,9 @@ class Merger:
         return Node(t0, t1, nodes[0].first_seq, total, bins, series, heat, kept_queues, kept_lanes, complete, {})
 
     def _merge_cells(
-        self, parts: Sequence[Cells], placed: Sequence[tuple[Any, Any]], where: Ints, sort: CellSorter
+        self, parts: Sequence[Cells], placed: Sequence[tuple[Any, Any]], newest: Ints, sort: CellSorter
     ) -> Cells:
-        """Return the cells of consecutive nodes in the columns where they are placed; where is all 0, and left so."""
+        """Merge the cells of consecutive nodes into the columns in `placed`. newest must be all 0, and is left so."""
         lows = any(len(cells.low) for cells in parts)
         most = sum(
             len(cells.bins) * (int((stop - start).max()) + 1)
@@ -147,14 +147,14 @@ class Merger:
             self._cells = np.empty((2 * most, 5), np.int32)
         n = 0
         for cells, spots in zip(parts, placed, strict=True):
-            n = _add(self._cells, n, where, cells if lows else cells._replace(low=cells.high), *spots)
+            n = _add(self._cells, n, newest, cells if lows else cells._replace(low=cells.high), *spots)
         merged = sort(self._cells[:n], lows=lows)
-        where[merged.keys] = 0
+        newest[merged.keys] = 0
         return merged
 
 
 def _merge_series(nodes: Sequence[Node], bins: int) -> Series:
-    into = bin_edges(nodes[0].t0, nodes[-1].t1, bins)
+    edges = bin_edges(nodes[0].t0, nodes[-1].t1, bins)
     merged = Series(
         nodes[0].series.before,
         nodes[-1].series.after,
@@ -164,20 +164,20 @@ def _merge_series(nodes: Sequence[Node], bins: int) -> Series:
         sums=np.zeros((len(COUNTERS), bins), np.int64),
     )
     for node in nodes:
-        cuts, starts, stops = _placed(node, node.series.low.shape[1], into)
-        _add_series(merged, node.series, cuts, into, starts, stops)
+        cuts, starts, stops = _placed(node, node.series.low.shape[1], edges)
+        _add_series(merged, node.series, cuts, edges, starts, stops)
     return merged
 
 
-def _placed(node: Node, bins: int, into: Words) -> tuple[Words, Words, Words]:
-    """Return the edges of a node's bins, and the first and the last column of `into` that each of them meets."""
+def _placed(node: Node, bins: int, edges: Words) -> tuple[Words, Words, Words]:
+    """Return the edges of a node's bins, and the first and the last column of `edges` that each bin overlaps."""
     cuts, starts, stops = bin_edges(node.t0, node.t1, bins), np.empty(bins, np.int64), np.empty(bins, np.int64)
-    _place(cuts, into, starts, stops)
+    _place(cuts, edges, starts, stops)
     return cuts, starts, stops
 
 
 def _kept(cells: Cells, known: Sequence[Words], keep: int | None) -> Cells:
-    """Return the cells of the keys that may stay: those that every incomplete child knew, at most `keep` of them."""
+    """Return the cells of the keys to keep: those that every incomplete child has, at most `keep` of them."""
     stays = np.ones(len(cells.keys), np.bool_)
     for keys in known:
         stays &= np.isin(cells.keys, keys, assume_unique=True)

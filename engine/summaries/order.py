@@ -1,4 +1,4 @@
-"""Sorting by counting, compiled: events by kind and by task, for their packing; cells by their key."""
+"""Counting sorts, compiled: events by kind and by task, for packing; cells by key."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from engine.raster import stable_order
 from engine.world.jit import inlined, jit
 
 KEYS = 1 << 16
-"""Tasks that are counted one by one; with more, the tasks are sorted by numpy."""
+"""Max. number of tasks or keys for a counting sort; with more, numpy sorts."""
 
 
 @inlined
 def _begin(counts: Any) -> None:
-    """Turn counts into where each key begins."""
+    """Turn counts into the start of each key."""
     at = 0
     for key in range(len(counts)):
         count = counts[key]
@@ -28,8 +28,8 @@ def _begin(counts: Any) -> None:
 
 @jit
 def _by_count(kinds: Any, tasks: Any, of_kind: Any, of_task: Any, by_kind: Any, by_task: Any) -> None:
-    """Write the places of kinds and of tasks in their stable orders; of_kind and of_task hold as many zeros as there
-    may be of each, and again. Side by side, because each sum waits for the one before it."""
+    """Write the places of the events in stable order by kind and by task. of_kind and of_task have a place for every
+    kind and task, all 0 before and after the call. The two sorts are interleaved: each sum waits for the last."""
     for i in range(len(kinds)):
         of_kind[kinds[i]] += 1
         of_task[tasks[i]] += 1
@@ -46,7 +46,7 @@ def _by_count(kinds: Any, tasks: Any, of_kind: Any, of_task: Any, by_kind: Any, 
 
 
 class Orders:
-    """Sorts a run's batches by kind and by task; keeps the room to count in."""
+    """Sorts a run's batches by kind and by task; keeps its counters."""
 
     def __init__(self, tasks: int) -> None:
         self._kinds = np.zeros(256, np.int32)
@@ -64,7 +64,7 @@ class Orders:
 @jit
 def _place_cells(cells: Any, starts: Any, keys: Any, counts: Any, columns: Any) -> int:
     """Sort cells (rows of key, bin, high, last, low) stably by key into columns (bin, high, last, low); write the
-    distinct keys and how many cells each has. starts is all 0, and left so. Returns how many keys there are."""
+    distinct keys and the number of cells of each. starts is all 0 before and after the call. Return how many keys."""
     for i in range(len(cells)):
         starts[cells[i, 0]] += 1
     at, n = 0, 0
@@ -88,13 +88,13 @@ def _place_cells(cells: Any, starts: Any, keys: Any, counts: Any, columns: Any) 
 
 
 class CellSorter:
-    """Sorts cells, given in order of their bins, by key and then bin; keeps the room to count in."""
+    """Sorts cells, passed in order of their bins, by key and then bin; keeps its counters."""
 
     def __init__(self, keys: int) -> None:
         self._starts = np.zeros(keys, np.int32) if keys <= KEYS else None
 
     def __call__(self, cells: NDArray[np.int32], *, lows: bool) -> Cells:
-        """Return rows of (key, bin, high, last, low) as Cells; lows: whether low means anything."""
+        """Return rows of (key, bin, high, last, low) as Cells; lows: whether low is valid."""
         n, none = len(cells), np.zeros(0, np.int32)
         if self._starts is None:
             order = stable_order(cells[:, 0])

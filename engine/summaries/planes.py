@@ -1,4 +1,4 @@
-"""Numbers cut into planes of bytes, compiled, for app.packing; and the records of events, for the seal."""
+"""Compiled: integers split into byte planes, for app.packing; packed records of events, for the seal."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def _gather(column: Any, order: Any, values: Any) -> None:
 
 @inlined
 def _split(values: Any, n: int, out: Any, at: int) -> int:
-    """Write the bytes that differ among the n values behind out[at], plane by plane; return which (a bit each)."""
+    """Write the bytes that differ among the n values, plane by plane, from out[at] on; return a bit mask of them."""
     changes, mask, first = 0, 0, values[0]
     for i in range(n):
         changes |= values[i] ^ first
@@ -37,8 +37,8 @@ def _split(values: Any, n: int, out: Any, at: int) -> int:
 
 
 @jit
-def _step(values: Any, n: int) -> None:
-    """Leave of each value what it is more than the one before; of the first nothing."""
+def _to_deltas(values: Any, n: int) -> None:
+    """Replace each value by its difference from the one before, and the first by 0."""
     for i in range(n - 1, 0, -1):
         values[i] -= values[i - 1]
     values[0] = 0
@@ -51,8 +51,8 @@ def _planes(values: Any, n: int, out: Any, at: int) -> int:
 
 @jit
 def _followed(values: Any, n: int, out: Any, at: int) -> tuple[int, int]:
-    """Write a bit for each value that differs from the one before, then those that do as _split() does; they are
-    moved to the front of `values`. Returns which bytes differ, and how many values were written."""
+    """Write one bit per value, 1 where it differs from the one before, then _split() the values that differ, moved to
+    the front of `values`. Return the mask of their bytes, and how many there are."""
     word, fresh, last = 0, 0, ~values[0]
     for i in range(n):
         value = values[i]
@@ -79,7 +79,7 @@ def _records(rows: Any, times: Any, kinds: Any, cpus: Any, tasks: Any, pages: An
 
 
 class CompiledPlanes:
-    """Does what app.packing.NumpyPlanes does; keeps the room to work in."""
+    """Compiled equivalent of app.packing.NumpyPlanes; keeps its buffers."""
 
     def __init__(self, tasks: int) -> None:
         self.orders = Orders(tasks)
@@ -97,7 +97,7 @@ class CompiledPlanes:
         if not n:
             return 0, 0
         first = int(self._values[0])
-        _step(self._values, n)
+        _to_deltas(self._values, n)
         return self._put(n)[0], first
 
     def add_followed(self, column: Ints, order: Ints) -> tuple[int, int]:
@@ -111,7 +111,7 @@ class CompiledPlanes:
         return self._out[:size].data
 
     def _take(self, column: Ints, order: Ints | None) -> int:
-        """Put the values where they can be worked on, and see that their planes find room."""
+        """Copy the values to the scratch array, and make room for their planes in the output."""
         n = len(column)
         if n > len(self._values):
             self._values = np.empty(2 * n, np.int64)
@@ -129,7 +129,7 @@ class CompiledPlanes:
         return mask, int(self._values[0])
 
     def records(self, batch: Batch) -> memoryview:
-        """Return the bytes of batch.records(); of use until the next call."""
+        """Return the bytes of batch.records(); valid until the next call."""
         rows = self._rows[: len(batch)]
         _records(rows, *batch[1:])
         return rows.view(np.uint8).data

@@ -1,4 +1,4 @@
-"""Summaries, keyframes and key figures of a run, folded from its events as they are played."""
+"""Summaries, keyframes and key figures of a run, folded from its events while it is played."""
 
 from __future__ import annotations
 
@@ -44,10 +44,10 @@ HOT_PAGES = 256
 
 
 class Summariser:
-    """Takes a run's batches in order and gives a leaf for each; keyframes and key figures whenever asked."""
+    """Folds a run's batches, in order, into one leaf each; returns keyframes and key figures at any point."""
 
     def __init__(self, cast: Cast) -> None:
-        """Begin before the first event: pages stand as the cast says."""
+        """Start before the first event, with the pages as the cast gives them."""
         n_pages, n_queues, n_tasks = cast.page_count, max(cast.queues, 1), len(cast.tasks)
         if cast.pfns is not None:
             n_pages = len(cast.pfns)
@@ -58,7 +58,7 @@ class Summariser:
     def leaf(self, batch: Batch) -> tuple[Node, NDArray[np.uint8]]:
         """Fold the next batch; return its summary, and the stored number of the page's state after each event.
 
-        The number is 0 for an event that is about no page. Raises AssertionError where the batch contradicts the cast.
+        The number is 0 for an event without a page. Raises AssertionError if the batch contradicts the cast.
         """
         s, n = self._s, len(batch)
         t0, t1 = int(s.now[TIME]), int(batch.time[-1])
@@ -87,11 +87,11 @@ class Summariser:
         return leaf, s.states[:n].copy()
 
     def touched(self, leaf: Node) -> Folded:
-        """Return the pages and queues that the batch just folded touched, as they are now."""
+        """Return the current state of the pages and queues that the batch just folded touched."""
         return self._folded(leaf.lanes.keys, leaf.queues.keys)
 
     def keyframe(self) -> Folded:
-        """Return all pages and queues that are not as they were at the start."""
+        """Return all pages and queues that differ from their state at the start."""
         pages = self._s.pages
         changed = (pages[:, MAPPING] != self._start) | (pages[:, FLAGS] != 0) | (pages[:, WAITERS:STAMP] != 0).any(1)
         return self._folded(np.flatnonzero(changed), np.flatnonzero(self._s.queues[:, LENGTH]))
@@ -103,7 +103,7 @@ class Summariser:
         return Folded(pages, mapping, flags, waiters, marks, queues, self._s.queues[queues, LENGTH])
 
     def hot_pages(self) -> list[tuple[int, int, int]]:
-        """Return (page, waits, events) of the pages with most waits, then most events: HOT_PAGES at most."""
+        """Return (page, waits, events) of at most HOT_PAGES pages: those with the most waits, then the most events."""
         pages = self._s.pages
         weight = (pages[:, WAITS] << 32) + pages[:, EVENTS]
         k = min(HOT_PAGES, len(weight))
@@ -112,7 +112,7 @@ class Summariser:
         return [(int(p), int(pages[p, WAITS]), int(pages[p, EVENTS])) for p in best if pages[p, EVENTS]]
 
     def figures(self) -> dict[str, int | float]:
-        """Return the key figures of all events so far; times in ns. Percentiles are within 1/128 of the true one."""
+        """Return the key figures of all events so far; times in ns. Percentiles are within 1/128 of the exact value."""
         figures: dict[str, int | float] = dict(zip(FIGURES, map(int, self._s.figures), strict=True))
         ended, total = figures.pop("waits_ended"), figures.pop("wait_ns_sum")
         figures["wait_ns_mean"] = round(total / ended, 3) if ended else 0.0
@@ -120,7 +120,7 @@ class Summariser:
         return figures
 
     def _percentile(self, percent: int) -> int:
-        """Return the wait that `percent` of the ended waits do not exceed: the middle of its step."""
+        """Return the wait that `percent` of the ended waits do not exceed: the middle of its histogram step."""
         ended = int(self._s.figures[F_ENDED])
         if not ended:
             return 0

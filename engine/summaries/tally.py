@@ -1,7 +1,7 @@
 """The compiled half of a summary: one pass over a batch that folds pages, queues and tasks, and fills one leaf.
 
-What is carried from batch to batch never grows with the number of events: a cache line a page, a few words a queue and
-a task. Longest queues (of all, and of each row of the heat map) are kept by counting queues of each length.
+The state carried from batch to batch does not grow with the number of events: a cache line per page, a few words per
+queue and per task. The longest queue (of all, and of each heat map row) is tracked by counting queues of each length.
 """
 
 from __future__ import annotations
@@ -29,14 +29,14 @@ PER_CELL_BIN = LEAF_SERIES_BINS_A_CELL
 CELL_BINS = LEAF_CELL_BINS
 SERIES_BINS = CELL_BINS * PER_CELL_BIN
 
-# Columns of State.pages, one cache line a page.
+# Columns of State.pages, one cache line per page.
 MAPPING, FLAGS, WAITERS, MARKS, STAMP, CELL, EVENTS, WAITS = range(8)
 # Columns of State.queues.
 LENGTH, Q_STAMP, Q_CELL = range(3)
-# Columns of the cells: what a cell belongs to, when, and what was seen (pages have no LOW).
+# Columns of the cells: page or queue, bin, and the values seen in it (pages have no LOW).
 KEY, BIN, HIGH, LAST, LOW = range(5)
-# Columns of State.bins: for each gauge its least and highest value and its area, then the counters. What is written
-# together lies together: as rows of their own, 20 places 2 KiB apart would fight for two sets of the cache.
+# Columns of State.bins: for each gauge its lowest and highest value and its area, then the counters. Values written
+# together are adjacent: with one row per column, 20 places 2 KiB apart would compete for two sets of the cache.
 B_LOW, B_HIGH, B_AREA, B_SUM = range(0, 4 * len(GAUGES), len(GAUGES))
 G_WAITERS, G_LONGEST, G_IN_USE, G_SWAPPED = (
     GAUGES.index(name) for name in ("waiters", "queue_longest", "queues_in_use", "pages_swapped")
@@ -45,10 +45,10 @@ C_SWAPS_IN, C_SWAPS_OUT, C_WAKES, C_WALKED, C_MATCHED, C_WOKEN, C_STRANGERS, C_E
     B_SUM + COUNTERS.index(name)
     for name in ("swaps_in", "swaps_out", "wakes", "walked", "matched", "woken", "strangers", "events")
 )
-# Places in State.now; from the last three on, one for each gauge.
+# Places in State.now; from CHANGED on, each name has one place per gauge.
 TIME, NEXT_STAMP, LANE_CELLS, QUEUE_CELLS, CHANGED = range(5)
 UNREPORTED, GAUGE = CHANGED + len(GAUGES), CHANGED + 2 * len(GAUGES)
-"""CHANGED: changes noted in this batch. UNREPORTED: those of them that no event's words report. GAUGE: its value."""
+"""CHANGED: changes in this batch. UNREPORTED: how many of those the event's words do not show. GAUGE: its value."""
 FIGURES = (
     "events",
     "wakes",
@@ -75,7 +75,7 @@ FIGURES = (
     "broken_at",
     "strangers",
 )
-"""What State.figures counts, in its order; broken_first, broken_at: invariant and event number of the first of them."""
+"""Names of State.figures, in order; broken_first, broken_at: invariant and event number of the first violation."""
 F_EVENTS, F_WAKES, F_WALKED, F_MATCHED, F_WOKEN, F_OTHER, F_LONGEST_WALK, F_LONGEST_QUEUE = range(8)
 F_WAITERS_MAX, F_SWAPPED_MAX, F_SWAPS_IN, F_SWAPS_OUT, F_WAITS, F_GAVE_UP, F_ENDED, F_WAIT_NS = range(8, 16)
 F_WAIT_MAX, F_TRUNCATED, F_LOST, F_LOST_UNKNOWN = range(16, 20)
@@ -85,7 +85,7 @@ WAIT_BITS = 6
 """The histogram of waits cuts each octave into 2^6 equal steps: a percentile is at most 1/128 off (half a step)."""
 WAIT_STEPS = (64 - WAIT_BITS) << WAIT_BITS
 ROW_LENGTHS = 64
-"""Queues of a heat row are counted by length up to here; a longer one is searched for when it shrinks."""
+"""Heat rows count queues of each length below this; if the longest is longer and shrinks, the row is scanned."""
 
 K_QUEUED, K_WOKEN, K_LEFT, K_WALK_ENDED = (
     int(k) for k in (Kind.waiter_queued, Kind.waiter_woken, Kind.waiter_left, Kind.walk_ended)
@@ -107,16 +107,16 @@ FAULTS = (
 
 
 class State(NamedTuple):
-    """All that is carried from batch to batch, and the leaf under way."""
+    """All state carried from batch to batch, and the leaf being filled."""
 
     now: Any  # int64 (GAUGE + gauges,)
     figures: Any  # int64 (figures,)
     pages: Any  # int64 (pages, 8)
     queues: Any  # int64 (queues, 3)
     queued_at: Any  # int64 (tasks,): when the task queued, or -1
-    of_length: Any  # int64: queues that have that length
+    of_length: Any  # int64: number of queues of each length
     row_longest: Any  # int64 (rows,): longest queue of each row of the heat map
-    row_lengths: Any  # int64 (rows, ROW_LENGTHS): queues of the row that have that length
+    row_lengths: Any  # int64 (rows, ROW_LENGTHS): number of the row's queues of each length
     waits: Any  # int64 (WAIT_STEPS,): waits by log-linear step
     bins: Any  # int64 (SERIES_BINS, 3 * gauges + counters)
     heat: Any  # int32 (rows, CELL_BINS): -1 where nothing happened
@@ -124,12 +124,12 @@ class State(NamedTuple):
     lane_cells: Any  # int32 (BATCH, 4)
     queue_cells: Any  # int32 (BATCH, 5)
     changes: Any  # int64 (gauges, 2, BATCH): places of the events that changed a gauge, and its value after each
-    states: Any  # uint8 (BATCH,): stored number of the page's state after each event, 0 where it is about no page
+    states: Any  # uint8 (BATCH,): stored number of the page's state after each event, 0 for one without a page
     edges: Any  # int64 (SERIES_BINS + 1,)
 
 
 def make_state(first_mappings: Words, queues: int, tasks: int) -> State:
-    """Return the state before the first event; first_mappings has one word a page."""
+    """Return the state before the first event; first_mappings has one word per page."""
     n_pages, rows = len(first_mappings), heat_rows(queues)
 
     def zeros(*shape: int) -> Words:
@@ -163,7 +163,7 @@ def make_state(first_mappings: Words, queues: int, tasks: int) -> State:
 
 @inlined
 def wait_step(wait: int) -> int:
-    """Below 2^6 a step is 1 ns; above, an octave has 2^6 steps."""
+    """Return the histogram step of a wait: below 2^6 a step is 1 ns; above, an octave has 2^6 steps."""
     shift = 0
     while wait >> shift >= 2 << WAIT_BITS:
         shift += 1
@@ -172,8 +172,8 @@ def wait_step(wait: int) -> int:
 
 @inlined
 def _gauge(s: State, which: int, bin: int, change: int, time: int, place: int) -> int:
-    """Change a gauge at `time`, by the event at `place`; return its new value. The area is kept as if every value
-    lasted to the bin's end: each change adds its own rest."""
+    """Change a gauge at `time`, by the event at `place`; return its new value. The area counts every value as if it
+    lasted to the bin's end; each change then adds its difference for the rest of the bin."""
     after = s.now[GAUGE + which] + change
     s.now[GAUGE + which] = after
     s.bins[bin, B_AREA + which] += change * (s.edges[bin + 1] - time)
@@ -181,7 +181,7 @@ def _gauge(s: State, which: int, bin: int, change: int, time: int, place: int) -
         s.bins[bin, B_HIGH + which] = after
     if after < s.bins[bin, B_LOW + which]:
         s.bins[bin, B_LOW + which] = after
-    if which != G_WAITERS:  # which the kinds of events always tell
+    if which != G_WAITERS:  # derivable from the kinds of events alone
         n = s.now[CHANGED + which]
         s.changes[which, 0, n], s.changes[which, 1, n] = place, after
         s.now[CHANGED + which] = n + 1
@@ -190,7 +190,7 @@ def _gauge(s: State, which: int, bin: int, change: int, time: int, place: int) -
 
 @inlined
 def _open_bin(s: State, bin: int) -> None:
-    """Begin a bin of the series with what holds now."""
+    """Start a bin of the series with the current gauge values."""
     span = s.edges[bin + 1] - s.edges[bin]
     for which in range(len(GAUGES)):
         value = s.now[GAUGE + which]
@@ -203,7 +203,7 @@ def _open_bin(s: State, bin: int) -> None:
 
 @jit
 def _row_longest(s: State, row: int, fold: int) -> int:
-    """Return the longest queue of a heat row, by looking at all of them."""
+    """Return the longest queue of a heat row, by scanning all its queues."""
     longest = 0
     for queue in range(row * fold, min((row + 1) * fold, len(s.queues))):
         longest = max(longest, s.queues[queue, LENGTH])
@@ -212,8 +212,8 @@ def _row_longest(s: State, row: int, fold: int) -> int:
 
 @inlined
 def _set_length(s: State, queue: int, length: int, turn: int, bin: int, time: int, place: int) -> None:
-    """Count a queue's new length, and note cell, heat row and longest queue. turn: 1 or -1 where the event by itself
-    says that the queue came into use, or out of it; else 0."""
+    """Record a queue's new length; update its cell, its heat row and the longest queue. turn: 1 or -1 if the event
+    alone shows that the queue became non-empty or empty, else 0."""
     before = s.queues[queue, LENGTH]
     cell_bin = bin // PER_CELL_BIN
     if s.queues[queue, Q_STAMP] != s.now[NEXT_STAMP] + cell_bin:
@@ -270,7 +270,7 @@ def _set_length(s: State, queue: int, length: int, turn: int, bin: int, time: in
 
 @inlined
 def _change_page(s: State, kind: int, page: int, a: int, b: int, time: int, bin: int, stamp: int, place: int) -> None:
-    """Fold an event into its page, and note the page's state in this bin; stamp: the bin's own."""
+    """Fold an event into its page, and record the page's state in this bin; stamp: identifies the bin."""
     mapping, flags = s.pages[page, MAPPING], s.pages[page, FLAGS]
     waiters, before = s.pages[page, WAITERS], s.pages[page, MARKS]
     if s.pages[page, STAMP] != stamp:
@@ -304,7 +304,7 @@ def _change_page(s: State, kind: int, page: int, a: int, b: int, time: int, bin:
 
 @inlined
 def _note_wait(s: State, kind: int, task: int, time: int, change: int, bin: int, place: int) -> None:
-    """Count a task into or out of the waiters, and its wait when it ends."""
+    """Add a task to the waiters or remove it; count its wait when it ends."""
     waiting = _gauge(s, G_WAITERS, bin, change, time, place)
     if change > 0:
         s.queued_at[task] = time
@@ -341,7 +341,7 @@ def _note_walk(s: State, a: int, b: int, bin: int) -> None:
 
 @jit
 def observe(s: State, times: Any, kinds: Any, tasks: Any, pages: Any, a_words: Any, b_words: Any, bins: int) -> int:
-    """Fold a batch, whose edges stand in s.edges, into a fresh leaf of `bins` bins. Returns a place in FAULTS."""
+    """Fold a batch into a fresh leaf of `bins` bins with the edges in s.edges. Return an index into FAULTS."""
     n_pages, n_queues, n_tasks, longest = len(s.pages), len(s.queues), len(s.queued_at), len(s.of_length) - 1
     bin, begun, stamp, end = 0, 0, s.now[NEXT_STAMP], s.edges[1]
     _open_bin(s, 0)
@@ -402,7 +402,7 @@ def observe(s: State, times: Any, kinds: Any, tasks: Any, pages: Any, a_words: A
 
 @jit
 def fill_heat(s: State, rows_before: Any, bins: int) -> None:
-    """Where nothing happened in a row of the heat map, put what it had before."""
+    """Fill bins of the heat map in which nothing happened with the row's previous value."""
     for row in range(len(s.row_longest)):
         longest = rows_before[row]
         for bin in range(bins):
@@ -414,7 +414,7 @@ def fill_heat(s: State, rows_before: Any, bins: int) -> None:
 
 @jit
 def read_pages(pages: Any, rows: Any, out: Any) -> None:
-    """Write mapping, flags, waiters and marks of these rows of State.pages, shape (4, rows)."""
+    """Write the mapping, flags, waiters and marks of these rows of State.pages to out, shape (4, rows)."""
     for i in range(len(rows)):
         for column in range(4):
             out[column, i] = pages[rows[i], column]

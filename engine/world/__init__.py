@@ -1,1 +1,1 @@
-"""A World: its arrays, what compiled code is and how it is found, what a step records."""
+"""The World: its arrays, its compiled code, and the events that steps record."""

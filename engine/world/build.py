@@ -40,14 +40,14 @@ GOLDEN_RATIO_64 = np.uint64(0x61C8864680B583EB)  # include/linux/hash.h
 
 
 class Buffer:
-    """Hands out arrays that lie one behind the other in one block of memory, each at a cache line's start."""
+    """Allocates arrays one after another in one block of memory, each aligned to a cache line."""
 
     def __init__(self) -> None:
         self._wanted: list[tuple[str, int, int]] = []
         self._size = 0
 
     def plan(self, table: Any, rows: dict[str, int]) -> None:
-        """Plan one array a field of the table (a NamedTuple class of columns); rows by field name, "" for the rest."""
+        """Plan one array per field of the table (a NamedTuple class of columns); rows by field name, "" the rest."""
         for field, kind in element_types(table).items():
             self.plan_one(kind, rows.get(field, rows[""]))
 
@@ -78,8 +78,7 @@ def make_world(
 ) -> World:
     """Return an empty World for these sizes and these options of the wait design.
 
-    program: first steps, arguments, marks of the last operation and row of the first one, one entry an operation.
-    picks: (first page, count, threshold, alias) each.
+    program: columns of Program, one entry per operation. picks: (first page, count, threshold, alias) of each.
     """
     n_tasks, card = rules.n_tasks, DESIGNS[wait.design]
     rows = card.rows(wait, Sizes(n_tasks, n_pages))
@@ -130,9 +129,9 @@ def make_world(
         code=Code(Column(np.zeros(len(STEPS), np.int64)), Column(np.zeros(len(VERBS), np.int64))),
     )
     for group, table in GROUPS.items():
-        for field, given in table._field_defaults.items():
-            if given.start:
-                getattr(getattr(w, group), field).array[:] = given.start
+        for field, declaration in table._field_defaults.items():
+            if declaration.start:
+                getattr(getattr(w, group), field).array[:] = declaration.start
     if card.set_up is not None:
         card.set_up(w, wait)
     w.waits.free_next.array[:] = np.append(np.arange(1, n_waits, dtype=np.uint32), NONE)[:n_waits]
@@ -142,7 +141,7 @@ def make_world(
 
 
 def _pick_tables(picks: list[tuple[int, int, NDArray[np.uint32], NDArray[np.uint32]]]) -> Picks:
-    """Lay the alias tables of all picks one behind the other; equal ones are kept once."""
+    """Concatenate the alias tables of all picks; store a shared table once."""
     offsets: list[int] = []
     seen: dict[int, int] = {}
     thresholds: list[NDArray[np.uint32]] = []
@@ -166,7 +165,7 @@ def _pick_tables(picks: list[tuple[int, int, NDArray[np.uint32], NDArray[np.uint
 
 
 def hash_pages(w: World, addresses: NDArray[np.uint64]) -> None:
-    """Place the struct pages at these addresses, shape (pages,), and find the shared queue of each.
+    """Place the struct pages at these addresses, shape (pages,), and compute the shared queue of each.
 
     mm/filemap.c: page_waitqueue(); include/linux/hash.h: hash_64().
     """
@@ -178,6 +177,6 @@ def hash_pages(w: World, addresses: NDArray[np.uint64]) -> None:
 
 
 def page_addresses(pfns: NDArray[np.int64], base: int = VMEMMAP_BASE) -> NDArray[np.uint64]:
-    """Return where the struct pages of these frames stand, shape (n,)."""
+    """Return the addresses of the struct pages of these frames, shape (n,)."""
     with np.errstate(over="ignore"):
         return np.uint64(base) + pfns.astype(np.uint64) * np.uint64(STRUCT_PAGE_BYTES)

@@ -1,5 +1,5 @@
-"""How compiled code reaches steps and verbs: through tables of addresses in the World's header, as the kernel does
-through its *_operations. Each step and each verb is compiled once, by itself; whoever calls one holds no copy of it.
+"""Calls from compiled code to steps and verbs, through tables of addresses in the World's header, like the kernel's
+*_operations. Each step and each verb is compiled once, on its own; callers hold no copy of it.
 """
 
 from __future__ import annotations
@@ -23,26 +23,26 @@ STEP = WORD(WORLD, WORD)
 
 
 def verb_signature(number: int) -> Any:
-    """Return the signature that every design's function for this verb is compiled for."""
+    """Return the signature for which every design's function for this verb is compiled."""
     verb = VERBS[number].verb
     return (WORD if verb.returns else types.none)(WORLD, *[WORD] * len(verb.parameters))
 
 
 def _write_call(context: Any, builder: Any, address: Any, signature: Any, arguments: Any) -> Any:
-    """Write a call of the function at an address."""
+    """Emit a call of the function at an address."""
     word, pointer = ir.IntType(64), ir.IntType(64).as_pointer()
     result = ir.VoidType() if signature.return_type == types.none else word
     kind = ir.FunctionType(result, [pointer, *[word] * (len(arguments) - 1)])
     words = [
-        context.cast(builder, value, given, WORD)
-        for value, given in zip(arguments[1:], signature.args[1:], strict=True)
+        context.cast(builder, value, arg_type, WORD)
+        for value, arg_type in zip(arguments[1:], signature.args[1:], strict=True)
     ]
     value = builder.call(builder.inttoptr(address, kind.as_pointer()), [arguments[0], *words])
     return context.get_dummy_value() if signature.return_type == types.none else value
 
 
 def _address(builder: Any, header: Any, column: str, row: Any) -> Any:
-    """Write the load of an address from a table; it does not change while compiled code runs."""
+    """Emit the load of an address from a table; the table does not change while compiled code runs."""
     begin = load_invariant(builder, header, SLOTS["code", column][0])
     table = builder.inttoptr(begin, ir.IntType(64).as_pointer())
     word = builder.load(builder.gep(table, [row]))
@@ -52,13 +52,13 @@ def _address(builder: Any, header: Any, column: str, row: Any) -> Any:
 
 @intrinsic
 def _call_step(typing_context: Any, w: Any, task: Any, number: Any) -> Any:
-    """Call the step of this number."""
+    """Call the step with this number."""
 
     def code(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         header, task, number = arguments
         row = context.cast(builder, number, signature.args[2], WORD)
-        given = signature.replace(args=signature.args[:2])
-        return _write_call(context, builder, _address(builder, header, "steps", row), given, [header, task])
+        callee = signature.replace(args=signature.args[:2])
+        return _write_call(context, builder, _address(builder, header, "steps", row), callee, [header, task])
 
     return WORD(w, task, number), code
 
@@ -78,7 +78,7 @@ def step(w: World, task: int) -> int:
 
 
 def verb(name: str) -> Callable[..., Any]:
-    """Return what paths call for a verb: whatever the run's design has in its place."""
+    """Return the function that paths call for a verb; it dispatches to the run's design."""
     number = next(number for number, row in enumerate(VERBS) if row.verb.name == name)
     if INTERPRETED:
 
@@ -91,21 +91,21 @@ def verb(name: str) -> Callable[..., Any]:
     result, default = verb_signature(number).return_type, VERBS[number].verb.default
 
     def definition(typing_context: Any, w: Any, *arguments: Any) -> Any:
-        def code(context: Any, builder: Any, signature: Any, given: Any) -> Any:
+        def code(context: Any, builder: Any, signature: Any, values: Any) -> Any:
             word = ir.IntType(64)
-            address = _address(builder, given[0], "verbs", ir.Constant(word, number))
+            address = _address(builder, values[0], "verbs", ir.Constant(word, number))
             if default is None:
-                return _write_call(context, builder, address, signature, given)
+                return _write_call(context, builder, address, signature, values)
             result = cgutils.alloca_once_value(builder, ir.Constant(word, default))
             with builder.if_then(builder.icmp_unsigned("!=", address, ir.Constant(word, 0))):
-                value = _write_call(context, builder, address, signature, given)
+                value = _write_call(context, builder, address, signature, values)
                 if signature.return_type != types.none:
                     builder.store(value, result)
             return context.get_dummy_value() if signature.return_type == types.none else builder.load(result)
 
         return result(w, *arguments), code
 
-    # numba lowers calls of fixed arguments only, and reads them here
+    # numba lowers only calls with fixed arguments, and reads them from this signature
     names = ("typing_context", "w", *VERBS[number].verb.parameters)
     definition.__signature__ = Signature(  # type: ignore[attr-defined]
         [Parameter(name, Parameter.POSITIONAL_OR_KEYWORD) for name in names]

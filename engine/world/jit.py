@@ -32,7 +32,7 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 INTERPRETED: bool = bool(numba.config.DISABLE_JIT)
 if INTERPRETED:
-    # Words wrap around on purpose (hash, random numbers); numpy warns of that for its scalars, compiled code does not.
+    # Words wrap around on purpose (hash, random numbers); numpy warns about its scalars, compiled code does not.
     np.seterr(over="ignore")
 
 OPTIONS: dict[str, Any] = {"nogil": True, "error_model": "numpy"}
@@ -43,7 +43,7 @@ if hasattr(CPUTargetOptions, "_nrt"):
 def _cache_folder() -> Path:
     """Return the folder for compiled code; FOLIOSCOPE_CACHE overrides the user's cache folder.
 
-    Its name covers the versions of what compiles, and the module that teaches numba the World.
+    Its name is a hash of the compilers' versions and of the module that registers the World with numba.
     """
     base = os.environ.get("FOLIOSCOPE_CACHE") or os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
     versions = f"{numba.__version__} {llvmlite.__version__} {np.__version__} {sys.version} {sorted(OPTIONS.items())}"
@@ -53,11 +53,11 @@ def _cache_folder() -> Path:
 
 CACHE = _cache_folder()
 USED: set[str] = set()
-"""Entries of the cache that this process has loaded or written, by the beginning of their files' names."""
+"""Cache entries that this process has loaded or written, as prefixes of their file names."""
 
 
 class _Locator:
-    """Where the entries of one function lie; their name holds its fingerprint, so they are never stale."""
+    """Location of one function's cache entries; their names hold its fingerprint, so they are never stale."""
 
     def __init__(self, python: Any) -> None:
         self._py_file = python.__code__.co_filename
@@ -99,14 +99,14 @@ class _ByFingerprint(FunctionCache):  # type: ignore[misc]
 
 
 def _fields(kind: Any) -> Any:
-    """Return the names in a type of named tuples: code finds a field by its place."""
+    """Return the field names of a named tuple type, nested ones too: compiled code finds a field by its place."""
     if isinstance(kind, BaseTuple):
         return getattr(kind, "fields", ()), tuple(_fields(part) for part in kind)
     return ()
 
 
-class _Lazily(_Cache):  # type: ignore[misc]
-    """The cache of one function; the fingerprint is taken at the first call, when the whole module is there."""
+class _LazyCache(_Cache):  # type: ignore[misc]
+    """The cache of one function; the fingerprint is computed at the first call, when the whole module is loaded."""
 
     def __init__(self, python: Any, impl: type[_Impl] = _Impl) -> None:
         self._python, self._impl = python, impl
@@ -128,10 +128,10 @@ class _Lazily(_Cache):  # type: ignore[misc]
         self._cache().save_overload(sig, data)
 
     def enable(self) -> None:
-        """It always is."""
+        """Do nothing: the cache is always enabled."""
 
     def disable(self) -> None:
-        """It never is."""
+        """Do nothing: the cache is never disabled."""
 
     def flush(self) -> None:
         self._cache().flush()
@@ -140,7 +140,7 @@ class _Lazily(_Cache):  # type: ignore[misc]
 def _dispatcher(function: F, **options: Any) -> F:
     compiled: Any = numba.njit(**OPTIONS, **options)(function)
     if not INTERPRETED:
-        compiled._cache = _Lazily(function)
+        compiled._cache = _LazyCache(function)
     result: F = compiled
     return result
 
@@ -151,18 +151,18 @@ def jit(function: F) -> F:
 
 
 def inlined(function: F) -> F:
-    """As jit, and always made part of its caller: for what is a few instructions long."""
+    """Like jit, but always inlined into the caller: for functions of a few instructions."""
     return _dispatcher(function, forceinline=True)
 
 
 def callback(function: Any, signature: Any) -> Any:
-    """Return a function compiled for this signature as C would call it; its `address` is what to call.
+    """Return the function compiled for this signature with C's calling convention; its `address` is the entry point.
 
-    It must be kept for as long as the address is used.
+    Keep the returned object for as long as the address is used.
     """
     python = getattr(function, "py_func", function)
     arguments, result = signature.args, signature.return_type
     compiled: Any = CFunc(python, (arguments, result), locals={}, options=dict(OPTIONS))
-    compiled._cache = _Lazily(python, _CallbackImpl)
+    compiled._cache = _LazyCache(python, _CallbackImpl)
     compiled.compile()
     return compiled

@@ -1,8 +1,8 @@
-"""link(): give a World the code that it can come to, and no more: its tables of steps and verbs.
+"""link(): fill a World's tables of steps and verbs with the code that it can reach, and no more.
 
-What a step may lead to is read from its code: a step names the next one by a constant of engine.mm.steps, and calls
-verbs and functions by name. So a short run waits for the steps of its own operations only, and a design's steps are
-compiled when a run first uses the design.
+The steps that a step leads to are read from its code: it names the next one by a constant of engine.mm.steps, and calls
+verbs and functions by name. So a short run waits only for the steps of its own operations to compile, and a design's
+steps are compiled when a run first uses the design.
 """
 
 from __future__ import annotations
@@ -29,8 +29,7 @@ _compiled: dict[Any, Any] = {}
 
 
 def unlinked(w: World, task: int) -> int:
-    """Stand in for a step that was not linked: keep its number for engine.runs.batches to report. A bug of this
-    module."""
+    """Stand in for a step that was not linked (a bug of this module); engine.runs.batches reports its number."""
     w.clock[UNLINKED] = w.tasks.step[task] + 1
     return BLOCKED
 
@@ -44,18 +43,18 @@ def step_function(number: int) -> Any:
 
 @cache
 def verb_function(number: int, design: str) -> Any:
-    """Return the function by which a design answers a verb; None if it leaves the verb to its default."""
+    """Return a design's function for a verb; None if the design leaves the verb to its default."""
     axis, verb = VERBS[number]
     return getattr(importlib.import_module(f"{AXES[axis][design].package}.verbs"), verb.name, None)
 
 
 @cache
 def _mentions(function: Any) -> tuple[Leads, frozenset[int], frozenset[str]]:
-    """Return the steps, the verbs and all names in a function's code, and in that of the functions that it calls."""
+    """Return the steps, verbs and names in the code of a function and of all functions it calls."""
     goes, calls, verbs, names = set[int](), set[int](), set[int](), set[str]()
-    seen, to_see = set[Any](), [function]
-    while to_see:
-        python = python_function(to_see.pop())
+    seen, pending = set[Any](), [function]
+    while pending:
+        python = python_function(pending.pop())
         if python is None or python in seen:
             continue
         seen.add(python)
@@ -68,12 +67,12 @@ def _mentions(function: Any) -> tuple[Leads, frozenset[int], frozenset[str]]:
             if (called := getattr(value, "verb", None)) is not None:
                 verbs.add(NUMBER_OF_VERB[called])
             elif python_function(value) is not None:
-                to_see.append(value)
+                pending.append(value)
     return Leads(frozenset(goes), frozenset(calls)), frozenset(verbs), frozenset(names)
 
 
 def names_in(function: Any) -> frozenset[str]:
-    """Return the names of globals and attributes in a function's code and in that of all that it calls."""
+    """Return the names of globals and attributes in the code of a function and of all functions it calls."""
     return _mentions(function)[2]
 
 
@@ -81,30 +80,30 @@ def names_in(function: Any) -> frozenset[str]:
 def reachable(
     roots: tuple[Any, ...], first: frozenset[int], designs: tuple[tuple[str, str], ...]
 ) -> tuple[tuple[int, ...], tuple[int, ...]]:
-    """Return the numbers of the steps that can come to run, and of all verbs that the designs answer.
+    """Return the numbers of the steps that can run, and of all verbs that the designs implement.
 
     roots: functions that begin paths (a scheduler's); first: steps that programs begin with; designs: (axis, design).
-    All verbs, because one that is not linked answers with its default: a scheduler may call what no step calls.
+    All verbs, because an unlinked verb returns its default, and a scheduler may call verbs that no step calls.
     """
     chosen = dict(designs)
-    answers = {number: verb_function(number, chosen[axis]) for number, (axis, _) in enumerate(VERBS)}
+    functions = {number: verb_function(number, chosen[axis]) for number, (axis, _) in enumerate(VERBS)}
     steps = set(first)
-    to_see: list[Any] = [*roots, *filter(None, answers.values()), *(step_function(number) for number in first)]
-    while to_see:
-        leads, _, _ = _mentions(to_see.pop())
+    pending: list[Any] = [*roots, *filter(None, functions.values()), *(step_function(number) for number in first)]
+    while pending:
+        leads, _, _ = _mentions(pending.pop())
         more = leads.goes | leads.calls
-        to_see += [step_function(number) for number in more - steps]
+        pending += [step_function(number) for number in more - steps]
         steps |= more
-    return tuple(sorted(steps)), tuple(number for number, function in answers.items() if function is not None)
+    return tuple(sorted(steps)), tuple(number for number, function in functions.items() if function is not None)
 
 
 def ruled_steps(card: Card) -> tuple[tuple[str, int], ...]:
-    """Return (rule, step) for each of the design's OWN_STEPS that it has."""
+    """Return (rule, step) for each of OWN_STEPS that the design has."""
     return tuple((rule, NUMBERS[name]) for rule in OWN_STEPS if (name := getattr(card, rule)))
 
 
 def check_nesting() -> None:
-    """Raise BadDesign, in one line, for a wait design whose calls nest too deep, whatever the scenario."""
+    """Raise BadDesign with a one-line message if calls of some wait design nest too deep, whatever the scenario."""
     for design, card in AXES["wait"].items():
         steps = (*range(len(PATHS)), *own_steps("wait", design))
         try:
@@ -115,21 +114,21 @@ def check_nesting() -> None:
 
 @lru_cache(maxsize=256)
 def nesting(steps: tuple[int, ...], ruled: tuple[tuple[str, int], ...]) -> int:
-    """Return how many frames a task can use, given all steps that can come to run, and ruled_steps() of the design.
+    """Return how many frames a task can use, given all steps that can run, and ruled_steps() of the design.
 
     Raises BadDesign for more than FRAMES_MAX.
     """
-    to = dict(ruled)
+    step_of_rule = dict(ruled)
 
     def leads(step: int) -> Leads:
         found, _, names = _mentions(step_function(step))
-        return found._replace(goes=found.goes | {to[rule] for rule in names & to.keys()})
+        return found._replace(goes=found.goes | {step_of_rule[rule] for rule in names & step_of_rule.keys()})
 
     return deepest(steps, leads)
 
 
 def compiled(function: Callable[..., Any], signature: Any) -> Any:
-    """Return the function in the form that an address can be taken of; the same one each time."""
+    """Return the function compiled so that its address can be taken; the same object for each call."""
     key = (function, signature)
     if key not in _compiled:
         _compiled[key] = callback(function, signature)

@@ -1,6 +1,6 @@
-"""How deep calls can nest in a World, known before it runs: every call names its first step (engine.mm.frames).
+"""How deep calls can nest in a World, computed before it runs: every call names its first step (engine.mm.frames).
 
-A step leads to the steps that its code names, at the depth where it runs itself; only what it calls runs one deeper.
+A step leads to the steps that its code names, at its own depth; only the steps that it calls run one level deeper.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ CALLS = frozenset({"call", "call_on"})
 
 
 class Leads(NamedTuple):
-    """Where code leads: steps that go on at its own depth, and steps that it calls."""
+    """Where code leads: steps that follow at its own depth, and steps that it calls."""
 
     goes: frozenset[int]
     calls: frozenset[int]
@@ -30,9 +30,9 @@ class Leads(NamedTuple):
 
 @cache
 def leads_of(python: Any) -> Leads:
-    """Return where the code of one plain function leads, without that of the functions it calls.
+    """Return where the code of one plain function leads, excluding the functions it calls.
 
-    Raises BadDesign for a call whose step is not named there: how deep it nests could not be known.
+    Raises BadDesign for a call that does not name its step: its nesting depth would be unknown.
     """
     scope, named = python.__globals__, frozenset(names_used(python.__code__))
     steps = {name: NUMBERS[name] for name in named & NUMBERS.keys() if scope.get(name) == NUMBERS[name]}
@@ -55,15 +55,15 @@ def leads_of(python: Any) -> Leads:
 
 
 def deepest(first: Iterable[int], leads: Callable[[int], Leads]) -> int:
-    """Return how many frames the paths that begin with the steps `first` use at most.
+    """Return the max. number of frames used by the paths that begin with the steps `first`.
 
     Raises BadDesign for paths that nest deeper than FRAMES_MAX, or without end.
     """
     depth = dict.fromkeys(first, 0)
-    to_see = list(depth)
+    pending = list(depth)
     most = 0
-    while to_see:
-        step = to_see.pop()
+    while pending:
+        step = pending.pop()
         here = depth[step]
         most = max(most, here)
         if most > FRAMES_MAX:
@@ -75,5 +75,5 @@ def deepest(first: Iterable[int], leads: Callable[[int], Leads]) -> int:
         for other, at in [*((s, here) for s in found.goes), *((s, here + 1) for s in found.calls)]:
             if depth.get(other, -1) < at:
                 depth[other] = at
-                to_see.append(other)
+                pending.append(other)
     return most

@@ -1,6 +1,6 @@
-"""Layouts of event words, compiled: steps pack with them, summaries read with them.
+"""Compiled packers and readers of event words: steps pack with them, summaries read with them.
 
-Interpreted runs check that every value fits its field; compiled ones take the same functions and check nothing.
+Interpreted runs check that every value fits its field; compiled runs use the same functions without the check.
 """
 
 from __future__ import annotations
@@ -14,12 +14,12 @@ from engine.world.jit import INTERPRETED, inlined
 
 
 def packer(words: Words) -> Callable[..., tuple[int, int]]:
-    """Return the function of a layout's stored fields that returns words a and b."""
+    """Return the function that packs a layout's stored fields into words a and b."""
     return words.pack if INTERPRETED else inlined(words.packing)
 
 
 def reader(words: Words, name: str) -> Callable[[Any, Any], Any]:
-    """Return the function of words a and b that reads a field."""
+    """Return the function that reads a field from words a and b."""
     return inlined(words.reader(name))
 
 

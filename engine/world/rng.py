@@ -1,7 +1,7 @@
-"""Random draws that are the same on every machine: one counter-based stream a task, fixed-point distributions.
+"""Random draws that are the same on every machine: one counter-based stream per task, fixed-point distributions.
 
 splitmix64 (Steele, Lea, Flood 2014): state_i(0) = mix(seed + (i+1) * GAMMA), then state += GAMMA and mix for each draw.
-No draw uses a floating-point function, so the bits depend on nothing but seed, task and number of the draw.
+No draw uses a floating-point function, so the bits depend only on the seed, the task and the number of the draw.
 """
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ def alias_pick(streams: Column, task: int, threshold: Column, alias: Column, off
 
 
 def exponential_table() -> NDArray[np.uint64]:
-    """Return the inverse CDF of the unit exponential at 4,096 steps and a last one, 20-bit fixed point, (4097,)."""
+    """Return the inverse CDF of the unit exponential at 4,096 steps plus an end point, 20-bit fixed point, (4097,)."""
     steps = [round(-math.log1p(-i / 4096) * (1 << 20)) for i in range(4096)]
     return np.array([*steps, steps[-1] + (1 << 20)], np.uint64)
 
@@ -66,7 +66,7 @@ def exponential_table() -> NDArray[np.uint64]:
 def alias_table(count: int, exponent: float) -> tuple[NDArray[np.uint32], NDArray[np.uint32]]:
     """Return Walker's threshold (32-bit) and alias for weights 1/(i+1)^exponent, each of shape (count,).
 
-    Vose's construction, with the weights first cut to whole 2^-40: so the last bit of a machine's pow hardly matters.
+    Vose's construction; weights are first truncated to multiples of 2^-40, so the last bit of pow hardly matters.
     """
     weights = [math.floor(math.ldexp(math.pow(i, -exponent), 40)) for i in range(1, count + 1)]
     total = sum(weights)

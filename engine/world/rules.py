@@ -1,4 +1,4 @@
-"""What a scenario's designs, kernel profile and costs come to: the plain numbers by which compiled code runs."""
+"""A scenario's designs, kernel profile and costs as plain numbers, which compiled code reads."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from engine.world.state import NONE, Rules
 
 
 def rules_of(scenario: Scenario, n_tasks: int, kernel: str) -> Rules:
-    """Return the plain numbers that a scenario's designs, kernel profile and costs come to.
+    """Return the plain numbers for a scenario's designs, kernel profile and costs.
 
-    n_tasks: rows of tasks; those of the design's actors come after them.
+    n_tasks: rows of tasks; the rows of the design's actors come after them.
     """
     profile, card = KERNELS[kernel], DESIGNS[scenario.wait.design]
-    given = scenario.costs.model_dump(exclude={"preset"})
-    ns = costs(scenario.costs.preset, given)
+    overrides = scenario.costs.model_dump(exclude={"preset"})
+    ns = costs(scenario.costs.preset, overrides)
     numbers: dict[str, Any] = dict.fromkeys(Rules._fields, 0)
     numbers |= {"queue_lists": 1, **card.rules(scenario.wait)}
     for which in OWN_STEPS:
@@ -49,10 +49,10 @@ def actors_of(scenario: Scenario) -> list[int]:
 
 
 def actor_names(scenario: Scenario) -> list[TaskName]:
-    """Return how these threads are shown."""
+    """Return the names that these threads are shown with."""
     return [TaskName(name=name, pid=2 + i) for i, (name, _) in enumerate(DESIGNS[scenario.wait.design].actors)]
 
 
 def queues_of(scenario: Scenario, pages: int) -> int:
-    """Return how many queues the wait design has for so many pages: numbers that events may show."""
+    """Return how many queues the wait design has for this many pages; events number them."""
     return DESIGNS[scenario.wait.design].queues(scenario.wait, pages)

@@ -1,9 +1,9 @@
-"""World: pages, tasks, queues, files and the trace as arrays. One run's whole state, and nothing else.
+"""World: pages, tasks, queues, files and the trace as arrays. The whole state of one run, and nothing else.
 
-All arrays of the state proper are views of one flat buffer (`World.memory`), so that a state is copied, compared,
-hashed and restored as one block. Row numbers are this world's pointers; NONE is NULL.
-Words (flags, mapping, times) are int64, rows are kept as uint32. Signed and unsigned 64-bit must never meet in compiled
-code (numba makes a float of them), so all columns but three (addresses and random words) are read as signed numbers.
+All arrays of the state proper are views of one flat buffer (`World.memory`), so a state is copied, compared, hashed and
+restored as one block. Row numbers serve as pointers; NONE is NULL.
+Words (flags, mapping, times) are int64, rows are stored as uint32. Compiled code must never mix signed and unsigned
+64-bit numbers (numba converts them to float), so all columns but three (addresses and random words) are read as signed.
 """
 
 from __future__ import annotations
@@ -20,48 +20,48 @@ from engine.schema import ENGINE_TABLES, I64, U8, U16, U32, U64, Column, count, 
 __all__ = ["NONE"]
 
 
-# What a task is doing, as far as anyone may wake it.
+# Values of Tasks.state.
 READY, ASLEEP, SPINNING, FINISHED = range(4)
 
 
 class Pages(NamedTuple):
-    """One row a page (struct page)."""
+    """One row per page (struct page)."""
 
     flags: I64 = number(0, (1 << 15) - 1)  # bit order of engine.events
     mapping: I64 = word()  # page->mapping as a tagged word
-    address: U64 = unseen()  # where its struct page stands, what the kernel hashes
+    address: U64 = unseen()  # address of its struct page, which the kernel hashes
     queue: U32 = unseen()  # shared queue that the address hashes to
     refcount: I64 = number(-1, 6)
     file: U32 = row("files")  # file it is cached in, or NONE
-    index: I64 = place("pages")  # type: ignore[assignment]  # place in that file; the kernel's name for it
-    home: U32 = unseen()  # file it is inserted into by a scenario; NONE in a recording
+    index: I64 = place("pages")  # type: ignore[assignment]  # place in that file, named as in the kernel
+    home: U32 = unseen()  # file that a scenario inserts it into; NONE in a recording
     owner: U32 = row("tasks")  # ghost: task that holds PG_locked, or NONE; recorded locks have none
     mapped: U8 = flag()  # 1 while a page table entry maps it
     truncated_by: U32 = row("tasks")  # ghost: task whose truncation found it in its file, or NONE
 
 
 class Tasks(NamedTuple):
-    """One row a task (or an interrupt that wakes)."""
+    """One row per task (or interrupt that wakes tasks)."""
 
     step: U8 = number(0, 127)  # the next step
     depth: U8 = number(0, 1)  # frames in use: engine.mm.frames
     at: U32 = place("program")  # place in its program
-    rounds: I64 = number(-1, 0)  # times through its program still to go, -1 for ever
+    rounds: I64 = number(-1, 0)  # remaining times through its program, -1 for unlimited
     page: U32 = row("pages", start=0)  # page it works on
     second: U32 = row("pages")  # second page of the path under way (migration: the new one), or NONE
     argument: I64 = number(0, 4)  # argument of the path under way (truncation: its pass)
     bit: U8 = number(0, 15)  # page bit it locks, waits for or wakes for
     state: U8 = number(0, 3)  # READY ..
-    state_set: U8 = flag()  # before 5.9: 1 from set_current_state() on, while it still runs; a wake now keeps it awake
-    unfairness: I64 = number(-1, 6)  # attempts before it asks for hand-off; before 5.9 a ghost: minus the attempts lost
+    state_set: U8 = flag()  # before 5.9: 1 after set_current_state() while it still runs; a wake then keeps it awake
+    unfairness: I64 = number(-1, 6)  # attempts before it requests hand-off; before 5.9 a ghost: minus the attempts lost
     cpu: U16 = unseen()  # CPU it runs on
     random: U64 = unseen()  # state of its random stream
-    holds: U8 = number(0, 3)  # references it took by lookup and has not put
-    file: U32 = row("files", start=0)  # that it truncates
-    seen: I64 = word()  # page_wait: mapping word that it follows, on the way to the structure's lock; 0 for none
-    made: U32 = row("waits")  # page_wait: structure that it made and has not swapped in, or NONE
+    holds: U8 = number(0, 3)  # references taken by lookup and not yet put
+    file: U32 = row("files", start=0)  # file that it truncates
+    seen: I64 = word()  # page_wait: mapping word it follows to reach the structure's lock; 0 for none
+    made: U32 = row("waits")  # page_wait: structure it allocated and has not swapped in, or NONE
     spins_on: U32 = unseen(NONE)  # list whose lock it spins on, or NONE
-    spin_next: U32 = unseen(NONE)  # next spinner in the line
+    spin_next: U32 = unseen(NONE)  # next spinner on the same lock
     run_next: U32 = unseen(NONE)  # next task that wants the same CPU
     cursor: U32 = row("entries")  # next entry of the walk under way
     walk_list: U32 = row("lists")  # list it walks, or holds the lock of
@@ -74,21 +74,21 @@ class Tasks(NamedTuple):
 
 
 class Frames(NamedTuple):
-    """Where the callers of paths go on, FRAMES_MAX rows a task (engine.mm.frames): row depth * tasks + task."""
+    """Return points of called paths, FRAMES_MAX rows per task (engine.mm.frames): row depth * tasks + task."""
 
-    step: U8 = number(0, 127)  # step after the path that was called
-    kept: U8 = flag(by="call_on")  # 1 if the columns below hold what the caller worked on
+    step: U8 = number(0, 127)  # step after the called path
+    kept: U8 = flag(by="call_on")  # 1 if the columns below hold the caller's pages and argument
     page: U32 = row("pages", start=0, by="call_on")
     second: U32 = row("pages", start=0, by="call_on")
     argument: I64 = number(0, 4, by="call_on")
 
 
 FRAMES_MAX = 8
-"""Calls that can nest; engine.world.nesting refuses more before a run."""
+"""Max. depth of nested calls; engine.world.nesting rejects more before a run."""
 
 
 class Entries(NamedTuple):
-    """Wait queue entries: row t is task t's own (it lives on its stack), row tasks + t is the bookmark of t's walk."""
+    """Wait queue entries: row t is the entry on task t's stack, row tasks + t is the bookmark of t's walk."""
 
     next: U32 = row("entries")
     prev: U32 = row("entries")
@@ -99,37 +99,37 @@ class Entries(NamedTuple):
 
 
 class Lists(NamedTuple):
-    """Wait lists with their lock (wait_queue_head). hashed: one a queue; page_wait: some a structure."""
+    """Wait lists with their lock (wait_queue_head). hashed: one per queue; page_wait: one or more per structure."""
 
     head: U32 = row("entries")
     tail: U32 = row("entries")
     length: I64 = count("tasks")  # waiters, bookmarks not counted
-    lock_row: U32 = unseen()  # list whose lock guards it (a page_wait has one lock for all its lists)
+    lock_row: U32 = unseen()  # list whose lock protects it (a page_wait has one lock for all its lists)
     lock: U32 = row("tasks")  # task that holds it, or NONE
     spin_head: U32 = unseen(NONE)
     spin_tail: U32 = unseen(NONE)
 
 
 class Structures(NamedTuple):
-    """Structures that a design swaps into page->mapping. page_wait: a pool; page_waiter: one row a task."""
+    """Structures that a design swaps into page->mapping. page_wait: a pool; page_waiter: one row per task."""
 
-    base: I64 = word()  # mapping word kept while swapped
+    base: I64 = word()  # mapping word saved while swapped
     page: U32 = row("pages")  # page it is attached to, or NONE
-    readers: U32 = count("tasks")  # tasks on their way to its lock
+    readers: U32 = count("tasks")  # tasks about to take its lock
     locked: U8 = flag()  # page_waiter: its own lock is held
     free_next: U32 = row("waits", start=0)
 
 
 class Files(NamedTuple):
-    """One row a file (struct address_space)."""
+    """One row per file (struct address_space)."""
 
-    address: I64 = unseen()  # the word that page->mapping holds
+    address: I64 = unseen()  # the value of page->mapping for its pages
     pages: I64 = unseen()  # nrpages
     size: I64 = count("pages")  # i_size, in pages
 
 
 class Program(NamedTuple):
-    """The operations of all groups, one after the other; read only."""
+    """The operations of all groups, one after another; read only."""
 
     step: U8  # first step of the operation
     arg: I64  # mean_ns, or row of picks
@@ -138,7 +138,7 @@ class Program(NamedTuple):
 
 
 class Picks(NamedTuple):
-    """Tables for choosing pages (Walker's alias method), one range of rows a pick; read only."""
+    """Tables for choosing pages (Walker's alias method), one range of rows per pick; read only."""
 
     offset: I64  # first row in threshold and alias
     count: I64  # type: ignore[assignment]  # pages to choose from
@@ -148,7 +148,7 @@ class Picks(NamedTuple):
 
 
 class Machine(NamedTuple):
-    """CPUs and the pending events."""
+    """CPUs and pending events."""
 
     heap: I64 = unseen()  # time << 20 | task, a 4-ary heap
     owner: U32 = unseen(NONE)  # task on each CPU, or NONE
@@ -160,14 +160,14 @@ class Machine(NamedTuple):
 
 
 class Code(NamedTuple):
-    """Addresses of compiled code, filled by engine.world.linking: a row a step, a row a verb."""
+    """Addresses of compiled code, filled by engine.world.linking: one row per step, one row per verb."""
 
     steps: I64
     verbs: I64
 
 
 class Trace(NamedTuple):
-    """The events of the batch under way, as columns (engine.events.COLUMNS)."""
+    """The events of the current batch, as columns (engine.events.COLUMNS)."""
 
     time: I64
     kind: U8
@@ -176,32 +176,32 @@ class Trace(NamedTuple):
     page: U32
     a: I64
     b: I64
-    visits: U32  # entries walked, in order, where a replay asks for them; empty otherwise
+    visits: U32  # entries walked, in order, during a replay; empty otherwise
 
 
 class Rules(NamedTuple):
-    """What the scenario fixed - designs, kernel profile, costs - as plain numbers."""
+    """The scenario's designs, kernel profile and costs as plain numbers."""
 
-    # set by the wait design (Card.rules); 0 where it says nothing
+    # set by the wait design (Card.rules), 0 by default
     bits: int  # 2^bits queues that all pages share, 0 if none
-    encoding: int  # of what is swapped into page->mapping: 1 for E1 ..
-    tag: int  # bit of page->mapping that says that a structure is swapped in
-    strip: int  # low bits taken off recorded mapping words, because the design claims them
+    encoding: int  # encoding of the word swapped into page->mapping: 1 for E1 ..
+    tag: int  # bit of page->mapping that marks a swapped-in structure
+    strip: int  # low bits to clear in recorded mapping words, because the design claims them
     wait_bits: int  # page_wait: queues of a structure, 1 or 3
-    free_early: int  # a structure is freed though a task may be on its way to it
-    plain_writers: int  # page->mapping is stored to whatever it holds
-    corrected: int  # page_waiter: without the holes of the posted text
-    queue_lists: int  # lists that one queue of the design is made of, one lock for all
-    queue_per_page: int  # events show a queue by the page that it belongs to, not by its list
-    fixed_queues: int  # a page's waiters always sit in its shared queue
+    free_early: int  # a structure is freed while a task may be about to take its lock
+    plain_writers: int  # writers store to page->mapping without checking what it holds
+    corrected: int  # page_waiter: the posted text with its holes fixed
+    queue_lists: int  # lists per queue of the design, one lock for all of them
+    queue_per_page: int  # events number a queue by its page, not by its list
+    fixed_queues: int  # a page's waiters are always on its shared queue
     tag_shows_queue: int  # a page whose mapping is not tagged has no queue
-    lock_step: int  # first step of a wait for the page lock, where the design has a path of its own; else NONE
-    unlock_step: int  # first step of unlocking likewise
-    grant_step: int  # what a recorded wake comes to where the design hands the lock over
-    sleep_step: int  # where a task sleeps for the lock on that path
-    pins: int  # references on every page that nobody drops
-    n_tasks: int  # rows of tasks, actors too
-    first_actor: int  # row of the first actor of a design, a kernel thread that works beside the tasks
+    lock_step: int  # first step of a wait for the page lock, if the design has its own path; else NONE
+    unlock_step: int  # first step of unlocking, likewise
+    grant_step: int  # first step of a recorded wake, if the design hands the lock over
+    sleep_step: int  # step at which a task sleeps for the lock on that path
+    pins: int  # references on every page that no task drops
+    n_tasks: int  # rows of tasks, including actors
+    first_actor: int  # row of the first actor: a kernel thread of the design
     n_pages: int
     n_waits: int
     cpus: int
@@ -217,16 +217,16 @@ class Rules(NamedTuple):
     queue_lock_ns: int
     latency_ns: int
     switch_ns: int
-    visits: int  # entries walked that the trace holds, 0 for none
-    watched: bool  # steps look for witnesses that cost a walk: only explorations read them
+    visits: int  # entries walked that the trace can hold, 0 for none
+    watched: bool  # steps check for witnesses at the cost of a walk: only explorations read them
 
 
 # Places in World.clock.
 NOW, EVENTS, PENDING, WOKEN, FREE_WAIT, VISITS, SEQ, BROKEN, SEEN = range(9)
-"""BROKEN, SEEN: bits of engine.invariants, by number."""
+"""BROKEN, SEEN: bit masks of numbers in engine.invariants."""
 UNLINKED, OVERFLOW = 15, 16
-"""UNLINKED names, plus one, a step that a task came to though nothing led there (engine.world.linking); OVERFLOW: a
-step recorded more events than SLACK."""
+"""UNLINKED: 1 + number of a step that ran without being linked (engine.world.linking). OVERFLOW: kind of the last event
+that found no room, because a step recorded more than SLACK."""
 
 
 GROUPS: dict[str, Any] = {
@@ -243,16 +243,16 @@ GROUPS: dict[str, Any] = {
     "trace": Trace,
     "code": Code,
 }
-"""The World's tables by attribute, in the order of its header: the engine's, then those of designs."""
+"""The World's tables by attribute, in the order of its header: the engine's, then the designs'."""
 assert set(GROUPS) == ENGINE_TABLES, "engine.schema names the engine's tables"
 GROUPS |= {name: table for cards in AXES.values() for card in cards.values() for name, table in card.tables.items()}
 
 
 class World:
-    """Everything. `clock` holds the few single numbers: NOW .. SEEN.
+    """The whole state of a run. `clock` holds the few single numbers: NOW .. SEEN.
 
-    Compiled code sees it as one pointer to `header`: the rules, then where each column begins
-    (engine.world.world_type). `memory` is the block that the changing state lies in.
+    Compiled code sees it as one pointer to `header`: the address of the clock, the rules, the address of each column
+    (engine.world.world_type). `memory` is the block that holds the changing state.
     """
 
     clock: I64
@@ -272,10 +272,10 @@ class World:
     designs: dict[str, str]
     """Axis -> name of the design chosen."""
     step_functions: list[Any]
-    """Interpreted runs only: the functions that the rows of `code` stand for."""
+    """The functions behind the rows of `code`; interpreted runs call them directly."""
     verb_functions: list[Any]
     nesting: int
-    """Frames that a task of this World can use (engine.world.nesting)."""
+    """Max. frames that a task of this World can use (engine.world.nesting)."""
 
     if TYPE_CHECKING:
 
@@ -294,7 +294,7 @@ class World:
 
 
 SLACK = 64
-"""Events that one step may record at most; a batch ends when fewer places are left. record() counts on."""
+"""Max. events that one step may record; a batch ends when no more places than this are left."""
 CAPACITY = BATCH
 
 

@@ -1,4 +1,4 @@
-"""record() and its kin: where events are made; broken() and witness(): where a step says what it has seen."""
+"""record() and its variants append events; broken() and witness() record what a step has observed."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ INVARIANT_BROKEN, WALK_ENDED = int(Kind.invariant_broken), int(Kind.walk_ended)
 
 @inlined
 def record(w: World, kind: int, task: int, page: int, a: int, b: int) -> None:
-    """Append one event at the time now, on the task's CPU. The scheduler keeps room for it (state.SLACK)."""
+    """Append one event at the time now, on the task's CPU. The scheduler guarantees room for it (state.SLACK)."""
     if INTERPRETED:
         assert task == NONE or 0 <= task < w.rules.n_tasks, "an event names a task that is not there"
         assert page == NONE or 0 <= page < w.rules.n_pages, "an event names a page that is not there"
     at = w.clock[EVENTS]
-    if at >= CAPACITY:  # nothing is written beyond the arrays; cut_batch() refuses the batch
+    if at >= CAPACITY:  # do not write beyond the arrays; cut_batch() rejects the batch
         w.clock[OVERFLOW] = kind
         return
     trace = w.trace
@@ -62,7 +62,7 @@ def record_walk(
 
 @jit
 def broken(w: World, task: int, page: int, invariant: int) -> None:
-    """Say that an invariant (its number in engine.invariants) is broken by this step of the task."""
+    """Record that this step of the task breaks an invariant (its number in engine.invariants)."""
     if not w.clock[BROKEN] >> invariant & 1:
         w.clock[BROKEN] |= int(np.int64(1) << np.int64(invariant))
         record(w, INVARIANT_BROKEN, task, page, invariant, 0)
@@ -70,5 +70,5 @@ def broken(w: World, task: int, page: int, invariant: int) -> None:
 
 @inlined
 def witness(w: World, number: int) -> None:
-    """Note that what a litmus test looks for was seen in this step (a number of engine.invariants.WITNESSES)."""
+    """Record that this step showed a witness of a litmus test (its number in engine.invariants.WITNESSES)."""
     w.clock[SEEN] |= int(np.int64(1) << np.int64(number))

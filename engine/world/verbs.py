@@ -1,4 +1,4 @@
-"""The verbs of all axes as paths call them; which design answers is the run's (ladders from engine.world.dispatch)."""
+"""The verbs of all axes, as paths call them; each dispatches to the run's design (engine.world.dispatch)."""
 
 from __future__ import annotations
 

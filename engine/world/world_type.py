@@ -1,8 +1,8 @@
 """The World as compiled code sees it: one pointer.
 
-A tuple of a hundred arrays as an argument costs hundreds of instructions a call, and minutes of compilation. So `w` is
-a pointer to World.header, an array of words: the rules, then where each column begins. `w.pages.flags[pfn]`
-is two loads, as it would be in C. Importing this module teaches numba the types; engine.world.jit does so.
+Passing a tuple of a hundred arrays costs hundreds of instructions per call, and minutes of compilation. So `w` is a
+pointer to World.header, an array of words: the address of the clock, the rules, the address of each column.
+`w.pages.flags[pfn]` is two loads, as in C. Importing this module registers the types with numba; engine.world.jit does.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ _ELEMENTS = {
     "U16": (types.uint16, types.int64),
     "U8": (types.uint8, types.int64),
 }
-"""How an element lies in memory, and as what it is read."""
+"""Type of an element in memory, and the type it is read as."""
 
 
 def _slots() -> dict[tuple[str, str], tuple[int, str]]:
@@ -36,7 +36,7 @@ def _slots() -> dict[tuple[str, str], tuple[int, str]]:
     for field in Rules._fields:
         places["rules", field] = (at, "")
         at += 1
-    for group, table in GROUPS.items():  # tables of designs come last: one more moves nothing else
+    for group, table in GROUPS.items():  # tables of designs come last, so a new one moves no other
         for field, element in element_types(table).items():
             places[group, field] = (at, element)
             at += 1
@@ -47,7 +47,7 @@ SLOTS = _slots()
 
 
 def places(attribute: str) -> tuple[tuple[str, int, str], ...]:
-    """Return what an attribute of this name may mean in the World: table, place in the header, element type."""
+    """Return all World columns and rules of this name: table, place in the header, element type."""
     return tuple((group, *place) for (group, field), place in SLOTS.items() if field == attribute)
 
 
@@ -72,7 +72,7 @@ class ColumnType(types.Type):
 @register_model(GroupType)
 @register_model(ColumnType)
 class _PointerModel(PrimitiveModel):  # type: ignore[misc]
-    """All three are the pointer to the header; only the type tells them apart."""
+    """All three are the pointer to the header; only their types differ."""
 
     def __init__(self, manager: Any, kind: Any) -> None:
         super().__init__(manager, kind, ir.IntType(64).as_pointer())
@@ -92,9 +92,9 @@ def _unbox_world(kind: Any, value: Any, c: Any) -> Any:
 
 
 def load_invariant(builder: Any, header: Any, slot: int) -> Any:
-    """Write the load of a word of the header."""
+    """Emit the load of a word of the header."""
     word = builder.load(builder.gep(header, [ir.Constant(ir.IntType(64), slot)]))
-    # headers never change while compiled code runs: LLVM may keep what it loaded
+    # headers never change while compiled code runs: LLVM may reuse the loaded value
     word.set_metadata("invariant.load", builder.module.add_metadata([]))
     return word
 
@@ -154,7 +154,7 @@ class _SetItem(AbstractTemplate):  # type: ignore[misc]
 
 
 def _place(context: Any, builder: Any, column: Any, header: Any, row: Any, row_kind: Any) -> Any:
-    """Return the address of an element. Rows are never negative: there is no counting from the end."""
+    """Return the address of an element. Rows are never negative, so none count from the end."""
     stored = _ELEMENTS[column.element][0]
     element = context.get_data_type(stored)
     begin = builder.inttoptr(load_invariant(builder, header, column.slot), element.as_pointer())

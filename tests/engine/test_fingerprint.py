@@ -29,7 +29,7 @@ from engine.explore.search import memory
 from engine.explore.search.search import search
 from engine.runs.replay_steps import replay_batch
 from engine.runs.timed import run_batch
-for function in (replay_batch, run_batch, memory.rehash, search.search):
+for function in (replay_batch, run_batch, memory.rehash, search):
     keys[function.__name__] = fingerprint(function, places)
 print(json.dumps(keys))
 """

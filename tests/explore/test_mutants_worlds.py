@@ -77,8 +77,8 @@ MUTANTS = {
     ),
     "a deadlock only where the first task waits": (
         "runs/schedule.py",
-        "        told |= 1 << (LOST_WAKEUP if lost else DEADLOCK)\n",
-        "        told |= (1 << (LOST_WAKEUP if lost else DEADLOCK)) * (task == 0)\n",
+        "        violated |= 1 << (LOST_WAKEUP if lost else DEADLOCK)\n",
+        "        violated |= (1 << (LOST_WAKEUP if lost else DEADLOCK)) * (task == 0)\n",
     ),
 }
 KEPT = ("deadlock_states", "final_states")
