@@ -21,7 +21,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from app.packing import PLANES, Ints, NumpyPlanes, Planes, compress, decompress, joined, unpack_start
+from app.packing import EVENT_PLANES, Ints, NumpyPlanes, Planes, compress, decompress, joined, unpack_start
 from engine.errors import Damaged
 from engine.events import BATCH, COLUMNS, Batch
 from engine.raster import stable_order
@@ -90,7 +90,7 @@ def encode(batch: Batch, states: States, planes: Planes | None = None) -> bytes:
 def _frame(planes: Planes) -> tuple[bytes, int]:
     """Return what was put down as a zstd frame, and its size before."""
     raw = planes.taken()
-    return compress(raw, PLANES), len(raw)
+    return compress(raw, EVENT_PLANES), len(raw)
 
 
 class _Reader:

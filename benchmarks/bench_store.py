@@ -26,7 +26,7 @@ from sqlalchemy import text
 
 from app import windows
 from app.chunks import decode
-from app.runner import play_one
+from app.runner import play_one, spare_the_collector
 from app.settings import load_settings
 from app.store import RunRow, Store, open_store
 from engine.events import BATCH
@@ -123,6 +123,7 @@ def measure(store: Store, rounds: int, asked: Scenario) -> list[tuple[str, float
     """Return rows of what, found, gate, aim, unit; a ratio shall be large, all else small."""
     play_alone(scenario(events=50_000))
     stored(store, scenario(events=40 * BATCH))
+    spare_the_collector()
     confined_ratios, ratios, elapsed = [], [], []
     for _ in range(rounds):
         with confined({min(os.sched_getaffinity(0))}):

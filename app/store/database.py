@@ -27,6 +27,8 @@ except ImportError:  # not a Unix: one worker only
 
 APPLICATION_ID = 0x464F4C49
 """PRAGMA application_id of our files: "FOLI"."""
+PAGE_SIZE = 16_384
+"""Of new files. Rows are blobs of kilobytes: with SQLite's 4,096, a commit and a checkpoint cost 1.6 times as much."""
 WAL_LIMIT = 32 << 20
 CHECKPOINT_AT = 4 << 20
 """Size of the write-ahead log, in bytes, above which it is checkpointed."""
@@ -52,7 +54,8 @@ class Database:
             connection.isolation_level = None  # sqlite3 itself would begin late, and without the lock
             if reads:
                 connection.execute("PRAGMA query_only=ON")
-            elif connection.execute("PRAGMA page_count").fetchone()[0] == 0:  # both stay with the file
+            elif connection.execute("PRAGMA page_count").fetchone()[0] == 0:  # all three stay with the file
+                connection.execute(f"PRAGMA page_size={PAGE_SIZE}")
                 connection.execute("PRAGMA auto_vacuum=INCREMENTAL")
                 connection.execute("PRAGMA journal_mode=WAL")
             connection.execute("PRAGMA synchronous=FULL")

@@ -23,7 +23,8 @@ from engine.scenario import Recorded, Scenario
 KEY_LIVES_NS = 7 * 24 * 3600 * 10**9
 ROWS_A_SLICE = 64
 """Chunks deleted per transaction, so that other writers are not blocked."""
-PAGES_A_SLICE = 1024
+PAGES_A_SLICE = 256
+"""Pages of the file given back to the disk at a time: 4 MiB."""
 DEMO = "demo"
 
 

@@ -231,7 +231,7 @@ def test_given_a_full_disk_then_the_run_fails_the_ballast_goes_and_the_next_run_
     run = claimed(store)
     with store.db.write() as connection:
         pages = connection.exec_driver_sql("PRAGMA page_count").scalar()
-        connection.exec_driver_sql(f"PRAGMA max_page_count = {int(pages or 0) + 20}")
+        connection.exec_driver_sql(f"PRAGMA max_page_count = {int(pages or 0) + 5}")
     play_one(store, run, open_run=LogPlayer(log.cast, log.batches()).open)
     failed = get(store, run.id)
     assert (failed.state, failed.reason) == ("failed", "disk_full")

@@ -428,10 +428,11 @@ def test_a_poll_tells_of_what_any_process_stored(tmp_path: Path) -> None:
 def test_the_database_is_opened_as_it_must_be(store: Store) -> None:
     def asked(engine: Any) -> list[Any]:
         with engine.connect() as connection:
-            names = ("journal_mode", "synchronous", "foreign_keys", "query_only", "journal_size_limit", "auto_vacuum")
+            how = ("journal_mode", "synchronous", "foreign_keys", "query_only")
+            names = (*how, "journal_size_limit", "auto_vacuum", "page_size")
             return [connection.exec_driver_sql(f"PRAGMA {name}").scalar() for name in names]
 
-    assert asked(store.db.writer) == ["wal", 2, 1, 0, 32 << 20, 2]
+    assert asked(store.db.writer) == ["wal", 2, 1, 0, 32 << 20, 2, 16_384]
     assert asked(store.db.readers)[:4] == ["wal", 2, 1, 1]
 
 
