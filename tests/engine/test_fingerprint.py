@@ -143,7 +143,7 @@ def test_given_a_constant_that_compiled_code_uses_when_it_changes_then_the_funct
     ("file", "old", "new"),
     [
         ("events.py", "{task} locked {page}", "{task} took the lock of {page}"),
-        ("mm/filemap.py", '    """Try the lock; else wait for it.', '    """Take the lock, or wait for it.'),
+        ("mm/filemap.py", '    """Try to lock the page, else wait', '    """Take the page lock, or wait'),
         ("mm/filemap.py", "@inlined\ndef lock_page(", "\n# moves all lines below\n@inlined\ndef lock_page("),
         ("designs/wait/hashed/__init__.py", 'title="shared wait queues, found by hash"', 'title="hashed queues"'),
         ("invariants.py", "a queue's length is not the number of tasks linked on it", "a length is wrong"),
