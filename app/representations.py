@@ -76,7 +76,7 @@ def in_plain_text(found: Sequence[Shown], link: str) -> str:
     return comparison_text(heads, words, differences(a.figures, b.figures), link)
 
 
-def _line(values: Iterable[object]) -> str:
+def csv_line(values: Iterable[object]) -> str:
     """Return one line of CSV; text that a spreadsheet would evaluate as a formula is prefixed with an apostrophe."""
     out = io.StringIO()
     safe = [f"'{value}" if isinstance(value, str) and value[:1] in "=+-@\t" else value for value in values]
@@ -87,15 +87,15 @@ def _line(values: Iterable[object]) -> str:
 def figures_csv(found: Sequence[Shown]) -> Iterator[str]:
     """Yield the key figures of two runs, one per line."""
     a, b = (run.figures for run in found)
-    yield _line(["figure", "a", "b"])
+    yield csv_line(["figure", "a", "b"])
     for name in a:
-        yield _line([name, a[name], b.get(name)])
+        yield csv_line([name, a[name], b.get(name)])
 
 
 def events_csv(store: Store, row: RunRow) -> Iterator[str]:
     """Yield the first CSV_EVENTS_MAX events of a run; the last line says if there are more."""
     names = ("seq", "time_ns", "kind", "cpu", "task_name", "pfn", "a", "b", "says")
-    yield _line(names)
+    yield csv_line(names)
     after = -1
     while after + 1 < CSV_EVENTS_MAX:
         try:
@@ -105,7 +105,7 @@ def events_csv(store: Store, row: RunRow) -> Iterator[str]:
             return
         if not batch:
             return
-        yield "".join(_line([event[name] for name in names]) for event in batch)
+        yield "".join(csv_line([event[name] for name in names]) for event in batch)
         after = batch[-1]["seq"]
     if row.events > after + 1:
         yield f"# truncated: {after + 1} of {row.events} events; the event stream of the REST API has them all\n"

@@ -161,3 +161,15 @@ def test_a_run_has_its_other_representations(site: Site) -> None:
     text = site.client.get(f"/r/{run_id}.txt").text
     assert f"Link: {site.address}/r/{run_id}" in text
     assert told["seal"] in text
+
+
+def test_given_another_layout_when_chosen_then_the_union_table_is_that_layouts_and_so_is_the_address(
+    site: Site, page: Page
+) -> None:
+    page.goto(f"{site.address}/anatomy")
+    table = page.get_by_role("region", name="Fields by type of page")
+    expect(table.locator("thead th.mapping")).to_have_text("byte 8")
+    page.get_by_label("layout").select_option("folio")
+    expect(table.locator("thead th.mapping")).to_have_text("byte 24")
+    expect(page).to_have_url(re.compile(r"layout=folio$"))
+    expect(page.get_by_role("row", name="page_wait encoding E3")).to_contain_text("no type")

@@ -16,6 +16,8 @@ PATHS = (
     "/new",
     "/recordings",
     "/designs",
+    "/anatomy",
+    "/anatomy?layout=memdesc",
     "/r/{a}",
     "/r/{b}",
     "/c/{a},{b}",
