@@ -3,22 +3,18 @@
     python -m benchmarks.bench_store [--events N] [--rounds R]
 
 In turn, W1 is played alone, and played, summarised, packed and stored as a worker does it; a ratio is taken within a
-round, over CPU time of the whole process, all its threads. The gate holds for a process confined to one CPU, because
-two threads that share a core's units each take longer for the same work: the ratio on all CPUs, and that of elapsed
-time, which the second thread is there for, are printed beside it. Windows are read from the last stored run, at places
-all along it, from a server's cache that has seen the whole run once; what counts is the median over the places.
+round, over CPU time of the whole process, all its threads. Windows are read from the last stored run, at places all
+along it, from a server's cache that has seen the whole run once; what counts is the median over the places.
 """
 
 from __future__ import annotations
 
 import argparse
-import os
 import statistics
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
@@ -93,49 +89,21 @@ def window_ms(store: Store, run: RunRow, share: float, *parts: str) -> float:
     return median_ms([partial(windows.window, store, run, t0, t0 + width, PIXELS, parts) for t0 in starts])
 
 
-@contextmanager
-def confined(cpus: set[int]) -> Iterator[None]:
-    """Let this process, and the threads that it starts meanwhile, run on these CPUs only; a no-op without Linux."""
-    if not hasattr(os, "sched_setaffinity"):
-        yield
-        return
-    before = os.sched_getaffinity(0)
-    os.sched_setaffinity(0, cpus)
-    try:
-        yield
-    finally:
-        os.sched_setaffinity(0, before)
-
-
-def compared(store: Store, asked: Scenario) -> tuple[RunRow, float, float]:
-    """Play alone and stored; return the stored run, and alone against stored by CPU time and by elapsed time."""
-    began = time.perf_counter()
-    alone = cpu_of(partial(play_alone, asked))
-    between = time.perf_counter()
-    run, whole = stored(store, asked)
-    ended = time.perf_counter()
-    rates = f"alone {run.events / alone / 1e6:.1f}, stored {run.events / whole / 1e6:.1f} M events/s of CPU time"
-    print(f"{len(os.sched_getaffinity(0))} CPUs: {rates}", flush=True)
-    return run, alone / whole, (between - began) / (ended - between)
-
-
-def measure(store: Store, rounds: int, asked: Scenario) -> list[tuple[str, float, float | None, float | None, str]]:
+def measure(store: Store, rounds: int, asked: Scenario) -> list[tuple[str, float, float, float, str]]:
     """Return rows of what, found, gate, aim, unit; a ratio shall be large, all else small."""
     play_alone(scenario(events=50_000))
     stored(store, scenario(events=40 * BATCH))
     spare_the_collector()
-    confined_ratios, ratios, elapsed = [], [], []
-    for _ in range(rounds):
-        with confined({min(os.sched_getaffinity(0))}):
-            confined_ratios.append(compared(store, asked)[1])
-        run, ratio, by_clock = compared(store, asked)
-        ratios.append(ratio)
-        elapsed.append(by_clock)
+    ratios = []
+    for number in range(rounds):
+        alone = cpu_of(partial(play_alone, asked))
+        run, whole = stored(store, asked)
+        ratios.append(alone / whole)
+        rates = f"alone {run.events / alone / 1e6:.1f}, stored {run.events / whole / 1e6:.1f} M events/s"
+        print(f"round {number + 1}/{rounds}  {rates}", flush=True)
     places = [(run.events - 10_000) * place // (PLACES - 1) for place in range(PLACES)]
-    rows: list[tuple[str, float, float | None, float | None, str]] = [
-        ("stored against played alone, on one CPU", statistics.median(confined_ratios), 0.3, 0.5, "x"),
-        ("the same on all CPUs", statistics.median(ratios), None, None, "x"),
-        ("the same on all CPUs, elapsed time", statistics.median(elapsed), None, None, "x"),
+    rows = [
+        ("stored against played alone", statistics.median(ratios), 0.3, 0.5, "x"),
         ("chunks, an event", event_bytes(store, run, "chunks"), 6.0, 4.5, "B"),
         ("with summaries and keyframes, an event", event_bytes(store, run, *ALL_PARTS), 9.0, 6.0, "B"),
         ("10,000 events", median_ms([partial(read_events, store, run, at, 10_000) for at in places]), 10.0, 3.0, "ms"),
@@ -160,9 +128,6 @@ def main() -> int:
     print(f"\n{f'{int(chosen.events):,} events of W1':48}     found      gate       aim")
     met = True
     for name, found, gate, aim, unit in rows:
-        if gate is None or aim is None:
-            print(f"{name:48}{found:10.2f}{'':20} {unit}")
-            continue
         good = found >= gate if unit == "x" else found <= gate
         met = met and good
         print(f"{name:48}{found:10.2f}{gate:10.2f}{aim:10.2f} {unit:3}{'' if good else 'MISSED'}")
