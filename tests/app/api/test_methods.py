@@ -26,6 +26,7 @@ def names(store: Store) -> dict[str, str]:
         "share_id": share.id,
         "page": "0",
         "name": "demo",
+        "layout": "4.16",
         "recording_id": "0" * 12,
     }
 
