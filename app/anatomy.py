@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Annotated, Any, NamedTuple, get_args
+from typing import Annotated, NamedTuple, get_args
 
 from fastapi import APIRouter, Query, Request
 from fastapi.responses import HTMLResponse, Response
+from pydantic import BaseModel, Field
 
 from app.refusals import Refusal
 from app.rendering import PageRoute, render
@@ -14,7 +15,7 @@ from app.representations import csv_answer, csv_line
 from app.settings import MIB
 from app.wording import nearest
 from engine.designs import DESIGNS
-from engine.struct_page import PAGE_SIZE, WORD, Layout, Member, PageType, layouts
+from engine.struct_page import LAYOUTS, PAGE_SIZE, WORD, Layout, Member, PageType, Tag
 
 router = APIRouter(include_in_schema=False, route_class=PageRoute, default_response_class=HTMLResponse)
 
@@ -30,24 +31,49 @@ class Cell(NamedTuple):
     unused: int
 
 
-class Claim(NamedTuple):
-    """What a design takes: bits of page->mapping, types of page that they are confused with, structures in bytes."""
+class Claim(BaseModel):
+    """What a design of the wait axis takes of page->mapping under a layout."""
 
     design: str
     title: str
     options: str
     bits: int
-    confused: list[str]
-    structures: tuple[tuple[str, int], ...]
+    confused: list[str] = Field(description="types of page whose tag has one of the bits")
+    structures: list[tuple[str, int]] = Field(description="name and bytes on x86-64")
+
+
+class TypeOfPage(PageType):
+    """What one type of page keeps in the structure, beside the fields that all types have."""
+
+    unused_bytes: int
+
+
+class PageLayout(BaseModel):
+    """A layout of struct page, and what is computed from it."""
+
+    name: str
+    title: str
+    note: str
+    source: str
+    structure: str
+    bytes: int
+    mapping: str | None = Field(description="name of the field that holds the tags; null if there is none")
+    mapping_at: int | None = Field(description="its offset in bytes")
+    common: list[Member] = Field(description="fields that all types of page have")
+    tags: list[Tag]
+    types: list[TypeOfPage]
+    tag_bits: int = Field(description="bits that the tags use")
+    free_bits: int = Field(description="bits that are zero in every pointer and used by no tag")
+    overlaid: list[str] = Field(description="types of page that keep something else in the word of page->mapping")
+    designs: list[Claim] = Field(description="empty where the layout has no page->mapping")
 
 
 def known_layout(name: str) -> Layout:
     """Return a layout, the first for an empty name. Raises Refusal for an unknown one."""
-    known = layouts()
-    if name and name not in known:
-        message = f"unknown layout '{name}'; the layouts are {', '.join(known)}{nearest(name, known)}"
+    if name and name not in LAYOUTS:
+        message = f"unknown layout '{name}'; the layouts are {', '.join(LAYOUTS)}{nearest(name, LAYOUTS)}"
         raise Refusal(404, "no_layout", message, field="layout")
-    return known[name] if name else next(iter(known.values()))
+    return LAYOUTS[name] if name else next(iter(LAYOUTS.values()))
 
 
 def cells(layout: Layout, page_type: PageType) -> list[Cell]:
@@ -68,29 +94,35 @@ def cells(layout: Layout, page_type: PageType) -> list[Cell]:
 
 
 def claims(layout: Layout) -> Iterator[Claim]:
-    """Yield what each design of the wait axis takes under a layout, once for each of its encodings."""
-    for name, card in DESIGNS.items():
+    """Yield what each design takes under a layout that has page->mapping, once for each of its encodings."""
+    for name, card in DESIGNS.items() if layout.mapping else ():
         encoding = card.options.model_fields.get("encoding")
         for value in (encoding and get_args(encoding.annotation)) or (None,):
             chosen = {} if value is None else {"encoding": value}
             bits = card.tag_bits(card.options.model_validate({"design": name, **chosen}))
             label = " ".join(f"{key} {choice}" for key, choice in chosen.items())
-            yield Claim(name, card.title, label, bits, layout.confused(bits), card.structures)
+            yield Claim(
+                design=name,
+                title=card.title,
+                options=label,
+                bits=bits,
+                confused=layout.confused(bits),
+                structures=list(card.structures),
+            )
 
 
-def described(layout: Layout) -> dict[str, Any]:
-    """Return a layout as JSON has it, with what is computed from it."""
-    data = layout.model_dump()
-    data["types"] = [one.model_dump() | {"unused_bytes": layout.unused(one)} for one in layout.type]
-    data["tags"] = data.pop("tag")
-    data.pop("type")
-    return data | {
-        "mapping_at": layout.mapping_at,
-        "tag_bits": layout.tag_bits(),
-        "free_bits": layout.free_bits(),
-        "overlaid": layout.overlaid(),
-        "designs": [claim._asdict() for claim in claims(layout)],
-    }
+def described(layout: Layout) -> PageLayout:
+    """Return a layout as it is served, with what is computed from it."""
+    return PageLayout(
+        **layout.model_dump(exclude={"tag", "type"}),
+        tags=layout.tag,
+        types=[TypeOfPage(**one.model_dump(), unused_bytes=layout.unused(one)) for one in layout.type],
+        mapping_at=layout.mapping_at,
+        tag_bits=layout.tag_bits(),
+        free_bits=layout.free_bits(),
+        overlaid=layout.overlaid(),
+        designs=list(claims(layout)),
+    )
 
 
 @router.get("/anatomy")
@@ -99,7 +131,7 @@ def anatomy(request: Request, layout: Annotated[str, Query(max_length=20)] = "")
     chosen = known_layout(layout)
     context = {
         "here": "/anatomy",
-        "layouts": layouts(),
+        "layouts": LAYOUTS,
         "layout": chosen,
         "rows": [(one, cells(chosen, one), chosen.unused(one)) for one in chosen.type],
         "claims": list(claims(chosen)),

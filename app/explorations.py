@@ -242,7 +242,7 @@ def itf_twin(request: Request, exploration_id: EXPLORATION_ID) -> Response:
 
 
 @router.get("/x/{exploration_id}.{form}")
-def twin(request: Request, exploration_id: EXPLORATION_ID, form: Form_) -> Response:
+def represented(request: Request, exploration_id: EXPLORATION_ID, form: Form_) -> Response:
     """Return an exploration in another format."""
     row = find(request, exploration_id)
     if form == "json":

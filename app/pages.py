@@ -18,7 +18,7 @@ from app.files import STATIC
 from app.formats import counted
 from app.refusals import Refusal
 from app.rendering import PageRoute, fragment, new_key, render
-from app.representations import twin
+from app.representations import represented
 from app.shown import Shown, queues, same_workload, shown
 from app.tracks import TRACKS, states
 from engine.cast import Cast
@@ -117,7 +117,7 @@ def run_twin(request: Request, run_id: RUN_ID, suffix: Suffix) -> Response:
     """Return a run as JSON, its events as CSV, or its figures as plain text for mail."""
     store = store_of(request)
     run = shown(find_run(store, run_id))
-    return twin(request, store, [run], suffix, run.url)
+    return represented(request, store, [run], suffix, run.url)
 
 
 @router.get("/r/{run_id}/figures")
@@ -234,7 +234,7 @@ def pair_of(store: Store, pair: str) -> list[Shown]:
 def compare_twin(request: Request, pair: PAIR, suffix: Suffix) -> Response:
     """Return two runs' key figures as JSON, CSV, or plain text for mail."""
     store = store_of(request)
-    return twin(request, store, pair_of(store, pair), suffix, f"/c/{pair}")
+    return represented(request, store, pair_of(store, pair), suffix, f"/c/{pair}")
 
 
 @router.get("/c/{pair}/figures")
@@ -295,7 +295,7 @@ def shared_twin(request: Request, token: TOKEN, suffix: Suffix) -> Response:
     """Return shared runs in another format."""
     store = store_of(request)
     _, found = share_of(store, token)
-    return private(twin(request, store, found, suffix, f"/s/{token}"))
+    return private(represented(request, store, found, suffix, f"/s/{token}"))
 
 
 @router.get("/s/{token}/figures")

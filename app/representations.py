@@ -25,7 +25,7 @@ CSV_EVENTS_MAX = 100_000
 CSV_BATCH = 1_000
 
 
-def twin(request: Request, store: Store, found: Sequence[Shown], suffix: str, path: str) -> Response:
+def represented(request: Request, store: Store, found: Sequence[Shown], suffix: str, path: str) -> Response:
     """Return one or two runs in another format; suffix: json, csv or txt; path: that of the page."""
     if suffix == "json":
         return JSONResponse(described(found))

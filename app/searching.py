@@ -17,6 +17,7 @@ from app.store import ExplorationRow, Fenced, Store
 from app.store.rows import scenario_to_play
 from engine.errors import FolioscopeError, UserError
 from engine.explore.plan import Limits, Plan, Progress
+from engine.explore.schedules import of_answer
 from engine.explore.search.answers import answer
 from engine.explore.search.explorer import Explorer
 from engine.explore.search.saving import resume, save
@@ -180,13 +181,9 @@ def _what(row: ExplorationRow) -> Table | Scenario:
 
 def story_json(explorer: Explorer, found: dict[str, Any]) -> str | None:
     """Return the story of an answer's schedule for the page, None without a schedule or for a very long one."""
-    live = found["liveness"]
-    if found["schedule"] is not None:
-        stem, loop = found["schedule"], ""
-    elif live and not live["holds"]:
-        stem, loop = live["stem"], live["loop"]
-    else:
+    if (shown := of_answer(found)) is None:
         return None
+    stem, loop = shown
     subject = explorer.subject
     begins, whole = len(subject.read(stem)), subject.read(".".join(filter(None, (stem, loop))))
     if len(whole) > STORY_MAX:

@@ -54,7 +54,7 @@ NUMBERS = np.array(SEVERITY, np.uint8)
 SEVERITIES = np.zeros(256, np.uint8)
 """Stored number -> severity; 0 for a number that this version does not know."""
 SEVERITIES[NUMBERS] = np.arange(len(SEVERITY))
-_FREE, _CLEAN, _DIRTY, _LOCKED, _WAITED_ON, _SWAPPED, _WRITEBACK, _TRUNCATED = (
+_, _CLEAN, _DIRTY, _LOCKED, _WAITED_ON, _SWAPPED, _WRITEBACK, _TRUNCATED = (
     1 << SEVERITY.index(state) for state in PageState
 )
 _HIGHEST = np.array([max(applies.bit_length() - 1, 0) for applies in range(1 << len(SEVERITY))], np.uint8)

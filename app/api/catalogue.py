@@ -8,7 +8,7 @@ from fastapi import APIRouter, Path
 
 from app import anatomy
 from app.api.deps import problems
-from app.api.models import Design, EventField, EventKind, PageLayout, Preset, Structure
+from app.api.models import Design, EventField, EventKind, Preset, Structure
 from app.refusals import Refusal
 from app.strict import StrictRoute
 from app.wording import nearest
@@ -16,7 +16,7 @@ from engine.designs import DESIGNS
 from engine.events import EVENTS
 from engine.scenario import Scenario
 from engine.scenarios import shipped
-from engine.struct_page import layouts
+from engine.struct_page import LAYOUTS
 from engine.words import Bits, Less
 
 router = APIRouter(tags=["catalogue"], route_class=StrictRoute)
@@ -63,15 +63,15 @@ def _field(name: str, field: Bits | Less) -> EventField:
 
 
 @router.get("/anatomy")
-async def list_layouts() -> list[PageLayout]:
+async def list_layouts() -> list[anatomy.PageLayout]:
     """List the layouts of struct page: what each type of page keeps where, and what each design takes of it."""
-    return [PageLayout(**anatomy.described(layout)) for layout in layouts().values()]
+    return [anatomy.described(layout) for layout in LAYOUTS.values()]
 
 
 @router.get("/anatomy/{layout}", responses=problems(404))
-async def read_layout(layout: Annotated[str, Path(max_length=20)]) -> PageLayout:
+async def read_layout(layout: Annotated[str, Path(max_length=20)]) -> anatomy.PageLayout:
     """Return one of them."""
-    return PageLayout(**anatomy.described(anatomy.known_layout(layout)))
+    return anatomy.described(anatomy.known_layout(layout))
 
 
 @router.get("/scenario/schema")

@@ -447,64 +447,6 @@ class Design(BaseModel):
     needs: str
 
 
-class PageField(BaseModel):
-    """A field of the structure that describes a page."""
-
-    at: int = Field(description="offset in bytes")
-    bytes: int
-    name: str
-    holds: str
-
-
-class PageTag(BaseModel):
-    """A value of the low bits of page->mapping, or of the word that describes a page."""
-
-    value: int
-    name: str
-
-
-class PageType(BaseModel):
-    """What one type of page keeps in the structure, beside the fields that all types have."""
-
-    name: str
-    title: str
-    identified: str = Field(description="how the kernel tells it")
-    tag: int | None = Field(description="low bits of page->mapping; null where they are no tag")
-    fields: list[PageField]
-    unused_bytes: int
-
-
-class Claim(BaseModel):
-    """What a design takes of page->mapping under a layout."""
-
-    design: str
-    title: str
-    options: str
-    bits: int
-    confused: list[str] = Field(description="types of page whose tag has one of the bits")
-    structures: list[tuple[str, int]] = Field(description="name and bytes on x86-64")
-
-
-class PageLayout(BaseModel):
-    """A layout of struct page, and what is computed from it."""
-
-    name: str
-    title: str
-    note: str
-    source: str
-    structure: str
-    bytes: int
-    mapping: str | None = Field(description="name of the field that holds the tags; null if there is none")
-    mapping_at: int | None = Field(description="its offset in bytes")
-    common: list[PageField] = Field(description="fields that all types of page have")
-    tags: list[PageTag]
-    types: list[PageType]
-    tag_bits: int = Field(description="bits that the tags use")
-    free_bits: int = Field(description="bits that are zero in every pointer and used by no tag")
-    overlaid: list[str] = Field(description="types of page that keep something else in the word of page->mapping")
-    designs: list[Claim]
-
-
 class EventField(BaseModel):
     """A field of an event's words."""
 

@@ -132,15 +132,12 @@ def explore_subject(
 def answer_columns(subject: Subject, found: dict[str, Any], wide: int) -> str:
     """Return the schedule of an answer as columns, "" if it has none."""
     from engine.explore.columns import columns
+    from engine.explore.schedules import of_answer
     from engine.explore.story import STEPS_SHOWN_MAX
 
-    live = found["liveness"]
-    if found["schedule"] is not None:
-        stem, loop = found["schedule"], ""
-    elif live and not live["holds"]:
-        stem, loop = live["stem"], live["loop"]
-    else:
+    if (shown := of_answer(found)) is None:
         return ""
+    stem, loop = shown
     begins, whole = len(subject.read(stem)), subject.read(".".join(filter(None, (stem, loop))))
     if len(whole) > STEPS_SHOWN_MAX:
         return f"the schedule has {len(whole):,} steps, too many to print: search with bfs to find the shortest"

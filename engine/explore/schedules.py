@@ -9,6 +9,7 @@ table has several steps at a label.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 from engine.explore.layout import start_of
 from engine.explore.tables.table import Step, Table
@@ -57,3 +58,13 @@ def read(table: Table, word: str) -> list[Step]:
             if len(steps) > STEPS_MAX:
                 raise BadTable(f"schedule: more than {STEPS_MAX} steps", field="schedule")
     return steps
+
+
+def of_answer(answer: dict[str, Any]) -> tuple[str, str] | None:
+    """Return the schedule that an answer shows and the part that repeats after it; None if there is none to show."""
+    live = answer["liveness"]
+    if answer["schedule"] is not None:
+        return answer["schedule"], ""
+    if live and not live["holds"]:
+        return live["stem"], live["loop"]
+    return None

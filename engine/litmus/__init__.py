@@ -19,17 +19,17 @@ The verdict of a design that no file names is unknown, unless its card has one (
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 from types import MappingProxyType
 from typing import Annotated, Literal, NamedTuple, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from engine.designs.card import Expected
 from engine.invariants import INVARIANTS, WITNESSES
 from engine.kernels import KERNELS
+from engine.toml_file import read_toml
 
 FOLDER = Path(__file__).parent
 QUESTIONS = {one.name: one.says for one in INVARIANTS} | dict(WITNESSES)
@@ -107,13 +107,7 @@ class Litmus(NamedTuple):
 
 def read_litmus(path: Path) -> Iterator[Litmus]:
     """Yield the litmus tests of a TOML file. Raises ValueError, in one line that names the file and what is wrong."""
-    try:
-        given = _File.model_validate(tomllib.loads(path.read_text("utf-8")))
-    except tomllib.TOMLDecodeError as problem:
-        raise ValueError(f"{path}: {problem}") from None
-    except ValidationError as problem:
-        first = problem.errors()[0]
-        raise ValueError(f"{path}: {'.'.join(map(str, first['loc']))}: {first['msg']}") from None
+    given = read_toml(path, _File)
     rules = tuple(
         Expected(one.verdict, designs=tuple(one.designs), rows=tuple(one.rows), kernels=tuple(one.kernels))
         for one in given.expected

@@ -15,14 +15,13 @@ tag uses, types that a design's bits can be confused with.
 
 from __future__ import annotations
 
-import tomllib
-from collections.abc import Mapping
-from functools import cache
 from pathlib import Path
 from types import MappingProxyType
 from typing import Annotated, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from engine.toml_file import read_toml
 
 FOLDER = Path(__file__).parent
 WORD = 8
@@ -64,7 +63,7 @@ class PageType(_Part):
     title: str
     identified: str
     tag: int | None = None
-    fields: tuple[Member, ...]
+    fields: list[Member]
 
 
 class Layout(_Part):
@@ -77,9 +76,9 @@ class Layout(_Part):
     structure: str
     bytes: Annotated[int, Field(ge=1)]
     mapping: str | None = None
-    common: tuple[Member, ...]
-    tag: tuple[Tag, ...]
-    type: tuple[PageType, ...]
+    common: list[Member]
+    tag: list[Tag]
+    type: list[PageType]
 
     @model_validator(mode="after")
     def _fits(self) -> Self:
@@ -146,27 +145,13 @@ class Layout(_Part):
 
 def read_layout(path: Path) -> Layout:
     """Return the layout of a TOML file. Raises ValueError, in one line that names the file and what is wrong."""
-    try:
-        layout = Layout.model_validate(_tuples(tomllib.loads(path.read_text("utf-8"))))
-    except tomllib.TOMLDecodeError as problem:
-        raise ValueError(f"{path}: {problem}") from None
-    except ValidationError as problem:
-        first = problem.errors()[0]
-        raise ValueError(f"{path}: {'.'.join(map(str, first['loc']))}: {first['msg']}") from None
+    layout = read_toml(path, Layout)
     if layout.name != path.stem:
         raise ValueError(f"{path}: the name {layout.name!r} is not that of the file")
     return layout
 
 
-def _tuples(value: object) -> object:
-    """Return TOML data with its lists as tuples, which strict models ask for."""
-    if isinstance(value, Mapping):
-        return {key: _tuples(inner) for key, inner in value.items()}
-    return tuple(map(_tuples, value)) if isinstance(value, list) else value
-
-
-@cache
-def layouts() -> Mapping[str, Layout]:
-    """Return the layouts by name, oldest first."""
-    found = [read_layout(FOLDER / f"{name}.toml") for name in ("4.16", "4.18", "folio", "memdesc")]
-    return MappingProxyType({layout.name: layout for layout in found})
+LAYOUTS: MappingProxyType[str, Layout] = MappingProxyType(
+    {name: read_layout(FOLDER / f"{name}.toml") for name in ("4.16", "4.18", "folio", "memdesc")}
+)
+"""Name -> layout, oldest first."""

@@ -9,9 +9,9 @@ import pytest
 
 from engine.designs import DESIGNS
 from engine.mm.mapping import PAGE_MAPPING_ANON, PAGE_MAPPING_KSM, PAGE_MAPPING_MOVABLE
-from engine.struct_page import FOLDER, layouts, read_layout
+from engine.struct_page import FOLDER, LAYOUTS, read_layout
 
-TYPES = [(layout.name, one.name) for layout in layouts().values() for one in layout.type]
+TYPES = [(layout.name, one.name) for layout in LAYOUTS.values() for one in layout.type]
 
 
 @pytest.mark.parametrize(
@@ -40,7 +40,7 @@ TYPES = [(layout.name, one.name) for layout in layouts().values() for one in lay
     ],
 )
 def test_a_page_of_a_file_has_its_fields_where_the_kernel_has_them(layout: str, field: str, at: int) -> None:
-    found = layouts()[layout]
+    found = LAYOUTS[layout]
     file = next(one for one in found.type if one.name == "file")
     assert {member.name: member.at for member in found.members(file)}[field] == at
     assert found.unused(file) == 0
@@ -48,7 +48,7 @@ def test_a_page_of_a_file_has_its_fields_where_the_kernel_has_them(layout: str, 
 
 @pytest.mark.parametrize(("layout", "name"), TYPES)
 def test_the_fields_of_a_type_of_page_and_its_unused_bytes_make_up_the_structure(layout: str, name: str) -> None:
-    found = layouts()[layout]
+    found = LAYOUTS[layout]
     one = next(one for one in found.type if one.name == name)
     assert sum(member.bytes for member in found.members(one)) + found.unused(one) == found.bytes
     assert all(member.at % min(member.bytes, 8) == 0 for member in found.members(one)), "aligned"
@@ -56,7 +56,7 @@ def test_the_fields_of_a_type_of_page_and_its_unused_bytes_make_up_the_structure
 
 def test_the_tags_are_those_of_the_model() -> None:
     for name in ("4.16", "4.18"):
-        tags = {one.name: one.tag for one in layouts()[name].type}
+        tags = {one.name: one.tag for one in LAYOUTS[name].type}
         assert (tags["file"], tags["anon"], tags["movable"], tags["ksm"]) == (
             0,
             PAGE_MAPPING_ANON,
@@ -69,15 +69,15 @@ def test_the_bit_that_no_tag_uses_is_that_of_encoding_e3() -> None:
     card = DESIGNS["page_wait"]
     e1, e3 = (card.tag_bits(card.options.model_validate({"design": "page_wait", "encoding": e})) for e in ("E1", "E3"))
     for name in ("4.16", "4.18", "folio"):
-        layout = layouts()[name]
+        layout = LAYOUTS[name]
         assert (layout.free_bits(), layout.confused(e3)) == (e3, [])
         assert layout.confused(e1) == ["anon", "ksm"]
 
 
 def test_the_types_that_keep_something_else_in_the_word_of_mapping() -> None:
-    assert layouts()["4.16"].overlaid() == ["slab", "tail 1", "tail 2"]
-    assert layouts()["4.18"].overlaid() == ["slab", "tail 2"]
-    assert layouts()["folio"].overlaid() == layouts()["memdesc"].overlaid() == []
+    assert LAYOUTS["4.16"].overlaid() == ["slab", "tail 1", "tail 2"]
+    assert LAYOUTS["4.18"].overlaid() == ["slab", "tail 2"]
+    assert LAYOUTS["folio"].overlaid() == LAYOUTS["memdesc"].overlaid() == []
 
 
 @pytest.mark.parametrize(

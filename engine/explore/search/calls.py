@@ -40,9 +40,7 @@ def kept(function: Callable[..., int]) -> Callable[..., int]:
 def raise_kept() -> None:
     """Re-raise the exception of a call by address, if there was one."""
     if _raised:
-        error = _raised.pop()
-        _raised.clear()
-        raise error
+        raise _raised.pop()
 
 
 @intrinsic
