@@ -10,6 +10,8 @@ from pydantic import BaseModel, ConfigDict, Field
 VMEMMAP_BASE = 0xFFFFEA0000000000
 """Address of struct page 0 on x86-64 without address randomisation (Documentation/x86/x86_64/mm)."""
 STRUCT_PAGE_BYTES = 64
+ANON_WORD = -0x77FFFA000000 | 1
+"""page->mapping of anonymous pages: a made-up struct anon_vma at 0xffff880006000000, tagged PAGE_MAPPING_ANON."""
 
 
 class TaskName(BaseModel):
@@ -42,6 +44,8 @@ class Cast(BaseModel):
     cached_in: int = -1
     """Row of the file whose address every page's mapping holds when the run begins (with page_files: the first file);
     -1: all pages begin free."""
+    anonymous: Annotated[int, Field(ge=0)] = 0
+    """The first so many pages are anonymous when the run begins."""
     marks: list[str] = []
     queues: int = 0
     """Number of queues in the wait design (page_wait: one per page)."""
@@ -54,9 +58,14 @@ class Cast(BaseModel):
 
     def first_mappings(self, rows: Iterable[int]) -> list[int]:
         """Return page->mapping of these pages before the first event."""
-        if self.cached_in < 0:
-            return [0 for _ in rows]
-        return [self.files[self.file_of(row)].address for row in rows]
+        return [self._first_mapping(row) for row in rows]
+
+    def _first_mapping(self, row: int) -> int:
+        if row < self.anonymous:
+            return ANON_WORD
+        if self.cached_in < 0 or (file := self.file_of(row)) < 0:
+            return 0
+        return self.files[file].address
 
     def pfn(self, row: int) -> int:
         """Return the page frame number of a page row."""

@@ -108,6 +108,14 @@ class Kind(IntEnum):
     page_mapped = 33
     page_unmapped = 34
     table_resized = 35
+    fault_taken = 36
+    fault_refused = 37
+    pte_set = 38
+    pte_cleared = 39
+    tlb_flushed = 40
+    page_mkcleaned = 41
+    page_allocated = 42
+    page_copied = 43
 
 
 @dataclass(frozen=True)
@@ -128,6 +136,7 @@ LANES: dict[str, str] = {
     "mapping": "page->mapping",
     "writeback": "writeback and dirty",
     "life": "page life cycle",
+    "tables": "page tables",
     "run": "run",
 }
 
@@ -154,6 +163,18 @@ WALK = Words(
 MAPPING = Words(before=word("a", "mapping before", "mapping"), after=word("b", "mapping after", "mapping"))
 SAVED = Words(before=word("a", "saved mapping before", "mapping"), after=word("b", "saved mapping after", "mapping"))
 PLACE = Words(mapping=word("a", "mapping", "mapping"), index=word("b", "index in the file"))
+PTE = Words(
+    mm=bits("a", 0, 16, "address space"),
+    virtual=bits("a", 16, 32, "virtual page"),
+    bits=bits("a", 48, 8, "bits of the entry", "pte"),
+    mapcount=word("b", "entries that map the page after"),
+)
+FAULT = Words(
+    mm=bits("a", 0, 16, "address space"),
+    virtual=bits("a", 16, 32, "virtual page"),
+    bits=bits("a", 48, 8, "bits of the entry", "pte"),
+    write=word("b", "a write", "yes"),
+)
 COUNT = Words(count=word("a", "reference count after"))
 
 EVENTS: dict[Kind, Event] = {
@@ -244,6 +265,36 @@ EVENTS: dict[Kind, Event] = {
         "wait",
         "#999999",
     ),
+    Kind.fault_taken: Event(FAULT, "{task} faulted on {page}, virtual page {virtual}", "tables", "#cc79a7"),
+    Kind.fault_refused: Event(
+        Words(reason=word("a", "reason", "refusal")), "{task} was refused {page}: {reason}", "tables", "#d55e00"
+    ),
+    Kind.pte_set: Event(PTE, "an entry of address space {mm} maps {page}: {bits}", "tables", "#0072b2"),
+    Kind.pte_cleared: Event(PTE, "an entry of address space {mm} no longer maps {page}", "tables", "#56b4e9"),
+    Kind.tlb_flushed: Event(
+        Words(mm=word("a", "address space"), cpus=word("b", "other CPUs interrupted")),
+        "{task} flushed TLBs of address space {mm}, interrupting {cpus} CPUs",
+        "tables",
+        "#e69f00",
+    ),
+    Kind.page_mkcleaned: Event(
+        Words(cleaned=word("a", "entries changed"), mapped=word("b", "entries that map the page")),
+        "{task} write-protected {cleaned} of {mapped} entries of {page}",
+        "tables",
+        "#009e73",
+    ),
+    Kind.page_allocated: Event(
+        Words(mapping=word("a", "mapping after", "mapping"), virtual=word("b", "virtual page")),
+        "{task} allocated {page}",
+        "life",
+        "#0072b2",
+    ),
+    Kind.page_copied: Event(
+        Words(mapping=word("a", "mapping after", "mapping"), source=word("b", "row of the page copied")),
+        "{task} copied a page to {page}",
+        "life",
+        "#e69f00",
+    ),
 }
 
 
@@ -262,6 +313,11 @@ check_layouts(EVENTS)
 
 STOPS = ("end", "exclusive", "taken")
 """Why a walk ended, as recordings name it; the index is the number in walk_ended."""
+
+PTE_NAMES = {1: "present", 2: "writable", 4: "dirty"}
+"""Bits of a page table entry -> name (engine.world.state.PTE_PRESENT ..)."""
+REFUSALS = ("beyond the end of the file (SIGBUS)", "not in the page cache", "no page is free")
+"""Why an access was refused; the index is the number in fault_refused (engine.mm.page_table)."""
 
 # Bits of page->flags, in the order of 4.16 (include/linux/page-flags.h); readers of recordings translate to these.
 PG_LOCKED, PG_ERROR, PG_REFERENCED, PG_UPTODATE, PG_DIRTY, PG_LRU, PG_ACTIVE, PG_WAITERS = range(8)

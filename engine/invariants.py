@@ -36,6 +36,8 @@ INVARIANTS: tuple[Invariant, ...] = (
     Invariant("shared_wait", "two pages share one wait structure"),
     Invariant("protected_written", "a protected page was written by a CPU"),
     Invariant("starvation", "a task can starve"),
+    Invariant("shared_copy_written", "a page that two address spaces share copy-on-write was written"),
+    Invariant("unstable_write", "a page under writeback was written, though its device needs stable pages"),
 )
 """Number (row) -> invariant. A number is never reused for another meaning: events contain it."""
 
@@ -58,6 +60,8 @@ INVARIANTS: tuple[Invariant, ...] = (
     SHARED_WAIT,
     PROTECTED_WRITTEN,
     STARVATION,
+    SHARED_COPY_WRITTEN,
+    UNSTABLE_WRITE,
 ) = range(len(INVARIANTS))
 
 WITNESSES: tuple[tuple[str, str], ...] = (

@@ -22,15 +22,29 @@ class Profile:
     """wait_on_page_writeback() waits until it sees the bit clear (c2407cf7d22d)."""
     writeback_xor: bool = False
     """__folio_end_writeback() clears the bit and reads PG_waiters in one instruction."""
+    count_decides: bool = False
+    """A write fault copies an anonymous page unless its reference count is 1 (09854ba94c6a); before, unless it is
+    mapped once. From 5.19 on PageAnonExclusive() decides, which is modelled as the count."""
 
 
 KERNELS: dict[str, Profile] = {
     "4.13": Profile("4.13: one table of 256 queues, PG_waiters, first in first out"),
     "4.16": Profile("4.14 to 5.8: a walk pauses after 65 entries", bookmark=True),
     "5.9-rc": Profile("5.9-rc: lock always handed over to the first waiter", publish=True, bookmark=True),
-    "5.9": Profile("5.9: lock handed over after 5 stolen attempts", publish=True, handoff_after=5, bookmark=True),
+    "5.9": Profile(
+        "5.9: lock handed over after 5 stolen attempts",
+        publish=True,
+        handoff_after=5,
+        bookmark=True,
+        count_decides=True,
+    ),
     "5.10": Profile(
-        "5.10: end of writeback holds a reference", publish=True, handoff_after=5, bookmark=True, writeback_pins=True
+        "5.10: end of writeback holds a reference",
+        publish=True,
+        handoff_after=5,
+        bookmark=True,
+        writeback_pins=True,
+        count_decides=True,
     ),
     "6.1": Profile(
         "5.11 to 6.6: the wait for writeback loops",
@@ -39,6 +53,7 @@ KERNELS: dict[str, Profile] = {
         bookmark=True,
         writeback_pins=True,
         writeback_loops=True,
+        count_decides=True,
     ),
     "6.7+": Profile(
         "6.7 on: no bookmark, one XOR to unlock or to end writeback",
@@ -47,5 +62,6 @@ KERNELS: dict[str, Profile] = {
         writeback_pins=True,
         writeback_loops=True,
         writeback_xor=True,
+        count_decides=True,
     ),
 }

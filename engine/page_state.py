@@ -69,7 +69,21 @@ for _kind, _event in EVENTS.items():
     _field = _event.words.stored.get("flags")
     FLAGS_AFTER[_kind] = _field is not None and _field.whole and _field.word == "a"
 
-K_QUEUED, K_WOKEN, K_LEFT, K_WALK_ENDED, K_SWAPPED, K_RESTORED, K_INSERTED, K_REMOVED, K_TRUNCATED, K_FREED, K_SEEN = (
+(
+    K_QUEUED,
+    K_WOKEN,
+    K_LEFT,
+    K_WALK_ENDED,
+    K_SWAPPED,
+    K_RESTORED,
+    K_INSERTED,
+    K_REMOVED,
+    K_TRUNCATED,
+    K_FREED,
+    K_SEEN,
+    K_ALLOCATED,
+    K_COPIED,
+) = (
     int(kind)
     for kind in (
         Kind.waiter_queued,
@@ -83,6 +97,8 @@ K_QUEUED, K_WOKEN, K_LEFT, K_WALK_ENDED, K_SWAPPED, K_RESTORED, K_INSERTED, K_RE
         Kind.page_truncated,
         Kind.page_freed,
         Kind.page_seen,
+        Kind.page_allocated,
+        Kind.page_copied,
     )
 )
 _UNFLAGGED, _CLEARED = ENTRY["unflagged"].mask, WALK["cleared"].mask
@@ -114,9 +130,9 @@ def page_after(
         mapping, marks = b, marks | MARK_SWAPPED
     elif kind == K_RESTORED:
         mapping, marks = b, marks & ~MARK_SWAPPED
-    elif kind in (K_INSERTED, K_REMOVED, K_TRUNCATED, K_FREED, K_SEEN):
+    elif kind in (K_INSERTED, K_REMOVED, K_TRUNCATED, K_FREED, K_SEEN, K_ALLOCATED, K_COPIED):
         word = b
-        if kind in (K_INSERTED, K_SEEN):
+        if kind in (K_INSERTED, K_SEEN, K_ALLOCATED, K_COPIED):
             word = a
         elif kind == K_FREED:
             word = 0

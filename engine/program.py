@@ -19,6 +19,8 @@ class Held(Flag):
     LOCK = auto()
     REFERENCE = auto()
     WRITEBACK = auto()
+    PIN = auto()
+    """A reference taken by get_user_pages()."""
 
 
 class Page(Enum):
@@ -40,6 +42,8 @@ class Argument(Enum):
     PICK = auto()
     """Row of the table of picks."""
     SECOND_PAGE = auto()
+    MM = auto()
+    """An address space."""
     PUT = auto()
     """Index of the put that ends the lookup: the task continues after it if the lookup finds no page."""
     PUT_IF_FREEABLE = auto()
@@ -61,11 +65,15 @@ class Operation(NamedTuple):
     page: Page = Page.CHOSEN
     pinned: bool = False
     """Only for workloads whose pages are pinned."""
+    mapped: bool | None = None
+    """True: only for workloads with address spaces; False: only for those without."""
+    mapped_step: str = ""
+    """Its first step in workloads with address spaces, if it is another one there."""
 
     @property
     def parameters(self) -> bool:
         """Whether it has parameters besides its name in a scenario."""
-        return self.argument in {Argument.MEAN_NS, Argument.PICK, Argument.SECOND_PAGE}
+        return self.argument in {Argument.MEAN_NS, Argument.PICK, Argument.SECOND_PAGE, Argument.MM}
 
     @property
     def pauses(self) -> bool:
@@ -73,33 +81,46 @@ class Operation(NamedTuple):
         return self.argument is Argument.MEAN_NS
 
 
-LOCK, REFERENCE, WRITEBACK = Held.LOCK, Held.REFERENCE, Held.WRITEBACK
+LOCK, REFERENCE, WRITEBACK, PIN = Held.LOCK, Held.REFERENCE, Held.WRITEBACK, Held.PIN
 BOTH = LOCK | REFERENCE
 
 _ROWS = (
     Operation("think", "THINK", argument=Argument.MEAN_NS, page=Page.NONE),
     Operation("pick", "PICK", forbids=BOTH, argument=Argument.PICK, page=Page.CHOOSES),
     Operation("hold", "HOLD", argument=Argument.MEAN_NS, page=Page.NONE),
-    Operation("migrate_page", "MIGRATE", forbids=BOTH, argument=Argument.SECOND_PAGE),
+    Operation("migrate_page", "MIGRATE", forbids=BOTH, argument=Argument.SECOND_PAGE, mapped=False),
     Operation("lock", "LOCK_PAGE", needs=REFERENCE, forbids=LOCK, takes=LOCK),
     Operation("unlock", "UNLOCK_PAGE", needs=BOTH, drops=LOCK),
     Operation("wait_locked", "WAIT_ON_LOCKED", needs=REFERENCE, forbids=LOCK),
     Operation("wait_writeback", "WAIT_ON_WRITEBACK", needs=REFERENCE),
-    Operation("writeback_begin", "WRITEBACK_BEGIN", needs=BOTH, takes=WRITEBACK),
+    Operation("writeback_begin", "WRITEBACK_BEGIN", needs=BOTH, takes=WRITEBACK, mapped_step="WRITEBACK_MAPPED"),
     Operation("writeback_end", "WRITEBACK_END", drops=WRITEBACK),
     Operation("dirty", "SET_DIRTY", needs=REFERENCE),
-    Operation("insert", "INSERT", needs=LOCK, pinned=True),
-    Operation("delete", "DELETE", needs=BOTH),
+    Operation("insert", "INSERT", needs=LOCK, pinned=True, mapped=False),
+    Operation("delete", "DELETE", needs=BOTH, mapped=False),
     Operation("lookup", "LOOKUP", forbids=REFERENCE, takes=REFERENCE, argument=Argument.PUT_IF_FREEABLE),
     Operation("put", "PUT", drops=REFERENCE),
-    Operation("truncate_page", "TRUNCATE", needs=REFERENCE, forbids=LOCK),
+    Operation("truncate_page", "TRUNCATE", needs=REFERENCE, forbids=LOCK, mapped=False),
     Operation("lookup_locked", "LOOKUP_LOCKED", forbids=BOTH, takes=BOTH, argument=Argument.PUT),
     Operation("write", "WRITE", forbids=BOTH),
-    Operation("fault", "FAULT", forbids=BOTH),
-    Operation("truncate", "TRUNCATE_RANGE", forbids=BOTH, page=Page.ALL),
+    Operation("fault", "FAULT", forbids=BOTH, mapped=False),
+    Operation("truncate", "TRUNCATE_RANGE", forbids=BOTH | PIN, page=Page.ALL),
+    Operation("load", "LOAD", forbids=BOTH, mapped=True),
+    Operation("store", "STORE", forbids=BOTH, mapped=True),
+    Operation("pin", "PIN", forbids=BOTH | PIN, takes=PIN, mapped=True),
+    Operation("dma", "DMA", needs=PIN, mapped=True),
+    Operation("unpin", "UNPIN", needs=PIN, drops=PIN, mapped=True),
+    Operation("fork", "FORK", forbids=BOTH, argument=Argument.MM, page=Page.NONE, mapped=True),
 )
 OPERATIONS: MappingProxyType[str, Operation] = MappingProxyType({row.name: row for row in _ROWS})
 """Name -> operation."""
+
+
+def of_files(name: str) -> bool:
+    """Return whether an operation is for pages of a file only."""
+    return OPERATIONS[name].mapped is not True and OPERATIONS[name].page is not Page.NONE and name != "pick"
+
+
 PLAIN = tuple(row.name for row in _ROWS if not row.parameters)
 """Operations written as a name only."""
 
@@ -115,11 +136,29 @@ def ends_with_put(name: str, *, pinned: bool) -> bool:
     return argument is Argument.PUT or (argument is Argument.PUT_IF_FREEABLE and not pinned)
 
 
-def check_program(label: str, program: Sequence[str], *, repeat: int | None, pages: int, pinned: bool) -> None:
+_INSTEAD = {
+    "migrate_page": "migration of mapped pages is not modelled, so leave workload.memory out",
+    "insert": "pages stay in their file, so leave it out",
+    "delete": "use truncate",
+    "truncate_page": "use truncate",
+    "fault": "use load or store",
+}
+"""Operation without page tables -> the remedy where there are some."""
+
+
+def check_program(
+    label: str, program: Sequence[str], *, repeat: int | None, pages: int, pinned: bool, mapped: bool = False
+) -> None:
     """Reject a program, given as names, that would hit a BUG_ON in the kernel or sleep forever.
 
-    label: begins each message; repeat: times through the program, None for ever. Raises ValueError.
+    label: begins each message; repeat: times through the program, None for ever; mapped: whether the workload has
+    address spaces. Raises ValueError.
     """
+    for name in program:
+        if OPERATIONS[name].mapped is True and not mapped:
+            raise ValueError(f"{label}: {name} goes through page tables: add workload.memory")
+        if OPERATIONS[name].mapped is False and mapped:
+            raise ValueError(f"{label}: {name} does not know page tables: {_INSTEAD[name]}")
     _check_held(label, program, repeat)
     _check_references(label, program, pages=pages, pinned=pinned)
 
@@ -136,7 +175,13 @@ def _check_held(label: str, program: Sequence[str], repeat: int | None) -> None:
             raise ValueError(f"{label}: {name} while holding the lock waits for itself: unlock first")
         if LOCK in op.forbids & held:
             raise ValueError(f"{label}: {name} while holding a page lock would unlock another page: unlock first")
+        if PIN in op.needs & ~held:
+            raise ValueError(f"{label}: {name} needs a pinned page: put pin before it")
+        if PIN in op.forbids & held or (PIN in held and op.page is Page.CHOOSES):
+            raise ValueError(f"{label}: {name} while it has a page pinned: unpin first")
         held = held & ~op.drops | op.takes
+    if PIN in held and repeat != 1:
+        raise ValueError(f"{label} ends with a page pinned and begins again: unpin at the end")
     if REFERENCE in held and repeat != 1:
         raise ValueError(f"{label} ends with a page looked up and begins again: put it at the end")
     if LOCK in held and repeat != 1:
@@ -170,7 +215,7 @@ def group_of(name: str, text: str, *, mean_ns: int = 1_000) -> dict[str, Any]:
     """Return a scenario's group of tasks from one line: "3*2/lock hold:10 unlock" is three tasks, twice each.
 
     "~/" repeats for ever. The number after an operation is its mean in ns (mean_ns if absent), the page to migrate to,
-    or the page to pick; a pick without one takes any page.
+    the address space to fork to, or the page to pick; a pick without one takes any page.
     """
     tasks, _, rest = text.rpartition("*")
     rounds, _, operations = rest.rpartition("/")
@@ -184,7 +229,7 @@ def _operation(text: str, mean_ns: int) -> dict[str, Any]:
     match OPERATIONS[name].argument:
         case Argument.MEAN_NS:
             return {"op": name, "mean_ns": int(number or mean_ns)}
-        case Argument.SECOND_PAGE:
+        case Argument.SECOND_PAGE | Argument.MM:
             return {"op": name, "to": int(number)}
         case Argument.PICK:
             return {"op": name, "zipf": 0.0, **({"first": int(number), "count": 1} if number else {})}

@@ -9,7 +9,7 @@ from __future__ import annotations
 import unicodedata
 from functools import reduce
 from operator import or_
-from typing import TYPE_CHECKING, Annotated, Any, Literal, Self, TypeAlias
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Self, TypeAlias
 
 from pydantic import (
     AfterValidator,
@@ -24,7 +24,7 @@ from pydantic import (
 
 from engine.designs import AXES, DESIGNS
 from engine.formats import SCENARIO, upgraded_scenario
-from engine.program import PLAIN, check_program
+from engine.program import PLAIN, check_program, of_files
 from engine.schedule_word import LENGTH_MAX, read
 
 FORMAT = SCENARIO
@@ -34,6 +34,9 @@ TASKS_MAX = 2**20 - 1
 PAGES_MAX = 2**22
 FILES_MAX = 1_024
 EVENTS_MAX = 200_000_000
+MMS_MAX = 64
+ENTRIES_MAX = 2**22
+"""Page table entries of all address spaces."""
 PICKS_MAX = 2**23
 """Rows in the tables from which pages are picked, over all distinct picks: each row costs 8 bytes and 2 us."""
 
@@ -117,16 +120,54 @@ else:
     PlainName = Literal[PLAIN]
 
 
+class Fork(Part):
+    """Copy the address space to an empty one, copy-on-write: fork()."""
+
+    op: Literal["fork"]
+    to: Annotated[int, Field(ge=0, lt=MMS_MAX, description="the empty address space")]
+
+
 class Plain(Part):
     """A kernel path without parameters; see engine/mm."""
 
     op: PlainName
 
 
-Op = Annotated[Think | Pick | Hold | Migrate | Plain, Field(discriminator="op")]
+Op = Annotated[Think | Pick | Hold | Migrate | Fork | Plain, Field(discriminator="op")]
 
 
-class Group(Part):
+class Grown(Part):
+    """A part that has grown fields: those are omitted while they have their default, so that older scenarios keep the
+    bytes that identify them."""
+
+    added: ClassVar[frozenset[str]] = frozenset()
+
+    @model_serializer(mode="wrap")
+    def _as_before(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        fields, known = dump(self), type(self).model_fields
+        return {
+            name: value
+            for name, value in fields.items()
+            if name not in self.added or getattr(self, name) != known[name].default
+        }
+
+
+class Memory(Part):
+    """Address spaces that map the workload's pages, one entry per page and address space."""
+
+    maps: Annotated[
+        Literal["shared", "private", "anonymous"],
+        Field(description="MAP_SHARED or MAP_PRIVATE pages of the file, or anonymous memory"),
+    ]
+    mms: Annotated[int, Field(ge=1, le=MMS_MAX, description="address spaces that map the pages at the start")] = 1
+    children: Annotated[int, Field(ge=0, lt=MMS_MAX, description="further address spaces, empty until a fork")] = 0
+    spare: Annotated[int, Field(ge=0, le=2**16, description="free pages, for copies")] = 0
+    stable_pages: Annotated[
+        bool, Field(description="the device needs pages that do not change during writeback, so write faults wait")
+    ] = False
+
+
+class Group(Grown):
     """Tasks that run the same program."""
 
     name: Name
@@ -136,13 +177,17 @@ class Group(Part):
         int | None, Field(ge=1, le=2**31, description="times through the program; for ever if absent")
     ] = None
 
+    mm: Annotated[int, Field(ge=0, lt=MMS_MAX, description="address space that the tasks run in")] = 0
+
+    added = frozenset({"mm"})
+
     @property
     def names(self) -> list[str]:
         """The operations of the program, by name."""
         return [op.op for op in self.program]
 
 
-class Tasks(Part):
+class Tasks(Grown):
     """A synthetic workload: groups of tasks that use the pages of one file, or of several."""
 
     kind: Literal["tasks"]
@@ -154,13 +199,15 @@ class Tasks(Part):
         bool,
         Field(description="a reference on every page keeps it; if not, a task must look a page up before it uses it"),
     ] = True
+    memory: Annotated[Memory | None, Field(description="address spaces that map the pages; none if absent")] = None
     groups: Annotated[list[Group], Field(min_length=1, max_length=64)]
 
-    @model_serializer(mode="wrap")
-    def _as_before(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        """Omit `files` if it is 1, so that older scenarios keep the bytes that identify them."""
-        dumped: dict[str, Any] = dump(self)
-        return {name: value for name, value in dumped.items() if (name, value) != ("files", 1)}
+    added = frozenset({"files", "memory"})
+
+    @property
+    def all_pages(self) -> int:
+        """Rows of pages: those of the workload, then the spare ones."""
+        return self.pages + (self.memory.spare if self.memory is not None else 0)
 
     def file_of(self, page: int) -> int:
         """Return the row of the file that a page belongs to."""
@@ -176,7 +223,7 @@ class Recorded(Part):
     ]
 
 
-class Costs(Part):
+class Costs(Grown):
     """Nanoseconds charged for kernel operations; engine/costs.py has the source of each default."""
 
     preset: Literal["ideal", "estimate"] = "ideal"
@@ -186,6 +233,12 @@ class Costs(Part):
     wake_call_ns: Ns | None = None
     queue_lock_ns: Ns | None = None
     context_switch_ns: Ns | None = None
+    fault_ns: Ns | None = None
+    flush_ns: Ns | None = None
+    flush_cpu_ns: Ns | None = None
+    copy_ns: Ns | None = None
+
+    added = frozenset({"fault_ns", "flush_ns", "flush_cpu_ns", "copy_ns"})
 
 
 class Machine(Part):
@@ -199,6 +252,40 @@ class Limits(Part):
         int | None, Field(ge=1, le=EVENTS_MAX, description="1,000,000 if absent; a recording is then played to its end")
     ] = None
     time_ns: Annotated[int, Field(ge=1, le=TIME_MAX_NS)] = TIME_MAX_NS
+
+
+def _check_memory(workload: Tasks) -> None:
+    """Raise ValueError for address spaces that are not there, or page tables that are too large."""
+    memory, groups = workload.memory, workload.groups
+    if memory is None:
+        if stray := next((group for group in groups if group.mm), None):
+            raise ValueError(f"group {stray.name!r} runs in address space {stray.mm}: add workload.memory")
+        return
+    mms = memory.mms + memory.children
+    if mms > MMS_MAX:
+        raise ValueError(f"{mms} address spaces; the limit is {MMS_MAX}: lower memory.mms or memory.children")
+    if mms * workload.pages > ENTRIES_MAX:
+        raise ValueError(
+            f"{mms} address spaces of {workload.pages} pages have {mms * workload.pages} page table entries; "
+            f"the limit is {ENTRIES_MAX}: use fewer pages or address spaces"
+        )
+    if not workload.cached and memory.maps != "anonymous":
+        raise ValueError("memory maps pages of a file: leave cached true")
+    if memory.maps == "anonymous" and memory.mms > workload.pages:
+        raise ValueError(f"{memory.mms} address spaces share {workload.pages} pages: each needs one; raise pages")
+    for group in groups:
+        if memory.maps == "anonymous" and (strange := next((name for name in group.names if of_files(name)), None)):
+            raise ValueError(f"group {group.name!r}: {strange} is for pages of a file: memory.maps is anonymous")
+        if group.mm >= mms:
+            raise ValueError(f"group {group.name!r} runs in address space {group.mm}, but there are {mms}: raise mms")
+        for op in group.program:
+            if isinstance(op, Fork) and not memory.mms <= op.to < mms:
+                raise ValueError(
+                    f"group {group.name!r} forks to address space {op.to}: the empty ones are {memory.mms} to "
+                    f"{mms - 1}; raise memory.children"
+                    if memory.children
+                    else f"group {group.name!r} forks, but no address space is empty: raise memory.children"
+                )
 
 
 class Scenario(Part):
@@ -241,9 +328,11 @@ class Scenario(Part):
                 raise ValueError(
                     f"{self.workload.files} files share {self.workload.pages} pages: each needs one; raise pages"
                 )
+            _check_memory(self.workload)
             for group in self.workload.groups:
                 pages, pinned, label = self.workload.pages, self.workload.pinned, f"group {group.name!r}"
-                check_program(label, group.names, repeat=group.repeat, pages=pages, pinned=pinned)
+                mapped = self.workload.memory is not None
+                check_program(label, group.names, repeat=group.repeat, pages=pages, pinned=pinned, mapped=mapped)
                 for op in group.program:
                     if isinstance(op, Migrate) and op.to >= pages:
                         raise ValueError(f"{label} migrates to page {op.to}, but there are {pages}: raise pages")

@@ -50,7 +50,10 @@ NULL = 0xFFFFFFFF
 
 
 ENGINE_TABLES = frozenset(
-    ("pages", "tasks", "frames", "entries", "lists", "waits", "files", "program", "picks", "machine", "trace", "code")
+    [
+        *("pages", "tasks", "frames", "entries", "lists", "waits", "files", "mms", "ptes", "rmap"),
+        *("program", "picks", "machine", "trace", "code"),
+    ]
 )
 """Names of the tables that every World has; tables of designs have other names."""
 

@@ -21,7 +21,7 @@ from typing import Any, Literal
 
 from engine.errors import BadLayout
 
-FORMS = ("number", "mapping", "flags", "page_bit", "entry_flags", "stop", "yes", "invariant", "mark")
+FORMS = ("number", "mapping", "flags", "page_bit", "entry_flags", "stop", "yes", "invariant", "mark", "pte", "refusal")
 """What a field's number represents, and so how it is displayed; a mapping is a word of page->mapping."""
 WORD_BITS = 64
 

@@ -19,9 +19,16 @@ IDEAL_NO_LATENCY = {"wake_latency_ns": 0}
 
 
 def scenario(*programs: str, design: str = "hashed", kernel: str = "4.16", **more: Any) -> Scenario:
-    """Return a scenario with a group of tasks per program, as engine.program.group_of reads it."""
+    """Return a scenario with a group of tasks per program, as engine.program.group_of reads it.
+
+    memory: the workload's address spaces; mms: the one of each group, 0 if absent.
+    """
     groups = [group_of(f"t{i}", text) for i, text in enumerate(programs)]
+    for group, mm in zip(groups, more.pop("mms", ()), strict=False):
+        group["mm"] = mm
     workload = {"kind": "tasks", "pages": more.pop("pages", 1), "groups": groups, "cached": more.pop("cached", True)}
+    if (memory := more.pop("memory", None)) is not None:
+        workload["memory"] = memory
     workload["pinned"] = more.pop("pinned", True)
     more["truncate"] = {"design": more.pop("truncate", "helper")}
     wait = wait_of(design, more.pop("bits", 8)) | more.pop("wait", {})

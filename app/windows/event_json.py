@@ -7,7 +7,7 @@ from typing import Any
 from app.windows.states import PageWords
 from engine.cast import Cast
 from engine.designs import structure_at
-from engine.events import EVENTS, FLAG_NAMES, NONE, PAGE_BITS, STOPS, WQ_NAMES, Batch, Kind
+from engine.events import EVENTS, FLAG_NAMES, NONE, PAGE_BITS, PTE_NAMES, REFUSALS, STOPS, WQ_NAMES, Batch, Kind
 from engine.invariants import INVARIANTS
 from engine.page_state import MARK_SWAPPED
 
@@ -69,6 +69,10 @@ def _shown(form: str, value: int, cast: Cast) -> int | str | bool | list[str]:
             return bool(value)
         case "invariant":
             return INVARIANTS[value].name if 0 <= value < len(INVARIANTS) else f"invariant {value}"
+        case "pte":
+            return [name for bit, name in PTE_NAMES.items() if value & bit]
+        case "refusal":
+            return REFUSALS[value] if 0 <= value < len(REFUSALS) else f"reason {value}"
         case "mark":
             return cast.marks[value] if 0 <= value < len(cast.marks) else f"mark {value}"
     return value
@@ -83,6 +87,8 @@ def _said(form: str, value: int, cast: Cast) -> str:
             return INVARIANTS[value].says
         case "mark" if not 0 <= value < len(cast.marks):
             return "a mark"
+        case "pte":
+            return ", ".join(name for bit, name in PTE_NAMES.items() if value & bit) or "nothing"
         case "number":
             return f"{value:,}"
     return str(_shown(form, value, cast))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from engine.cast import ANON_WORD
 from engine.designs import structure_at
 from engine.world.jit import inlined
 from engine.world.state import World
@@ -23,6 +24,8 @@ def word_shown(word: int, files: list[int]) -> str:
         return f"file {files.index(pointer)}{suffix}"
     if structure := structure_at(pointer):
         return structure + suffix
+    if word == ANON_WORD:
+        return "anon_vma | 1"
     return f"{word & (1 << 64) - 1:#018x}"
 
 

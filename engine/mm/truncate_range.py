@@ -27,7 +27,7 @@ from engine.mm.steps import (
     UNLOCK_PAGE,
 )
 from engine.world.jit import inlined, jit
-from engine.world.state import NONE, World
+from engine.world.state import ANON_PAGE, NONE, World
 from engine.world.trace import broken, record
 
 TRUNCATE_BEGAN, TRUNCATE_ENDED = int(Kind.truncate_began), int(Kind.truncate_ended)
@@ -56,6 +56,23 @@ def truncate_range(w: World, task: int) -> int:
 
 
 @inlined
+def page_mapped(w: World, page: int) -> bool:
+    """Return whether an entry maps this page of a file."""
+    if w.rules.mapped:
+        return w.rmap.mapcount[page] > 0 and w.rmap.kind[page] != ANON_PAGE
+    return w.pages.mapped[page] != 0
+
+
+@jit
+def entries_left(w: World, file: int) -> bool:
+    """Return whether an address space has an entry in this file's range."""
+    for row in range(w.rules.mms * w.rules.virtual_pages):
+        if w.ptes.page[row] != NONE and w.pages.home[row % w.rules.virtual_pages] == file:
+            return True
+    return False
+
+
+@inlined
 def _unmap(w: World, task: int, page: int) -> None:
     if w.pages.mapped[page]:
         w.pages.mapped[page] = 0
@@ -66,8 +83,12 @@ def _unmap(w: World, task: int, page: int) -> None:
 def range_unmap(w: World, task: int) -> int:
     """Clear the next page table entry of the range. Next: range_unmap; after the last, range_next or range_end.
 
-    mm/memory.c: unmap_mapping_range(). It searches by file, so it finds entries of truncated pages too.
+    mm/memory.c: unmap_mapping_range(). It searches by file, so it finds entries of truncated pages too. With address
+    spaces: unmap_step first, which comes back when no entry is left.
     """
+    if w.rules.mapped and entries_left(w, w.tasks.file[task]):
+        w.tasks.step[task] = w.rules.unmap_step
+        return 0
     for page in range(w.tasks.page[task], w.rules.n_pages):
         if w.pages.mapped[page] and w.pages.home[page] == w.tasks.file[task]:
             _unmap(w, task, page)
@@ -142,6 +163,8 @@ def range_check(w: World, task: int) -> int:
     busy = w.tasks.argument[task] == FIRST and w.pages.flags[page] & (1 << PG_WRITEBACK) != 0
     if busy or not still_ours(w, task, page) or w.pages.file[page] == NONE:
         call(w, task, UNLOCK_PAGE, RANGE_PUT)
+    elif w.rules.mapped:
+        w.tasks.step[task] = w.rules.unmap_page_step
     else:
         w.tasks.step[task] = RANGE_CLEAN
     return 0
@@ -193,7 +216,8 @@ def range_end(w: World, task: int) -> int:
         if w.pages.truncated_by[page] == task:
             w.pages.truncated_by[page] = NONE
             broken(w, task, page, PAGE_SURVIVES)
-        if w.pages.mapped[page] and w.pages.file[page] == NONE and w.pages.home[page] == w.tasks.file[task]:
+        stranded = w.pages.file[page] == NONE and w.pages.home[page] == w.tasks.file[task]
+        if stranded and page_mapped(w, page):
             broken(w, task, page, STRANDED_PTE)
     file = w.tasks.file[task]
     w.tasks.file[task] = 0

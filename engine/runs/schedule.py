@@ -17,7 +17,21 @@ from engine.mm.steps import NEXT_OP, PICK, SPIN, STEPS, WAIT_FINISH, WAIT_PUBLIS
 from engine.runs.batches import cut_batch
 from engine.world.dispatch import step
 from engine.world.jit import jit
-from engine.world.state import ASLEEP, CAPACITY, EVENTS, FINISHED, NONE, NOW, READY, SEEN, SLACK, WOKEN, World
+from engine.world.state import (
+    ANON_PAGE,
+    ASLEEP,
+    CAPACITY,
+    EVENTS,
+    FINISHED,
+    FREE_PAGE,
+    NONE,
+    NOW,
+    READY,
+    SEEN,
+    SLACK,
+    WOKEN,
+    World,
+)
 from engine.world.trace import broken
 from engine.world.verbs import leaks, settle
 
@@ -69,6 +83,7 @@ def make_move(w: World, task: int, choice: int) -> bool:
     """Make one move of a READY task. Return False if a queue lock is taken; the caller must then restore the world."""
     at, was = w.tasks.at[task], w.tasks.step[task]
     w.clock[SEEN] = 0
+    w.clock[FREE_PAGE] = 0
     if was == PICK:
         w.tasks.page[task] = w.picks.first[w.program.arg[at]] + choice
         ret(w, task)
@@ -99,11 +114,20 @@ def check(w: World, task: int) -> None:
 
 
 @jit
+def entries_of(w: World, page: int) -> int:
+    """Return the number of entries that map a page."""
+    entries = 0
+    for row in range(w.rules.mms * w.rules.virtual_pages):
+        entries += w.ptes.page[row] == page
+    return entries
+
+
+@jit
 def at_end(w: World, pages: int, references: int) -> Any:
     """Return the invariants violated in a state where no task can move, as bits.
 
-    pages: rows of World.pages. references: sum of all pages' reference counts when no task holds one and no page is in
-    a file.
+    pages: rows of World.pages. references: sum of all pages' reference counts when no task holds one, no page is in a
+    file and none is mapped.
     """
     violated = 0
     ended = True
@@ -122,6 +146,12 @@ def at_end(w: World, pages: int, references: int) -> Any:
     for page in range(pages):
         file = w.pages.file[page]
         expected = 0 if file == NONE else w.files.address[file]
+        if w.rules.mapped:
+            if w.rmap.kind[page] == ANON_PAGE:
+                expected = w.rules.anon_word
+            references += w.rmap.mapcount[page] + w.rmap.pinned[page]
+            if entries_of(w, page) != w.rmap.mapcount[page]:
+                violated |= 1 << COUNTS
         if w.pages.mapping[page] != expected:
             violated |= 1 << MAPPING_LOST
         references -= w.pages.refcount[page] - (file != NONE)

@@ -19,8 +19,11 @@ STEP_NS = 1_000
 
 
 def references(w: World) -> int:
-    """Return the sum of all pages' reference counts, less those of the page cache (engine.runs.schedule.at_end)."""
-    return int(w.pages.refcount.array.sum()) - int((w.pages.file.array != NONE).sum())
+    """Return the sum of all pages' reference counts, less those of the page cache and of page table entries
+    (engine.runs.schedule.at_end).
+    """
+    counted = int((w.pages.file.array != NONE).sum()) + int(w.rmap.mapcount.array.sum())
+    return int(w.pages.refcount.array.sum()) - counted
 
 
 class ScheduledRun:

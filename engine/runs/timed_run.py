@@ -14,12 +14,13 @@ from engine.mm import steps
 from engine.program import OPERATIONS, ends_with_put, put_after
 from engine.runs.batches import cut_batch
 from engine.runs.timed import FULL, STUCK, run_batch, start
-from engine.scenario import Hold, Migrate, Pick, Scenario, Tasks, Think
+from engine.scenario import Fork, Hold, Migrate, Pick, Scenario, Tasks, Think
 from engine.world.build import hash_pages, make_world, page_addresses
 from engine.world.linking import link
+from engine.world.memory import map_pages
 from engine.world.rng import alias_table, seed_streams
 from engine.world.rules import actor_names, actors_of, queues_of, rules_of
-from engine.world.state import ASLEEP, NOW, World
+from engine.world.state import ASLEEP, NONE, NOW, World
 
 FIRST_FILE_ADDRESS = -0x77FFFB000000
 """The first made-up struct address_space: 0xffff880005000000, in the direct map of 4.16."""
@@ -38,6 +39,18 @@ def _address(file: int) -> int:
 def _files_of(workload: Tasks) -> list[int]:
     """Return the file of each page."""
     return [workload.file_of(page) for page in range(workload.pages)]
+
+
+def _anonymous(workload: Tasks) -> bool:
+    return workload.memory is not None and workload.memory.maps == "anonymous"
+
+
+def _page_files(workload: Tasks) -> list[int]:
+    """Return the file of each page, -1 for spare ones; [] if all pages are in one file."""
+    spare = workload.all_pages - workload.pages
+    if _anonymous(workload) or (workload.files == 1 and not spare):
+        return []
+    return _files_of(workload) + [-1] * spare
 
 
 class TimedRun:
@@ -59,14 +72,15 @@ class TimedRun:
             ]
             + actor_names(scenario),
             first_pfn=workload.first_pfn,
-            page_count=workload.pages,
+            page_count=workload.all_pages,
             files=[
                 FileName(name="file" if workload.files == 1 else f"file-{row}", address=_address(row))
                 for row in range(workload.files)
             ],
-            page_files=_files_of(workload) if workload.files > 1 else [],
-            cached_in=0 if workload.cached else -1,
-            queues=queues_of(scenario, workload.pages),
+            page_files=_page_files(workload),
+            cached_in=0 if workload.cached and not _anonymous(workload) else -1,
+            anonymous=workload.pages if _anonymous(workload) else 0,
+            queues=queues_of(scenario, workload.all_pages),
         )
 
     @staticmethod
@@ -83,7 +97,7 @@ class TimedRun:
                 arg = 0
                 if isinstance(op, Think | Hold):
                     arg = op.mean_ns
-                elif isinstance(op, Migrate):
+                elif isinstance(op, Migrate | Fork):
                     arg = op.to
                 elif isinstance(op, Pick):
                     count = op.count or workload.pages - op.first
@@ -93,7 +107,9 @@ class TimedRun:
                     picks.append((op.first, count, *tables[count, op.zipf]))
                 elif ends_with_put(op.op, pinned=workload.pinned):
                     arg = begin + put_after(group.names, i)
-                program[0].append(steps.NUMBERS[OPERATIONS[op.op].step])
+                operation = OPERATIONS[op.op]
+                first = operation.mapped_step if workload.memory is not None and operation.mapped_step else ""
+                program[0].append(steps.NUMBERS[first or operation.step])
                 program[1].append(arg)
                 program[2].append(int(i == len(group.program) - 1))
                 program[3].append(begin)
@@ -105,24 +121,27 @@ class TimedRun:
         w = make_world(
             rules_of(scenario, n_tasks, scenario.profile)._replace(watched=watched),
             wait=scenario.wait,
-            n_pages=workload.pages,
+            n_pages=workload.all_pages,
             n_files=workload.files,
             program=program,
             picks=picks,
         )
         pages, tasks = w.pages, w.tasks
-        hash_pages(w, page_addresses(np.arange(workload.pages) + workload.first_pfn))
-        home = np.array(_files_of(workload))
+        hash_pages(w, page_addresses(np.arange(workload.all_pages) + workload.first_pfn))
+        own, home = slice(0, workload.pages), np.array(_files_of(workload))  # spare pages come after them
         sizes = np.bincount(home, minlength=workload.files)
-        pages.home.array[:] = home
-        pages.index.array[:] = np.arange(workload.pages) - (np.cumsum(sizes) - sizes)[home]
-        pages.refcount.array[:] = int(workload.cached) + int(workload.pinned)
+        pages.home.array[own] = home
+        pages.index.array[own] = np.arange(workload.pages) - (np.cumsum(sizes) - sizes)[home]
+        pages.refcount.array[own] = int(workload.cached) + int(workload.pinned)
         w.files.size.array[:] = sizes
         w.files.address.array[:] = [_address(row) for row in range(workload.files)]
+        pages.file.array[:] = NONE
         if workload.cached:
-            pages.file.array[:] = home
-            pages.mapping.array[:] = w.files.address.array[home]
+            pages.file.array[own] = home
+            pages.mapping.array[own] = w.files.address.array[home]
             w.files.pages.array[:] = sizes
+        if workload.memory is not None:
+            map_pages(w, workload)
         tasks.random.array[:] = seed_streams(scenario.seed, n_tasks + len(actors))
         at = 0
         for group, begin in zip(workload.groups, begins[: len(workload.groups)], strict=True):
@@ -130,6 +149,7 @@ class TimedRun:
             tasks.at.array[rows] = begin
             tasks.step.array[rows] = program[0][begin]
             tasks.rounds.array[rows] = group.repeat if group.repeat is not None else -1
+            tasks.mm.array[rows] = group.mm
             at += group.tasks
         for task, begin in enumerate(begins[len(workload.groups) :], n_tasks):
             tasks.at[task], tasks.step[task], tasks.rounds[task] = begin, program[0][begin], -1

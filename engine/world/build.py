@@ -24,9 +24,12 @@ from engine.world.state import (
     Frames,
     Lists,
     Machine,
+    Mms,
     Pages,
+    PageTables,
     Picks,
     Program,
+    ReverseMap,
     Rules,
     Structures,
     Tasks,
@@ -95,6 +98,9 @@ def make_world(
     buffer.plan(Lists, {"": n_lists})
     buffer.plan(Structures, {"": n_waits})
     buffer.plan(Files, {"": max(n_files, 1)})
+    buffer.plan(Mms, {"": rules.mms})
+    buffer.plan(PageTables, {"": rules.mms * rules.virtual_pages})
+    buffer.plan(ReverseMap, {"": n_pages if rules.mms else 0})
     buffer.plan(
         Machine,
         {"": n_cpus, "heap": n_tasks + 1, "woken": 2 * n_tasks + 2, "woken_delay": 2 * n_tasks + 2, "exponential": 0},
@@ -119,6 +125,9 @@ def make_world(
         lists=take(Lists),
         waits=take(Structures),
         files=take(Files),
+        mms=take(Mms),
+        ptes=take(PageTables),
+        rmap=take(ReverseMap),
         machine=take(Machine)._replace(exponential=Column(exponential_table())),
         **{name: take(table) for name, table in own.items()},
         program=Program(

@@ -21,6 +21,7 @@ from engine.mm.steps import BLOCKED, NUMBERS, PATHS, STEPS, own_steps
 from engine.world.dispatch import STEP, verb_signature
 from engine.world.jit import INTERPRETED, callback
 from engine.world.nesting import Leads, deepest, leads_of
+from engine.world.rules import memory_steps
 from engine.world.state import UNLINKED, World
 
 NUMBER_OF_VERB = {row.verb.name: number for number, row in enumerate(VERBS)}
@@ -138,7 +139,7 @@ def compiled(function: Callable[..., Any], signature: Any) -> Any:
 def link(w: World, designs: dict[str, str], first: Iterable[int] = (), roots: Iterable[Any] = ()) -> None:
     """Fill w.code for a World whose tasks begin with the steps `first`, under these designs (axis -> name)."""
     card = AXES["wait"][designs["wait"]]
-    ruled = ruled_steps(card)
+    ruled = (*ruled_steps(card), *memory_steps(w.rules))
     first = frozenset({*first, *dict(ruled).values(), *(NUMBERS[step] for _, step in card.actors)})
     steps, verbs = reachable(tuple(roots), first, tuple(sorted(designs.items())))
     w.designs = designs

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from engine.events import ENTRY, WALK
+from engine.events import ENTRY, PTE, WALK
 from engine.words import Words
 from engine.world.jit import INTERPRETED, inlined
 
@@ -23,4 +23,4 @@ def reader(words: Words, name: str) -> Callable[[Any, Any], Any]:
     return inlined(words.reader(name))
 
 
-pack_entry, pack_walk = packer(ENTRY), packer(WALK)
+pack_entry, pack_walk, pack_pte = packer(ENTRY), packer(WALK), packer(PTE)

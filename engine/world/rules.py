@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
-from engine.cast import TaskName
+from engine.cast import ANON_WORD, TaskName
 from engine.costs import costs
 from engine.designs import DESIGNS
 from engine.designs.card import OWN_STEPS
 from engine.kernels import KERNELS
 from engine.mm import steps
 from engine.scenario import Scenario, Tasks
-from engine.world.state import NONE, Rules
+from engine.world.state import ANONYMOUS, NONE, PRIVATE, SHARED, Rules
 
 
 def rules_of(scenario: Scenario, n_tasks: int, kernel: str) -> Rules:
@@ -39,8 +39,39 @@ def rules_of(scenario: Scenario, n_tasks: int, kernel: str) -> Rules:
         "queue_lock_ns": ns["queue_lock_ns"],
         "latency_ns": ns["wake_latency_ns"],
         "switch_ns": ns["context_switch_ns"],
+        "unmap_step": NONE,
+        "unmap_page_step": NONE,
+        **_memory(scenario),
     }
     return Rules(**numbers)
+
+
+def _memory(scenario: Scenario) -> dict[str, int]:
+    """Return the rules of a workload's address spaces; none without them."""
+    if not isinstance(scenario.workload, Tasks) or (memory := scenario.workload.memory) is None:
+        return {"count_decides": 0}
+    ns = costs(scenario.costs.preset, scenario.costs.model_dump(exclude={"preset"}))
+    virtual_pages = scenario.workload.pages
+    if memory.maps == "anonymous":
+        virtual_pages //= memory.mms
+    return {
+        "mapped": {"shared": SHARED, "private": PRIVATE, "anonymous": ANONYMOUS}[memory.maps],
+        "mms": memory.mms + memory.children,
+        "virtual_pages": virtual_pages,
+        "anon_word": ANON_WORD,
+        "stable_pages": int(memory.stable_pages),
+        **{name: steps.NUMBERS[step] for name, step in MEMORY_STEPS},
+        **{name: ns[name] for name in ("fault_ns", "flush_ns", "flush_cpu_ns", "copy_ns")},
+    }
+
+
+MEMORY_STEPS = (("unmap_step", "UNMAP_RANGE"), ("unmap_page_step", "UNMAP_PAGE"))
+"""Rules that hold a step in workloads with address spaces, NONE in others."""
+
+
+def memory_steps(rules: Rules) -> tuple[tuple[str, int], ...]:
+    """Return (rule, step) for each of MEMORY_STEPS, if the workload has address spaces."""
+    return tuple((name, steps.NUMBERS[step]) for name, step in MEMORY_STEPS) if rules.mapped else ()
 
 
 def actors_of(scenario: Scenario) -> list[int]:

@@ -71,6 +71,7 @@ class Tasks(NamedTuple):
     woken: I64 = unseen()
     other_bit: I64 = number(0, 7)
     stop: U8 = unseen()  # STOPS
+    mm: U16 = unseen()  # address space that it runs in
 
 
 class Frames(NamedTuple):
@@ -126,6 +127,37 @@ class Files(NamedTuple):
     address: I64 = unseen()  # the value of page->mapping for its pages
     pages: I64 = unseen()  # nrpages
     size: I64 = count("pages")  # i_size, in pages
+
+
+class Mms(NamedTuple):
+    """One row per address space (mm_struct); none in workloads without them, nor in the two tables below."""
+
+    tasks: I64 = unseen()  # tasks that run in it: the CPUs whose TLBs a flush must reach
+
+
+class PageTables(NamedTuple):
+    """Page table entries: row mm * virtual pages + virtual page."""
+
+    page: U32 = row("pages")  # page that it maps, or NONE
+    bits: U8 = number(0, 7)  # PTE_*
+
+
+class ReverseMap(NamedTuple):
+    """What the kernel knows of a page's mappings; one row per page."""
+
+    kind: U8 = number(0, 2)  # NO_TYPE ..: what the tag of page->mapping says
+    mapcount: I64 = number(0, 7)  # entries that map it
+    pinned: I64 = number(0, 7)  # references taken by get_user_pages()
+    virtual: U32 = place("rmap")  # virtual page at which it is mapped, the same in every address space
+    cleaned: U8 = number(0, 7)  # page_mkclean() under way: entries changed so far
+
+
+PTE_PRESENT, PTE_WRITE, PTE_DIRTY = 1, 2, 4
+"""Bits of ptes.bits. An entry with PTE_WRITE is present."""
+NO_TYPE, FILE_PAGE, ANON_PAGE = range(3)
+"""Values of rmap.kind. NO_TYPE: a free page."""
+SHARED, PRIVATE, ANONYMOUS = range(1, 4)
+"""Values of Rules.mapped: what the address spaces map; 0 without address spaces."""
 
 
 class Program(NamedTuple):
@@ -217,6 +249,18 @@ class Rules(NamedTuple):
     queue_lock_ns: int
     latency_ns: int
     switch_ns: int
+    mapped: int  # SHARED .., 0 without address spaces; the rules below are 0 then
+    mms: int  # address spaces
+    virtual_pages: int  # of each
+    anon_word: int  # page->mapping of anonymous pages: their anon_vma, tagged
+    stable_pages: bool  # a write fault waits for writeback
+    count_decides: bool  # 5.9 on: an anonymous page with another reference is copied, not written
+    unmap_step: int  # first step of clearing the entries of a range, NONE without address spaces
+    unmap_page_step: int  # likewise for one page
+    fault_ns: int
+    flush_ns: int
+    flush_cpu_ns: int
+    copy_ns: int
     visits: int  # entries walked that the trace can hold, 0 for none
     watched: bool  # steps check for witnesses at the cost of a walk: only explorations read them
 
@@ -224,9 +268,9 @@ class Rules(NamedTuple):
 # Places in World.clock.
 NOW, EVENTS, PENDING, WOKEN, FREE_WAIT, VISITS, SEQ, BROKEN, SEEN = range(9)
 """BROKEN, SEEN: bit masks of numbers in engine.invariants."""
-UNLINKED, OVERFLOW = 15, 16
+UNLINKED, OVERFLOW, FREE_PAGE = 15, 16, 17
 """UNLINKED: 1 + number of a step that ran without being linked (engine.world.linking). OVERFLOW: kind of the last event
-that found no room, because a step recorded more than SLACK."""
+that found no room, because a step recorded more than SLACK. FREE_PAGE: no page below it is free (engine.mm.anon)."""
 
 
 GROUPS: dict[str, Any] = {
@@ -237,6 +281,9 @@ GROUPS: dict[str, Any] = {
     "lists": Lists,
     "waits": Structures,
     "files": Files,
+    "mms": Mms,
+    "ptes": PageTables,
+    "rmap": ReverseMap,
     "program": Program,
     "picks": Picks,
     "machine": Machine,
@@ -263,6 +310,9 @@ class World:
     lists: Lists
     waits: Structures
     files: Files
+    mms: Mms
+    ptes: PageTables
+    rmap: ReverseMap
     program: Program
     picks: Picks
     machine: Machine

@@ -6,7 +6,7 @@ import numpy as np
 
 from engine.events import Kind
 from engine.world.jit import INTERPRETED, inlined, jit
-from engine.world.packers import pack_entry, pack_walk
+from engine.world.packers import pack_entry, pack_pte, pack_walk
 from engine.world.state import BROKEN, CAPACITY, EVENTS, NONE, NOW, OVERFLOW, SEEN, World
 
 INVARIANT_BROKEN, WALK_ENDED = int(Kind.invariant_broken), int(Kind.walk_ended)
@@ -58,6 +58,14 @@ def record_walk(
     """Append the event of a walk that ended: the words of engine.events.WALK."""
     a, b = pack_walk(queue, stop, cleared, other_bit, walked, matched, woken)
     record(w, WALK_ENDED, task, page, a, b)
+
+
+@inlined
+def record_pte(w: World, kind: int, task: int, page: int, row: int, bits: int, last: int) -> None:
+    """Append an event of a page table entry: the words of engine.events.PTE or FAULT; last: the field in word b."""
+    mm = row // w.rules.virtual_pages
+    a, b = pack_pte(mm, row - mm * w.rules.virtual_pages, bits, last)
+    record(w, kind, task, page, a, b)
 
 
 @jit

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import get_args
+from typing import Any, get_args
 
 import pytest
 from pydantic import ValidationError
@@ -13,7 +13,7 @@ from engine.program import OPERATIONS, Argument, Held, Operation
 from engine.scenario import Op
 from tests.worlds import Stage, scenario
 
-NUMBER = {Argument.PICK: ":0", Argument.SECOND_PAGE: ":1", Argument.MEAN_NS: ":10"}
+NUMBER = {Argument.PICK: ":0", Argument.SECOND_PAGE: ":1", Argument.MM: ":1", Argument.MEAN_NS: ":10"}
 TEXT = {name: name + NUMBER.get(op.argument, "") for name, op in OPERATIONS.items()}
 
 every_operation = pytest.mark.parametrize("op", OPERATIONS.values(), ids=OPERATIONS)
@@ -22,6 +22,8 @@ every_operation = pytest.mark.parametrize("op", OPERATIONS.values(), ids=OPERATI
 def before(op: Operation) -> list[str]:
     """Return the operations that bring what the operation needs, or what it drops."""
     used = op.needs | op.drops
+    if Held.PIN in used:
+        return ["pin"]
     if Held.WRITEBACK in used:
         return ["lock", "writeback_begin", "unlock"]
     if Held.REFERENCE in used:
@@ -31,7 +33,7 @@ def before(op: Operation) -> list[str]:
 
 def after(held: Held) -> list[str]:
     """Return the operations that drop what is held."""
-    ends = {Held.LOCK: "unlock", Held.REFERENCE: "put", Held.WRITEBACK: "writeback_end"}
+    ends = {Held.LOCK: "unlock", Held.REFERENCE: "put", Held.WRITEBACK: "writeback_end", Held.PIN: "unpin"}
     return [ends[one] for one in Held if one in held]
 
 
@@ -46,7 +48,16 @@ def held_in(stage: Stage) -> Held:
         held |= Held.REFERENCE
     if w.pages.flags[page] >> PG_WRITEBACK & 1:
         held |= Held.WRITEBACK
+    if w.rules.mapped and w.rmap.pinned[page]:
+        held |= Held.PIN
     return held
+
+
+def stage_of(op: Operation) -> Stage:
+    """Return a world that plays what the operation needs, the operation, and what drops what it takes."""
+    first, last = program_of(op)
+    memory = {"maps": "shared", "children": 1} if op.mapped else None
+    return Stage(" ".join([*first, TEXT[op.name], *last]), pages=2, cached=op.name != "insert", memory=memory)
 
 
 def program_of(op: Operation) -> tuple[list[str], list[str]]:
@@ -63,15 +74,15 @@ def program_of(op: Operation) -> tuple[list[str], list[str]]:
 @every_operation
 def test_each_operation_has_a_first_step_and_a_task_begins_there(op: Operation) -> None:
     assert op.step in steps.NUMBERS
-    first, last = program_of(op)
-    stage = Stage(" ".join([*first, TEXT[op.name], *last]), pages=2)
+    first, _ = program_of(op)
+    stage = stage_of(op)
     assert stage.world.program.step[len(first)] == steps.NUMBERS[op.step]
 
 
 @every_operation
 def test_when_an_operation_was_played_then_the_task_holds_what_the_table_says(op: Operation) -> None:
-    first, last = program_of(op)
-    stage = Stage(" ".join([*first, TEXT[op.name], *last]), pages=2, cached=op.name != "insert")
+    first, _ = program_of(op)
+    stage = stage_of(op)
     play_to(stage, len(first))
     was = held_in(stage)
     play_to(stage, len(first) + 1)
@@ -124,6 +135,45 @@ def test_given_pages_that_may_be_freed_when_used_without_a_reference_then_it_is_
     with pytest.raises(ValidationError) as refused:
         scenario(program, pinned=False)
     assert f"group 't0'{says}" in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("program", "says"),
+    [
+        ("dma", ": dma needs a pinned page: put pin before it"),
+        ("pin pin unpin", ": pin while it has a page pinned: unpin first"),
+        ("pin pick:0 unpin", ": pick while it has a page pinned: unpin first"),
+        ("2/pin", " ends with a page pinned and begins again: unpin at the end"),
+        ("lock delete unlock", ": delete does not know page tables: use truncate"),
+        ("fault", ": fault does not know page tables: use load or store"),
+        ("fork:0", " forks to address space 0: the empty ones are 1 to 1; raise memory.children"),
+    ],
+)
+def test_given_page_tables_when_a_program_makes_no_sense_then_it_is_refused_in_words(program: str, says: str) -> None:
+    with pytest.raises(ValidationError) as refused:
+        scenario(program, pages=2, memory={"maps": "shared", "children": 1})
+    assert f"group 't0'{says}" in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("memory", "more", "says"),
+    [
+        (None, {"mms": (1,)}, "group 't0' runs in address space 1: add workload.memory"),
+        ({"maps": "shared"}, {"mms": (1,)}, "group 't0' runs in address space 1, but there are 1: raise mms"),
+        ({"maps": "shared", "mms": 64, "children": 1}, {}, "65 address spaces; the limit is 64: lower memory.mms"),
+        ({"maps": "shared"}, {"cached": False}, "memory maps pages of a file: leave cached true"),
+        ({"maps": "shared", "mms": 5}, {"pages": 2**20}, "5242880 page table entries; the limit is 4194304: use fewer"),
+        ({"maps": "anonymous", "mms": 3}, {}, "3 address spaces share 1 pages: each needs one; raise pages"),
+        ({"maps": "anonymous"}, {"pages": 2, "program": "lock unlock"}, "lock is for pages of a file: memory.maps is"),
+    ],
+)
+def test_given_address_spaces_that_are_not_there_then_it_is_refused_in_words(
+    memory: dict[str, Any] | None, more: dict[str, Any], says: str
+) -> None:
+    given = dict(more)
+    with pytest.raises(ValidationError) as refused:
+        scenario(given.pop("program", "think:1"), memory=memory, **given)
+    assert says in str(refused.value)
 
 
 def test_every_operation_can_be_written_in_a_scenario_and_no_other() -> None:

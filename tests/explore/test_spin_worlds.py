@@ -51,6 +51,13 @@ WORLDS: dict[str, Scenario] = {
     "two wait, rhashtable": scenario(
         "pick:0 lock unlock", "pick:1 wait_locked", design="rhashtable", kernel="4.16", pages=2, wait={"size": 1}
     ),
+    "stores and writeback": scenario(
+        "store", "store", "lock writeback_begin unlock", memory={"maps": "shared", "mms": 2}, mms=(0, 1), kernel="4.16"
+    ),
+    "stores before and after fork": scenario(
+        "fork:1 store", "store", memory={"maps": "anonymous", "children": 1, "spare": 1}, mms=(0, 1), kernel="6.1"
+    ),
+    "loads and truncation": scenario("load", "truncate", memory={"maps": "private", "spare": 1}, kernel="5.9"),
     "a lock never let go": scenario("lock", "lock unlock", "wait_locked", kernel="4.16"),
     "a lock never let go, page_wait": scenario("lock", "lock", design="page_wait", kernel="6.7+"),
 }

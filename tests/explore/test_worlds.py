@@ -44,12 +44,22 @@ WORLDS: dict[str, Scenario] = {
     ),
     "helper": scenario("lookup_locked unlock put", "truncate", "lock unlock", design="page_wait", truncate="helper"),
     "compare": scenario("lookup_locked unlock put", "lock unlock", design="page_wait", truncate="compare"),
+    "fork": scenario(
+        "fork:1 store", "store", "2*store", memory={"maps": "anonymous", "children": 1, "spare": 2}, mms=(0, 0, 1)
+    ),
+    "dma": scenario(
+        "pin dma unpin",
+        "lock writeback_begin unlock writeback_end",
+        "store",
+        memory={"maps": "shared", "stable_pages": True},
+    ),
     "two pages": scenario("2*pick lock unlock", "pick:2 lock unlock", pages=3, bits=1, kernel="6.1"),
 }
 BROKEN = {
     "a lock never let go": "deadlock",
     "writers, 5.9": "bug_on",
     "raw NULL check": "wrong_identity",
+    "dma": "unstable_write",
 }
 PLANS = [Plan(reduction=reduction) for reduction in ("none", "por", "symmetry", "all")]
 
@@ -126,7 +136,7 @@ def test_given_rubbish_in_all_other_columns_when_a_move_is_made_then_it_leads_to
     subject = WorldSubject(WORLDS[name])
     w, draw = subject.world, random.Random(name)
     state_of = {(column.group, column.name) for column in subject.columns}
-    fixed = {"address", "queue", "index", "home", "lock_row", "spins_on", "spin_head", "in_pass"}
+    fixed = {"address", "queue", "index", "home", "lock_row", "spins_on", "spin_head", "in_pass", "mm"}
     others = [
         getattr(getattr(w, group), column).array
         for group in ("pages", "tasks", "entries", "lists", "waits", "files")
@@ -209,7 +219,7 @@ def test_given_what_is_no_part_of_a_state_when_it_is_anything_then_every_step_do
     told = scenario("2*lock unlock", "lock unlock", design="page_waiter") if name == "page_waiter" else WORLDS[name]
     subject, draw = WorldSubject(told), random.Random(name)
     w, n = subject.world, len(subject.processes)
-    kept = {column.name for column in subject.columns if column.group == "tasks"} | {"cpu", "in_pass", "spins_on"}
+    kept = {column.name for column in subject.columns if column.group == "tasks"} | {"cpu", "mm", "in_pass", "spins_on"}
     left_out = [getattr(w.tasks, column).array for column in w.tasks._fields if column not in kept]
     assert len(left_out) >= 6
 

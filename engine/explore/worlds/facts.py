@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from engine.designs import DESIGNS
-from engine.events import FLAG_NAMES, NONE, WQ_NAMES
+from engine.events import FLAG_NAMES, NONE, PTE_NAMES, WQ_NAMES
 from engine.explore.story import State
 from engine.explore.worlds.subject import WorldSubject
 from engine.mm.mapping import word_shown
 from engine.mm.wait_list import line_length
 from engine.schedule_word import letters
-from engine.world.state import READY, World
+from engine.world.state import FILE_PAGE, READY, World
 
+KINDS = ("free", "of a file", "anonymous")
+"""rmap.kind -> words."""
 STATES = ("ready", "asleep", "spinning", "finished")
 _NOUNS = ("queue ", "page_wait ", "page_waiter ")
 
@@ -25,10 +27,18 @@ def facts(subject: WorldSubject) -> State:
         values[f"page {page}: slot"] = _slot(w, page)
         values[f"page {page}: references"] = w.pages.refcount[page]
         values[f"page {page}: lock"] = _holder(w.pages.owner[page], "free")
+        if w.rules.mapped:
+            mapped = f"{w.rmap.mapcount[page]} times at virtual page {w.rmap.virtual[page]}"
+            values[f"page {page}: mapped"] = f"{mapped}, {KINDS[w.rmap.kind[page]]}"
+            values[f"page {page}: pinned"] = w.rmap.pinned[page]
+            values[f"page {page}: entries cleaned"] = w.rmap.cleaned[page]
         values[f"page {page}: pte"] = "mapped" if w.pages.mapped[page] else "none"
         values[f"page {page}: being truncated by"] = _holder(w.pages.truncated_by[page], "no task")
     for file in range(w.files.size.array.size):
         values[f"file {file}: i_size"] = w.files.size[file]
+    for row in range(w.rules.mms * w.rules.virtual_pages):
+        mm, virtual = divmod(row, w.rules.virtual_pages)
+        values[f"address space {mm}, virtual page {virtual}"] = _entry(w, row)
     for task in range(w.rules.n_tasks):
         values |= _task(w, task, files)
     if (more := DESIGNS[w.designs["wait"]].facts) is not None:
@@ -47,8 +57,17 @@ def _flags(flags: int) -> str:
     return " ".join(name.removeprefix("PG_") for bit, name in FLAG_NAMES.items() if flags >> bit & 1) or "0"
 
 
+def _entry(w: World, row: int) -> str:
+    page, bits = w.ptes.page[row], w.ptes.bits[row]
+    if page == NONE:
+        return "empty"
+    return ", ".join([f"page {page}", *(name for bit, name in PTE_NAMES.items() if bits & bit and name != "present")])
+
+
 def _slot(w: World, page: int) -> str:
     file, at = w.pages.file[page], w.pages.index[page]
+    if file == NONE and w.rules.mapped and w.rmap.kind[page] != FILE_PAGE:
+        return f"none, index {at}"
     if file == NONE:
         return "empty"
     return f"in file {file} at {at}" if w.files.size.array.size > 1 else f"in the file at {at}"

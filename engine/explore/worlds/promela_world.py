@@ -31,6 +31,7 @@ REPLACED = {
     "trace.record": "",
     "trace.record_entry": "",
     "trace.record_walk": "",
+    "trace.record_pte": "",
     "trace.witness": "",
     "rng.exponential": "0LL",
     "dispatch.step": "ladder({})",
@@ -97,7 +98,7 @@ class _Model:
         reached: dict[int, str] = {}
         rules = self._w.rules
         found = {NEXT_OP, *self._w.program.step.array.tolist(), *self._w.tasks.step.array.tolist()}
-        found |= {rules.lock_step, rules.unlock_step} - {NONE}
+        found |= {rules.lock_step, rules.unlock_step, rules.unmap_step, rules.unmap_page_step} - {NONE}
         while left := found - set(reached) - {PICK}:  # make_move handles PICK itself
             number = min(left)
             module, _, function = STEPS[number][1].rpartition(".")

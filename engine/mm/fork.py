@@ -1,0 +1,31 @@
+"""fork(): the entries of an address space are copied to an empty one (mm/memory.c: copy_page_range())."""
+
+from __future__ import annotations
+
+from engine.mm.frames import ret
+from engine.mm.page_table import flush_tlb, map_page, own_row, row_of, set_entry
+from engine.world.jit import jit
+from engine.world.state import NONE, PTE_PRESENT, PTE_WRITE, SHARED, World
+
+
+@jit
+def copy_page_range(w: World, task: int) -> int:
+    """Copy the next entry, and take write access from both. Next: this step; after the last ret.
+
+    mm/memory.c: copy_one_pte(); kernel/fork.c: dup_mm() flushes the parent once, at the end. Shared mappings of files
+    are left to faults.
+    """
+    to, virtual = w.program.arg[w.tasks.at[task]], w.tasks.argument[task]
+    while virtual < w.rules.virtual_pages and w.rules.mapped != SHARED:
+        row, copy = own_row(w, task, virtual), row_of(w, to, virtual)
+        if w.ptes.bits[row] & PTE_PRESENT and w.ptes.page[copy] == NONE:
+            bits = w.ptes.bits[row] & ~PTE_WRITE
+            if w.ptes.bits[row] & PTE_WRITE:
+                set_entry(w, task, row, bits)
+            map_page(w, task, copy, w.ptes.page[row], bits)
+            w.tasks.argument[task] = virtual + 1
+            return max(1, w.rules.atomic_ns)
+        virtual += 1
+    w.tasks.argument[task] = 0
+    ret(w, task)
+    return max(1, flush_tlb(w, task, w.tasks.mm[task], NONE))

@@ -1,0 +1,114 @@
+"""Page table entries and what a change of one costs: the TLB flush, counted per address space (mm/rmap.c, mm/memory.c).
+
+An entry is read and changed in one step, under its page table lock. A flush waits for all CPUs that run the address
+space, so it belongs to the same step: afterwards no CPU writes through the old entry.
+"""
+
+from __future__ import annotations
+
+from engine.events import PG_WRITEBACK, Kind
+from engine.invariants import SHARED_COPY_WRITTEN, TRUNCATED_WRITTEN, UNSTABLE_WRITE
+from engine.mm.cache import drop_reference
+from engine.mm.frames import ret
+from engine.world.jit import inlined, jit
+from engine.world.state import ANON_PAGE, FILE_PAGE, NONE, PTE_DIRTY, PTE_WRITE, World
+from engine.world.trace import broken, record, record_pte
+
+FAULT_TAKEN, FAULT_REFUSED = int(Kind.fault_taken), int(Kind.fault_refused)
+PTE_SET, PTE_CLEARED, TLB_FLUSHED = int(Kind.pte_set), int(Kind.pte_cleared), int(Kind.tlb_flushed)
+PAGE_WRITTEN = int(Kind.page_written)
+
+BEYOND_SIZE, NOT_CACHED, NO_MEMORY = range(3)
+"""Reasons for which an access is refused, the index in engine.events.REFUSALS."""
+
+
+@inlined
+def row_of(w: World, mm: int, virtual: int) -> int:
+    """Return the row of the entry for a virtual page."""
+    return mm * w.rules.virtual_pages + virtual
+
+
+@inlined
+def own_row(w: World, task: int, virtual: int) -> int:
+    """Return the row of the entry for a virtual page of the task's address space."""
+    return w.tasks.mm[task] * w.rules.virtual_pages + virtual
+
+
+@jit
+def set_entry(w: World, task: int, row: int, bits: int) -> None:
+    """Change the bits of a present entry."""
+    w.ptes.bits[row] = bits
+    record_pte(w, PTE_SET, task, w.ptes.page[row], row, bits, w.rmap.mapcount[w.ptes.page[row]])
+
+
+@jit
+def map_page(w: World, task: int, row: int, page: int, bits: int) -> None:
+    """Fill an empty entry; the mapping holds a reference on the page."""
+    w.ptes.page[row] = page
+    w.rmap.mapcount[page] += 1
+    w.pages.refcount[page] += 1
+    set_entry(w, task, row, bits)
+
+
+@jit
+def unmap_entry(w: World, task: int, row: int) -> None:
+    """Clear an entry and drop the reference that its mapping holds."""
+    page, bits = w.ptes.page[row], w.ptes.bits[row]
+    w.ptes.page[row] = NONE
+    w.ptes.bits[row] = 0
+    w.rmap.mapcount[page] -= 1
+    record_pte(w, PTE_CLEARED, task, page, row, bits, w.rmap.mapcount[page])
+    drop_reference(w, task, page)
+
+
+@jit
+def flush_tlb(w: World, task: int, mm: int, page: int) -> int:
+    """Flush an address space's entry, or all its entries, from the TLBs of the CPUs that run it; return the cost in ns.
+
+    arch/x86/mm/tlb.c: flush_tlb_mm_range(). The CPU of a task of this address space flushes its own TLB without an
+    interrupt.
+    """
+    others = w.mms.tasks[mm] - (w.tasks.mm[task] == mm)
+    record(w, TLB_FLUSHED, task, page, mm, others)
+    return w.rules.flush_ns + others * w.rules.flush_cpu_ns
+
+
+@inlined
+def fault(w: World, task: int, row: int, page: int, write: int) -> int:
+    """Record a page fault and return what entering and leaving it costs: at least 1 ns, so that a retry takes time."""
+    record_pte(w, FAULT_TAKEN, task, page, row, w.ptes.bits[row], write)
+    return max(1, w.rules.fault_ns)
+
+
+@inlined
+def refuse(w: World, task: int, page: int, reason: int) -> int:
+    """End an access that cannot be made (SIGBUS). Next: ret, from the fault and from the operation."""
+    record(w, FAULT_REFUSED, task, page, reason, 0)
+    ret(w, task)
+    ret(w, task)
+    return max(1, w.rules.fault_ns)
+
+
+@inlined
+def written(w: World, task: int, page: int) -> None:
+    """Record a write to a page, and check that nobody relies on its contents."""
+    record(w, PAGE_WRITTEN, task, page, w.pages.mapping[page], w.pages.index[page])
+    if w.rmap.kind[page] == FILE_PAGE and w.pages.file[page] == NONE:
+        broken(w, task, page, TRUNCATED_WRITTEN)
+    if w.rules.stable_pages and w.pages.flags[page] & (1 << PG_WRITEBACK):
+        broken(w, task, page, UNSTABLE_WRITE)
+    if w.rmap.kind[page] == ANON_PAGE and w.rmap.mapcount[page] > 1:
+        broken(w, task, page, SHARED_COPY_WRITTEN)
+
+
+@inlined
+def store_through(w: World, task: int, row: int) -> None:
+    """Write to the page that a writable entry maps; the CPU sets the entry's dirty bit."""
+    w.ptes.bits[row] = w.ptes.bits[row] | PTE_DIRTY
+    written(w, task, w.ptes.page[row])
+
+
+@inlined
+def same_entry(w: World, row: int, page: int) -> bool:
+    """pte_same(): whether the entry still maps this page without write access, checked after the lock was dropped."""
+    return w.ptes.page[row] == page and w.ptes.bits[row] & PTE_WRITE == 0

@@ -1,0 +1,220 @@
+"""Page tables and write faults against a second implementation, state for state, and the identities of every run."""
+
+from __future__ import annotations
+
+import random
+from collections import Counter
+from typing import Any
+
+import numpy as np
+import pytest
+
+from engine.events import PG_DIRTY, PG_WRITEBACK, Kind
+from engine.kernels import KERNELS
+from engine.mm.steps import SPIN
+from engine.runs.play import open_run
+from engine.runs.schedule import enabled, step_name, step_once
+from engine.runs.scheduled import references
+from engine.world.state import ANON_PAGE, FILE_PAGE, NONE, PTE_DIRTY, PTE_WRITE, World
+from tests.page_tables import Machine, Task, machine
+from tests.worlds import Stage, scenario
+
+KINDS = {"free": 0, "file": FILE_PAGE, "anon": ANON_PAGE}
+OWN = (
+    *("LOAD", "STORE", "MISSING", "MISSING_CHECK", "MISSING_MAP", "ANON_FAULT", "PIN", "DMA", "UNPIN", "FORK", "PICK"),
+    *("WP_PAGE", "WP_ANON_LOCKED", "WP_COPY", "WP_COPY_INSTALL", "FAULT_PUT"),
+    *("MKWRITE_CHECK", "MKWRITE_STABLE", "MKWRITE_REUSE", "SET_DIRTY"),
+    *("WRITEBACK_MAPPED", "MKCLEAN", "MKCLEAN_END", "WRITEBACK_SET", "WRITEBACK_END", "WRITEBACK_PUT"),
+)
+"""Steps that both implementations take; the others wait for locks, or wake tasks."""
+FILE_OPERATIONS = ("load", "store", "store", "pin dma unpin", "lock writeback_begin unlock writeback_end")
+ANON_OPERATIONS = ("load", "store", "store", "pin dma unpin", "fork:1", "fork:1")
+
+
+def drawn(draw: random.Random, maps: str) -> dict[str, Any]:
+    """Return programs and sizes of a random small workload: up to four tasks, three pages, two address spaces."""
+    choice = ANON_OPERATIONS if maps != "shared" else FILE_OPERATIONS
+    tasks, pages = draw.randint(2, 4), draw.randint(1, 3)
+    mms = 1 if maps != "shared" else 2
+    virtual = pages // mms if maps == "anonymous" else pages
+    programs = []
+    for _ in range(tasks):
+        parts = [f"pick:{draw.randrange(virtual)} {draw.choice(choice)}" for _ in range(draw.randint(1, 4))]
+        programs.append(" ".join(parts))
+    memory = {"maps": maps, "mms": mms, "children": 2 - mms, "spare": draw.randint(0, 3)}
+    memory["stable_pages"] = draw.random() < 0.5
+    return {"programs": programs, "mms": [draw.randrange(2) for _ in range(tasks)], "pages": pages, "memory": memory}
+
+
+def agree(w: World, m: Machine, where: str) -> None:
+    """Assert that both implementations are in the same state."""
+    virtual = w.rules.virtual_pages
+    for page, frame in enumerate(m.frames):
+        here = (w.rmap.kind[page], w.pages.refcount[page], w.rmap.mapcount[page], w.rmap.pinned[page])
+        assert here == (KINDS[frame.kind], frame.refs, m.mapcount(page), frame.pins), f"{where}: page {page}"
+        flags = w.pages.flags[page]
+        assert (flags >> PG_DIRTY & 1, flags >> PG_WRITEBACK & 1) == (frame.dirty, frame.writeback), f"{where}: {page}"
+        assert w.pages.owner[page] == (NONE if frame.owner is None else frame.owner), f"{where}: lock of page {page}"
+    for mm, table in enumerate(m.spaces):
+        for place in range(virtual):
+            entry, row = table.get(place), mm * virtual + place
+            assert w.ptes.page[row] == (NONE if entry is None else entry.page), f"{where}: entry {mm}, {place}"
+            bits = w.ptes.bits[row]
+            wanted = (False, False) if entry is None else (entry.write, entry.dirty)
+            assert (bool(bits & PTE_WRITE), bool(bits & PTE_DIRTY)) == wanted, f"{where}: entry {mm}, {place}"
+
+
+def resumed(w: World, task: Task, was: str, tasks: list[Task]) -> None:
+    """Let the second implementation take the step that the engine has just taken, if it is one of its own."""
+    m = task.m
+    match task.label:
+        case ("unlock", int(page)) if w.pages.owner[page] != task.number:
+            m.frames[page].owner = None
+            task.resume()
+        case ("wait", _):
+            if step_name(w, task.number) in OWN:  # the wait is over: back where it began
+                task.resume()
+        case str(label) if label == was:
+            task.resume()
+    for other in tasks:  # a waker may hand the lock to another task
+        match other.label:
+            case ("lock", int(page)) if w.pages.owner[page] == other.number:
+                assert m.frames[page].owner is None, "two tasks hold one page lock"
+                m.frames[page].owner = other.number
+                other.resume()
+
+
+@pytest.mark.parametrize("kernel", ["4.16", "5.9-rc", "6.7+"])
+@pytest.mark.parametrize("maps", ["shared", "private", "anonymous"])
+def test_given_random_programs_then_every_state_is_that_of_the_second_implementation(maps: str, kernel: str) -> None:
+    seen: Counter[str] = Counter()
+    for seed in range(80):
+        draw = random.Random(f"{seed} {maps} {kernel}")
+        given = drawn(draw, maps)
+        programs, memory = given.pop("programs"), given["memory"]
+        stage = Stage(*programs, kernel=kernel, **given)
+        w = stage.world
+        profile, sizes = KERNELS[kernel], (memory["mms"], memory["children"], memory["spare"])
+        rules = {"by_count": profile.count_decides, "loops": profile.writeback_loops, "stable": memory["stable_pages"]}
+        rules["pins"] = profile.writeback_pins
+        m = machine(maps, given["pages"], *sizes, **rules)
+        tasks = [Task(m, i, given["mms"][i], text.split()) for i, text in enumerate(programs)]
+        for move in range(5_000):
+            ready = [task for task in range(len(tasks)) if enabled(w, task)]
+            if not ready:
+                break
+            at = draw.choice(ready)
+            was = step_name(w, at)
+            w.clock[0] += 1
+            if step_once(w, at) == SPIN:
+                continue
+            seen[was] += 1
+            resumed(w, tasks[at], was, tasks)
+            agree(w, m, f"seed {seed}, move {move}, task {at} at {was}")
+        assert not [task for task in range(len(tasks)) if enabled(w, task)], "the programs end"
+        broken = {"shared_copy_written", "unstable_write"} & stage.broke()
+        assert broken == set(m.log), f"seed {seed}"
+    expected = {"shared": "MKWRITE_REUSE", "private": "WP_COPY_INSTALL", "anonymous": "WP_COPY_INSTALL"}
+    assert seen[expected[maps]] > 20, "the programs fault"
+
+
+def played(
+    *programs: str, memory: dict[str, Any], mms: tuple[int, ...], **more: Any
+) -> tuple[Counter[str], Any, World]:
+    """Play a timed run; return the number of events by kind, the events, and the world at the end."""
+    run = open_run(scenario(*programs, memory=memory, mms=mms, costs={"preset": "estimate"}, **more))
+    batches = list(run.batches())
+    kinds = np.concatenate([batch.kind for batch in batches])
+    counts = Counter(Kind(kind).name for kind in kinds.tolist())
+    events = {name: np.concatenate([getattr(batch, name) for batch in batches]) for name in ("kind", "a", "b")}
+    return counts, events, run.world  # type: ignore[attr-defined]
+
+
+def test_shoot_downs_are_the_writable_or_dirty_entries_that_page_mkclean_met() -> None:
+    counts, events, _ = played(
+        "3*~/pick store think:5000",
+        "3*~/pick store think:5000",
+        "~/pick lock writeback_begin unlock think:3000 writeback_end",
+        memory={"maps": "shared", "mms": 2},
+        mms=(0, 1, 0),
+        pages=8,
+        limits={"events": 30_000},
+    )
+    cleaned = events["a"][events["kind"] == int(Kind.page_mkcleaned)].sum()
+    assert counts["tlb_flushed"] - cleaned in (0, 1), "the last walk may be under way when the run stops"
+    assert cleaned > 500
+    assert counts["page_written"] > counts["fault_taken"] > 0
+
+
+def test_every_private_page_is_copied_once_for_each_address_space_that_writes_it() -> None:
+    counts, _, w = played(
+        "2*200/pick store think:100",
+        "2*200/pick store think:100",
+        memory={"maps": "private", "mms": 2, "spare": 16},
+        mms=(0, 1),
+        pages=8,
+    )
+    assert counts["page_copied"] - counts["page_freed"] == 16
+    assert w.rmap.mapcount.array.tolist() == [0] * 8 + [1] * 16
+    assert references(w) == 8, "the pins of the workload's pages"
+
+
+def test_a_truncation_leaves_no_entry_and_no_copy_behind_and_later_accesses_are_refused() -> None:
+    counts, _, w = played(
+        "2*50/pick store think:2000",
+        "50/pick load think:2000",
+        "think:20000 truncate",
+        memory={"maps": "private", "mms": 2, "spare": 8},
+        mms=(0, 1, 1),
+        pages=4,
+    )
+    assert counts["page_truncated"] == 4
+    assert counts["fault_refused"] > 0
+    assert not counts["invariant_broken"]
+    assert (w.ptes.page.array == NONE).all()
+    assert references(w) == 4
+
+
+def test_after_fork_parent_and_child_write_to_pages_of_their_own() -> None:
+    stage = Stage("fork:1 store", "think:1 store", memory={"maps": "anonymous", "children": 1, "spare": 1}, mms=(0, 1))
+    stage.until(0, "STORE")
+    stage.until(1, "STORE")
+    assert stage.world.rmap.mapcount[0] == 2
+    assert "0 page_copied" in stage.sleep(0)
+    told = stage.sleep(1)
+    assert "1 page_copied" not in told, "the child is the only user left"
+    assert "1 page_written" in told
+    assert not stage.broke()
+    assert stage.world.ptes.page.array.tolist() == [1, 0]
+
+
+@pytest.mark.parametrize(("kernel", "copied"), [("4.16", False), ("5.9", True)])
+def test_a_pinned_anonymous_page_is_copied_on_write_where_the_count_decides(kernel: str, copied: bool) -> None:
+    stage = Stage(
+        "pin think:1 dma unpin",
+        "fork:1 store",
+        "think:1",
+        memory={"maps": "anonymous", "children": 1, "spare": 2},
+        mms=(0, 0, 1),
+        kernel=kernel,
+    )
+    stage.until(0, "DMA")
+    stage.until(1, "STORE")
+    stage.world.rmap.mapcount.array[0] -= 1  # the child exits
+    stage.world.ptes.page.array[1], stage.world.ptes.bits.array[1] = NONE, 0
+    stage.world.pages.refcount.array[0] -= 1
+    assert ("1 page_copied" in stage.sleep(1)) == copied
+    assert (stage.world.ptes.page[0] != 0) == copied, "a copy leaves the device with a page that the program lost"
+
+
+def test_dma_to_a_page_under_writeback_breaks_stable_pages_and_no_store_does() -> None:
+    """A pin is what page_mkclean() cannot see (the reason why pages with a pin must not be protected)."""
+    memory = {"maps": "shared", "stable_pages": True}
+    stage = Stage("pin think:1 dma unpin", "lock writeback_begin unlock writeback_end", "store", memory=memory)
+    stage.until(0, "DMA")
+    stage.until(1, "WRITEBACK_END")
+    stage.sleep(2)
+    assert "unstable_write" not in stage.broke()
+    assert stage.world.tasks.state[2] == 1, "the store waits for writeback"
+    stage.play("0")
+    assert stage.broke() == {"unstable_write"}
