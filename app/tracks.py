@@ -50,6 +50,7 @@ STATE_WORDS = {
     PageState.swapped: "mapping swapped",
     PageState.writeback: "writeback",
     PageState.truncated: "truncated",
+    PageState.protected: "write-protected",
 }
 
 

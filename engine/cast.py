@@ -10,7 +10,8 @@ from pydantic import BaseModel, ConfigDict, Field
 VMEMMAP_BASE = 0xFFFFEA0000000000
 """Address of struct page 0 on x86-64 without address randomisation (Documentation/x86/x86_64/mm)."""
 STRUCT_PAGE_BYTES = 64
-ANON_WORD = -0x77FFFA000000 | 1
+ANON_TAG = 0x1
+ANON_WORD = -0x77FFFA000000 | ANON_TAG
 """page->mapping of anonymous pages: a made-up struct anon_vma at 0xffff880006000000, tagged PAGE_MAPPING_ANON."""
 
 
@@ -46,6 +47,8 @@ class Cast(BaseModel):
     -1: all pages begin free."""
     anonymous: Annotated[int, Field(ge=0)] = 0
     """The first so many pages are anonymous when the run begins."""
+    anon_word: int = ANON_WORD
+    """page->mapping of anonymous pages."""
     marks: list[str] = []
     queues: int = 0
     """Number of queues in the wait design (page_wait: one per page)."""
@@ -62,7 +65,7 @@ class Cast(BaseModel):
 
     def _first_mapping(self, row: int) -> int:
         if row < self.anonymous:
-            return ANON_WORD
+            return self.anon_word
         if self.cached_in < 0 or (file := self.file_of(row)) < 0:
             return 0
         return self.files[file].address

@@ -116,6 +116,11 @@ class Kind(IntEnum):
     page_mkcleaned = 41
     page_allocated = 42
     page_copied = 43
+    page_protected = 44
+    page_unprotected = 45
+    protect_refused = 46
+    fault_blocked = 47
+    fault_resumed = 48
 
 
 @dataclass(frozen=True)
@@ -137,6 +142,7 @@ LANES: dict[str, str] = {
     "writeback": "writeback and dirty",
     "life": "page life cycle",
     "tables": "page tables",
+    "protect": "write protection",
     "run": "run",
 }
 
@@ -295,6 +301,40 @@ EVENTS: dict[Kind, Event] = {
         "life",
         "#e69f00",
     ),
+    Kind.page_protected: Event(
+        Words(mapping=word("a", "mapping after", "mapping"), mapped=word("b", "entries that map the page")),
+        "{task} protected {page} in {mapped} entries",
+        "protect",
+        "#0072b2",
+    ),
+    Kind.page_unprotected: Event(
+        Words(
+            mapping=word("a", "mapping after", "mapping"),
+            broken=bits("b", 0, 1, "taken back from the device", "yes"),
+            held_ns=bits("b", 1, 63, "how long it was protected, in ns"),
+        ),
+        "{task} ended the protection of {page} after {held_ns} ns",
+        "protect",
+        "#56b4e9",
+    ),
+    Kind.protect_refused: Event(
+        Words(reason=word("a", "reason", "protect_refusal")),
+        "{task} could not protect {page}: {reason}",
+        "protect",
+        "#cc79a7",
+    ),
+    Kind.fault_blocked: Event(
+        Words(owner=word("a", "row of the task that has it protected")),
+        "{task} met {page} protected",
+        "protect",
+        "#e69f00",
+    ),
+    Kind.fault_resumed: Event(
+        Words(waited_ns=word("a", "how long it waited, in ns")),
+        "{task} goes on with {page} after {waited_ns} ns",
+        "protect",
+        "#009e73",
+    ),
 }
 
 
@@ -314,10 +354,12 @@ check_layouts(EVENTS)
 STOPS = ("end", "exclusive", "taken")
 """Why a walk ended, as recordings name it; the index is the number in walk_ended."""
 
-PTE_NAMES = {1: "present", 2: "writable", 4: "dirty"}
+PTE_NAMES = {1: "present", 2: "writable", 4: "dirty", 8: "device-exclusive"}
 """Bits of a page table entry -> name (engine.world.state.PTE_PRESENT ..)."""
-REFUSALS = ("beyond the end of the file (SIGBUS)", "not in the page cache", "no page is free")
+REFUSALS = ("beyond the end of the file (SIGBUS)", "not in the page cache", "no page is free", "protected")
 """Why an access was refused; the index is the number in fault_refused (engine.mm.page_table)."""
+PROTECT_REFUSALS = ("no page is mapped here", "it has left its file", "protected already", "not anonymous", "pinned")
+"""Why a page was not protected; the index is the number in protect_refused (engine.mm.protect)."""
 
 # Bits of page->flags, in the order of 4.16 (include/linux/page-flags.h); readers of recordings translate to these.
 PG_LOCKED, PG_ERROR, PG_REFERENCED, PG_UPTODATE, PG_DIRTY, PG_LRU, PG_ACTIVE, PG_WAITERS = range(8)

@@ -38,6 +38,8 @@ INVARIANTS: tuple[Invariant, ...] = (
     Invariant("starvation", "a task can starve"),
     Invariant("shared_copy_written", "a page that two address spaces share copy-on-write was written"),
     Invariant("unstable_write", "a page under writeback was written, though its device needs stable pages"),
+    Invariant("lost_under_device", "a page left its file while a device had it protected"),
+    Invariant("two_devices", "two devices have one page protected"),
 )
 """Number (row) -> invariant. A number is never reused for another meaning: events contain it."""
 
@@ -62,6 +64,8 @@ INVARIANTS: tuple[Invariant, ...] = (
     STARVATION,
     SHARED_COPY_WRITTEN,
     UNSTABLE_WRITE,
+    LOST_UNDER_DEVICE,
+    TWO_DEVICES,
 ) = range(len(INVARIANTS))
 
 WITNESSES: tuple[tuple[str, str], ...] = (

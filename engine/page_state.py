@@ -25,6 +25,7 @@ class PageState(IntEnum):
     swapped = 5  # page->mapping holds a tagged pointer to the design's structure
     writeback = 6
     truncated = 7  # removed from its file by truncation, not yet freed or inserted again
+    protected = 8  # write-protected for a device
 
 
 SEVERITY = (
@@ -32,6 +33,7 @@ SEVERITY = (
     PageState.clean,
     PageState.dirty,
     PageState.locked,
+    PageState.protected,
     PageState.waited_on,
     PageState.swapped,
     PageState.writeback,
@@ -47,6 +49,7 @@ PAGE_STATE_COLOURS = {
     PageState.swapped: "#d55e00",
     PageState.writeback: "#f0e442",
     PageState.truncated: "#8b2f8f",
+    PageState.protected: "#009e73",
 }
 
 NUMBERS = np.array(SEVERITY, np.uint8)
@@ -54,13 +57,13 @@ NUMBERS = np.array(SEVERITY, np.uint8)
 SEVERITIES = np.zeros(256, np.uint8)
 """Stored number -> severity; 0 for a number that this version does not know."""
 SEVERITIES[NUMBERS] = np.arange(len(SEVERITY))
-_, _CLEAN, _DIRTY, _LOCKED, _WAITED_ON, _SWAPPED, _WRITEBACK, _TRUNCATED = (
+_, _CLEAN, _DIRTY, _LOCKED, _WAITED_ON, _SWAPPED, _WRITEBACK, _TRUNCATED, _PROTECTED = (
     1 << SEVERITY.index(state) for state in PageState
 )
 _HIGHEST = np.array([max(applies.bit_length() - 1, 0) for applies in range(1 << len(SEVERITY))], np.uint8)
 """Bits of severities -> the highest. A table, because branches on the states of pages are mostly mispredicted."""
 
-MARK_SWAPPED, MARK_TRUNCATED = 1, 2
+MARK_SWAPPED, MARK_TRUNCATED, MARK_PROTECTED = 1, 2, 4
 """Bits of a page's marks: state that neither its mapping word nor its flags contain."""
 
 FLAGS_AFTER = np.zeros(256, np.bool_)
@@ -83,6 +86,8 @@ for _kind, _event in EVENTS.items():
     K_SEEN,
     K_ALLOCATED,
     K_COPIED,
+    K_PROTECTED,
+    K_UNPROTECTED,
 ) = (
     int(kind)
     for kind in (
@@ -99,6 +104,8 @@ for _kind, _event in EVENTS.items():
         Kind.page_seen,
         Kind.page_allocated,
         Kind.page_copied,
+        Kind.page_protected,
+        Kind.page_unprotected,
     )
 )
 _UNFLAGGED, _CLEARED = ENTRY["unflagged"].mask, WALK["cleared"].mask
@@ -130,6 +137,10 @@ def page_after(
         mapping, marks = b, marks | MARK_SWAPPED
     elif kind == K_RESTORED:
         mapping, marks = b, marks & ~MARK_SWAPPED
+    elif kind == K_PROTECTED:
+        mapping, marks = a, marks | MARK_PROTECTED
+    elif kind == K_UNPROTECTED:
+        mapping, marks = a, marks & ~MARK_PROTECTED
     elif kind in (K_INSERTED, K_REMOVED, K_TRUNCATED, K_FREED, K_SEEN, K_ALLOCATED, K_COPIED):
         word = b
         if kind in (K_INSERTED, K_SEEN, K_ALLOCATED, K_COPIED):
@@ -159,5 +170,6 @@ def severity_of(mapping: Any, flags: Any, waiters: Any, marks: Any) -> Any:
         | (flags >> PG_WRITEBACK & 1) * _WRITEBACK
         | (marks & MARK_SWAPPED != 0) * _SWAPPED
         | (marks & MARK_TRUNCATED != 0) * _TRUNCATED
+        | (marks & MARK_PROTECTED != 0) * _PROTECTED
     )
     return _HIGHEST[applies]

@@ -21,6 +21,8 @@ class Held(Flag):
     WRITEBACK = auto()
     PIN = auto()
     """A reference taken by get_user_pages()."""
+    PAGE = auto()
+    """A page that a device has protected."""
 
 
 class Page(Enum):
@@ -82,6 +84,7 @@ class Operation(NamedTuple):
 
 
 LOCK, REFERENCE, WRITEBACK, PIN = Held.LOCK, Held.REFERENCE, Held.WRITEBACK, Held.PIN
+PROTECTED = Held.PAGE
 BOTH = LOCK | REFERENCE
 
 _ROWS = (
@@ -104,12 +107,15 @@ _ROWS = (
     Operation("lookup_locked", "LOOKUP_LOCKED", forbids=BOTH, takes=BOTH, argument=Argument.PUT),
     Operation("write", "WRITE", forbids=BOTH),
     Operation("fault", "FAULT", forbids=BOTH, mapped=False),
-    Operation("truncate", "TRUNCATE_RANGE", forbids=BOTH | PIN, page=Page.ALL),
+    Operation("truncate", "TRUNCATE_RANGE", forbids=BOTH | PIN | PROTECTED, page=Page.ALL),
     Operation("load", "LOAD", forbids=BOTH, mapped=True),
     Operation("store", "STORE", forbids=BOTH, mapped=True),
-    Operation("pin", "PIN", forbids=BOTH | PIN, takes=PIN, mapped=True),
+    Operation("pin", "PIN", forbids=BOTH | PIN | PROTECTED, takes=PIN, mapped=True),
     Operation("dma", "DMA", needs=PIN, mapped=True),
     Operation("unpin", "UNPIN", needs=PIN, drops=PIN, mapped=True),
+    Operation("protect", "PROTECT", forbids=BOTH | PIN | PROTECTED, takes=PROTECTED, mapped=True),
+    Operation("device_write", "DEVICE_WRITE", needs=PROTECTED, mapped=True),
+    Operation("unprotect", "UNPROTECT", needs=PROTECTED, forbids=BOTH, drops=PROTECTED, mapped=True),
     Operation("fork", "FORK", forbids=BOTH, argument=Argument.MM, page=Page.NONE, mapped=True),
 )
 OPERATIONS: MappingProxyType[str, Operation] = MappingProxyType({row.name: row for row in _ROWS})
@@ -136,6 +142,8 @@ def ends_with_put(name: str, *, pinned: bool) -> bool:
     return argument is Argument.PUT or (argument is Argument.PUT_IF_FREEABLE and not pinned)
 
 
+_KEPT = ((PIN, "pin", "unpin"), (PROTECTED, "protect", "unprotect"))
+"""What is kept across operations on other pages, the operation that takes it, and the one that drops it."""
 _INSTEAD = {
     "migrate_page": "migration of mapped pages is not modelled, so leave workload.memory out",
     "insert": "pages stay in their file, so leave it out",
@@ -175,13 +183,15 @@ def _check_held(label: str, program: Sequence[str], repeat: int | None) -> None:
             raise ValueError(f"{label}: {name} while holding the lock waits for itself: unlock first")
         if LOCK in op.forbids & held:
             raise ValueError(f"{label}: {name} while holding a page lock would unlock another page: unlock first")
-        if PIN in op.needs & ~held:
-            raise ValueError(f"{label}: {name} needs a pinned page: put pin before it")
-        if PIN in op.forbids & held or (PIN in held and op.page is Page.CHOOSES):
-            raise ValueError(f"{label}: {name} while it has a page pinned: unpin first")
+        for kept, took, drops in _KEPT:
+            if kept in op.needs & ~held:
+                raise ValueError(f"{label}: {name} needs a page: put {took} before it")
+            if kept in held and (kept in op.forbids or op.page is Page.CHOOSES):
+                raise ValueError(f"{label}: {name} while it keeps the page of {took}: {drops} first")
         held = held & ~op.drops | op.takes
-    if PIN in held and repeat != 1:
-        raise ValueError(f"{label} ends with a page pinned and begins again: unpin at the end")
+    for kept, took, drops in _KEPT:
+        if kept in held and repeat != 1:
+            raise ValueError(f"{label} keeps the page of {took} and begins again: {drops} at the end")
     if REFERENCE in held and repeat != 1:
         raise ValueError(f"{label} ends with a page looked up and begins again: put it at the end")
     if LOCK in held and repeat != 1:

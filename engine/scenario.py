@@ -22,6 +22,7 @@ from pydantic import (
     model_validator,
 )
 
+from engine.cast import ANON_TAG
 from engine.designs import AXES, DESIGNS
 from engine.formats import SCENARIO, upgraded_scenario
 from engine.program import PLAIN, check_program, of_files
@@ -77,11 +78,14 @@ def _options(axis: str, default: str) -> Any:
 if TYPE_CHECKING:
     Wait: TypeAlias = Any
     Truncate: TypeAlias = Any
+    Protect: TypeAlias = Any
 else:
     Wait = _options("wait", "hashed")
     Truncate = _options("truncate", "helper")
+    Protect = _options("protect", "none")
 """The wait axis: where waiters queue. The truncate axis: how a path that has locked a page detects that it has been
-truncated. Options that the chosen design does not have are rejected."""
+truncated. The protect axis: how a page is write-protected for a device. Options that the chosen design does not have
+are rejected."""
 
 
 class Think(Part):
@@ -237,8 +241,9 @@ class Costs(Grown):
     flush_ns: Ns | None = None
     flush_cpu_ns: Ns | None = None
     copy_ns: Ns | None = None
+    break_ns: Ns | None = None
 
-    added = frozenset({"fault_ns", "flush_ns", "flush_cpu_ns", "copy_ns"})
+    added = frozenset({"fault_ns", "flush_ns", "flush_cpu_ns", "copy_ns", "break_ns"})
 
 
 class Machine(Part):
@@ -288,7 +293,40 @@ def _check_memory(workload: Tasks) -> None:
                 )
 
 
-class Scenario(Part):
+def _check_protection(scenario: Scenario) -> None:
+    """Raise ValueError for pages protected without a design, or by one that cannot protect pages of this type."""
+    workload, design = scenario.workload, scenario.protect.design
+    assert isinstance(workload, Tasks)
+    names = {name for group in workload.groups for name in group.names}
+    if design == "none":
+        if "protect" in names:
+            raise ValueError("protect: no design protects pages; choose attachment, page_flag or exclusive_pte")
+        return
+    if workload.memory is None:
+        raise ValueError(f"protect: {design} protects pages that are mapped: add workload.memory")
+    if workload.memory.maps not in (takes := AXES["protect"][design].protects):
+        raise ValueError(
+            f"protect: {design} takes {' and '.join(takes)} memory, and memory.maps is {workload.memory.maps} "
+            "(EOPNOTSUPP): choose another design"
+        )
+
+
+def _check_tags(scenario: Scenario) -> None:
+    """Raise ValueError if the wait design claims bits of page->mapping that other words there use."""
+    workload, wait, card = scenario.workload, scenario.wait, AXES["protect"][scenario.protect.design]
+    assert isinstance(workload, Tasks)
+    if workload.memory is None or getattr(wait, "encoding", "") == "E1":  # E1 moves the other tags elsewhere
+        return
+    used = card.tag_bits(scenario.protect) | (0 if workload.memory.maps == "shared" else ANON_TAG)
+    if both := DESIGNS[wait.design].tag_bits(wait) & used:
+        users = "anonymous pages" if both & ANON_TAG and workload.memory.maps != "shared" else scenario.protect.design
+        raise ValueError(
+            f"{wait.design} takes every word of page->mapping with bit {(both & -both).bit_length() - 1} for its own, "
+            f"and {users} set that bit: choose another encoding"
+        )
+
+
+class Scenario(Grown):
     """The specification of a run: workload, designs, kernel, costs, limits, seed."""
 
     format: Literal["scenario/2"] = "scenario/2"
@@ -300,6 +338,7 @@ class Scenario(Part):
     ] = None
     wait: Wait = DESIGNS["hashed"].options()
     truncate: Truncate = AXES["truncate"]["helper"].options()
+    protect: Protect = AXES["protect"]["none"].options()
     workload: Annotated[Tasks | Recorded, Field(discriminator="kind")]
     costs: Costs = Costs()
     machine: Machine = Machine()
@@ -311,6 +350,8 @@ class Scenario(Part):
             description="order of the tasks' steps, as the explorer writes it (a3.b.c/1); each step takes 1 us",
         ),
     ] = None
+
+    added = frozenset({"protect"})
 
     @model_validator(mode="before")
     @classmethod
@@ -329,6 +370,8 @@ class Scenario(Part):
                     f"{self.workload.files} files share {self.workload.pages} pages: each needs one; raise pages"
                 )
             _check_memory(self.workload)
+            _check_protection(self)
+            _check_tags(self)
             for group in self.workload.groups:
                 pages, pinned, label = self.workload.pages, self.workload.pinned, f"group {group.name!r}"
                 mapped = self.workload.memory is not None
@@ -359,7 +402,7 @@ class Scenario(Part):
     @property
     def designs(self) -> dict[str, str]:
         """Axis -> name of the design chosen."""
-        return {"wait": self.wait.design, "truncate": self.truncate.design}
+        return {"wait": self.wait.design, "truncate": self.truncate.design, "protect": self.protect.design}
 
     @property
     def profile(self) -> str:

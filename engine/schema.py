@@ -51,7 +51,7 @@ NULL = 0xFFFFFFFF
 
 ENGINE_TABLES = frozenset(
     [
-        *("pages", "tasks", "frames", "entries", "lists", "waits", "files", "mms", "ptes", "rmap"),
+        *("pages", "tasks", "frames", "entries", "lists", "waits", "files", "mms", "ptes", "rmap", "protection"),
         *("program", "picks", "machine", "trace", "code"),
     ]
 )

@@ -21,7 +21,20 @@ from typing import Any, Literal
 
 from engine.errors import BadLayout
 
-FORMS = ("number", "mapping", "flags", "page_bit", "entry_flags", "stop", "yes", "invariant", "mark", "pte", "refusal")
+FORMS = (
+    "number",
+    "mapping",
+    "flags",
+    "page_bit",
+    "entry_flags",
+    "stop",
+    "yes",
+    "invariant",
+    "mark",
+    "pte",
+    "refusal",
+    "protect_refusal",
+)
 """What a field's number represents, and so how it is displayed; a mapping is a word of page->mapping."""
 WORD_BITS = 64
 

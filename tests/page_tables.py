@@ -27,6 +27,7 @@ class Frame:
     writeback: bool = False
     owner: int | None = None
     pins: int = 0
+    device: int | None = None
 
 
 @dataclass
@@ -36,6 +37,7 @@ class Entry:
     page: int
     write: bool = False
     dirty: bool = False
+    exclusive: bool = False
 
 
 @dataclass
@@ -49,6 +51,9 @@ class Machine:
     stable: bool = False
     loops: bool = False
     pins: bool = False
+    design: str = "none"
+    policy: str = "break"
+    paths: str = "all"
     flushes: int = 0
     copies: int = 0
     refused: int = 0
@@ -118,6 +123,9 @@ class Task:
         yield "PICK"
         self.page = page
 
+    def do_think(self, mean: int) -> Steps:
+        yield "THINK"
+
     def do_lock(self) -> Steps:
         yield "lock", self.page
 
@@ -125,7 +133,7 @@ class Task:
         yield "unlock", self.page
 
     def do_load(self) -> Steps:
-        yield from self._access("LOAD", lambda entry: entry is not None, lambda entry: None)
+        yield from self._access("LOAD", lambda entry: entry is not None and not entry.exclusive, lambda entry: None)
 
     def do_store(self) -> Steps:
         yield from self._access("STORE", lambda entry: entry is not None and entry.write, self._stored)
@@ -140,6 +148,8 @@ class Task:
             self.m.log.append("shared_copy_written")
         if self.m.stable and frame.writeback:
             self.m.log.append("unstable_write")
+        if frame.device is not None:
+            self.m.log.append("protected_written")
 
     def _pinned(self, entry: Entry) -> None:
         self.held = entry.page
@@ -154,6 +164,8 @@ class Task:
                 self.m.log.append("shared_copy_written")
             if self.m.stable and frame.writeback:
                 self.m.log.append("unstable_write")
+            if frame.device is not None:
+                self.m.log.append("protected_written")
 
     def do_unpin(self) -> Steps:
         yield "UNPIN"
@@ -172,6 +184,12 @@ class Task:
             if found is None:
                 m.flushes += 1
                 return
+            if self.table[found].exclusive:
+                frame = m.frames[self.table[found].page]
+                if frame.owner is None:
+                    frame.device = None
+                    self.table[found] = Entry(self.table[found].page, m.mapcount(self.table[found].page) == 1)
+                continue
             done = found
             self.table[found].write = False
             m.spaces[child][found] = Entry(self.table[found].page, False, self.table[found].dirty)
@@ -218,7 +236,12 @@ class Task:
                 assert entry is not None
                 act(entry)
                 return
-            gone_on = yield from (self._missing(place) if entry is None else self._write_fault(place, entry.page))
+            if entry is None:
+                gone_on = yield from self._missing(place)
+            elif entry.exclusive:
+                gone_on = yield from self._exclusive(place, entry.page)
+            else:
+                gone_on = yield from self._write_fault(place, entry.page)
             if not gone_on:
                 self.m.refused += 1
                 return
@@ -243,12 +266,106 @@ class Task:
             m.frames[place].refs += 1
         return (yield from self._unlocked(place))
 
+    def do_protect(self) -> Steps:
+        m, place = self.m, self.page
+        if m.design == "exclusive_pte":
+            yield from self._access("PROTECT", lambda entry: entry is not None and entry.write, self._found)
+            if self.held is None:
+                return
+        else:
+            yield "PROTECT"
+            entry = self.table.get(place)
+            if entry is None and m.maps != "shared":
+                return
+            self._found(entry or Entry(place))
+        page = self.held
+        assert page is not None
+        frame = m.frames[page]
+        yield "lock", page
+        while True:
+            yield "PROTECT_CHECK"
+            if frame.device is not None:
+                yield from self._let_go(page)
+                return
+            if not frame.writeback:
+                break
+            yield "wait", page
+        while True:
+            yield "PROTECT_WALK"
+            entries = [e for s in m.spaces for e in s.values() if e.page == page]
+            wanted = (lambda e: e.exclusive) if m.design == "exclusive_pte" else (lambda e: not (e.write or e.dirty))
+            left = next((e for e in entries if not wanted(e)), None)
+            if left is None:
+                break
+            frame.dirty |= left.dirty
+            left.write = left.dirty = False
+            left.exclusive = m.design == "exclusive_pte"
+            m.flushes += 1
+        yield "PROTECT_SET"
+        if frame.refs != 1 + m.mapcount(page) + 2 * (frame.kind == "file"):
+            yield from self._let_go(page)
+            return
+        frame.device = self.number
+        yield "unlock", page
+        yield "PROTECT_END"
+
+    def _found(self, entry: Entry) -> None:
+        self.held = entry.page
+        self.m.frames[entry.page].refs += 1
+        self.m.frames[entry.page].pins += 1
+
+    def _let_go(self, page: int) -> Steps:
+        yield "unlock", page
+        yield "UNPROTECT_PUT"
+        self.held = None
+        self.m.frames[page].pins -= 1
+        self.m.put(page)
+
+    def do_device_write(self) -> Steps:
+        yield "DEVICE_WRITE"
+
+    def do_unprotect(self) -> Steps:
+        yield "UNPROTECT"
+        if (page := self.held) is None:
+            return
+        yield "lock", page
+        yield "UNPROTECT_CLEAR"
+        if self.m.frames[page].device == self.number:
+            self.m.frames[page].device = None
+        yield from self._let_go(page)
+
+    def _exclusive(self, place: int, page: int) -> Faulting:
+        m = self.m
+        yield "EXCLUSIVE_FAULT"
+        entry = self.table.get(place)
+        if entry is None or entry.page != page:
+            return True
+        m.frames[page].refs += 1
+        yield "lock", page
+        yield "EXCLUSIVE_RESTORE"
+        if m.frames[page].device is not None:
+            yield from self._break(page)
+            yield "EXCLUSIVE_RESTORE"
+        entry = self.table.get(place)
+        if entry is not None and entry.page == page and entry.exclusive:
+            self.table[place] = Entry(page, m.mapcount(page) == 1)
+        return (yield from self._unlocked(page))
+
+    def _break(self, page: int) -> Steps:
+        yield "PROTECTED_BREAK"
+        yield "PROTECTED_BROKEN"
+        self.m.frames[page].device = None
+
     def _same(self, place: int, page: int) -> bool:
         entry = self.table.get(place)
         return entry is not None and entry.page == page and not entry.write
 
     def _sole(self, page: int) -> bool:
-        return self.m.mapcount(page) == 1 and (not self.m.by_count or self.m.frames[page].refs == 1)
+        return (
+            self.m.frames[page].kind == "anon"
+            and self.m.mapcount(page) == 1
+            and (not self.m.by_count or self.m.frames[page].refs == 1)
+        )
 
     def _write_fault(self, place: int, page: int) -> Faulting:
         m = self.m
@@ -259,21 +376,51 @@ class Task:
         frame.refs += 1
         if frame.kind == "file" and m.maps == "shared":
             return (yield from self._mkwrite(place, page))
+        if frame.device is not None:
+            return (yield from self._anon_after_lock(place, page))
         if frame.kind == "file" or (m.by_count and (not sole or frame.owner is not None)):
             return (yield from self._copy(place, page))
         if frame.owner is None:
             frame.owner = self.number
         else:
-            yield "lock", page
+            return (yield from self._anon_after_lock(place, page))
+        return (yield from self._decided(place, page, sole))
+
+    def _anon_after_lock(self, place: int, page: int) -> Faulting:
+        yield "lock", page
+        while True:
             yield "WP_ANON_LOCKED"
             if not self._same(place, page):
                 return (yield from self._unlocked(page))
-            sole = self._sole(page)
+            if self.m.frames[page].device is None:
+                return (yield from self._decided(place, page, self._sole(page)))
+            outcome = yield from self._meet(page)
+            if outcome is not None:
+                return outcome
+
+    def _decided(self, place: int, page: int, sole: bool) -> Faulting:
         if sole:
             self.table[place] = Entry(page, True, True)
             return (yield from self._unlocked(page))
         yield "unlock", page
         return (yield from self._copy(place, page))
+
+    def _meet(self, page: int) -> Generator[Label, None, bool | None]:
+        """Meet a protected page with its lock held; None: it was taken back, and the lock is still held."""
+        m = self.m
+        yield "PROTECTED_FAULT"
+        if m.policy == "break":
+            yield from self._break(page)
+            return None
+        yield "unlock", page
+        if m.policy == "refuse":
+            yield "PROTECTED_REFUSED"
+            m.put(page)
+            return False
+        yield "PROTECTED_SLEEP"
+        m.put(page)
+        yield "PROTECTED_RESUME"
+        return True
 
     def _unlocked(self, page: int) -> Faulting:
         yield "unlock", page
@@ -284,7 +431,13 @@ class Task:
     def _mkwrite(self, place: int, page: int) -> Faulting:
         m, frame = self.m, self.m.frames[page]
         yield "lock", page
-        yield "MKWRITE_CHECK"
+        while True:
+            yield "MKWRITE_CHECK"
+            if frame.device is None:
+                break
+            outcome = yield from self._meet(page)
+            if outcome is not None:
+                return outcome
         yield "SET_DIRTY"
         frame.dirty = True
         while True:

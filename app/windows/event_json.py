@@ -7,7 +7,19 @@ from typing import Any
 from app.windows.states import PageWords
 from engine.cast import Cast
 from engine.designs import structure_at
-from engine.events import EVENTS, FLAG_NAMES, NONE, PAGE_BITS, PTE_NAMES, REFUSALS, STOPS, WQ_NAMES, Batch, Kind
+from engine.events import (
+    EVENTS,
+    FLAG_NAMES,
+    NONE,
+    PAGE_BITS,
+    PROTECT_REFUSALS,
+    PTE_NAMES,
+    REFUSALS,
+    STOPS,
+    WQ_NAMES,
+    Batch,
+    Kind,
+)
 from engine.invariants import INVARIANTS
 from engine.page_state import MARK_SWAPPED
 
@@ -73,6 +85,8 @@ def _shown(form: str, value: int, cast: Cast) -> int | str | bool | list[str]:
             return [name for bit, name in PTE_NAMES.items() if value & bit]
         case "refusal":
             return REFUSALS[value] if 0 <= value < len(REFUSALS) else f"reason {value}"
+        case "protect_refusal":
+            return PROTECT_REFUSALS[value] if 0 <= value < len(PROTECT_REFUSALS) else f"reason {value}"
         case "mark":
             return cast.marks[value] if 0 <= value < len(cast.marks) else f"mark {value}"
     return value

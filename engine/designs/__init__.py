@@ -12,6 +12,7 @@ from engine.designs.loading import load
 BUILT_IN = {
     "wait": ("hashed", "page_wait", "page_waiter", "rhashtable"),
     "truncate": ("helper", "raw_null", "compare"),
+    "protect": ("none", "attachment", "page_flag", "exclusive_pte"),
 }
 """Axis -> its designs; the position in the tuple is the design's number."""
 
@@ -28,7 +29,7 @@ STRUCTURES_MAX = 1 << 20
 
 def structure_at(pointer: int) -> str | None:
     """Return the name of a design's structure at an address, such as "page_wait 2"; None if there is none."""
-    for card in DESIGNS.values():
+    for card in (card for cards in AXES.values() for card in cards.values()):
         for kind in card.pointers:
             row, within = divmod(pointer - kind.base, kind.bytes)
             if 0 <= row < STRUCTURES_MAX and not within:

@@ -92,6 +92,8 @@ class Card:
     """Number of queues that its events may name, given the number of pages."""
     shared_queues: Callable[[Any], int] = lambda options: 0
     """Number of queues shared by all pages; 0 if none."""
+    protects: tuple[str, ...] = ()
+    """Protect axis: what may be protected, as scenarios name it (Memory.maps)."""
     actors: tuple[tuple[str, str], ...] = ()
     """Kernel threads that work for it: name and first step of each."""
     set_up: Callable[[Any, Any], None] | None = None

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-from engine.designs import DESIGNS
+from engine.designs import AXES, DESIGNS
 from engine.designs.card import Card
 from engine.kernels import KERNELS as PROFILES
 from engine.litmus import LITMUS, Litmus
@@ -28,34 +28,38 @@ class Row(NamedTuple):
     key: str
     title: str
     axes: dict[str, Any]
-
-    @property
-    def card(self) -> Card:
-        """The wait design's card."""
-        return DESIGNS[self.axes["wait"]["design"]]
+    card: Card
+    """The card that lists the row."""
 
     @property
     def swaps(self) -> bool:
-        """Whether a structure is swapped into page->mapping."""
-        return self.card.tag_bits(self._options) != 0
+        """Whether the wait design swaps a structure into page->mapping."""
+        return self._wait.tag_bits(self._options) != 0
 
     @property
     def hands_over(self) -> bool:
         """Whether waiters for the page lock use the design's own path, and are handed the lock there."""
-        return self.card.lock_step is not None
+        return self._wait.lock_step is not None
 
     @property
     def shares(self) -> bool:
         """Whether waiters for different pages share a queue, including those for the page lock."""
-        return self.card.shared_queues(self._options) > 0 and not self.hands_over
+        return self._wait.shared_queues(self._options) > 0 and not self.hands_over
 
-    def has(self, trait: str | None) -> bool:
-        """Whether a question limited to a trait applies to this design; trait: `only` of a litmus test."""
-        return trait is None or {"swaps": self.swaps, "shares": self.shares, "woken": not self.hands_over}[trait]
+    def has(self, test: Litmus) -> bool:
+        """Whether a litmus test applies to this design: rows of the protect axis answer those that protect pages."""
+        if test.memory is not None or self.card.axis == "protect":
+            return test.memory is not None and test.memory.maps in self.card.protects
+        traits = {None: True, "swaps": self.swaps, "shares": self.shares, "woken": not self.hands_over}
+        return traits[test.only]
+
+    @property
+    def _wait(self) -> Card:
+        return DESIGNS[self.axes["wait"]["design"]]
 
     @property
     def _options(self) -> Any:
-        return self.card.options.model_validate(self.axes["wait"])
+        return self._wait.options.model_validate(self.axes["wait"])
 
 
 class Cell(NamedTuple):
@@ -69,12 +73,14 @@ class Cell(NamedTuple):
 
 
 def _rows() -> dict[str, Row]:
-    """Return the rows that the cards of the wait axis list."""
-    return {
-        key: Row(key, title, {"wait": {"design": name, **options}, "truncate": {"design": truncate}})
-        for name, card in DESIGNS.items()
-        for key, title, truncate, options in card.matrix
-    }
+    """Return the rows that the cards of the wait and protect axes list; the latter wait in the kernel's own queues."""
+    rows = dict[str, Row]()
+    for axis in ("wait", "protect"):
+        for name, card in AXES[axis].items():
+            for key, title, truncate, options in card.matrix:
+                axes = {"truncate": {"design": truncate}, axis: {"design": name, **options}}
+                rows[key] = Row(key, title, {"wait": {"design": "hashed", "bits": 1}} | axes, card)
+    return rows
 
 
 ROWS: dict[str, Row] = _rows()
@@ -83,15 +89,20 @@ ROWS: dict[str, Row] = _rows()
 def cell(row: str, column: str, kernel: str) -> Cell | None:
     """Return the exploration of a cell, None if the question does not apply to the design. Raises KeyError."""
     test, design = COLUMNS[column], ROWS[row]
-    if not design.has(test.only):
+    if not design.has(test):
         return None
     groups = [group_of(name, text, mean_ns=1) for name, text in zip(_NAMES, test.programs, strict=False)]
+    workload = {"kind": "tasks", "pages": test.pages, "pinned": test.pinned, "groups": groups, "cached": True}
+    if test.memory is not None:
+        workload["memory"] = test.memory.model_dump()
+        for group, mm in zip(groups, test.mms, strict=False):
+            group["mm"] = mm
     subject = {
         "format": "scenario/2",
         "name": f"{'; '.join(test.programs)} · {design.title} · {kernel}",
         "kernel": kernel,
         **design.axes,
-        "workload": {"kind": "tasks", "pages": test.pages, "pinned": test.pinned, "groups": groups, "cached": True},
+        "workload": workload,
     }
     plan = PLAN | {"promises": test.asks == "starvation"}
     return Cell(subject, plan, test.asks, expected(test, design, kernel))

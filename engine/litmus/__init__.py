@@ -7,7 +7,8 @@
     programs = ["3*lock ... unlock"]        groups of tasks, as engine.program.group_of reads them
     only = "swaps"                          designs for which the question makes sense: swaps, shares or woken
 
-    [workload]                              pages, pinned
+    [workload]                              pages, pinned; memory and mms (address space of each program) for tests of
+                                            write protection, which only rows of the protect axis answer
     [[expected]]                            the first that matches row (or its design) and kernel counts
     verdict = "Sometimes"
     designs = ["hashed"]                    of the wait axis
@@ -29,6 +30,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from engine.designs.card import Expected
 from engine.invariants import INVARIANTS, WITNESSES
 from engine.kernels import KERNELS
+from engine.scenario import Memory
 from engine.toml_file import read_toml
 
 FOLDER = Path(__file__).parent
@@ -45,6 +47,8 @@ class _Part(BaseModel):
 class _Workload(_Part):
     pages: Annotated[int, Field(ge=1)] = 1
     pinned: bool = True
+    memory: Memory | None = None
+    mms: list[int] = []
 
 
 class _Rule(_Part):
@@ -92,6 +96,8 @@ class Litmus(NamedTuple):
     only: str | None
     pages: int
     pinned: bool
+    memory: Memory | None
+    mms: tuple[int, ...]
     expected: tuple[Expected, ...]
 
     @property
@@ -122,13 +128,15 @@ def read_litmus(path: Path) -> Iterator[Litmus]:
             given.only,
             given.workload.pages,
             given.workload.pinned,
+            given.workload.memory,
+            tuple(given.workload.mms),
             rules,
         )
 
 
 def _place(name: str) -> int:
     """Return a column's sort key: tests that decide the debate first, the invariants of one mixed scenario last."""
-    return next((at for at, kind in enumerate(("T-", "GW-", "W-", "L-")) if name.startswith(kind)), 4)
+    return next((at for at, kind in enumerate(("T-", "GW-", "W-", "L-", "P-", "K-", "A-")) if name.startswith(kind)), 9)
 
 
 _FOUND = [one for path in sorted(FOLDER.glob("*.toml"), key=lambda path: path.stem) for one in read_litmus(path)]

@@ -9,7 +9,7 @@ from engine.mm.mapping import PAGE_MAPPING_KSM, POINTER_BITS
 from engine.world.jit import inlined, jit
 from engine.world.state import ANON_PAGE, FREE_PAGE, NO_TYPE, NONE, World
 from engine.world.trace import broken, record
-from engine.world.verbs import mapping_holds, read_mapping, write_mapping
+from engine.world.verbs import mapping_holds, protect_mapping, read_mapping, write_mapping
 
 PAGE_PINNED, PAGE_PUT, PAGE_FREED = int(Kind.page_pinned), int(Kind.page_put), int(Kind.page_freed)
 PAGE_INSERTED, PAGE_REMOVED = int(Kind.page_inserted), int(Kind.page_removed)
@@ -46,9 +46,18 @@ def drop_reference(w: World, task: int, page: int) -> None:
 
 
 @inlined
+def mapping_seen(w: World, page: int) -> int:
+    """Return the page's mapping as the helper sees it, behind what the wait and protect designs keep in the word."""
+    seen: int = read_mapping(w, page)
+    if w.rules.protects:
+        seen = protect_mapping(w, page, seen)
+    return seen
+
+
+@inlined
 def follow_mapping(w: World, task: int, page: int, null: bool) -> None:
     """Call page_mapping() and dereference the result; null: NULL is allowed too, and not dereferenced."""
-    seen = read_mapping(w, page)
+    seen = mapping_seen(w, page)
     if seen & POINTER_BITS or not (null or seen):
         broken(w, task, page, WILD_DEREFERENCE)
 
@@ -76,7 +85,7 @@ def still_ours(w: World, task: int, page: int) -> bool:
 
     WRONG_IDENTITY if the result is true but the file's slot is empty.
     """
-    wanted, seen = w.files.address[w.pages.home[page]], read_mapping(w, page)
+    wanted, seen = w.files.address[w.pages.home[page]], mapping_seen(w, page)
     if not mapping_holds(w, w.pages.mapping[page], seen, wanted):
         record(w, LOOKUP_RETRIED, task, page, seen, wanted)
         return False

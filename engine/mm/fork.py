@@ -2,10 +2,27 @@
 
 from __future__ import annotations
 
+from engine.events import PG_LOCKED
+from engine.mm.exclusive import restored_bits
 from engine.mm.frames import ret
 from engine.mm.page_table import flush_tlb, map_page, own_row, row_of, set_entry
-from engine.world.jit import jit
-from engine.world.state import NONE, PTE_PRESENT, PTE_WRITE, SHARED, World
+from engine.mm.protect import end_protection
+from engine.world.jit import inlined, jit
+from engine.world.state import NONE, PTE_EXCLUSIVE, PTE_PRESENT, PTE_WRITE, SHARED, World
+from engine.world.verbs import protect_holds
+
+
+@inlined
+def _restore(w: World, task: int, row: int) -> None:
+    """Restore a device-exclusive entry, as only trylock_page() allows; while the page is locked the caller tries again.
+
+    mm/memory.c: try_restore_exclusive_pte().
+    """
+    page = w.ptes.page[row]
+    if not w.pages.flags[page] & (1 << PG_LOCKED):
+        if protect_holds(w, page):
+            end_protection(w, task, page, 1)
+        set_entry(w, task, row, restored_bits(w, page))
 
 
 @jit
@@ -18,6 +35,10 @@ def copy_page_range(w: World, task: int) -> int:
     to, virtual = w.program.arg[w.tasks.at[task]], w.tasks.argument[task]
     while virtual < w.rules.virtual_pages and w.rules.mapped != SHARED:
         row, copy = own_row(w, task, virtual), row_of(w, to, virtual)
+        if w.ptes.bits[row] & PTE_EXCLUSIVE and w.ptes.page[copy] == NONE:
+            _restore(w, task, row)
+            w.tasks.argument[task] = virtual
+            return max(1, w.rules.atomic_ns)
         if w.ptes.bits[row] & PTE_PRESENT and w.ptes.page[copy] == NONE:
             bits = w.ptes.bits[row] & ~PTE_WRITE
             if w.ptes.bits[row] & PTE_WRITE:

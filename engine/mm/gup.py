@@ -5,9 +5,9 @@ from __future__ import annotations
 from engine.mm.cache import drop_reference, take_reference
 from engine.mm.frames import call_on, ret
 from engine.mm.page_table import fault, own_row, written
-from engine.mm.steps import MISSING, PIN, WP_PAGE
+from engine.mm.steps import EXCLUSIVE_FAULT, MISSING, PIN, WP_PAGE
 from engine.world.jit import jit
-from engine.world.state import NONE, PTE_PRESENT, PTE_WRITE, World
+from engine.world.state import NONE, PTE_EXCLUSIVE, PTE_PRESENT, PTE_WRITE, World
 
 
 @jit
@@ -28,6 +28,8 @@ def get_user_page(w: World, task: int) -> int:
     cost = fault(w, task, row, page, 1)
     if bits & PTE_PRESENT:
         call_on(w, task, WP_PAGE, PIN, page, virtual, 0)
+    elif bits & PTE_EXCLUSIVE:
+        call_on(w, task, EXCLUSIVE_FAULT, PIN, page, virtual, 0)
     else:
         call_on(w, task, MISSING, PIN, virtual, virtual, 0)
     return cost

@@ -13,7 +13,7 @@ lookup_locked ends with the page locked; write and fault unlock and put it.
 from __future__ import annotations
 
 from engine.events import Kind
-from engine.invariants import LOOKUP_SEEN_RETRIED, STRANDED_PTE, TRUNCATED_WRITTEN
+from engine.invariants import LOOKUP_SEEN_RETRIED, PROTECTED_WRITTEN, STRANDED_PTE, TRUNCATED_WRITTEN
 from engine.mm.cache import drop_reference, give_up, still_ours, take_reference
 from engine.mm.frames import call, ret
 from engine.mm.steps import (
@@ -130,7 +130,9 @@ def found_check(w: World, task: int) -> int:
         call(w, task, UNLOCK_PAGE, FOUND_STALE)
         return 0
     operation = _operation(w, task)
-    if operation == WRITE:
+    if operation == WRITE and w.rules.protects:
+        w.tasks.step[task] = w.rules.write_step
+    elif operation == WRITE:
         w.tasks.step[task] = WRITE_COPY
     elif operation != FAULT:
         ret(w, task)
@@ -156,6 +158,8 @@ def write_copy(w: World, task: int) -> int:
     record(w, PAGE_WRITTEN, task, page, w.pages.mapping[page], w.pages.index[page])
     if w.pages.file[page] == NONE:
         broken(w, task, page, TRUNCATED_WRITTEN)
+    if w.rules.protects and w.protection.owner[page] != NONE:
+        broken(w, task, page, PROTECTED_WRITTEN)
     call(w, task, SET_DIRTY, FOUND_UNLOCK)
     return 0
 

@@ -24,8 +24,8 @@ def word_shown(word: int, files: list[int]) -> str:
         return f"file {files.index(pointer)}{suffix}"
     if structure := structure_at(pointer):
         return structure + suffix
-    if word == ANON_WORD:
-        return "anon_vma | 1"
+    if word | 1 == ANON_WORD:
+        return "anon_vma" + suffix
     return f"{word & (1 << 64) - 1:#018x}"
 
 

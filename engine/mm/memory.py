@@ -24,6 +24,7 @@ from engine.mm.page_table import (
 )
 from engine.mm.steps import (
     ANON_FAULT,
+    EXCLUSIVE_FAULT,
     FAULT_PUT,
     LOAD,
     LOCK_PAGE,
@@ -35,7 +36,7 @@ from engine.mm.steps import (
     WP_PAGE,
 )
 from engine.world.jit import jit
-from engine.world.state import ANONYMOUS, NONE, PTE_DIRTY, PTE_PRESENT, PTE_WRITE, World
+from engine.world.state import ANONYMOUS, NONE, PTE_DIRTY, PTE_EXCLUSIVE, PTE_PRESENT, PTE_WRITE, World
 from engine.world.trace import broken, record
 
 PAGE_ALLOCATED = int(Kind.page_allocated)
@@ -49,8 +50,11 @@ def load(w: World, task: int) -> int:
     if w.ptes.bits[row] & PTE_PRESENT:
         ret(w, task)
         return w.rules.atomic_ns
-    cost = fault(w, task, row, NONE, 0)
-    call_on(w, task, MISSING, LOAD, virtual, virtual, 0)
+    cost = fault(w, task, row, w.ptes.page[row], 0)
+    if w.ptes.bits[row] & PTE_EXCLUSIVE:
+        call_on(w, task, EXCLUSIVE_FAULT, LOAD, w.ptes.page[row], virtual, 0)
+    else:
+        call_on(w, task, MISSING, LOAD, virtual, virtual, 0)
     return cost
 
 
@@ -68,6 +72,8 @@ def store(w: World, task: int) -> int:
     cost = fault(w, task, row, page, 1)
     if bits & PTE_PRESENT:
         call_on(w, task, WP_PAGE, STORE, page, virtual, 0)
+    elif bits & PTE_EXCLUSIVE:
+        call_on(w, task, EXCLUSIVE_FAULT, STORE, page, virtual, 0)
     else:
         call_on(w, task, MISSING, STORE, virtual, virtual, 0)
     return cost
@@ -111,7 +117,7 @@ def fault_finish(w: World, task: int) -> int:
     """
     page = w.tasks.page[task]
     row = own_row(w, task, w.tasks.second[task])
-    if not w.ptes.bits[row] & PTE_PRESENT:
+    if w.ptes.page[row] == NONE:
         map_page(w, task, row, page, PTE_PRESENT)
         if w.pages.file[page] == NONE:
             broken(w, task, page, STRANDED_PTE)
@@ -127,7 +133,7 @@ def do_anonymous_page(w: World, task: int) -> int:
     """
     virtual = w.tasks.second[task]
     row = own_row(w, task, virtual)
-    if not w.ptes.bits[row] & PTE_PRESENT:
+    if w.ptes.page[row] == NONE:
         page = alloc_anon_page(w, virtual)
         if page == NONE:
             return refuse(w, task, NONE, NO_MEMORY)

@@ -7,7 +7,7 @@ space, so it belongs to the same step: afterwards no CPU writes through the old 
 from __future__ import annotations
 
 from engine.events import PG_WRITEBACK, Kind
-from engine.invariants import SHARED_COPY_WRITTEN, TRUNCATED_WRITTEN, UNSTABLE_WRITE
+from engine.invariants import PROTECTED_WRITTEN, SHARED_COPY_WRITTEN, TRUNCATED_WRITTEN, UNSTABLE_WRITE
 from engine.mm.cache import drop_reference
 from engine.mm.frames import ret
 from engine.world.jit import inlined, jit
@@ -18,7 +18,7 @@ FAULT_TAKEN, FAULT_REFUSED = int(Kind.fault_taken), int(Kind.fault_refused)
 PTE_SET, PTE_CLEARED, TLB_FLUSHED = int(Kind.pte_set), int(Kind.pte_cleared), int(Kind.tlb_flushed)
 PAGE_WRITTEN = int(Kind.page_written)
 
-BEYOND_SIZE, NOT_CACHED, NO_MEMORY = range(3)
+BEYOND_SIZE, NOT_CACHED, NO_MEMORY, PROTECTED = range(4)
 """Reasons for which an access is refused, the index in engine.events.REFUSALS."""
 
 
@@ -91,10 +91,12 @@ def refuse(w: World, task: int, page: int, reason: int) -> int:
 
 @inlined
 def written(w: World, task: int, page: int) -> None:
-    """Record a write to a page, and check that nobody relies on its contents."""
+    """Record a CPU's write to a page, and check that nobody relies on its contents."""
     record(w, PAGE_WRITTEN, task, page, w.pages.mapping[page], w.pages.index[page])
     if w.rmap.kind[page] == FILE_PAGE and w.pages.file[page] == NONE:
         broken(w, task, page, TRUNCATED_WRITTEN)
+    if w.rules.protects and w.protection.owner[page] != NONE:
+        broken(w, task, page, PROTECTED_WRITTEN)
     if w.rules.stable_pages and w.pages.flags[page] & (1 << PG_WRITEBACK):
         broken(w, task, page, UNSTABLE_WRITE)
     if w.rmap.kind[page] == ANON_PAGE and w.rmap.mapcount[page] > 1:

@@ -8,18 +8,22 @@ from __future__ import annotations
 
 from engine.events import PG_DIRTY, PG_WRITEBACK, Kind
 from engine.mm.filemap import wait_for_writeback
+from engine.mm.frames import call
 from engine.mm.page_table import flush_tlb, row_of, set_entry, unmap_entry
 from engine.mm.steps import (
     MKCLEAN,
     MKCLEAN_END,
+    PROTECTED_BREAK,
     RANGE_CLEAN,
     RANGE_UNMAP,
+    UNMAP_PAGE,
     WRITEBACK_MAPPED,
     WRITEBACK_SET,
 )
 from engine.world.jit import jit
 from engine.world.state import NONE, PTE_DIRTY, PTE_PRESENT, PTE_WRITE, World
 from engine.world.trace import record
+from engine.world.verbs import protect_holds
 
 PAGE_MKCLEANED, PAGE_DIRTIED = int(Kind.page_mkcleaned), int(Kind.page_dirtied)
 
@@ -99,11 +103,15 @@ def unmap_mapping_range(w: World, task: int) -> int:
 
 @jit
 def unmap_page(w: World, task: int) -> int:
-    """Clear the next entry that maps this page, and flush it. Next: this step; after the last range_clean.
+    """Clear the next entry that maps this page, and flush it. Next: this step; after the last range_clean. A protected
+    page is taken back first: break_begin, then this step.
 
     mm/truncate.c: truncate_cleanup_page(), for entries that faults have installed since.
     """
     page = w.tasks.page[task]
+    if w.rules.all_paths and protect_holds(w, page):
+        call(w, task, PROTECTED_BREAK, UNMAP_PAGE)
+        return 0
     for mm in range(w.rules.mms):
         row = row_of(w, mm, w.rmap.virtual[page])
         if w.ptes.page[row] == page:

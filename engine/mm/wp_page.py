@@ -22,6 +22,7 @@ from engine.mm.steps import (
     MKWRITE_CHECK,
     MKWRITE_REUSE,
     MKWRITE_STABLE,
+    PROTECTED_FAULT,
     SET_DIRTY,
     UNLOCK_PAGE,
     WP_ANON_LOCKED,
@@ -31,6 +32,7 @@ from engine.mm.steps import (
 from engine.world.jit import inlined, jit
 from engine.world.state import ANON_PAGE, NONE, PTE_DIRTY, PTE_PRESENT, PTE_WRITE, SHARED, World
 from engine.world.trace import record, record_pte
+from engine.world.verbs import protect_holds
 
 PAGE_COPIED, PTE_CLEARED = int(Kind.page_copied), int(Kind.pte_cleared)
 
@@ -40,7 +42,7 @@ def _only_user(w: World, page: int) -> bool:
     """Whether an anonymous page may be written in place: mapped once, and from 5.9 on with no other reference."""
     if w.rules.count_decides and w.pages.refcount[page] != 1:
         return False
-    return w.rmap.mapcount[page] == 1
+    return w.rmap.kind[page] == ANON_PAGE and w.rmap.mapcount[page] == 1
 
 
 @jit
@@ -59,6 +61,8 @@ def do_wp_page(w: World, task: int) -> int:
     take_reference(w, task, page)
     if not anonymous and w.rules.mapped == SHARED:
         call(w, task, LOCK_PAGE, MKWRITE_CHECK)
+    elif w.rules.protects and protect_holds(w, page):
+        call(w, task, LOCK_PAGE, WP_ANON_LOCKED)
     elif not anonymous or (w.rules.count_decides and not only_user):
         w.tasks.step[task] = WP_COPY
     elif trylock_page(w, task, page):
@@ -73,7 +77,9 @@ def do_wp_page(w: World, task: int) -> int:
 @inlined
 def _decide(w: World, task: int, row: int, only_user: bool) -> None:
     """With the page locked: make the entry writable if nobody else uses the page (wp_page_reuse()), else copy."""
-    if only_user:
+    if w.rules.protects and protect_holds(w, w.tasks.page[task]):
+        w.tasks.step[task] = PROTECTED_FAULT
+    elif only_user:
         set_entry(w, task, row, PTE_PRESENT | PTE_WRITE | PTE_DIRTY)
         call(w, task, UNLOCK_PAGE, FAULT_PUT)
     else:
@@ -82,7 +88,9 @@ def _decide(w: World, task: int, row: int, only_user: bool) -> None:
 
 @jit
 def anon_locked(w: World, task: int) -> int:
-    """Before 5.9, after waiting for the page lock: look again. Next: unlock_page, then fault_put or copy_begin.
+    """After waiting for the page lock: look again. Next: unlock_page, then fault_put or copy_begin; protected_fault.
+
+    Pages that are not protected come here before 5.9 only.
 
     mm/memory.c: do_wp_page(); mm/swapfile.c: reuse_swap_page().
     """
@@ -142,13 +150,16 @@ def copy_install(w: World, task: int) -> int:
 @jit
 def mkwrite_check(w: World, task: int) -> int:
     """Shared file page, locked: check that it is still in the file, and set it dirty. Next: set_page_dirty and
-    mkwrite_stable; unlock_page and fault_put if it has left.
+    mkwrite_stable; protected_fault; unlock_page and fault_put if it has left.
 
     mm/filemap.c: filemap_page_mkwrite().
     """
     page = w.tasks.page[task]
     if still_ours(w, task, page) and w.pages.index[page] < w.files.size[w.pages.home[page]]:
-        call(w, task, SET_DIRTY, MKWRITE_STABLE)
+        if w.rules.protects and protect_holds(w, page):
+            w.tasks.step[task] = PROTECTED_FAULT
+        else:
+            call(w, task, SET_DIRTY, MKWRITE_STABLE)
     else:
         call(w, task, UNLOCK_PAGE, FAULT_PUT)
     return 0

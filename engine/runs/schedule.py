@@ -33,7 +33,7 @@ from engine.world.state import (
     World,
 )
 from engine.world.trace import broken
-from engine.world.verbs import leaks, settle
+from engine.world.verbs import leaks, protect_mapping, settle
 
 
 @jit
@@ -136,6 +136,8 @@ def at_end(w: World, pages: int, references: int) -> Any:
             continue
         ended = False
         lost = w.tasks.state[task] == ASLEEP and not w.pages.flags[w.tasks.page[task]] >> w.tasks.bit[task] & 1
+        if w.rules.protects and w.tasks.blocked[task] != NONE:
+            lost = w.protection.owner[w.tasks.blocked[task]] == NONE
         violated |= 1 << (LOST_WAKEUP if lost else DEADLOCK)
     if violated >> LOST_WAKEUP & 1:
         return 1 << LOST_WAKEUP
@@ -152,7 +154,10 @@ def at_end(w: World, pages: int, references: int) -> Any:
             references += w.rmap.mapcount[page] + w.rmap.pinned[page]
             if entries_of(w, page) != w.rmap.mapcount[page]:
                 violated |= 1 << COUNTS
-        if w.pages.mapping[page] != expected:
+        word = w.pages.mapping[page]
+        if w.rules.protects:
+            word = protect_mapping(w, page, word)
+        if word != expected:
             violated |= 1 << MAPPING_LOST
         references -= w.pages.refcount[page] - (file != NONE)
     if leaks(w):

@@ -19,7 +19,7 @@ from engine.world.build import hash_pages, make_world, page_addresses
 from engine.world.linking import link
 from engine.world.memory import map_pages
 from engine.world.rng import alias_table, seed_streams
-from engine.world.rules import actor_names, actors_of, queues_of, rules_of
+from engine.world.rules import actor_names, actors_of, anon_word, queues_of, rules_of
 from engine.world.state import ASLEEP, NONE, NOW, World
 
 FIRST_FILE_ADDRESS = -0x77FFFB000000
@@ -41,8 +41,10 @@ def _files_of(workload: Tasks) -> list[int]:
     return [workload.file_of(page) for page in range(workload.pages)]
 
 
-def _anonymous(workload: Tasks) -> bool:
-    return workload.memory is not None and workload.memory.maps == "anonymous"
+def _anonymous(workload: Tasks) -> int:
+    """Return how many of the first pages are anonymous: as many as divide among the address spaces."""
+    memory = workload.memory
+    return workload.pages // memory.mms * memory.mms if memory is not None and memory.maps == "anonymous" else 0
 
 
 def _page_files(workload: Tasks) -> list[int]:
@@ -78,8 +80,9 @@ class TimedRun:
                 for row in range(workload.files)
             ],
             page_files=_page_files(workload),
-            cached_in=0 if workload.cached and not _anonymous(workload) else -1,
-            anonymous=workload.pages if _anonymous(workload) else 0,
+            cached_in=-1 if _anonymous(workload) or not workload.cached else 0,
+            anonymous=_anonymous(workload),
+            anon_word=anon_word(scenario),
             queues=queues_of(scenario, workload.all_pages),
         )
 
@@ -121,6 +124,7 @@ class TimedRun:
         w = make_world(
             rules_of(scenario, n_tasks, scenario.profile)._replace(watched=watched),
             wait=scenario.wait,
+            protect=scenario.protect,
             n_pages=workload.all_pages,
             n_files=workload.files,
             program=program,

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from engine.axes import VERBS
 from engine.cast import STRUCT_PAGE_BYTES, VMEMMAP_BASE
-from engine.designs import DESIGNS
+from engine.designs import AXES, DESIGNS
 from engine.designs.card import Options, Sizes
 from engine.mm.steps import STEPS
 from engine.schema import DTYPES, ENGINE_TABLES, Column, element_types
@@ -29,6 +29,7 @@ from engine.world.state import (
     PageTables,
     Picks,
     Program,
+    Protection,
     ReverseMap,
     Rules,
     Structures,
@@ -74,17 +75,22 @@ def make_world(
     rules: Rules,
     *,
     wait: Options,
+    protect: Options | None = None,
     n_pages: int,
     n_files: int,
     program: tuple[list[int], list[int], list[int], list[int]] = ([], [], [], []),
     picks: list[tuple[int, int, NDArray[np.uint32], NDArray[np.uint32]]] | None = None,
 ) -> World:
-    """Return an empty World for these sizes and these options of the wait design.
+    """Return an empty World for these sizes and these options of the wait design, and of the protect design if any.
 
     program: columns of Program, one entry per operation. picks: (first page, count, threshold, alias) of each.
     """
-    n_tasks, card = rules.n_tasks, DESIGNS[wait.design]
-    rows = card.rows(wait, Sizes(n_tasks, n_pages))
+    n_tasks, chosen = rules.n_tasks, [(DESIGNS[wait.design], wait)]
+    if protect is not None:
+        chosen.append((AXES["protect"][protect.design], protect))
+    rows = {
+        name: count for card, options in chosen for name, count in card.rows(options, Sizes(n_tasks, n_pages)).items()
+    }
     n_lists, n_waits = rows["lists"], rows.get("waits", 0)
     rules = rules._replace(n_pages=n_pages, n_waits=n_waits)
     picks = picks or []
@@ -101,6 +107,7 @@ def make_world(
     buffer.plan(Mms, {"": rules.mms})
     buffer.plan(PageTables, {"": rules.mms * rules.virtual_pages})
     buffer.plan(ReverseMap, {"": n_pages if rules.mms else 0})
+    buffer.plan(Protection, {"": n_pages if rules.protects else 0})
     buffer.plan(
         Machine,
         {"": n_cpus, "heap": n_tasks + 1, "woken": 2 * n_tasks + 2, "woken_delay": 2 * n_tasks + 2, "exponential": 0},
@@ -128,6 +135,7 @@ def make_world(
         mms=take(Mms),
         ptes=take(PageTables),
         rmap=take(ReverseMap),
+        protection=take(Protection),
         machine=take(Machine)._replace(exponential=Column(exponential_table())),
         **{name: take(table) for name, table in own.items()},
         program=Program(
@@ -141,8 +149,9 @@ def make_world(
         for field, declaration in table._field_defaults.items():
             if declaration.start:
                 getattr(getattr(w, group), field).array[:] = declaration.start
-    if card.set_up is not None:
-        card.set_up(w, wait)
+    for card, options in chosen:
+        if card.set_up is not None:
+            card.set_up(w, options)
     w.waits.free_next.array[:] = np.append(np.arange(1, n_waits, dtype=np.uint32), NONE)[:n_waits]
     numbers = np.arange(n_lists, dtype=np.uint32)
     w.lists.lock_row.array[:] = numbers // rules.queue_lists * rules.queue_lists

@@ -139,7 +139,7 @@ def compiled(function: Callable[..., Any], signature: Any) -> Any:
 def link(w: World, designs: dict[str, str], first: Iterable[int] = (), roots: Iterable[Any] = ()) -> None:
     """Fill w.code for a World whose tasks begin with the steps `first`, under these designs (axis -> name)."""
     card = AXES["wait"][designs["wait"]]
-    ruled = (*ruled_steps(card), *memory_steps(w.rules))
+    ruled = (*ruled_steps(card), *(memory_steps(protects=bool(w.rules.protects)) if w.rules.mapped else ()))
     first = frozenset({*first, *dict(ruled).values(), *(NUMBERS[step] for _, step in card.actors)})
     steps, verbs = reachable(tuple(roots), first, tuple(sorted(designs.items())))
     w.designs = designs

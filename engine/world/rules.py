@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from engine.cast import ANON_WORD, TaskName
+from engine.cast import ANON_TAG, ANON_WORD, TaskName
 from engine.costs import costs
-from engine.designs import DESIGNS
+from engine.designs import AXES, DESIGNS
 from engine.designs.card import OWN_STEPS
+from engine.designs.wait.swapped import E1
 from engine.kernels import KERNELS
 from engine.mm import steps
 from engine.scenario import Scenario, Tasks
@@ -24,6 +25,9 @@ def rules_of(scenario: Scenario, n_tasks: int, kernel: str) -> Rules:
     ns = costs(scenario.costs.preset, overrides)
     numbers: dict[str, Any] = dict.fromkeys(Rules._fields, 0)
     numbers |= {"queue_lists": 1, **card.rules(scenario.wait)}
+    numbers |= AXES["protect"][scenario.protect.design].rules(scenario.protect)
+    if numbers["encoding"] == E1:  # the other tags move to page_mapping.flags
+        numbers["attach_tag"] = 0
     for which in OWN_STEPS:
         name = getattr(card, which)
         numbers[which] = NONE if name is None else steps.NUMBERS[name]
@@ -39,8 +43,7 @@ def rules_of(scenario: Scenario, n_tasks: int, kernel: str) -> Rules:
         "queue_lock_ns": ns["queue_lock_ns"],
         "latency_ns": ns["wake_latency_ns"],
         "switch_ns": ns["context_switch_ns"],
-        "unmap_step": NONE,
-        "unmap_page_step": NONE,
+        **{name: NONE for name, _ in (*MEMORY_STEPS, *PROTECT_STEPS)},
         **_memory(scenario),
     }
     return Rules(**numbers)
@@ -58,20 +61,30 @@ def _memory(scenario: Scenario) -> dict[str, int]:
         "mapped": {"shared": SHARED, "private": PRIVATE, "anonymous": ANONYMOUS}[memory.maps],
         "mms": memory.mms + memory.children,
         "virtual_pages": virtual_pages,
-        "anon_word": ANON_WORD,
+        "anon_word": anon_word(scenario),
         "stable_pages": int(memory.stable_pages),
-        **{name: steps.NUMBERS[step] for name, step in MEMORY_STEPS},
-        **{name: ns[name] for name in ("fault_ns", "flush_ns", "flush_cpu_ns", "copy_ns")},
+        **dict(memory_steps(protects=scenario.protect.design != "none")),
+        **{name: ns[name] for name in ("fault_ns", "flush_ns", "flush_cpu_ns", "copy_ns", "break_ns")},
     }
+
+
+def anon_word(scenario: Scenario) -> int:
+    """Return page->mapping of anonymous pages. Encoding E1 moves the tag to page_mapping.flags."""
+    encoding = DESIGNS[scenario.wait.design].rules(scenario.wait).get("encoding")
+    return ANON_WORD & ~ANON_TAG if encoding == E1 else ANON_WORD
 
 
 MEMORY_STEPS = (("unmap_step", "UNMAP_RANGE"), ("unmap_page_step", "UNMAP_PAGE"))
 """Rules that hold a step in workloads with address spaces, NONE in others."""
 
 
-def memory_steps(rules: Rules) -> tuple[tuple[str, int], ...]:
-    """Return (rule, step) for each of MEMORY_STEPS, if the workload has address spaces."""
-    return tuple((name, steps.NUMBERS[step]) for name, step in MEMORY_STEPS) if rules.mapped else ()
+PROTECT_STEPS = (("write_step", "PROTECTED_WRITE"),)
+"""Likewise in workloads that protect pages."""
+
+
+def memory_steps(*, protects: bool) -> tuple[tuple[str, int], ...]:
+    """Return (rule, step) for each of the steps above, in a workload with address spaces."""
+    return tuple((name, steps.NUMBERS[step]) for name, step in (*MEMORY_STEPS, *(PROTECT_STEPS if protects else ())))
 
 
 def actors_of(scenario: Scenario) -> list[int]:

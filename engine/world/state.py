@@ -72,6 +72,8 @@ class Tasks(NamedTuple):
     other_bit: I64 = number(0, 7)
     stop: U8 = unseen()  # STOPS
     mm: U16 = unseen()  # address space that it runs in
+    blocked: U32 = row("pages")  # protected page that it sleeps for, or NONE
+    blocked_since: I64 = unseen()
 
 
 class Frames(NamedTuple):
@@ -139,7 +141,7 @@ class PageTables(NamedTuple):
     """Page table entries: row mm * virtual pages + virtual page."""
 
     page: U32 = row("pages")  # page that it maps, or NONE
-    bits: U8 = number(0, 7)  # PTE_*
+    bits: U8 = number(0, 15)  # PTE_*
 
 
 class ReverseMap(NamedTuple):
@@ -152,8 +154,16 @@ class ReverseMap(NamedTuple):
     cleaned: U8 = number(0, 7)  # page_mkclean() under way: entries changed so far
 
 
-PTE_PRESENT, PTE_WRITE, PTE_DIRTY = 1, 2, 4
-"""Bits of ptes.bits. An entry with PTE_WRITE is present."""
+class Protection(NamedTuple):
+    """Ghost: who has a page protected. One row per page in workloads that protect pages."""
+
+    owner: U32 = row("tasks")
+    since: I64 = unseen()
+
+
+PTE_PRESENT, PTE_WRITE, PTE_DIRTY, PTE_EXCLUSIVE = 1, 2, 4, 8
+"""Bits of ptes.bits. An entry with PTE_WRITE is present; one with PTE_EXCLUSIVE is a swap entry, and no other bit is
+set."""
 NO_TYPE, FILE_PAGE, ANON_PAGE = range(3)
 """Values of rmap.kind. NO_TYPE: a free page."""
 SHARED, PRIVATE, ANONYMOUS = range(1, 4)
@@ -257,6 +267,14 @@ class Rules(NamedTuple):
     count_decides: bool  # 5.9 on: an anonymous page with another reference is copied, not written
     unmap_step: int  # first step of clearing the entries of a range, NONE without address spaces
     unmap_page_step: int  # likewise for one page
+    write_step: int  # step before write(2) copies to a locked page, NONE where no page is protected
+    # set by the protect design (Card.rules), 0 by default
+    protects: int
+    policy: int  # WAIT, BREAK, REFUSE of engine.designs.protect.options
+    all_paths: int  # truncation and write(2) take a page back before they change it
+    attach_tag: int  # tag of page->mapping while a page_attachment is swapped in
+    exclusive: int  # protected pages have device-exclusive entries
+    break_ns: int
     fault_ns: int
     flush_ns: int
     flush_cpu_ns: int
@@ -284,6 +302,7 @@ GROUPS: dict[str, Any] = {
     "mms": Mms,
     "ptes": PageTables,
     "rmap": ReverseMap,
+    "protection": Protection,
     "program": Program,
     "picks": Picks,
     "machine": Machine,
@@ -313,6 +332,7 @@ class World:
     mms: Mms
     ptes: PageTables
     rmap: ReverseMap
+    protection: Protection
     program: Program
     picks: Picks
     machine: Machine

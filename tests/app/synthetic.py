@@ -26,6 +26,7 @@ from engine.page_state import PageState
 
 FILE = -0x77FF_8000_0000
 STRUCTURE = -0x77FE_0000_0000 | 1
+ANON = -0x77FD_0000_0000 | 1
 
 
 @dataclass
@@ -37,6 +38,7 @@ class Page:
     """Waiters of a structure that a plain store threw out of page->mapping."""
     swapped: bool = False
     truncated: bool = False
+    protected: bool = False
     saved: int = 0
 
     def state(self) -> PageState:
@@ -48,6 +50,8 @@ class Page:
             return PageState.swapped
         if self.waiters or self.stranded:
             return PageState.waited_on
+        if self.protected:
+            return PageState.protected
         if self.flags >> PG_LOCKED & 1:
             return PageState.locked
         if self.flags >> PG_DIRTY & 1:
@@ -149,7 +153,7 @@ class Log:
         page, task = self._pages[number], self._random.randrange(len(self.cast.tasks))
         choices = (
             self._lock, self._wait, self._wait, self._wake, self._wake, self._leave, self._cache, self._writeback,
-            self._dirty, self._other,
+            self._dirty, self._other, self._other, self._protect, self._allocate,
         )  # fmt: skip
         self._random.choice(choices)(number, page, task)
 
@@ -263,6 +267,19 @@ class Log:
         dirty = page.flags >> PG_DIRTY & 1
         self._say(Kind.page_dirtied if dirty else Kind.page_cleaned, task, number, page.flags, 0)
 
+    def _protect(self, number: int, page: Page, task: int) -> None:
+        page.protected = not page.protected
+        broken, held = self._random.randrange(2), self._random.randrange(1 << 40)
+        if page.protected:
+            self._say(Kind.page_protected, task, number, page.mapping, 3)
+        else:
+            self._say(Kind.page_unprotected, task, number, page.mapping, broken | held << 1)
+
+    def _allocate(self, number: int, page: Page, task: int) -> None:
+        if not page.mapping and not page.swapped:
+            page.mapping, page.truncated = ANON, False
+            self._say(self._random.choice((Kind.page_allocated, Kind.page_copied)), task, number, ANON, 1)
+
     def _other(self, number: int, page: Page, task: int) -> None:
         rest: tuple[tuple[Kind, int, int, int], ...] = (
             (Kind.page_pinned, number, 2, 0),
@@ -277,6 +294,15 @@ class Log:
             (Kind.mark, NONE, 0, 0),
             (Kind.invariant_broken, number, 3, 0),
             (Kind.table_resized, NONE, 64, 128),
+            (Kind.fault_taken, number, 1 | number << 16 | 1 << 48, 1),
+            (Kind.fault_refused, number, 3, 0),
+            (Kind.pte_set, number, 1 | number << 16 | 3 << 48, 2),
+            (Kind.pte_cleared, number, 1 | number << 16 | 3 << 48, 1),
+            (Kind.tlb_flushed, number, 1, 5),
+            (Kind.page_mkcleaned, number, 1, 2),
+            (Kind.protect_refused, number, 4, 0),
+            (Kind.fault_blocked, number, 2, 0),
+            (Kind.fault_resumed, number, 900, 0),
         )
         flags = (Kind.page_uptodate, Kind.waiters_flag_set, Kind.waiters_flag_cleared)
         kind, at, a, b = self._random.choice((*rest, *((kind, number, 0, 0) for kind in flags)))

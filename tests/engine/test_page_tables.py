@@ -15,7 +15,17 @@ from engine.mm.steps import SPIN
 from engine.runs.play import open_run
 from engine.runs.schedule import enabled, step_name, step_once
 from engine.runs.scheduled import references
-from engine.world.state import ANON_PAGE, FILE_PAGE, NONE, PTE_DIRTY, PTE_WRITE, World
+from engine.world.state import (
+    ANON_PAGE,
+    FILE_PAGE,
+    FINISHED,
+    FREE_PAGE,
+    NONE,
+    PTE_DIRTY,
+    PTE_EXCLUSIVE,
+    PTE_WRITE,
+    World,
+)
 from tests.page_tables import Machine, Task, machine
 from tests.worlds import Stage, scenario
 
@@ -24,16 +34,21 @@ OWN = (
     *("LOAD", "STORE", "MISSING", "MISSING_CHECK", "MISSING_MAP", "ANON_FAULT", "PIN", "DMA", "UNPIN", "FORK", "PICK"),
     *("WP_PAGE", "WP_ANON_LOCKED", "WP_COPY", "WP_COPY_INSTALL", "FAULT_PUT"),
     *("MKWRITE_CHECK", "MKWRITE_STABLE", "MKWRITE_REUSE", "SET_DIRTY"),
+    *("PROTECT", "PROTECT_CHECK", "PROTECT_WALK", "PROTECT_SET", "PROTECT_END", "DEVICE_WRITE"),
+    *("UNPROTECT", "UNPROTECT_CLEAR", "UNPROTECT_PUT", "EXCLUSIVE_FAULT", "EXCLUSIVE_RESTORE"),
+    *("PROTECTED_FAULT", "PROTECTED_BREAK", "PROTECTED_BROKEN", "PROTECTED_REFUSED", "PROTECTED_SLEEP"),
+    *("PROTECTED_RESUME", "THINK"),
     *("WRITEBACK_MAPPED", "MKCLEAN", "MKCLEAN_END", "WRITEBACK_SET", "WRITEBACK_END", "WRITEBACK_PUT"),
 )
 """Steps that both implementations take; the others wait for locks, or wake tasks."""
 FILE_OPERATIONS = ("load", "store", "store", "pin dma unpin", "lock writeback_begin unlock writeback_end")
+PROTECTING = ("protect device_write unprotect", "protect think:1 device_write unprotect")
 ANON_OPERATIONS = ("load", "store", "store", "pin dma unpin", "fork:1", "fork:1")
 
 
-def drawn(draw: random.Random, maps: str) -> dict[str, Any]:
+def drawn(draw: random.Random, maps: str, more: tuple[str, ...] = ()) -> dict[str, Any]:
     """Return programs and sizes of a random small workload: up to four tasks, three pages, two address spaces."""
-    choice = ANON_OPERATIONS if maps != "shared" else FILE_OPERATIONS
+    choice = (*(ANON_OPERATIONS if maps != "shared" else FILE_OPERATIONS), *more)
     tasks, pages = draw.randint(2, 4), draw.randint(1, 3)
     mms = 1 if maps != "shared" else 2
     virtual = pages // mms if maps == "anonymous" else pages
@@ -50,18 +65,21 @@ def agree(w: World, m: Machine, where: str) -> None:
     """Assert that both implementations are in the same state."""
     virtual = w.rules.virtual_pages
     for page, frame in enumerate(m.frames):
-        here = (w.rmap.kind[page], w.pages.refcount[page], w.rmap.mapcount[page], w.rmap.pinned[page])
-        assert here == (KINDS[frame.kind], frame.refs, m.mapcount(page), frame.pins), f"{where}: page {page}"
+        row_here = (w.rmap.kind[page], w.pages.refcount[page], w.rmap.mapcount[page], w.rmap.pinned[page])
+        assert row_here == (KINDS[frame.kind], frame.refs, m.mapcount(page), frame.pins), f"{where}: page {page}"
         flags = w.pages.flags[page]
         assert (flags >> PG_DIRTY & 1, flags >> PG_WRITEBACK & 1) == (frame.dirty, frame.writeback), f"{where}: {page}"
+        device = w.protection.owner[page] if w.rules.protects else NONE
+        assert device == (NONE if frame.device is None else frame.device), f"{where}: device of page {page}"
         assert w.pages.owner[page] == (NONE if frame.owner is None else frame.owner), f"{where}: lock of page {page}"
     for mm, table in enumerate(m.spaces):
         for place in range(virtual):
             entry, row = table.get(place), mm * virtual + place
             assert w.ptes.page[row] == (NONE if entry is None else entry.page), f"{where}: entry {mm}, {place}"
             bits = w.ptes.bits[row]
-            wanted = (False, False) if entry is None else (entry.write, entry.dirty)
-            assert (bool(bits & PTE_WRITE), bool(bits & PTE_DIRTY)) == wanted, f"{where}: entry {mm}, {place}"
+            wanted = (False, False, False) if entry is None else (entry.write, entry.dirty, entry.exclusive)
+            here = (bool(bits & PTE_WRITE), bool(bits & PTE_DIRTY), bool(bits & PTE_EXCLUSIVE))
+            assert here == wanted, f"{where}: entry {mm}, {place}"
 
 
 def resumed(w: World, task: Task, was: str, tasks: list[Task]) -> None:
@@ -84,20 +102,20 @@ def resumed(w: World, task: Task, was: str, tasks: list[Task]) -> None:
                 other.resume()
 
 
-@pytest.mark.parametrize("kernel", ["4.16", "5.9-rc", "6.7+"])
-@pytest.mark.parametrize("maps", ["shared", "private", "anonymous"])
-def test_given_random_programs_then_every_state_is_that_of_the_second_implementation(maps: str, kernel: str) -> None:
+def side_by_side(maps: str, kernel: str, protect: dict[str, str], seeds: int) -> Counter[str]:
+    """Play random programs in both implementations, and assert that they agree after every step; count the steps."""
     seen: Counter[str] = Counter()
-    for seed in range(80):
-        draw = random.Random(f"{seed} {maps} {kernel}")
-        given = drawn(draw, maps)
+    for seed in range(seeds):
+        draw = random.Random(f"{seed} {maps} {kernel} {protect}")
+        given = drawn(draw, maps, PROTECTING if protect else ())
         programs, memory = given.pop("programs"), given["memory"]
+        given |= {"protect": protect} if protect else {}
         stage = Stage(*programs, kernel=kernel, **given)
         w = stage.world
         profile, sizes = KERNELS[kernel], (memory["mms"], memory["children"], memory["spare"])
         rules = {"by_count": profile.count_decides, "loops": profile.writeback_loops, "stable": memory["stable_pages"]}
-        rules["pins"] = profile.writeback_pins
-        m = machine(maps, given["pages"], *sizes, **rules)
+        m = machine(maps, given["pages"], *sizes, pins=profile.writeback_pins, **rules)
+        m.design, m.policy = protect.get("design", "none"), protect.get("policy", "break")
         tasks = [Task(m, i, given["mms"][i], text.split()) for i, text in enumerate(programs)]
         for move in range(5_000):
             ready = [task for task in range(len(tasks)) if enabled(w, task)]
@@ -106,16 +124,43 @@ def test_given_random_programs_then_every_state_is_that_of_the_second_implementa
             at = draw.choice(ready)
             was = step_name(w, at)
             w.clock[0] += 1
+            w.clock[FREE_PAGE] = 0
             if step_once(w, at) == SPIN:
                 continue
             seen[was] += 1
             resumed(w, tasks[at], was, tasks)
             agree(w, m, f"seed {seed}, move {move}, task {at} at {was}")
-        assert not [task for task in range(len(tasks)) if enabled(w, task)], "the programs end"
-        broken = {"shared_copy_written", "unstable_write"} & stage.broke()
-        assert broken == set(m.log), f"seed {seed}"
+        assert all(w.tasks.state[task] == FINISHED for task in range(len(tasks))), f"seed {seed}: the programs end"
+        assert set(m.log) == stage.broke(), f"seed {seed}"
+    return seen
+
+
+@pytest.mark.parametrize("kernel", ["4.16", "5.9-rc", "6.7+"])
+@pytest.mark.parametrize("maps", ["shared", "private", "anonymous"])
+def test_given_random_programs_then_every_state_is_that_of_the_second_implementation(maps: str, kernel: str) -> None:
+    seen = side_by_side(maps, kernel, {}, 80)
     expected = {"shared": "MKWRITE_REUSE", "private": "WP_COPY_INSTALL", "anonymous": "WP_COPY_INSTALL"}
     assert seen[expected[maps]] > 20, "the programs fault"
+
+
+@pytest.mark.parametrize("kernel", ["4.16", "6.7+"])
+@pytest.mark.parametrize("maps", ["shared", "private", "anonymous"])
+@pytest.mark.parametrize("design", ["attachment wait", "attachment break", "attachment refuse", "page_flag wait"])
+def test_given_pages_protected_in_random_programs_then_every_state_is_that_of_the_second_implementation(
+    maps: str, kernel: str, design: str
+) -> None:
+    name, _, policy = design.partition(" ")
+    seen = side_by_side(maps, kernel, {"design": name, "policy": policy}, 100)
+    met = {"wait": "PROTECTED_SLEEP", "break": "PROTECTED_BROKEN", "refuse": "PROTECTED_REFUSED"}[policy]
+    assert min(seen["PROTECT_END"], seen[met]) > 0
+
+
+@pytest.mark.parametrize("kernel", ["4.16", "6.7+"])
+def test_given_exclusive_entries_in_random_programs_then_every_state_is_that_of_the_second_implementation(
+    kernel: str,
+) -> None:
+    seen = side_by_side("anonymous", kernel, {"design": "exclusive_pte"}, 80)
+    assert min(seen["PROTECT_END"], seen["EXCLUSIVE_RESTORE"], seen["PROTECTED_BROKEN"]) > 0
 
 
 def played(

@@ -24,6 +24,8 @@ def before(op: Operation) -> list[str]:
     used = op.needs | op.drops
     if Held.PIN in used:
         return ["pin"]
+    if Held.PAGE in used:
+        return ["protect"]
     if Held.WRITEBACK in used:
         return ["lock", "writeback_begin", "unlock"]
     if Held.REFERENCE in used:
@@ -33,7 +35,13 @@ def before(op: Operation) -> list[str]:
 
 def after(held: Held) -> list[str]:
     """Return the operations that drop what is held."""
-    ends = {Held.LOCK: "unlock", Held.REFERENCE: "put", Held.WRITEBACK: "writeback_end", Held.PIN: "unpin"}
+    ends = {
+        Held.LOCK: "unlock",
+        Held.REFERENCE: "put",
+        Held.WRITEBACK: "writeback_end",
+        Held.PIN: "unpin",
+        Held.PAGE: "unprotect",
+    }
     return [ends[one] for one in Held if one in held]
 
 
@@ -48,7 +56,9 @@ def held_in(stage: Stage) -> Held:
         held |= Held.REFERENCE
     if w.pages.flags[page] >> PG_WRITEBACK & 1:
         held |= Held.WRITEBACK
-    if w.rules.mapped and w.rmap.pinned[page]:
+    if w.rules.protects and w.protection.owner[page] == 0:
+        held |= Held.PAGE
+    elif w.rules.mapped and w.rmap.pinned[page]:
         held |= Held.PIN
     return held
 
@@ -57,7 +67,10 @@ def stage_of(op: Operation) -> Stage:
     """Return a world that plays what the operation needs, the operation, and what drops what it takes."""
     first, last = program_of(op)
     memory = {"maps": "shared", "children": 1} if op.mapped else None
-    return Stage(" ".join([*first, TEXT[op.name], *last]), pages=2, cached=op.name != "insert", memory=memory)
+    protect: dict[str, Any] = {"protect": {"design": "attachment"}} if op.mapped else {}
+    return Stage(
+        " ".join([*first, TEXT[op.name], *last]), pages=2, cached=op.name != "insert", memory=memory, **protect
+    )
 
 
 def program_of(op: Operation) -> tuple[list[str], list[str]]:
@@ -140,10 +153,10 @@ def test_given_pages_that_may_be_freed_when_used_without_a_reference_then_it_is_
 @pytest.mark.parametrize(
     ("program", "says"),
     [
-        ("dma", ": dma needs a pinned page: put pin before it"),
-        ("pin pin unpin", ": pin while it has a page pinned: unpin first"),
-        ("pin pick:0 unpin", ": pick while it has a page pinned: unpin first"),
-        ("2/pin", " ends with a page pinned and begins again: unpin at the end"),
+        ("dma", ": dma needs a page: put pin before it"),
+        ("pin pin unpin", ": pin while it keeps the page of pin: unpin first"),
+        ("pin pick:0 unpin", ": pick while it keeps the page of pin: unpin first"),
+        ("2/pin", " keeps the page of pin and begins again: unpin at the end"),
         ("lock delete unlock", ": delete does not know page tables: use truncate"),
         ("fault", ": fault does not know page tables: use load or store"),
         ("fork:0", " forks to address space 0: the empty ones are 1 to 1; raise memory.children"),
@@ -165,6 +178,27 @@ def test_given_page_tables_when_a_program_makes_no_sense_then_it_is_refused_in_w
         ({"maps": "shared", "mms": 5}, {"pages": 2**20}, "5242880 page table entries; the limit is 4194304: use fewer"),
         ({"maps": "anonymous", "mms": 3}, {}, "3 address spaces share 1 pages: each needs one; raise pages"),
         ({"maps": "anonymous"}, {"pages": 2, "program": "lock unlock"}, "lock is for pages of a file: memory.maps is"),
+        ({"maps": "shared"}, {"program": "protect"}, "protect: no design protects pages; choose attachment"),
+        (
+            None,
+            {"protect": {"design": "page_flag"}},
+            "protect: page_flag protects pages that are mapped: add workload.",
+        ),
+        (
+            {"maps": "shared"},
+            {"protect": {"design": "attachment"}, "design": "page_wait", "wait": {"encoding": "E2"}},
+            "page_wait takes every word of page->mapping with bit 0 for its own, and attachment set that bit",
+        ),
+        (
+            {"maps": "private"},
+            {"design": "page_waiter", "wait": {"encoding": "E2"}},
+            "page_waiter takes every word of page->mapping with bit 0 for its own, and anonymous pages set that bit",
+        ),
+        (
+            {"maps": "shared"},
+            {"protect": {"design": "exclusive_pte"}, "program": "protect"},
+            "protect: exclusive_pte takes anonymous memory, and memory.maps is shared (EOPNOTSUPP)",
+        ),
     ],
 )
 def test_given_address_spaces_that_are_not_there_then_it_is_refused_in_words(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from engine.designs import DESIGNS
+from engine.designs import AXES, DESIGNS
 from engine.events import FLAG_NAMES, NONE, PTE_NAMES, WQ_NAMES
 from engine.explore.story import State
 from engine.explore.worlds.subject import WorldSubject
@@ -34,6 +34,8 @@ def facts(subject: WorldSubject) -> State:
             values[f"page {page}: entries cleaned"] = w.rmap.cleaned[page]
         values[f"page {page}: pte"] = "mapped" if w.pages.mapped[page] else "none"
         values[f"page {page}: being truncated by"] = _holder(w.pages.truncated_by[page], "no task")
+        if w.rules.protects:
+            values[f"page {page}: protected by"] = _holder(w.protection.owner[page], "no device")
     for file in range(w.files.size.array.size):
         values[f"file {file}: i_size"] = w.files.size[file]
     for row in range(w.rules.mms * w.rules.virtual_pages):
@@ -41,8 +43,9 @@ def facts(subject: WorldSubject) -> State:
         values[f"address space {mm}, virtual page {virtual}"] = _entry(w, row)
     for task in range(w.rules.n_tasks):
         values |= _task(w, task, files)
-    if (more := DESIGNS[w.designs["wait"]].facts) is not None:
-        values |= more(w)
+    for axis in ("wait", "protect"):
+        if (more := AXES[axis][w.designs[axis]].facts) is not None:
+            values |= more(w)
     rows = next((column.rows for column in subject.columns if column.title == "lists.head"), ())
     for row in rows:
         values[f"queue {row}"] = _queue(w, row)
@@ -90,6 +93,9 @@ def _task(w: World, task: int, files: list[int]) -> State:
         f"{label}: file being truncated": w.tasks.file[task],
         f"{label}: second page": "none" if w.tasks.second[task] == NONE else w.tasks.second[task],
     }
+    if w.rules.protects:
+        blocked = w.tasks.blocked[task]
+        values[f"{label}: sleeps for protected page"] = "none" if blocked == NONE else blocked
     if w.rules.n_waits:
         seen = w.tasks.seen[task]
         values[f"{label}: structure it is about to use"] = word_shown(seen & ~2, files) if seen else "none"

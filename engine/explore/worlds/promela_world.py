@@ -98,7 +98,9 @@ class _Model:
         reached: dict[int, str] = {}
         rules = self._w.rules
         found = {NEXT_OP, *self._w.program.step.array.tolist(), *self._w.tasks.step.array.tolist()}
-        found |= {rules.lock_step, rules.unlock_step, rules.unmap_step, rules.unmap_page_step} - {NONE}
+        found |= {rules.lock_step, rules.unlock_step, rules.unmap_step, rules.unmap_page_step, rules.write_step} - {
+            NONE
+        }
         while left := found - set(reached) - {PICK}:  # make_move handles PICK itself
             number = min(left)
             module, _, function = STEPS[number][1].rpartition(".")

@@ -1,0 +1,1 @@
+"""Nothing is protected: every verb keeps its default."""

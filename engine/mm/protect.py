@@ -1,0 +1,238 @@
+"""A device has a page write-protected in all address spaces, writes to it, and gives it back.
+
+The generic write protection of April 2018, and make_device_exclusive(). tasks.page is the virtual page,
+tasks.second the page that the device has. A device keeps a reference, and must be the only one besides page cache and
+entries: whoever has pinned the page writes to it past the entries. Where a CPU's write meets the protection, see
+engine.mm.protect_fault.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from engine.events import PG_DIRTY, PG_WRITEBACK, Kind
+from engine.invariants import LOST_UNDER_DEVICE, MAPPING_RESURRECTED, TWO_DEVICES
+from engine.mm.cache import drop_reference, still_ours, take_reference
+from engine.mm.filemap import begin_wait
+from engine.mm.frames import call_on, ret
+from engine.mm.page_table import fault, flush_tlb, own_row, row_of, set_entry
+from engine.mm.steps import (
+    EXCLUSIVE_FAULT,
+    LOCK_PAGE,
+    MISSING,
+    PROTECT,
+    PROTECT_CHECK,
+    PROTECT_END,
+    PROTECT_SET,
+    PROTECT_WALK,
+    UNLOCK_PAGE,
+    UNPROTECT_CLEAR,
+    UNPROTECT_PUT,
+    WAIT_PREPARE,
+    WP_PAGE,
+)
+from engine.mm.wait_list import make_ready
+from engine.world.jit import inlined, jit
+from engine.world.packers import pack_unprotected
+from engine.world.state import (
+    ASLEEP,
+    FILE_PAGE,
+    NONE,
+    NOW,
+    PTE_DIRTY,
+    PTE_EXCLUSIVE,
+    PTE_PRESENT,
+    PTE_WRITE,
+    SHARED,
+    World,
+)
+from engine.world.trace import broken, record
+from engine.world.verbs import protect_clear, protect_entry, protect_holds, protect_set, protect_takes
+
+PAGE_PROTECTED, PAGE_UNPROTECTED = int(Kind.page_protected), int(Kind.page_unprotected)
+PROTECT_REFUSED, PAGE_WRITTEN, PAGE_DIRTIED = int(Kind.protect_refused), int(Kind.page_written), int(Kind.page_dirtied)
+
+NOT_MAPPED, LEFT, HELD, NOT_ANONYMOUS, PINNED = range(5)
+"""Reasons why a page is not protected, the index in engine.events.PROTECT_REFUSALS."""
+
+
+@inlined
+def _found(w: World, task: int) -> Any:
+    """Return the page that the device asks for: that of the file, or what the program's entry maps."""
+    virtual = w.tasks.page[task]
+    if w.rules.mapped == SHARED:
+        return virtual
+    return w.ptes.page[own_row(w, task, virtual)]
+
+
+@jit
+def protect(w: World, task: int) -> int:
+    """Find the page and take a reference. Next: lock_page, then protect_check; ret if nothing is mapped.
+
+    mm/rmap.c: make_device_exclusive(): exclusive entries begin with a write fault, so that the page has one user.
+    """
+    page, virtual = _found(w, task), w.tasks.page[task]
+    if w.rules.exclusive:
+        row = own_row(w, task, virtual)
+        bits = w.ptes.bits[row]
+        if not bits & PTE_WRITE:
+            cost = fault(w, task, row, page, 1)
+            if bits & PTE_EXCLUSIVE:
+                call_on(w, task, EXCLUSIVE_FAULT, PROTECT, page, virtual, 0)
+            elif bits & PTE_PRESENT:
+                call_on(w, task, WP_PAGE, PROTECT, page, virtual, 0)
+            else:
+                call_on(w, task, MISSING, PROTECT, virtual, virtual, 0)
+            return cost
+    if page == NONE:
+        record(w, PROTECT_REFUSED, task, NONE, NOT_MAPPED, 0)
+        ret(w, task)
+        return w.rules.atomic_ns
+    take_reference(w, task, page)
+    w.rmap.pinned[page] += 1
+    w.tasks.second[task] = page
+    call_on(w, task, LOCK_PAGE, PROTECT_CHECK, page, NONE, 0)
+    return w.rules.atomic_ns
+
+
+@inlined
+def _refuse(w: World, task: int, page: int, reason: int) -> None:
+    """Give up with the page locked. Next: unlock_page, then unprotect_put."""
+    record(w, PROTECT_REFUSED, task, page, reason, 0)
+    call_on(w, task, UNLOCK_PAGE, UNPROTECT_PUT, page, NONE, 0)
+
+
+@jit
+def protect_check(w: World, task: int) -> int:
+    """With the page locked: can it be protected? Next: protect_walk; after a wait for writeback this step again."""
+    page = w.tasks.second[task]
+    if w.rmap.kind[page] == FILE_PAGE and not still_ours(w, task, page):
+        _refuse(w, task, page, LEFT)
+    elif protect_holds(w, page):
+        _refuse(w, task, page, HELD)
+    elif not protect_takes(w, page):
+        _refuse(w, task, page, NOT_ANONYMOUS)
+    elif w.pages.flags[page] & (1 << PG_WRITEBACK):
+        begin_wait(w, task, PG_WRITEBACK, 0)
+        call_on(w, task, WAIT_PREPARE, PROTECT_CHECK, page, NONE, 0)
+    else:
+        w.tasks.step[task] = PROTECT_WALK
+    return w.rules.atomic_ns
+
+
+@jit
+def protect_walk(w: World, task: int) -> int:
+    """Change the next entry that maps the page, and flush it. Next: this step; after the last set_protection.
+
+    A dirty entry makes a page of a file dirty. mm/rmap.c: page_mkclean_one(), page_make_device_exclusive_one().
+    """
+    page = w.tasks.second[task]
+    for mm in range(w.rules.mms):
+        row = row_of(w, mm, w.rmap.virtual[page])
+        bits = w.ptes.bits[row]
+        if w.ptes.page[row] == page and bits != protect_entry(w, bits):
+            cost = flush_tlb(w, task, mm, page)
+            flags = w.pages.flags[page]
+            if bits & PTE_DIRTY and not flags & (1 << PG_DIRTY):
+                w.pages.flags[page] = flags | (1 << PG_DIRTY)
+                record(w, PAGE_DIRTIED, task, page, flags | (1 << PG_DIRTY), 0)
+            set_entry(w, task, row, protect_entry(w, bits))
+            return max(1, cost)
+    w.tasks.step[task] = PROTECT_SET
+    return 0
+
+
+@inlined
+def _only_known(w: World, page: int) -> bool:
+    """Return whether the page has no reference but the device's, its entries' and the page cache's."""
+    in_file = w.pages.file[page] != NONE
+    expected = 1 + w.rmap.mapcount[page] + in_file
+    if w.rmap.kind[page] == FILE_PAGE:
+        expected += w.rules.pins
+    return w.pages.refcount[page] == expected
+
+
+@jit
+def set_protection(w: World, task: int) -> int:
+    """Check the reference count, and mark the page protected in the same step. Next: unlock_page, then protect_end.
+
+    mm/ksm.c: write_protect_page() refuses a page that somebody else has a reference on. As page_ref_freeze() does, the
+    check keeps others from taking one; between two steps a fault could take one and write later.
+    """
+    page = w.tasks.second[task]
+    if not _only_known(w, page):
+        _refuse(w, task, page, PINNED)
+        return w.rules.atomic_ns
+    if w.protection.owner[page] != NONE:
+        broken(w, task, page, TWO_DEVICES)
+    protect_set(w, task, page)
+    w.protection.owner[page] = task
+    w.protection.since[page] = w.clock[NOW]
+    record(w, PAGE_PROTECTED, task, page, w.pages.mapping[page], w.rmap.mapcount[page])
+    call_on(w, task, UNLOCK_PAGE, PROTECT_END, page, NONE, 0)
+    return w.rules.atomic_ns
+
+
+@jit
+def protect_end(w: World, task: int) -> int:
+    """The device has the page. Next: ret."""
+    ret(w, task)
+    return 0
+
+
+@jit
+def device_write(w: World, task: int) -> int:
+    """The device writes to the page, if it was not taken back meanwhile. Next: ret."""
+    page = w.tasks.second[task]
+    if page != NONE and w.protection.owner[page] == task:
+        record(w, PAGE_WRITTEN, task, page, w.pages.mapping[page], w.pages.index[page])
+        if w.rmap.kind[page] == FILE_PAGE and w.pages.file[page] == NONE:
+            broken(w, task, page, LOST_UNDER_DEVICE)
+    ret(w, task)
+    return w.rules.atomic_ns
+
+
+@jit
+def unprotect(w: World, task: int) -> int:
+    """Give the page back. Next: lock_page, then unprotect_clear; ret if it was never protected."""
+    page = w.tasks.second[task]
+    if page == NONE:
+        ret(w, task)
+    else:
+        call_on(w, task, LOCK_PAGE, UNPROTECT_CLEAR, page, NONE, 0)
+    return w.rules.atomic_ns
+
+
+@jit
+def end_protection(w: World, task: int, page: int, taken: int) -> None:
+    """With the page locked: mark it not protected, and wake the writers that wait for it; taken: 1 if it is broken."""
+    protect_clear(w, task, page)
+    w.protection.owner[page] = NONE
+    _, b = pack_unprotected(w.pages.mapping[page], taken, w.clock[NOW] - w.protection.since[page])
+    record(w, PAGE_UNPROTECTED, task, page, w.pages.mapping[page], b)
+    if w.rmap.kind[page] == FILE_PAGE and w.pages.file[page] == NONE and w.pages.mapping[page]:
+        broken(w, task, page, MAPPING_RESURRECTED)
+    for other in range(w.rules.n_tasks):
+        if w.tasks.blocked[other] == page and w.tasks.state[other] == ASLEEP:
+            make_ready(w, other, w.rules.latency_ns)
+
+
+@jit
+def unprotect_clear(w: World, task: int) -> int:
+    """With the page locked: end the protection unless it was broken. Next: unlock_page, then unprotect_put."""
+    page = w.tasks.second[task]
+    if w.protection.owner[page] == task:
+        end_protection(w, task, page, 0)
+    call_on(w, task, UNLOCK_PAGE, UNPROTECT_PUT, page, NONE, 0)
+    return w.rules.atomic_ns
+
+
+@jit
+def unprotect_put(w: World, task: int) -> int:
+    """Drop the device's reference. Next: ret."""
+    page = w.tasks.second[task]
+    w.tasks.second[task] = NONE
+    w.rmap.pinned[page] -= 1
+    drop_reference(w, task, page)
+    ret(w, task)
+    return w.rules.atomic_ns

@@ -1,0 +1,159 @@
+"""A CPU's write meets a protected page: it takes the page back, waits, or fails (Rules.policy).
+
+The question is asked with the page locked, wherever a path is about to make an entry writable or to change the page.
+A path that takes the page back keeps the lock meanwhile, and asks again.
+"""
+
+from __future__ import annotations
+
+from engine.designs.protect.options import BREAK, REFUSE
+from engine.events import Kind
+from engine.mm.cache import drop_reference
+from engine.mm.frames import call, ret
+from engine.mm.page_table import PROTECTED, refuse
+from engine.mm.protect import end_protection
+from engine.mm.steps import (
+    BLOCKED,
+    FIND_SLOT,
+    FOUND_UNLOCK,
+    MKWRITE_CHECK,
+    PROTECTED_BREAK,
+    PROTECTED_BROKEN,
+    PROTECTED_REFUSED,
+    PROTECTED_RESUME,
+    PROTECTED_SLEEP,
+    PROTECTED_WRITE,
+    PROTECTED_WRITE_AGAIN,
+    PROTECTED_WRITE_SLEEP,
+    UNLOCK_PAGE,
+    WP_ANON_LOCKED,
+    WRITE_COPY,
+)
+from engine.world.jit import inlined, jit
+from engine.world.state import ASLEEP, FILE_PAGE, NONE, NOW, SHARED, World
+from engine.world.trace import record
+from engine.world.verbs import protect_holds
+
+FAULT_BLOCKED, FAULT_RESUMED, FAULT_REFUSED = int(Kind.fault_blocked), int(Kind.fault_resumed), int(Kind.fault_refused)
+
+
+@inlined
+def meet(w: World, task: int, page: int) -> None:
+    record(w, FAULT_BLOCKED, task, page, w.protection.owner[page], 0)
+    w.tasks.blocked_since[task] = w.clock[NOW]
+
+
+@inlined
+def _go_on(w: World, task: int, page: int) -> None:
+    record(w, FAULT_RESUMED, task, page, w.clock[NOW] - w.tasks.blocked_since[task], 0)
+
+
+@jit
+def protected_fault(w: World, task: int) -> int:
+    """Write fault, page locked, with a reference. Next: break_begin, then the check again; unlock_page, then refused or
+    sleep_for_page.
+    """
+    meet(w, task, w.tasks.page[task])
+    if w.rules.policy == REFUSE:
+        call(w, task, UNLOCK_PAGE, PROTECTED_REFUSED)
+    elif w.rules.policy != BREAK:
+        call(w, task, UNLOCK_PAGE, PROTECTED_SLEEP)
+    elif w.rules.mapped == SHARED and w.rmap.kind[w.tasks.page[task]] == FILE_PAGE:
+        call(w, task, PROTECTED_BREAK, MKWRITE_CHECK)
+    else:
+        call(w, task, PROTECTED_BREAK, WP_ANON_LOCKED)
+    return 0
+
+
+@jit
+def break_begin(w: World, task: int) -> int:
+    """Ask the device for the page: it stops using it and flushes its caches. Next: break_end."""
+    w.tasks.step[task] = PROTECTED_BROKEN
+    return w.rules.break_ns
+
+
+@jit
+def break_end(w: World, task: int) -> int:
+    """End the protection, the page still locked. Next: ret."""
+    page = w.tasks.page[task]
+    if protect_holds(w, page):
+        end_protection(w, task, page, 1)
+    _go_on(w, task, page)
+    ret(w, task)
+    return 0
+
+
+@jit
+def refused(w: World, task: int) -> int:
+    """The write fails. Next: ret, from the fault and from the operation."""
+    page = w.tasks.page[task]
+    drop_reference(w, task, page)
+    return refuse(w, task, page, PROTECTED)
+
+
+@inlined
+def _asleep(w: World, task: int, page: int) -> int:
+    """Sleep unless the protection has ended; looking and sleeping are one step, under the lock of a wait queue."""
+    if protect_holds(w, page):
+        w.tasks.blocked[task] = page
+        w.tasks.state[task] = ASLEEP
+        return BLOCKED
+    return 0
+
+
+@jit
+def sleep_for_page(w: World, task: int) -> int:
+    """Drop the fault's reference and sleep until the protection ends. Next: resume."""
+    page = w.tasks.page[task]
+    drop_reference(w, task, page)
+    w.tasks.step[task] = PROTECTED_RESUME
+    return _asleep(w, task, page)
+
+
+@jit
+def resume(w: World, task: int) -> int:
+    """The protection has ended. Next: ret, and the access is made again."""
+    page = w.tasks.page[task]
+    w.tasks.blocked[task] = NONE
+    _go_on(w, task, page)
+    ret(w, task)
+    return max(1, w.rules.atomic_ns)
+
+
+@jit
+def write_check(w: World, task: int) -> int:
+    """write(2) with the page locked. Next: write_copy; break_begin and this step; unlock_page and write_sleep, or
+    found_unlock if it fails (EFAULT).
+    """
+    page = w.tasks.page[task]
+    if not w.rules.all_paths or not protect_holds(w, page):
+        w.tasks.step[task] = WRITE_COPY
+        return 0
+    meet(w, task, page)
+    if w.rules.policy == BREAK:
+        call(w, task, PROTECTED_BREAK, PROTECTED_WRITE)
+    elif w.rules.policy == REFUSE:
+        record(w, FAULT_REFUSED, task, page, PROTECTED, 0)
+        w.tasks.step[task] = FOUND_UNLOCK
+    else:
+        call(w, task, UNLOCK_PAGE, PROTECTED_WRITE_SLEEP)
+    return 0
+
+
+@jit
+def write_sleep(w: World, task: int) -> int:
+    """Drop the lookup's reference and sleep until the protection ends. Next: write_again."""
+    page = w.tasks.page[task]
+    w.tasks.holds[task] -= 1
+    drop_reference(w, task, page)
+    w.tasks.step[task] = PROTECTED_WRITE_AGAIN
+    return _asleep(w, task, page)
+
+
+@jit
+def write_again(w: World, task: int) -> int:
+    """The protection has ended: look the page up again. Next: find_slot."""
+    w.tasks.blocked[task] = NONE
+    _go_on(w, task, w.tasks.page[task])
+    w.tasks.step[task] = FIND_SLOT
+    return max(1, w.rules.atomic_ns)
