@@ -51,7 +51,20 @@ NULL = 0xFFFFFFFF
 
 ENGINE_TABLES = frozenset(
     [
-        *("pages", "tasks", "frames", "entries", "lists", "waits", "files", "mms", "ptes", "rmap", "protection"),
+        *(
+            "pages",
+            "tasks",
+            "frames",
+            "entries",
+            "lists",
+            "waits",
+            "files",
+            "mms",
+            "ptes",
+            "rmap",
+            "protection",
+            "sleepers",
+        ),
         *("program", "picks", "machine", "trace", "code"),
     ]
 )

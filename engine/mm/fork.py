@@ -35,7 +35,7 @@ def copy_page_range(w: World, task: int) -> int:
     to, virtual = w.program.arg[w.tasks.at[task]], w.tasks.argument[task]
     while virtual < w.rules.virtual_pages and w.rules.mapped != SHARED:
         row, copy = own_row(w, task, virtual), row_of(w, to, virtual)
-        if w.ptes.bits[row] & PTE_EXCLUSIVE and w.ptes.page[copy] == NONE:
+        if w.rules.exclusive and w.ptes.bits[row] & PTE_EXCLUSIVE and w.ptes.page[copy] == NONE:
             _restore(w, task, row)
             w.tasks.argument[task] = virtual
             return max(1, w.rules.atomic_ns)

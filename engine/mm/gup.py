@@ -28,7 +28,7 @@ def get_user_page(w: World, task: int) -> int:
     cost = fault(w, task, row, page, 1)
     if bits & PTE_PRESENT:
         call_on(w, task, WP_PAGE, PIN, page, virtual, 0)
-    elif bits & PTE_EXCLUSIVE:
+    elif w.rules.exclusive and bits & PTE_EXCLUSIVE:
         call_on(w, task, EXCLUSIVE_FAULT, PIN, page, virtual, 0)
     else:
         call_on(w, task, MISSING, PIN, virtual, virtual, 0)

@@ -51,7 +51,7 @@ def load(w: World, task: int) -> int:
         ret(w, task)
         return w.rules.atomic_ns
     cost = fault(w, task, row, w.ptes.page[row], 0)
-    if w.ptes.bits[row] & PTE_EXCLUSIVE:
+    if w.rules.exclusive and w.ptes.bits[row] & PTE_EXCLUSIVE:
         call_on(w, task, EXCLUSIVE_FAULT, LOAD, w.ptes.page[row], virtual, 0)
     else:
         call_on(w, task, MISSING, LOAD, virtual, virtual, 0)
@@ -72,7 +72,7 @@ def store(w: World, task: int) -> int:
     cost = fault(w, task, row, page, 1)
     if bits & PTE_PRESENT:
         call_on(w, task, WP_PAGE, STORE, page, virtual, 0)
-    elif bits & PTE_EXCLUSIVE:
+    elif w.rules.exclusive and bits & PTE_EXCLUSIVE:
         call_on(w, task, EXCLUSIVE_FAULT, STORE, page, virtual, 0)
     else:
         call_on(w, task, MISSING, STORE, virtual, virtual, 0)

@@ -33,7 +33,6 @@ from engine.mm.steps import (
 )
 from engine.mm.wait_list import make_ready
 from engine.world.jit import inlined, jit
-from engine.world.packers import pack_unprotected
 from engine.world.state import (
     ASLEEP,
     FILE_PAGE,
@@ -46,11 +45,11 @@ from engine.world.state import (
     SHARED,
     World,
 )
-from engine.world.trace import broken, record
+from engine.world.trace import broken, record, record_unprotected
 from engine.world.verbs import protect_clear, protect_entry, protect_holds, protect_set, protect_takes
 
-PAGE_PROTECTED, PAGE_UNPROTECTED = int(Kind.page_protected), int(Kind.page_unprotected)
-PROTECT_REFUSED, PAGE_WRITTEN, PAGE_DIRTIED = int(Kind.protect_refused), int(Kind.page_written), int(Kind.page_dirtied)
+PAGE_PROTECTED, PROTECT_REFUSED = int(Kind.page_protected), int(Kind.protect_refused)
+PAGE_WRITTEN, PAGE_DIRTIED = int(Kind.page_written), int(Kind.page_dirtied)
 
 NOT_MAPPED, LEFT, HELD, NOT_ANONYMOUS, PINNED = range(5)
 """Reasons why a page is not protected, the index in engine.events.PROTECT_REFUSALS."""
@@ -208,12 +207,11 @@ def end_protection(w: World, task: int, page: int, taken: int) -> None:
     """With the page locked: mark it not protected, and wake the writers that wait for it; taken: 1 if it is broken."""
     protect_clear(w, task, page)
     w.protection.owner[page] = NONE
-    _, b = pack_unprotected(w.pages.mapping[page], taken, w.clock[NOW] - w.protection.since[page])
-    record(w, PAGE_UNPROTECTED, task, page, w.pages.mapping[page], b)
+    record_unprotected(w, task, page, taken, w.clock[NOW] - w.protection.since[page])
     if w.rmap.kind[page] == FILE_PAGE and w.pages.file[page] == NONE and w.pages.mapping[page]:
         broken(w, task, page, MAPPING_RESURRECTED)
     for other in range(w.rules.n_tasks):
-        if w.tasks.blocked[other] == page and w.tasks.state[other] == ASLEEP:
+        if w.sleepers.page[other] == page and w.tasks.state[other] == ASLEEP:
             make_ready(w, other, w.rules.latency_ns)
 
 

@@ -40,12 +40,12 @@ FAULT_BLOCKED, FAULT_RESUMED, FAULT_REFUSED = int(Kind.fault_blocked), int(Kind.
 @inlined
 def meet(w: World, task: int, page: int) -> None:
     record(w, FAULT_BLOCKED, task, page, w.protection.owner[page], 0)
-    w.tasks.blocked_since[task] = w.clock[NOW]
+    w.sleepers.since[task] = w.clock[NOW]
 
 
 @inlined
 def _go_on(w: World, task: int, page: int) -> None:
-    record(w, FAULT_RESUMED, task, page, w.clock[NOW] - w.tasks.blocked_since[task], 0)
+    record(w, FAULT_RESUMED, task, page, w.clock[NOW] - w.sleepers.since[task], 0)
 
 
 @jit
@@ -95,7 +95,7 @@ def refused(w: World, task: int) -> int:
 def _asleep(w: World, task: int, page: int) -> int:
     """Sleep unless the protection has ended; looking and sleeping are one step, under the lock of a wait queue."""
     if protect_holds(w, page):
-        w.tasks.blocked[task] = page
+        w.sleepers.page[task] = page
         w.tasks.state[task] = ASLEEP
         return BLOCKED
     return 0
@@ -114,7 +114,7 @@ def sleep_for_page(w: World, task: int) -> int:
 def resume(w: World, task: int) -> int:
     """The protection has ended. Next: ret, and the access is made again."""
     page = w.tasks.page[task]
-    w.tasks.blocked[task] = NONE
+    w.sleepers.page[task] = NONE
     _go_on(w, task, page)
     ret(w, task)
     return max(1, w.rules.atomic_ns)
@@ -153,7 +153,7 @@ def write_sleep(w: World, task: int) -> int:
 @jit
 def write_again(w: World, task: int) -> int:
     """The protection has ended: look the page up again. Next: find_slot."""
-    w.tasks.blocked[task] = NONE
+    w.sleepers.page[task] = NONE
     _go_on(w, task, w.tasks.page[task])
     w.tasks.step[task] = FIND_SLOT
     return max(1, w.rules.atomic_ns)

@@ -136,8 +136,8 @@ def at_end(w: World, pages: int, references: int) -> Any:
             continue
         ended = False
         lost = w.tasks.state[task] == ASLEEP and not w.pages.flags[w.tasks.page[task]] >> w.tasks.bit[task] & 1
-        if w.rules.protects and w.tasks.blocked[task] != NONE:
-            lost = w.protection.owner[w.tasks.blocked[task]] == NONE
+        if w.rules.protects and w.sleepers.page[task] != NONE:
+            lost = w.protection.owner[w.sleepers.page[task]] == NONE
         violated |= 1 << (LOST_WAKEUP if lost else DEADLOCK)
     if violated >> LOST_WAKEUP & 1:
         return 1 << LOST_WAKEUP

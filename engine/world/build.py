@@ -32,6 +32,7 @@ from engine.world.state import (
     Protection,
     ReverseMap,
     Rules,
+    Sleepers,
     Structures,
     Tasks,
     World,
@@ -108,6 +109,7 @@ def make_world(
     buffer.plan(PageTables, {"": rules.mms * rules.virtual_pages})
     buffer.plan(ReverseMap, {"": n_pages if rules.mms else 0})
     buffer.plan(Protection, {"": n_pages if rules.protects else 0})
+    buffer.plan(Sleepers, {"": n_tasks if rules.protects else 0})
     buffer.plan(
         Machine,
         {"": n_cpus, "heap": n_tasks + 1, "woken": 2 * n_tasks + 2, "woken_delay": 2 * n_tasks + 2, "exponential": 0},
@@ -136,6 +138,7 @@ def make_world(
         ptes=take(PageTables),
         rmap=take(ReverseMap),
         protection=take(Protection),
+        sleepers=take(Sleepers),
         machine=take(Machine)._replace(exponential=Column(exponential_table())),
         **{name: take(table) for name, table in own.items()},
         program=Program(

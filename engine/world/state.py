@@ -72,8 +72,6 @@ class Tasks(NamedTuple):
     other_bit: I64 = number(0, 7)
     stop: U8 = unseen()  # STOPS
     mm: U16 = unseen()  # address space that it runs in
-    blocked: U32 = row("pages")  # protected page that it sleeps for, or NONE
-    blocked_since: I64 = unseen()
 
 
 class Frames(NamedTuple):
@@ -158,6 +156,13 @@ class Protection(NamedTuple):
     """Ghost: who has a page protected. One row per page in workloads that protect pages."""
 
     owner: U32 = row("tasks")
+    since: I64 = unseen()
+
+
+class Sleepers(NamedTuple):
+    """One row per task in workloads that protect pages."""
+
+    page: U32 = row("pages")  # protected page that it sleeps for, or NONE
     since: I64 = unseen()
 
 
@@ -303,6 +308,7 @@ GROUPS: dict[str, Any] = {
     "ptes": PageTables,
     "rmap": ReverseMap,
     "protection": Protection,
+    "sleepers": Sleepers,
     "program": Program,
     "picks": Picks,
     "machine": Machine,
@@ -333,6 +339,7 @@ class World:
     ptes: PageTables
     rmap: ReverseMap
     protection: Protection
+    sleepers: Sleepers
     program: Program
     picks: Picks
     machine: Machine

@@ -6,10 +6,11 @@ import numpy as np
 
 from engine.events import Kind
 from engine.world.jit import INTERPRETED, inlined, jit
-from engine.world.packers import pack_entry, pack_pte, pack_walk
+from engine.world.packers import pack_entry, pack_pte, pack_unprotected, pack_walk
 from engine.world.state import BROKEN, CAPACITY, EVENTS, NONE, NOW, OVERFLOW, SEEN, World
 
 INVARIANT_BROKEN, WALK_ENDED = int(Kind.invariant_broken), int(Kind.walk_ended)
+PAGE_UNPROTECTED = int(Kind.page_unprotected)
 
 
 @inlined
@@ -66,6 +67,13 @@ def record_pte(w: World, kind: int, task: int, page: int, row: int, bits: int, l
     mm = row // w.rules.virtual_pages
     a, b = pack_pte(mm, row - mm * w.rules.virtual_pages, bits, last)
     record(w, kind, task, page, a, b)
+
+
+@inlined
+def record_unprotected(w: World, task: int, page: int, broken: int, held_ns: int) -> None:
+    """Append the event of a protection that ended: the words of engine.events, Kind.page_unprotected."""
+    a, b = pack_unprotected(w.pages.mapping[page], broken, held_ns)
+    record(w, PAGE_UNPROTECTED, task, page, a, b)
 
 
 @jit

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from engine.explore.cases import cell
 from engine.explore.search.explorer import Explorer
 from engine.explore.worlds.promela_world import written
 from engine.explore.worlds.subject import WorldSubject
@@ -95,6 +96,37 @@ def test_given_a_larger_world_when_spin_searches_it_then_it_counts_what_the_expl
     found, model = explorer.found(explorer.run()), written(name, TimedRun(LARGER[name]).world)
     breaks = max((seen.times for seen in found.broken.values()), default=0)
     assert model_counts(model, tmp_path) == (found.states, found.edges + 1, found.deadlock_states + breaks)
+
+
+@spin
+@pytest.mark.parametrize(
+    ("row", "test", "breaks"),
+    [
+        ("attachment-break", "K-1", ""),
+        ("exclusive_pte", "K-1", ""),
+        ("exclusive_pte", "A-1", ""),
+        ("attachment-posted", "P-1", "lost_under_device"),
+        ("page_flag-posted", "P-1", "lost_under_device"),
+        ("attachment-wait", "P-3", "deadlock"),
+        ("page_flag-refuse", "P-3", ""),
+        ("attachment-posted", "P-5", "protected_written"),
+        ("attachment-wait", "P-5", ""),
+        ("page_flag-break", "P-8", ""),
+    ],
+)
+def test_given_a_litmus_test_of_protection_when_spin_searches_it_then_it_counts_what_the_explorer_counts(
+    row: str, test: str, breaks: str, tmp_path: Path
+) -> None:
+    asked = cell(row, test, "6.1")
+    assert asked is not None
+    subject = WorldSubject(Scenario.model_validate(asked.subject))
+    explorer = Explorer(subject)
+    found = explorer.found(explorer.run())
+    errors = found.deadlock_states + sum(seen.times for seen in found.broken.values())
+    counts = model_counts(written(test, TimedRun(subject.scenario).world), tmp_path)
+    assert counts[:2] == (found.states, found.edges + 1)
+    assert (counts[2] > 0) == (errors > 0) == bool(breaks)
+    assert breaks in found.broken if breaks else not found.broken
 
 
 @pytest.mark.parametrize("name", WORLDS)

@@ -53,6 +53,26 @@ WORLDS: dict[str, Scenario] = {
         "store",
         memory={"maps": "shared", "stable_pages": True},
     ),
+    "protected, writers wait": scenario(
+        "protect device_write unprotect",
+        "2*store",
+        memory={"maps": "shared"},
+        protect={"design": "attachment", "policy": "wait"},
+    ),
+    "protected, truncation as posted": scenario(
+        "protect device_write unprotect",
+        "truncate",
+        memory={"maps": "shared"},
+        protect={"design": "page_flag", "paths": "posted"},
+    ),
+    "exclusive entries and fork": scenario(
+        "protect device_write unprotect",
+        "2*store",
+        "fork:1",
+        memory={"maps": "anonymous", "children": 1, "spare": 1},
+        protect={"design": "exclusive_pte"},
+        kernel="6.1",
+    ),
     "two pages": scenario("2*pick lock unlock", "pick:2 lock unlock", pages=3, bits=1, kernel="6.1"),
 }
 BROKEN = {
@@ -60,6 +80,7 @@ BROKEN = {
     "writers, 5.9": "bug_on",
     "raw NULL check": "wrong_identity",
     "dma": "unstable_write",
+    "protected, truncation as posted": "lost_under_device",
 }
 PLANS = [Plan(reduction=reduction) for reduction in ("none", "por", "symmetry", "all")]
 

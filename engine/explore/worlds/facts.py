@@ -94,7 +94,7 @@ def _task(w: World, task: int, files: list[int]) -> State:
         f"{label}: second page": "none" if w.tasks.second[task] == NONE else w.tasks.second[task],
     }
     if w.rules.protects:
-        blocked = w.tasks.blocked[task]
+        blocked = w.sleepers.page[task]
         values[f"{label}: sleeps for protected page"] = "none" if blocked == NONE else blocked
     if w.rules.n_waits:
         seen = w.tasks.seen[task]

@@ -32,12 +32,15 @@ REPLACED = {
     "trace.record_entry": "",
     "trace.record_walk": "",
     "trace.record_pte": "",
+    "trace.record_unprotected": "",
     "trace.witness": "",
     "rng.exponential": "0LL",
     "dispatch.step": "ladder({})",
 }
 """Calls that do not change a state: events, witnesses, times. dispatch.step becomes a switch over reachable steps."""
 STATE_BYTES_MAX = 1 << 15
+BLOCK_MAX = 60_000
+"""Characters of a c_decl block; SPIN takes about 65,000."""
 OVERHEAD_BYTES = 128
 """At least what SPIN adds to a state."""
 TYPES = """
@@ -72,6 +75,19 @@ Key = tuple[str, str]
 def written(name: str, w: World) -> str:
     """Return the model of a world in its first state. Raises UserError if its states are too large."""
     return _Model(w).text(name)
+
+
+def _blocks(*parts: str) -> list[str]:
+    """Return the parts in as few c_decl blocks as SPIN takes; each part stays whole."""
+    blocks, size = [["c_decl {"]], 0
+    for part in parts:
+        if size + len(part) > BLOCK_MAX:
+            blocks[-1].append("}")
+            blocks.append(["c_decl {"])
+            size = 0
+        blocks[-1].append(part)
+        size += len(part) + 1
+    return ["\n".join([*block, "}"] if block[-1] != "}" else block) for block in blocks]
 
 
 class _Model:
@@ -158,19 +174,19 @@ class _Model:
                 f"/* {name.replace('*/', '* /')}: {self._w.rules.n_tasks} tasks",
                 f"spin -a FILE && gcc -O2 -DNOREDUCE -DSAFETY -DVECTORSZ={size + OVERHEAD_BYTES} -o pan pan.c && "
                 "./pan -c0 -n -m1000000 */",
-                "c_decl {",
-                TYPES,
-                tracked,
-                f"static struct Tracked here = {first}, after; /* the state; the state after a move */",
-                other,
-                f"static const struct Scratch scratch_first = {other_first};",
-                "static struct Scratch scratch; /* reset before each move */",
-                *self._constants(),
-                "static I64 ladder(I64 task);",
-                self._to_c.text(),
-                *self._ladder(),
-                self._scheduler(),
-                "}",
+                *_blocks(
+                    TYPES,
+                    tracked,
+                    f"static struct Tracked here = {first}, after; /* the state; the state after a move */",
+                    other,
+                    f"static const struct Scratch scratch_first = {other_first};",
+                    "static struct Scratch scratch; /* reset before each move */",
+                    *self._constants(),
+                    "static I64 ladder(I64 task);",
+                    *self._to_c.parts(),
+                    "\n".join(self._ladder()),
+                    self._scheduler(),
+                ),
                 'c_track "&here" "sizeof(here)" "Matched"',
                 *self._process(),
                 "",

@@ -90,7 +90,11 @@ class ToC:
 
     def text(self) -> str:
         """Return all functions as C; prototypes come first, so callers and callees may follow in any order."""
-        return "\n".join([HELPERS, *self.heads.values(), "", *self.bodies.values()])
+        return "\n".join(self.parts())
+
+    def parts(self) -> list[str]:
+        """Return the same in parts, none of which is longer than a function or all prototypes."""
+        return [HELPERS, "\n".join(self.heads.values()), "", *self.bodies.values()]
 
 
 def qualified(python: FunctionType) -> str:
