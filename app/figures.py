@@ -91,11 +91,48 @@ def broken(figures: Figures) -> str | None:
     return f"Invariant broken at event {whole(figures.get('broken_at'))}: {INVARIANTS[first].says}{more}."
 
 
+def protection(figures: Figures) -> str:
+    """Return a sentence on pages that devices had protected; "" if none was."""
+    value = figures.get
+    if not value("protected"):
+        return ""
+    ended = value("protected_ended") or 0
+    held = (value("protected_ns_sum") or 0) / ended if ended else None
+    text = f"Devices protected a page {counted(value('protected'), 'time')}"
+    text += f", for {span(held)} on average" if held is not None else ""
+    if taken := value("taken_back"):
+        text += f"; CPUs took it back {counted(taken, 'time')}"
+    blocked = value("blocked") or 0
+    if not blocked:
+        return f"{text}. No access met a protected page."
+    text += f". {counted(blocked, 'access', 'accesses')} met a protected page"
+    if value("resumed"):
+        text += f" and waited {span(value('blocked_ns_mean'))} on average (p99 {span(value('blocked_ns_p99'))})"
+    refused = value("faults_refused") or 0
+    return text + (f"; {whole(refused)} {plural(refused, 'was', 'were')} refused." if refused else ".")
+
+
+def faults(figures: Figures) -> str:
+    """Return a sentence on page faults and TLB shoot-downs; "" without page tables."""
+    value = figures.get
+    if value("faults") is None:
+        return ""
+    text = f"{counted(value('faults'), 'page fault')}; {counted(value('flushes'), 'TLB shoot-down')} interrupted "
+    text += f"{counted(value('cpus_interrupted'), 'CPU')}"
+    if value("copies"):
+        text += f"; {counted(value('copies'), 'page')} copied on write"
+    if value("waits"):
+        text += f"; {counted(value('waits'), 'wait')} for a page, {span(value('wait_ns_mean'))} on average"
+    return text + "."
+
+
 def verdict(figures: Figures, *, live: bool = False) -> str:
     """Return the sentence at the top of a run's page; live: the run has not ended."""
     wakes, walked, broke = figures.get("wakes"), figures.get("walked"), broken(figures)
     if broke:
         return broke
+    if said := protection(figures) or faults(figures):
+        return said
     if not wakes:
         return "No wake-ups yet." if live else "No task was woken in this run."
     strangers, other = figures.get("strangers") or 0, figures.get("other_bit") or 0
@@ -123,6 +160,7 @@ def tiles(figures: Figures, design: str) -> list[Tile]:
     else:
         swaps = Tile("Mapping swaps", "none", "", "this design never swaps page->mapping")
     return [
+        *_mapped_tiles(figures),
         Tile("Entries visited per wake-up", figure(per_wake(figures)), "", f"longest walk: {longest_walk}"),
         Tile("Entries of other pages", percent(strangers_share(figures)), "", strangers),
         Tile("Longest queue", whole(queue), plural(queue, "task"), f"{counted(value('waits'), 'wait')} in total"),
@@ -130,6 +168,30 @@ def tiles(figures: Figures, design: str) -> list[Tile]:
         Tile("Mean wait", span(value("wait_ns_mean")), "", waits),
         swaps,
         Tile("Pages truncated", whole(value("truncated")), "", lost),
+    ]
+
+
+def _mapped_tiles(figures: Figures) -> list[Tile]:
+    """Return the key figures of page tables and protection; [] for runs without them."""
+    value = figures.get
+    if value("faults") is None:
+        return []
+    cleaned = counted(value("entries_cleaned"), "entry", "entries")
+    interrupted = counted(value("cpus_interrupted"), "CPU")
+    found = [
+        Tile("Page faults", whole(value("faults")), "", f"{whole(value('faults_refused'))} accesses refused"),
+        Tile("TLB shoot-downs", whole(value("flushes")), "", f"{interrupted} interrupted; writeback cleaned {cleaned}"),
+        Tile("Pages copied on write", whole(value("copies")), "", "4 KiB each"),
+    ]
+    if not value("protected") and not value("protect_refused"):
+        return found
+    taken = f"{whole(value('taken_back'))} taken back; {whole(value('protect_refused'))} attempts refused"
+    p50, p99, longest = (span(value(f"blocked_ns_{name}")) for name in ("p50", "p99", "max"))
+    waits = f"p50 {p50}, p99 {p99}, max. {longest}"
+    return [
+        Tile("Pages protected", whole(value("protected")), plural(value("protected"), "time"), taken),
+        Tile("Accesses blocked", whole(value("blocked")), "", waits),
+        *found,
     ]
 
 
@@ -154,12 +216,26 @@ _ROWS = (
     ("invariants broken", "broken", "count", True),
     ("events", "events", "count", False),
 )
+_MAPPED_ROWS = (
+    ("pages protected", "protected", "count", False),
+    ("pages taken back from devices", "taken_back", "count", True),
+    ("accesses that met a protected page", "blocked", "count", True),
+    ("mean time blocked", "blocked_ns_mean", "time", True),
+    ("p99 time blocked", "blocked_ns_p99", "time", True),
+    ("accesses refused", "faults_refused", "count", True),
+    ("page faults", "faults", "count", True),
+    ("TLB shoot-downs", "flushes", "count", True),
+    ("CPUs interrupted by them", "cpus_interrupted", "count", True),
+    ("pages copied on write", "copies", "count", True),
+)
+"""Shown if one of the runs has them."""
 
 
 def differences(a: Figures, b: Figures) -> list[Difference]:
     """Compare the figures of run B with those of run A, the baseline."""
     rows = []
-    for label, name, kind, less_is_better in _ROWS:
+    mapped = tuple(row for row in _MAPPED_ROWS if row[1] in a or row[1] in b)
+    for label, name, kind, less_is_better in (*mapped, *_ROWS):
         first, second = _value(a, name), _value(b, name)
         say = span if kind == "time" else figure
         if first is None or second is None:

@@ -22,7 +22,7 @@ from app.representations import represented
 from app.shown import Shown, queues, same_workload, shown
 from app.tracks import TRACKS, states
 from engine.cast import Cast
-from engine.designs import DESIGNS
+from engine.designs import AXES, DESIGNS
 from engine.errors import UserError
 from engine.events import EVENTS, LANES
 
@@ -339,4 +339,4 @@ def private(answer: Response) -> Response:
 @router.get("/designs")
 def designs(request: Request) -> Response:
     """Show the card of each design."""
-    return render(request, "designs.html", {"here": "/designs", "designs": DESIGNS})
+    return render(request, "designs.html", {"here": "/designs", "designs": DESIGNS, "protecting": AXES["protect"]})

@@ -181,6 +181,11 @@ FAULT = Words(
     bits=bits("a", 48, 8, "bits of the entry", "pte"),
     write=word("b", "a write", "yes"),
 )
+UNPROTECTED = Words(
+    mapping=word("a", "mapping after", "mapping"),
+    broken=bits("b", 0, 1, "taken back from the device", "yes"),
+    held_ns=bits("b", 1, 63, "how long it was protected, in ns"),
+)
 COUNT = Words(count=word("a", "reference count after"))
 
 EVENTS: dict[Kind, Event] = {
@@ -308,11 +313,7 @@ EVENTS: dict[Kind, Event] = {
         "#0072b2",
     ),
     Kind.page_unprotected: Event(
-        Words(
-            mapping=word("a", "mapping after", "mapping"),
-            broken=bits("b", 0, 1, "taken back from the device", "yes"),
-            held_ns=bits("b", 1, 63, "how long it was protected, in ns"),
-        ),
+        UNPROTECTED,
         "{task} ended the protection of {page} after {held_ns} ns",
         "protect",
         "#56b4e9",

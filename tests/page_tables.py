@@ -302,7 +302,7 @@ class Task:
             left.exclusive = m.design == "exclusive_pte"
             m.flushes += 1
         yield "PROTECT_SET"
-        if frame.refs != 1 + m.mapcount(page) + 2 * (frame.kind == "file"):
+        if m.design != "exclusive_pte" and frame.refs != 1 + m.mapcount(page) + 2 * (frame.kind == "file"):
             yield from self._let_go(page)
             return
         frame.device = self.number

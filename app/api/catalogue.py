@@ -12,7 +12,7 @@ from app.api.models import Design, EventField, EventKind, Preset, Structure
 from app.refusals import Refusal
 from app.strict import StrictRoute
 from app.wording import nearest
-from engine.designs import DESIGNS
+from engine.designs import AXES
 from engine.events import EVENTS
 from engine.scenario import Scenario
 from engine.scenarios import shipped
@@ -24,17 +24,19 @@ router = APIRouter(tags=["catalogue"], route_class=StrictRoute)
 
 @router.get("/designs")
 async def list_designs() -> list[Design]:
-    """List the designs of the wait axis: where each stands in the debate, what it needs."""
+    """List the designs of the wait and protect axes: where each stands in the debate, what it needs."""
     return [
         Design(
             name=name,
+            axis=card.axis,
             title=card.title,
             stands=card.stands,
             structures=[Structure(name=structure, bytes=size) for structure, size in card.structures],
             tag_bits=card.tag_bits(card.options()),
             needs=card.needs,
         )
-        for name, card in DESIGNS.items()
+        for axis in ("wait", "protect")
+        for name, card in AXES[axis].items()
     ]
 
 

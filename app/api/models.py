@@ -437,9 +437,10 @@ class Structure(BaseModel):
 
 
 class Design(BaseModel):
-    """A design's card."""
+    """A design's card. axis: the question that it answers, wait or protect."""
 
     name: str
+    axis: str
     title: str
     stands: str
     structures: list[Structure]

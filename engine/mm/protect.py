@@ -143,7 +143,12 @@ def protect_walk(w: World, task: int) -> int:
 
 @inlined
 def _only_known(w: World, page: int) -> bool:
-    """Return whether the page has no reference but the device's, its entries' and the page cache's."""
+    """Return whether the page has no reference but the device's, its entries' and the page cache's.
+
+    make_device_exclusive() does not ask.
+    """
+    if w.rules.exclusive:
+        return True
     in_file = w.pages.file[page] != NONE
     expected = 1 + w.rmap.mapcount[page] + in_file
     if w.rmap.kind[page] == FILE_PAGE:

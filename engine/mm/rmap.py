@@ -10,6 +10,7 @@ from engine.events import PG_DIRTY, PG_WRITEBACK, Kind
 from engine.mm.filemap import wait_for_writeback
 from engine.mm.frames import call
 from engine.mm.page_table import flush_tlb, row_of, set_entry, unmap_entry
+from engine.mm.protect_fault import meet
 from engine.mm.steps import (
     MKCLEAN,
     MKCLEAN_END,
@@ -110,6 +111,7 @@ def unmap_page(w: World, task: int) -> int:
     """
     page = w.tasks.page[task]
     if w.rules.all_paths and protect_holds(w, page):
+        meet(w, task, page)
         call(w, task, PROTECTED_BREAK, UNMAP_PAGE)
         return 0
     for mm in range(w.rules.mms):

@@ -17,7 +17,6 @@ from engine.summaries.tally import (
     B_SUM,
     CHANGED,
     EVENTS,
-    F_ENDED,
     F_WAIT_MAX,
     FAULTS,
     FIGURES,
@@ -25,6 +24,7 @@ from engine.summaries.tally import (
     GAUGE,
     LANE_CELLS,
     LENGTH,
+    MAPPED_FIGURES,
     MAPPING,
     NEXT_STAMP,
     QUEUE_CELLS,
@@ -116,16 +116,28 @@ class Summariser:
         figures: dict[str, int | float] = dict(zip(FIGURES, map(int, self._s.figures), strict=True))
         ended, total = figures.pop("waits_ended"), figures.pop("wait_ns_sum")
         figures["wait_ns_mean"] = round(total / ended, 3) if ended else 0.0
-        figures["wait_ns_p50"], figures["wait_ns_p99"] = self._percentile(50), self._percentile(99)
+        waits, longest = self._s.waits, int(self._s.figures[F_WAIT_MAX])
+        figures["wait_ns_p50"], figures["wait_ns_p99"] = (percentile(waits, percent, longest) for percent in (50, 99))
+        if not any(figures[name] for name in MAPPED_FIGURES):
+            return {name: value for name, value in figures.items() if name not in MAPPED_FIGURES}
+        resumed = figures["resumed"]
+        figures["blocked_ns_mean"] = round(figures["blocked_ns_sum"] / resumed, 3) if resumed else 0.0
+        blocked, longest = self._s.blocked, int(figures["blocked_ns_max"])
+        for percent in (50, 99):
+            figures[f"blocked_ns_p{percent}"] = percentile(blocked, percent, longest)
         return figures
 
-    def _percentile(self, percent: int) -> int:
-        """Return the wait that `percent` of the ended waits do not exceed: the middle of its histogram step."""
-        ended = int(self._s.figures[F_ENDED])
-        if not ended:
-            return 0
-        rank = -(-ended * percent // 100)
-        step = int(np.searchsorted(np.cumsum(self._s.waits), rank))
-        shift = max(0, (step >> WAIT_BITS) - 1)
-        low = step - (shift << WAIT_BITS) << shift
-        return min(low + (1 << shift >> 1), int(self._s.figures[F_WAIT_MAX]))
+
+def percentile(steps: Words, percent: int, longest: int) -> int:
+    """Return the wait that `percent` of the waits in a histogram do not exceed: the middle of its step; 0 without any.
+
+    longest: the longest of the waits, in ns.
+    """
+    count = int(steps.sum())
+    if not count:
+        return 0
+    rank = -(-count * percent // 100)
+    step = int(np.searchsorted(np.cumsum(steps), rank))
+    shift = max(0, (step >> WAIT_BITS) - 1)
+    low = step - (shift << WAIT_BITS) << shift
+    return min(low + (1 << shift >> 1), longest)

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from engine.events import BATCH, ENTRY, NONE, WALK, Kind
+from engine.events import BATCH, ENTRY, NONE, UNPROTECTED, WALK, Kind
 from engine.nodes import (
     COUNTERS,
     GAUGES,
@@ -74,12 +74,31 @@ FIGURES = (
     "broken_first",
     "broken_at",
     "strangers",
+    "faults",
+    "faults_refused",
+    "flushes",
+    "cpus_interrupted",
+    "entries_cleaned",
+    "copies",
+    "protected",
+    "protected_ended",
+    "taken_back",
+    "protected_ns_sum",
+    "protect_refused",
+    "blocked",
+    "resumed",
+    "blocked_ns_sum",
+    "blocked_ns_max",
 )
 """Names of State.figures, in order; broken_first, broken_at: invariant and event number of the first violation."""
 F_EVENTS, F_WAKES, F_WALKED, F_MATCHED, F_WOKEN, F_OTHER, F_LONGEST_WALK, F_LONGEST_QUEUE = range(8)
 F_WAITERS_MAX, F_SWAPPED_MAX, F_SWAPS_IN, F_SWAPS_OUT, F_WAITS, F_GAVE_UP, F_ENDED, F_WAIT_NS = range(8, 16)
 F_WAIT_MAX, F_TRUNCATED, F_LOST, F_LOST_UNKNOWN = range(16, 20)
 F_BROKEN, F_BROKEN_FIRST, F_BROKEN_AT, F_STRANGERS = range(20, 24)
+F_FAULTS, F_FAULTS_REFUSED, F_FLUSHES, F_CPUS, F_CLEANED, F_COPIES, F_PROTECTED, F_PROTECTED_ENDED = range(24, 32)
+F_TAKEN_BACK, F_PROTECTED_NS, F_PROTECT_REFUSED, F_BLOCKED, F_RESUMED, F_BLOCKED_NS, F_BLOCKED_MAX = range(32, 39)
+MAPPED_FIGURES = FIGURES[F_FAULTS:]
+"""Figures of page tables and protection; runs without either leave them out."""
 
 WAIT_BITS = 6
 """The histogram of waits cuts each octave into 2^6 equal steps: a percentile is at most 1/128 off (half a step)."""
@@ -92,11 +111,26 @@ K_QUEUED, K_WOKEN, K_LEFT, K_WALK_ENDED = (
 )
 K_SWAPPED, K_RESTORED, K_TRUNCATED = int(Kind.mapping_swapped), int(Kind.mapping_restored), int(Kind.page_truncated)
 K_LOST, K_BROKEN = int(Kind.events_lost), int(Kind.invariant_broken)
+K_FAULT, K_REFUSED, K_FLUSHED, K_MKCLEANED, K_COPIED, K_PROTECTED, K_UNPROTECTED, K_PROTECT_REFUSED = (
+    int(k)
+    for k in (
+        Kind.fault_taken,
+        Kind.fault_refused,
+        Kind.tlb_flushed,
+        Kind.page_mkcleaned,
+        Kind.page_copied,
+        Kind.page_protected,
+        Kind.page_unprotected,
+        Kind.protect_refused,
+    )
+)
+K_BLOCKED, K_RESUMED = int(Kind.fault_blocked), int(Kind.fault_resumed)
 
 _page_after, _severity_of = inlined(page_after), inlined(severity_of)
 _queue, _length = reader(ENTRY, "queue"), reader(ENTRY, "length")
 _walked, _matched, _woken = reader(WALK, "walked"), reader(WALK, "matched"), reader(WALK, "woken")
 _strangers, _other_bit = reader(WALK, "strangers"), reader(WALK, "other_bit")
+_taken_back, _held_ns = (reader(UNPROTECTED, name) for name in ("broken", "held_ns"))
 FAULTS = (
     "",
     "a page that the cast does not have",
@@ -118,6 +152,7 @@ class State(NamedTuple):
     row_longest: Any  # int64 (rows,): longest queue of each row of the heat map
     row_lengths: Any  # int64 (rows, ROW_LENGTHS): number of the row's queues of each length
     waits: Any  # int64 (WAIT_STEPS,): waits by log-linear step
+    blocked: Any  # int64 (WAIT_STEPS,): likewise, of writers that met a protected page
     bins: Any  # int64 (SERIES_BINS, 3 * gauges + counters)
     heat: Any  # int32 (rows, CELL_BINS): -1 where nothing happened
     heat_last: Any
@@ -145,6 +180,7 @@ def make_state(first_mappings: Words, queues: int, tasks: int) -> State:
         row_longest=zeros(rows),
         row_lengths=zeros(rows, ROW_LENGTHS),
         waits=zeros(WAIT_STEPS),
+        blocked=zeros(WAIT_STEPS),
         bins=zeros(SERIES_BINS, 3 * len(GAUGES) + len(COUNTERS)),
         heat=np.zeros((rows, CELL_BINS), np.int32),
         heat_last=np.zeros((rows, CELL_BINS), np.int32),
@@ -340,6 +376,38 @@ def _note_walk(s: State, a: int, b: int, bin: int) -> None:
 
 
 @jit
+def _note_tables(s: State, kind: int, a: int, b: int) -> None:
+    """Count an event of page tables or protection."""
+    f = s.figures
+    if kind == K_FAULT:
+        f[F_FAULTS] += 1
+    elif kind == K_REFUSED:
+        f[F_FAULTS_REFUSED] += 1
+    elif kind == K_FLUSHED:
+        f[F_FLUSHES] += 1
+        f[F_CPUS] += b
+    elif kind == K_MKCLEANED:
+        f[F_CLEANED] += a
+    elif kind == K_COPIED:
+        f[F_COPIES] += 1
+    elif kind == K_PROTECTED:
+        f[F_PROTECTED] += 1
+    elif kind == K_UNPROTECTED:
+        f[F_PROTECTED_ENDED] += 1
+        f[F_TAKEN_BACK] += _taken_back(a, b)
+        f[F_PROTECTED_NS] += _held_ns(a, b)
+    elif kind == K_PROTECT_REFUSED:
+        f[F_PROTECT_REFUSED] += 1
+    elif kind == K_BLOCKED:
+        f[F_BLOCKED] += 1
+    elif kind == K_RESUMED:
+        f[F_RESUMED] += 1
+        f[F_BLOCKED_NS] += a
+        f[F_BLOCKED_MAX] = max(f[F_BLOCKED_MAX], a)
+        s.blocked[wait_step(a)] += 1
+
+
+@jit
 def observe(s: State, times: Any, kinds: Any, tasks: Any, pages: Any, a_words: Any, b_words: Any, bins: int) -> int:
     """Fold a batch into a fresh leaf of `bins` bins with the edges in s.edges. Return an index into FAULTS."""
     n_pages, n_queues, n_tasks, longest = len(s.pages), len(s.queues), len(s.queued_at), len(s.of_length) - 1
@@ -392,6 +460,8 @@ def observe(s: State, times: Any, kinds: Any, tasks: Any, pages: Any, a_words: A
             if s.figures[F_BROKEN] == 0:
                 s.figures[F_BROKEN_FIRST], s.figures[F_BROKEN_AT] = a, s.figures[F_EVENTS] + i
             s.figures[F_BROKEN] += 1
+        elif kind >= K_FAULT:
+            _note_tables(s, kind, a, b)
     s.bins[bin, C_EVENTS] = len(times) - begun
     while bin + 1 < bins:
         bin += 1

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from engine.events import ENTRY, EVENTS, PTE, WALK, Kind
+from engine.events import ENTRY, PTE, UNPROTECTED, WALK
 from engine.words import Words
 from engine.world.jit import INTERPRETED, inlined
 
@@ -24,4 +24,4 @@ def reader(words: Words, name: str) -> Callable[[Any, Any], Any]:
 
 
 pack_entry, pack_walk, pack_pte = packer(ENTRY), packer(WALK), packer(PTE)
-pack_unprotected = packer(EVENTS[Kind.page_unprotected].words)
+pack_unprotected = packer(UNPROTECTED)

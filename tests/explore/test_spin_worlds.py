@@ -103,7 +103,7 @@ def test_given_a_larger_world_when_spin_searches_it_then_it_counts_what_the_expl
     ("row", "test", "breaks"),
     [
         ("attachment-break", "K-1", ""),
-        ("exclusive_pte", "K-1", ""),
+        ("exclusive_pte", "K-1", "protected_written"),
         ("exclusive_pte", "A-1", ""),
         ("attachment-posted", "P-1", "lost_under_device"),
         ("page_flag-posted", "P-1", "lost_under_device"),
