@@ -11,7 +11,7 @@ from pydantic import ValidationError
 
 from app.figures import Figures, per_wake, strangers_share, swaps_mapping
 from app.formats import counted, span, whole
-from engine.designs import DESIGNS
+from engine.designs import AXES
 from engine.designs.card import Card
 
 if TYPE_CHECKING:
@@ -92,11 +92,11 @@ def shown(row: RunRow, data: str = "/api/v1/runs", url: str | None = None) -> Sh
     return Shown(row, row.scenario, f"{data}/{row.id}", url or f"/r/{row.id}", figures)
 
 
-def _design(scenario: Mapping[str, Any]) -> tuple[str, Card | None, Any]:
-    """Return the stored name of the wait design, and its card and options if this version knows them."""
-    options = scenario.get("wait") or {}
-    name = str(options.get("design", "hashed"))
-    card = DESIGNS.get(name)
+def _design(scenario: Mapping[str, Any], axis: str = "wait", default: str = "hashed") -> tuple[str, Card | None, Any]:
+    """Return the stored name of an axis's design, and its card and options if this version knows them."""
+    options = scenario.get(axis) or {}
+    name = str(options.get("design", default))
+    card = AXES[axis].get(name)
     try:
         return name, card, card and card.options.model_validate(options)
     except ValidationError:
@@ -104,9 +104,14 @@ def _design(scenario: Mapping[str, Any]) -> tuple[str, Card | None, Any]:
 
 
 def design_words(scenario: Mapping[str, Any]) -> str:
-    """Return a design's name with its distinguishing options; its name alone if this version does not know it."""
+    """Return the wait design's name with its distinguishing options, and the protect design's if there is one; names
+    alone of designs that this version does not know."""
     name, card, options = _design(scenario)
-    return card.label(options) if card and card.label else name
+    words = card.label(options) if card and card.label else name
+    name, card, options = _design(scenario, "protect", "none")
+    if name == "none":
+        return words
+    return f"{words}; {card.label(options) if card and card.label else name}"
 
 
 def workload_words(scenario: Mapping[str, Any]) -> str:

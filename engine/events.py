@@ -284,13 +284,13 @@ EVENTS: dict[Kind, Event] = {
     Kind.pte_cleared: Event(PTE, "an entry of address space {mm} no longer maps {page}", "tables", "#56b4e9"),
     Kind.tlb_flushed: Event(
         Words(mm=word("a", "address space"), cpus=word("b", "other CPUs interrupted")),
-        "{task} flushed TLBs of address space {mm}, interrupting {cpus} CPUs",
+        "{task} flushed TLBs of address space {mm}; other CPUs interrupted: {cpus}",
         "tables",
         "#e69f00",
     ),
     Kind.page_mkcleaned: Event(
         Words(cleaned=word("a", "entries changed"), mapped=word("b", "entries that map the page")),
-        "{task} write-protected {cleaned} of {mapped} entries of {page}",
+        "{task} write-protected {page}; entries changed: {cleaned} of {mapped}",
         "tables",
         "#009e73",
     ),
@@ -308,7 +308,7 @@ EVENTS: dict[Kind, Event] = {
     ),
     Kind.page_protected: Event(
         Words(mapping=word("a", "mapping after", "mapping"), mapped=word("b", "entries that map the page")),
-        "{task} protected {page} in {mapped} entries",
+        "{task} protected {page}; entries that map it: {mapped}",
         "protect",
         "#0072b2",
     ),

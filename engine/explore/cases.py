@@ -86,6 +86,25 @@ def _rows() -> dict[str, Row]:
 ROWS: dict[str, Row] = _rows()
 
 
+class Table(NamedTuple):
+    """Rows of one axis, and the columns that apply to any of them."""
+
+    axis: str
+    title: str
+    rows: dict[str, Row]
+    columns: dict[str, Litmus]
+
+
+def tables() -> list[Table]:
+    """Return the matrix as a table for each axis: no litmus test applies to designs of both."""
+    found = []
+    for axis, title in (("wait", "Where waiters queue"), ("protect", "Write protection for devices")):
+        rows = {key: row for key, row in ROWS.items() if row.card.axis == axis}
+        columns = {name: test for name, test in COLUMNS.items() if any(row.has(test) for row in rows.values())}
+        found.append(Table(axis, title, rows, columns))
+    return found
+
+
 def cell(row: str, column: str, kernel: str) -> Cell | None:
     """Return the exploration of a cell, None if the question does not apply to the design. Raises KeyError."""
     test, design = COLUMNS[column], ROWS[row]

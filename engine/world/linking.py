@@ -87,7 +87,9 @@ def reachable(
     All verbs, because an unlinked verb returns its default, and a scheduler may call verbs that no step calls.
     """
     chosen = dict(designs)
-    functions = {number: verb_function(number, chosen[axis]) for number, (axis, _) in enumerate(VERBS)}
+    functions = {
+        number: verb_function(number, chosen[axis]) for number, (axis, _) in enumerate(VERBS) if axis in chosen
+    }
     steps = set(first)
     pending: list[Any] = [*roots, *filter(None, functions.values()), *(step_function(number) for number in first)]
     while pending:
