@@ -49,7 +49,7 @@ def drop_reference(w: World, task: int, page: int) -> None:
 def mapping_seen(w: World, page: int) -> int:
     """Return the page's mapping as the helper sees it, behind what the wait and protect designs keep in the word."""
     seen: int = read_mapping(w, page)
-    if w.rules.protects:
+    if w.rules.attaches:
         seen = protect_mapping(w, page, seen)
     return seen
 

@@ -46,7 +46,7 @@ from engine.world.state import (
     World,
 )
 from engine.world.trace import broken, record, record_unprotected
-from engine.world.verbs import protect_clear, protect_entry, protect_holds, protect_set, protect_takes
+from engine.world.verbs import protect_clear, protect_holds, protect_set
 
 PAGE_PROTECTED, PROTECT_REFUSED = int(Kind.page_protected), int(Kind.protect_refused)
 PAGE_WRITTEN, PAGE_DIRTIED = int(Kind.page_written), int(Kind.page_dirtied)
@@ -109,7 +109,7 @@ def protect_check(w: World, task: int) -> int:
         _refuse(w, task, page, LEFT)
     elif protect_holds(w, page):
         _refuse(w, task, page, HELD)
-    elif not protect_takes(w, page):
+    elif w.rmap.kind[page] == FILE_PAGE and not w.rules.protects_files:
         _refuse(w, task, page, NOT_ANONYMOUS)
     elif w.pages.flags[page] & (1 << PG_WRITEBACK):
         begin_wait(w, task, PG_WRITEBACK, 0)
@@ -117,6 +117,12 @@ def protect_check(w: World, task: int) -> int:
     else:
         w.tasks.step[task] = PROTECT_WALK
     return w.rules.atomic_ns
+
+
+@inlined
+def _protected_bits(w: World, bits: int) -> int:
+    """Return the bits of an entry while its page is protected, given those before."""
+    return PTE_EXCLUSIVE if w.rules.exclusive else bits & PTE_PRESENT
 
 
 @jit
@@ -129,13 +135,13 @@ def protect_walk(w: World, task: int) -> int:
     for mm in range(w.rules.mms):
         row = row_of(w, mm, w.rmap.virtual[page])
         bits = w.ptes.bits[row]
-        if w.ptes.page[row] == page and bits != protect_entry(w, bits):
+        if w.ptes.page[row] == page and bits != _protected_bits(w, bits):
             cost = flush_tlb(w, task, mm, page)
             flags = w.pages.flags[page]
             if bits & PTE_DIRTY and not flags & (1 << PG_DIRTY):
                 w.pages.flags[page] = flags | (1 << PG_DIRTY)
                 record(w, PAGE_DIRTIED, task, page, flags | (1 << PG_DIRTY), 0)
-            set_entry(w, task, row, protect_entry(w, bits))
+            set_entry(w, task, row, _protected_bits(w, bits))
             return max(1, cost)
     w.tasks.step[task] = PROTECT_SET
     return 0

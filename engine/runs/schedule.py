@@ -155,7 +155,7 @@ def at_end(w: World, pages: int, references: int) -> Any:
             if entries_of(w, page) != w.rmap.mapcount[page]:
                 violated |= 1 << COUNTS
         word = w.pages.mapping[page]
-        if w.rules.protects:
+        if w.rules.attaches:
             word = protect_mapping(w, page, word)
         if word != expected:
             violated |= 1 << MAPPING_LOST

@@ -23,6 +23,7 @@ import numpy as np
 from numba.core.caching import CompileResultCacheImpl, FunctionCache, _Cache
 from numba.core.ccallback import CFunc
 from numba.core.cpu import CPUTargetOptions
+from numba.core.registry import CPUDispatcher
 from numba.core.types.containers import BaseTuple
 
 import engine.world.world_type as world_type
@@ -137,22 +138,35 @@ class _LazyCache(_Cache):  # type: ignore[misc]
         self._cache().flush()
 
 
-def _dispatcher(function: F, **options: Any) -> F:
-    compiled: Any = numba.njit(**OPTIONS, **options)(function)
+class _Callee(CPUDispatcher):  # type: ignore[misc]
+    """A function that only compiled code calls: without the wrapper that Python needs, a seventh of its compilation."""
+
+    def add_overload(self, result: Any) -> None:
+        """Keep the compiled code, but no entry point for Python, which would be NULL."""
+        self.overloads[tuple(result.signature.args)] = result
+
+    def _compile_for_args(self, *args: Any, **named: Any) -> Any:
+        raise TypeError(f"{self.py_func.__name__}() is inlined into compiled code; Python calls its py_func")
+
+
+def jit(function: F) -> F:
+    """Compile a function of scalars and (tuples of) arrays that allocates nothing."""
+    compiled: Any = numba.njit(**OPTIONS, no_cfunc_wrapper=True)(function)
     if not INTERPRETED:
         compiled._cache = _LazyCache(function)
     result: F = compiled
     return result
 
 
-def jit(function: F) -> F:
-    """Compile a function of scalars and (tuples of) arrays that allocates nothing."""
-    return _dispatcher(function)
-
-
 def inlined(function: F) -> F:
-    """Like jit, but always inlined into the caller: for functions of a few instructions."""
-    return _dispatcher(function, forceinline=True)
+    """Like jit, but always inlined into the caller: for functions of a few instructions, which Python does not call."""
+    if INTERPRETED:
+        return function
+    options = {**OPTIONS, "nopython": True, "forceinline": True, "no_cpython_wrapper": True, "no_cfunc_wrapper": True}
+    compiled: Any = _Callee(py_func=function, targetoptions=options)
+    compiled._cache = _LazyCache(function)
+    result: F = compiled
+    return result
 
 
 def callback(function: Any, signature: Any) -> Any:

@@ -25,7 +25,8 @@ def rules_of(scenario: Scenario, n_tasks: int, kernel: str) -> Rules:
     ns = costs(scenario.costs.preset, overrides)
     numbers: dict[str, Any] = dict.fromkeys(Rules._fields, 0)
     numbers |= {"queue_lists": 1, **card.rules(scenario.wait)}
-    numbers |= AXES["protect"][scenario.protect.design].rules(scenario.protect)
+    protecting = AXES["protect"][scenario.protect.design]
+    numbers |= {**protecting.rules(scenario.protect), "protects_files": int("shared" in protecting.protects)}
     if numbers["encoding"] == E1:  # the other tags move to page_mapping.flags
         numbers["attach_tag"] = 0
     for which in OWN_STEPS:

@@ -277,6 +277,8 @@ class Rules(NamedTuple):
     protects: int
     policy: int  # WAIT, BREAK, REFUSE of engine.designs.protect.options
     all_paths: int  # truncation and write(2) take a page back before they change it
+    protects_files: int  # also pages of files
+    attaches: int  # the design keeps its own word in page->mapping
     attach_tag: int  # tag of page->mapping while a page_attachment is swapped in
     exclusive: int  # protected pages have device-exclusive entries
     break_ns: int

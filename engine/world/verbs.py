@@ -21,9 +21,7 @@ settle = verb("settle")
 
 mapping_holds = verb("mapping_holds")
 
-protect_takes = verb("protect_takes")
 protect_holds = verb("protect_holds")
 protect_set = verb("protect_set")
 protect_clear = verb("protect_clear")
-protect_entry = verb("protect_entry")
 protect_mapping = verb("protect_mapping")

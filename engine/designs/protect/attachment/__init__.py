@@ -19,7 +19,7 @@ class Attachment(WithPolicy):
 
 
 def _rules(options: Any) -> dict[str, int]:
-    return {**protecting_rules(options), "attach_tag": TAG}
+    return {**protecting_rules(options), "attaches": 1, "attach_tag": TAG}
 
 
 CARD = Card(

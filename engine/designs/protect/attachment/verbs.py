@@ -16,12 +16,6 @@ def _word(w: World, page: int) -> int:
 
 
 @inlined
-def protect_takes(w: World, page: int) -> bool:
-    """Any page of a file or of anonymous memory."""
-    return True
-
-
-@inlined
 def protect_holds(w: World, page: int) -> Any:
     return kept_mapping(w, page) == _word(w, page)
 
@@ -38,11 +32,6 @@ def protect_clear(w: World, task: int, page: int) -> None:
     base = w.attachments.base[page]
     w.attachments.base[page] = 0
     write_mapping(w, task, page, base)
-
-
-@inlined
-def protect_entry(w: World, bits: int) -> int:
-    return bits & 1
 
 
 @inlined

@@ -5,13 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from engine.world.jit import inlined
-from engine.world.state import ANON_PAGE, PTE_EXCLUSIVE, World
-
-
-@inlined
-def protect_takes(w: World, page: int) -> bool:
-    """Anonymous memory only; -EOPNOTSUPP otherwise."""
-    return w.rmap.kind[page] == ANON_PAGE
+from engine.world.state import World
 
 
 @inlined
@@ -28,13 +22,3 @@ def protect_set(w: World, task: int, page: int) -> None:
 def protect_clear(w: World, task: int, page: int) -> None:
     """The entries are restored one by one as CPUs access them (engine.mm.protect_fault)."""
     w.exclusive.held[page] = 0
-
-
-@inlined
-def protect_entry(w: World, bits: int) -> int:
-    return PTE_EXCLUSIVE
-
-
-@inlined
-def protect_mapping(w: World, page: int, seen: int) -> Any:
-    return seen

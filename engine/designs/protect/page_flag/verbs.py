@@ -9,12 +9,6 @@ from engine.world.state import World
 
 
 @inlined
-def protect_takes(w: World, page: int) -> bool:
-    """Any page of a file or of anonymous memory."""
-    return True
-
-
-@inlined
 def protect_holds(w: World, page: int) -> Any:
     return w.flagged.held[page] != 0
 
@@ -27,13 +21,3 @@ def protect_set(w: World, task: int, page: int) -> None:
 @inlined
 def protect_clear(w: World, task: int, page: int) -> None:
     w.flagged.held[page] = 0
-
-
-@inlined
-def protect_entry(w: World, bits: int) -> int:
-    return bits & 1
-
-
-@inlined
-def protect_mapping(w: World, page: int, seen: int) -> Any:
-    return seen
