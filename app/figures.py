@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from app.formats import DASH, counted, figure, percent, plural, signed, span, whole
+from app.formats import DASH, counted, figure, percent, plural, signed, size, span, whole
 from engine.designs import DESIGNS
 from engine.invariants import INVARIANTS
 
@@ -112,6 +112,25 @@ def protection(figures: Figures) -> str:
     return text + (f"; {whole(refused)} {plural(refused, 'was', 'were')} refused." if refused else ".")
 
 
+def devices(figures: Figures) -> str:
+    """Return a sentence on what devices read, and on their atomic operations; "" if there is none."""
+    value, said = figures.get, list[str]()
+    link, local = value("link_bytes") or 0, value("local_bytes") or 0
+    if link or local:
+        text = f"Devices read {size(link)} over their links"
+        if local or value("copies_made"):
+            text += f" and {size(local)} from copies of their own ({percent(local / (link + local))})"
+            made = counted(value("copies_made"), "copy", "copies")
+            text += f"; writes dropped {whole(value('copies_dropped'))} of {made}"
+        said.append(text + ".")
+    atomics = (value("link_atomics") or 0) + (value("local_atomics") or 0)
+    if atomics:
+        mean = (value("atomic_ns_sum") or 0) / atomics
+        text = f"{counted(atomics, 'atomic operation')} took {span(mean)} on average"
+        said.append(f"{text}; {percent((value('local_atomics') or 0) / atomics)} in the device's own memory.")
+    return " ".join(said)
+
+
 def faults(figures: Figures) -> str:
     """Return a sentence on page faults and TLB shoot-downs; "" without page tables."""
     value = figures.get
@@ -131,6 +150,8 @@ def verdict(figures: Figures, *, live: bool = False) -> str:
     wakes, walked, broke = figures.get("wakes"), figures.get("walked"), broken(figures)
     if broke:
         return broke
+    if said := devices(figures):
+        return f"{said} {protection(figures)}".strip() if figures.get("blocked") else said
     if said := protection(figures) or faults(figures):
         return said
     if not wakes:
@@ -178,7 +199,18 @@ def _mapped_tiles(figures: Figures) -> list[Tile]:
         return []
     cleaned = counted(value("entries_cleaned"), "entry", "entries")
     interrupted = counted(value("cpus_interrupted"), "CPU")
+    link, local = value("link_bytes") or 0, value("local_bytes") or 0
+    made, dropped = whole(value("copies_made")), whole(value("copies_dropped"))
+    atomics = (value("link_atomics") or 0) + (value("local_atomics") or 0)
+    read = [
+        Tile("Read over links", size(link), "", f"{size(local)} from copies; {made} copies made, {dropped} dropped"),
+    ]
+    done = [
+        Tile("Atomic operations", whole(atomics), "", f"{whole(value('local_atomics'))} in the device's own memory"),
+    ]
     found = [
+        *(read if link or local else []),
+        *(done if atomics else []),
         Tile("Page faults", whole(value("faults")), "", f"{whole(value('faults_refused'))} accesses refused"),
         Tile("TLB shoot-downs", whole(value("flushes")), "", f"{interrupted} interrupted; writeback cleaned {cleaned}"),
         Tile("Pages copied on write", whole(value("copies")), "", "4 KiB each"),
@@ -227,6 +259,11 @@ _MAPPED_ROWS = (
     ("TLB shoot-downs", "flushes", "count", True),
     ("CPUs interrupted by them", "cpus_interrupted", "count", True),
     ("pages copied on write", "copies", "count", True),
+    ("bytes read over links", "link_bytes", "count", True),
+    ("bytes read from copies", "local_bytes", "count", False),
+    ("copies dropped", "copies_dropped", "count", True),
+    ("PCIe atomics", "link_atomics", "count", True),
+    ("atomics in devices' own memory", "local_atomics", "count", False),
 )
 """Shown if one of the runs has them."""
 

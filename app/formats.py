@@ -66,3 +66,13 @@ def ago(ns: int | None, now_ns: int | None = None) -> str:
         if seconds < size * most:
             return f"{seconds / size:.0f} {name} ago"
     return time.strftime("%Y-%m-%d", time.gmtime(ns / 1e9))
+
+
+def size(n: float | None) -> str:
+    """Return a number of bytes in decimal units, three figures: "1.95 MB"; a dash for None."""
+    if n is None:
+        return DASH
+    for unit, step in (("GB", 1e9), ("MB", 1e6), ("kB", 1e3)):
+        if n >= step:
+            return f"{n / step:.3g} {unit}"
+    return f"{n:g} B"

@@ -121,6 +121,10 @@ class Kind(IntEnum):
     protect_refused = 46
     fault_blocked = 47
     fault_resumed = 48
+    device_read = 49
+    copy_made = 50
+    copy_dropped = 51
+    device_atomic = 52
 
 
 @dataclass(frozen=True)
@@ -143,6 +147,7 @@ LANES: dict[str, str] = {
     "life": "page life cycle",
     "tables": "page tables",
     "protect": "write protection",
+    "device": "devices",
     "run": "run",
 }
 
@@ -186,6 +191,13 @@ UNPROTECTED = Words(
     broken=bits("b", 0, 1, "taken back from the device", "yes"),
     held_ns=bits("b", 1, 63, "how long it was protected, in ns"),
 )
+TRANSFER = Words(
+    device=bits("a", 0, 16, "device"),
+    bytes=bits("a", 16, 32, "bytes"),
+    local=bits("a", 48, 1, "in the device's own memory", "yes"),
+    took_ns=word("b", "how long it takes, in ns"),
+)
+HELD = Words(device=word("a", "device"))
 COUNT = Words(count=word("a", "reference count after"))
 
 EVENTS: dict[Kind, Event] = {
@@ -336,6 +348,10 @@ EVENTS: dict[Kind, Event] = {
         "protect",
         "#009e73",
     ),
+    Kind.device_read: Event(TRANSFER, "{task} read {page} in {took_ns} ns", "device", "#0072b2"),
+    Kind.copy_made: Event(HELD, "device {device} has a copy of {page}", "device", "#009e73"),
+    Kind.copy_dropped: Event(HELD, "the copy of {page} in device {device} was dropped", "device", "#d55e00"),
+    Kind.device_atomic: Event(TRANSFER, "{task} made an atomic on {page} in {took_ns} ns", "device", "#e69f00"),
 }
 
 

@@ -69,6 +69,8 @@ class Operation(NamedTuple):
     """Only for workloads whose pages are pinned."""
     mapped: bool | None = None
     """True: only for workloads with address spaces; False: only for those without."""
+    device: bool | None = None
+    """True: only for groups that are a device; False: only for those that are none."""
     mapped_step: str = ""
     """Its first step in workloads with address spaces, if it is another one there."""
 
@@ -105,18 +107,20 @@ _ROWS = (
     Operation("put", "PUT", drops=REFERENCE),
     Operation("truncate_page", "TRUNCATE", needs=REFERENCE, forbids=LOCK, mapped=False),
     Operation("lookup_locked", "LOOKUP_LOCKED", forbids=BOTH, takes=BOTH, argument=Argument.PUT),
-    Operation("write", "WRITE", forbids=BOTH),
+    Operation("write", "WRITE", forbids=BOTH, device=False),
     Operation("fault", "FAULT", forbids=BOTH, mapped=False),
-    Operation("truncate", "TRUNCATE_RANGE", forbids=BOTH | PIN | PROTECTED, page=Page.ALL),
-    Operation("load", "LOAD", forbids=BOTH, mapped=True),
-    Operation("store", "STORE", forbids=BOTH, mapped=True),
+    Operation("truncate", "TRUNCATE_RANGE", forbids=BOTH | PIN | PROTECTED, page=Page.ALL, device=False),
+    Operation("load", "LOAD", forbids=BOTH, mapped=True, device=False),
+    Operation("store", "STORE", forbids=BOTH, mapped=True, device=False),
     Operation("pin", "PIN", forbids=BOTH | PIN | PROTECTED, takes=PIN, mapped=True),
     Operation("dma", "DMA", needs=PIN, mapped=True),
     Operation("unpin", "UNPIN", needs=PIN, drops=PIN, mapped=True),
     Operation("protect", "PROTECT", forbids=BOTH | PIN | PROTECTED, takes=PROTECTED, mapped=True),
     Operation("device_write", "DEVICE_WRITE", needs=PROTECTED, mapped=True),
+    Operation("device_read", "DEVICE_READ", forbids=BOTH | PIN | PROTECTED, mapped=True, device=True),
+    Operation("atomic", "ATOMIC", forbids=BOTH | PIN, mapped=True, device=True),
     Operation("unprotect", "UNPROTECT", needs=PROTECTED, forbids=BOTH, drops=PROTECTED, mapped=True),
-    Operation("fork", "FORK", forbids=BOTH, argument=Argument.MM, page=Page.NONE, mapped=True),
+    Operation("fork", "FORK", forbids=BOTH, argument=Argument.MM, page=Page.NONE, mapped=True, device=False),
 )
 OPERATIONS: MappingProxyType[str, Operation] = MappingProxyType({row.name: row for row in _ROWS})
 """Name -> operation."""

@@ -24,8 +24,9 @@ from pydantic import (
 
 from engine.cast import ANON_TAG
 from engine.designs import AXES, DESIGNS
+from engine.devices import DEVICES
 from engine.formats import SCENARIO, upgraded_scenario
-from engine.program import PLAIN, check_program, of_files
+from engine.program import OPERATIONS, PLAIN, check_program, of_files
 from engine.schedule_word import LENGTH_MAX, read
 
 FORMAT = SCENARIO
@@ -120,8 +121,10 @@ class Migrate(Part):
 
 if TYPE_CHECKING:
     PlainName: TypeAlias = str
+    DeviceName: TypeAlias = str
 else:
     PlainName = Literal[PLAIN]
+    DeviceName = Literal[tuple(DEVICES)]
 
 
 class Fork(Part):
@@ -156,7 +159,7 @@ class Grown(Part):
         }
 
 
-class Memory(Part):
+class Memory(Grown):
     """Address spaces that map the workload's pages, one entry per page and address space."""
 
     maps: Annotated[
@@ -166,9 +169,14 @@ class Memory(Part):
     mms: Annotated[int, Field(ge=1, le=MMS_MAX, description="address spaces that map the pages at the start")] = 1
     children: Annotated[int, Field(ge=0, lt=MMS_MAX, description="further address spaces, empty until a fork")] = 0
     spare: Annotated[int, Field(ge=0, le=2**16, description="free pages, for copies")] = 0
+    copies: Annotated[
+        bool, Field(description="devices keep read-only copies of pages that they read; a CPU's write drops them")
+    ] = False
     stable_pages: Annotated[
         bool, Field(description="the device needs pages that do not change during writeback, so write faults wait")
     ] = False
+
+    added = frozenset({"copies"})
 
 
 class Group(Grown):
@@ -182,8 +190,12 @@ class Group(Grown):
     ] = None
 
     mm: Annotated[int, Field(ge=0, lt=MMS_MAX, description="address space that the tasks run in")] = 0
+    device: Annotated[
+        DeviceName | None,
+        Field(description="the group is one device of this profile, and its tasks are the requests it has in flight"),
+    ] = None
 
-    added = frozenset({"mm"})
+    added = frozenset({"mm", "device"})
 
     @property
     def names(self) -> list[str]:
@@ -242,8 +254,9 @@ class Costs(Grown):
     flush_cpu_ns: Ns | None = None
     copy_ns: Ns | None = None
     break_ns: Ns | None = None
+    host_page_ns: Ns | None = None
 
-    added = frozenset({"fault_ns", "flush_ns", "flush_cpu_ns", "copy_ns", "break_ns"})
+    added = frozenset({"fault_ns", "flush_ns", "flush_cpu_ns", "copy_ns", "break_ns", "host_page_ns"})
 
 
 class Machine(Part):
@@ -311,6 +324,40 @@ def _check_protection(scenario: Scenario) -> None:
         )
 
 
+def _check_devices(scenario: Scenario) -> None:
+    """Raise ValueError for a device's operations in other groups, and for what a device cannot do."""
+    workload = scenario.workload
+    assert isinstance(workload, Tasks)
+    for group in workload.groups:
+        label, names = f"group {group.name!r}", set(group.names)
+        strange = sorted(name for name in names if OPERATIONS[name].device is (group.device is None))
+        if group.device is None:
+            if strange:
+                raise ValueError(f"{label}: {strange[0]} is for devices: set device to {', '.join(DEVICES)}")
+            continue
+        profile = DEVICES[group.device]
+        if workload.memory is None:
+            raise ValueError(f"{label} is a device, and no process maps pages that it could use: add workload.memory")
+        if group.tasks > profile.in_flight.value:
+            raise ValueError(
+                f"{label} has {group.tasks} requests in flight; {group.device} has at most {profile.in_flight.value}: "
+                "use fewer tasks"
+            )
+        if "atomic" in names and not profile.atomics:
+            raise ValueError(f"{label}: {group.device} issues no PCIe atomics: choose another device")
+        if strange:
+            raise ValueError(f"{label}: {strange[0]} is what a CPU does: put it into a group without a device")
+    if workload.memory is not None and workload.memory.copies:
+        if scenario.protect.design in ("none", "exclusive_pte"):
+            raise ValueError("memory.copies: copies need pages that stay protected: choose attachment or page_flag")
+        devices = sum(group.device is not None for group in workload.groups)
+        if devices * workload.all_pages > ENTRIES_MAX:
+            raise ValueError(
+                f"{devices} devices could hold copies of {workload.all_pages} pages; the limit is {ENTRIES_MAX} copies "
+                "in all: use fewer pages"
+            )
+
+
 def _check_tags(scenario: Scenario) -> None:
     """Raise ValueError if the wait design claims bits of page->mapping that other words there use."""
     workload, wait, card = scenario.workload, scenario.wait, AXES["protect"][scenario.protect.design]
@@ -372,6 +419,7 @@ class Scenario(Grown):
             _check_memory(self.workload)
             _check_protection(self)
             _check_tags(self)
+            _check_devices(self)
             for group in self.workload.groups:
                 pages, pinned, label = self.workload.pages, self.workload.pinned, f"group {group.name!r}"
                 mapped = self.workload.memory is not None

@@ -49,25 +49,11 @@ NULL = 0xFFFFFFFF
 """NONE of engine.events: not a row."""
 
 
-ENGINE_TABLES = frozenset(
-    [
-        *(
-            "pages",
-            "tasks",
-            "frames",
-            "entries",
-            "lists",
-            "waits",
-            "files",
-            "mms",
-            "ptes",
-            "rmap",
-            "protection",
-            "sleepers",
-        ),
-        *("program", "picks", "machine", "trace", "code"),
-    ]
-)
+_TABLES = """
+pages tasks frames entries lists waits files mms ptes rmap protection sleepers devices copies
+program picks machine trace code
+"""
+ENGINE_TABLES = frozenset(_TABLES.split())
 """Names of the tables that every World has; tables of designs have other names."""
 
 

@@ -21,11 +21,14 @@ IDEAL_NO_LATENCY = {"wake_latency_ns": 0}
 def scenario(*programs: str, design: str = "hashed", kernel: str = "4.16", **more: Any) -> Scenario:
     """Return a scenario with a group of tasks per program, as engine.program.group_of reads it.
 
-    memory: the workload's address spaces; mms: the one of each group, 0 if absent.
+    memory: the workload's address spaces; mms: the one of each group, 0 if absent; devices:
+    profile of each group.
     """
     groups = [group_of(f"t{i}", text) for i, text in enumerate(programs)]
     for group, mm in zip(groups, more.pop("mms", ()), strict=False):
         group["mm"] = mm
+    for group, device in zip(groups, more.pop("devices", ()), strict=False):
+        group["device"] = device
     workload = {"kind": "tasks", "pages": more.pop("pages", 1), "groups": groups, "cached": more.pop("cached", True)}
     if (memory := more.pop("memory", None)) is not None:
         workload["memory"] = memory

@@ -49,6 +49,7 @@ from engine.world.trace import broken, record, record_unprotected
 from engine.world.verbs import protect_clear, protect_holds, protect_set
 
 PAGE_PROTECTED, PROTECT_REFUSED = int(Kind.page_protected), int(Kind.protect_refused)
+COPY_DROPPED = int(Kind.copy_dropped)
 PAGE_WRITTEN, PAGE_DIRTIED = int(Kind.page_written), int(Kind.page_dirtied)
 
 NOT_MAPPED, LEFT, HELD, NOT_ANONYMOUS, PINNED = range(5)
@@ -56,7 +57,7 @@ NOT_MAPPED, LEFT, HELD, NOT_ANONYMOUS, PINNED = range(5)
 
 
 @inlined
-def _found(w: World, task: int) -> Any:
+def found_page(w: World, task: int) -> Any:
     """Return the page that the device asks for: that of the file, or what the program's entry maps."""
     virtual = w.tasks.page[task]
     if w.rules.mapped == SHARED:
@@ -70,7 +71,7 @@ def protect(w: World, task: int) -> int:
 
     mm/rmap.c: make_device_exclusive(): exclusive entries begin with a write fault, so that the page has one user.
     """
-    page, virtual = _found(w, task), w.tasks.page[task]
+    page, virtual = found_page(w, task), w.tasks.page[task]
     if w.rules.exclusive:
         row = own_row(w, task, virtual)
         bits = w.ptes.bits[row]
@@ -214,10 +215,25 @@ def unprotect(w: World, task: int) -> int:
 
 
 @jit
+def _drop_copies(w: World, task: int, page: int) -> None:
+    """Drop the devices' copies of a page, and the reference that they share."""
+    w.protection.copied[page] = 0
+    for device in range(w.rules.n_devices):
+        row = device * w.rules.n_pages + page
+        if w.copies.held[row]:
+            w.copies.held[row] = 0
+            record(w, COPY_DROPPED, task, page, device, 0)
+    w.rmap.pinned[page] -= 1
+    drop_reference(w, task, page)
+
+
+@jit
 def end_protection(w: World, task: int, page: int, taken: int) -> None:
     """With the page locked: mark it not protected, and wake the writers that wait for it; taken: 1 if it is broken."""
     protect_clear(w, task, page)
     w.protection.owner[page] = NONE
+    if w.rules.keeps_copies and w.protection.copied[page]:
+        _drop_copies(w, task, page)
     record_unprotected(w, task, page, taken, w.clock[NOW] - w.protection.since[page])
     if w.rmap.kind[page] == FILE_PAGE and w.pages.file[page] == NONE and w.pages.mapping[page]:
         broken(w, task, page, MAPPING_RESURRECTED)

@@ -67,9 +67,16 @@ def protected_fault(w: World, task: int) -> int:
 
 @jit
 def break_begin(w: World, task: int) -> int:
-    """Ask the device for the page: it stops using it and flushes its caches. Next: break_end."""
+    """Ask the device for the page: it stops using it and flushes its caches. Next: break_end. Devices with copies are
+    asked one after another, each through its notifier.
+    """
     w.tasks.step[task] = PROTECTED_BROKEN
-    return w.rules.break_ns
+    asked = 1
+    if w.rules.keeps_copies and w.protection.copied[w.tasks.page[task]]:
+        asked = 0
+        for device in range(w.rules.n_devices):
+            asked += w.copies.held[device * w.rules.n_pages + w.tasks.page[task]]
+    return asked * w.rules.break_ns
 
 
 @jit

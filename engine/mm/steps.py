@@ -113,6 +113,9 @@ PATHS: tuple[tuple[str, str], ...] = (
     ("PROTECTED_WRITE_AGAIN", "engine.mm.protect_fault.write_again"),
     ("EXCLUSIVE_FAULT", "engine.mm.exclusive.exclusive_fault"),
     ("EXCLUSIVE_RESTORE", "engine.mm.exclusive.exclusive_restore"),
+    ("DEVICE_READ", "engine.mm.device.device_read"),
+    ("DEVICE_FETCH", "engine.mm.device.device_fetch"),
+    ("ATOMIC", "engine.mm.device.atomic"),
 )
 
 (
@@ -220,6 +223,9 @@ PATHS: tuple[tuple[str, str], ...] = (
     PROTECTED_WRITE_AGAIN,
     EXCLUSIVE_FAULT,
     EXCLUSIVE_RESTORE,
+    DEVICE_READ,
+    DEVICE_FETCH,
+    ATOMIC,
 ) = range(len(PATHS))
 
 

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from engine.cast import Cast, FileName, TaskName
+from engine.devices import DEVICES
 from engine.errors import BadScenario
 from engine.events import BATCH, Batch
 from engine.mm import steps
@@ -17,7 +18,7 @@ from engine.runs.timed import FULL, STUCK, run_batch, start
 from engine.scenario import Fork, Hold, Migrate, Pick, Scenario, Tasks, Think
 from engine.world.build import hash_pages, make_world, page_addresses
 from engine.world.linking import link
-from engine.world.memory import map_pages
+from engine.world.memory import add_device, map_pages
 from engine.world.rng import alias_table, seed_streams
 from engine.world.rules import actor_names, actors_of, anon_word, queues_of, rules_of
 from engine.world.state import ASLEEP, NONE, NOW, World
@@ -147,13 +148,16 @@ class TimedRun:
         if workload.memory is not None:
             map_pages(w, workload)
         tasks.random.array[:] = seed_streams(scenario.seed, n_tasks + len(actors))
-        at = 0
+        at = devices = 0
         for group, begin in zip(workload.groups, begins[: len(workload.groups)], strict=True):
             rows = slice(at, at + group.tasks)
             tasks.at.array[rows] = begin
             tasks.step.array[rows] = program[0][begin]
             tasks.rounds.array[rows] = group.repeat if group.repeat is not None else -1
             tasks.mm.array[rows] = group.mm
+            if group.device is not None:
+                tasks.device.array[rows] = add_device(w, devices, DEVICES[group.device])
+                devices += 1
             at += group.tasks
         for task, begin in enumerate(begins[len(workload.groups) :], n_tasks):
             tasks.at[task], tasks.step[task], tasks.rounds[task] = begin, program[0][begin], -1

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from engine.events import BATCH, ENTRY, NONE, UNPROTECTED, WALK, Kind
+from engine.events import BATCH, ENTRY, NONE, TRANSFER, UNPROTECTED, WALK, Kind
 from engine.nodes import (
     COUNTERS,
     GAUGES,
@@ -89,6 +89,13 @@ FIGURES = (
     "resumed",
     "blocked_ns_sum",
     "blocked_ns_max",
+    "link_bytes",
+    "local_bytes",
+    "copies_made",
+    "copies_dropped",
+    "link_atomics",
+    "local_atomics",
+    "atomic_ns_sum",
 )
 """Names of State.figures, in order; broken_first, broken_at: invariant and event number of the first violation."""
 F_EVENTS, F_WAKES, F_WALKED, F_MATCHED, F_WOKEN, F_OTHER, F_LONGEST_WALK, F_LONGEST_QUEUE = range(8)
@@ -97,8 +104,11 @@ F_WAIT_MAX, F_TRUNCATED, F_LOST, F_LOST_UNKNOWN = range(16, 20)
 F_BROKEN, F_BROKEN_FIRST, F_BROKEN_AT, F_STRANGERS = range(20, 24)
 F_FAULTS, F_FAULTS_REFUSED, F_FLUSHES, F_CPUS, F_CLEANED, F_COPIES, F_PROTECTED, F_PROTECTED_ENDED = range(24, 32)
 F_TAKEN_BACK, F_PROTECTED_NS, F_PROTECT_REFUSED, F_BLOCKED, F_RESUMED, F_BLOCKED_NS, F_BLOCKED_MAX = range(32, 39)
+F_LINK_BYTES, F_LOCAL_BYTES, F_COPIES_MADE, F_COPIES_DROPPED, F_LINK_ATOMICS, F_LOCAL_ATOMICS, F_ATOMIC_NS = range(
+    39, 46
+)
 MAPPED_FIGURES = FIGURES[F_FAULTS:]
-"""Figures of page tables and protection; runs without either leave them out."""
+"""Figures of page tables, protection and devices; runs without them leave these out."""
 
 WAIT_BITS = 6
 """The histogram of waits cuts each octave into 2^6 equal steps: a percentile is at most 1/128 off (half a step)."""
@@ -125,11 +135,14 @@ K_FAULT, K_REFUSED, K_FLUSHED, K_MKCLEANED, K_COPIED, K_PROTECTED, K_UNPROTECTED
     )
 )
 K_BLOCKED, K_RESUMED = int(Kind.fault_blocked), int(Kind.fault_resumed)
+K_READ, K_MADE, K_DROPPED = int(Kind.device_read), int(Kind.copy_made), int(Kind.copy_dropped)
+K_ATOMIC = int(Kind.device_atomic)
 
 _page_after, _severity_of = inlined(page_after), inlined(severity_of)
 _queue, _length = reader(ENTRY, "queue"), reader(ENTRY, "length")
 _walked, _matched, _woken = reader(WALK, "walked"), reader(WALK, "matched"), reader(WALK, "woken")
 _strangers, _other_bit = reader(WALK, "strangers"), reader(WALK, "other_bit")
+_bytes, _local = reader(TRANSFER, "bytes"), reader(TRANSFER, "local")
 _taken_back, _held_ns = (reader(UNPROTECTED, name) for name in ("broken", "held_ns"))
 FAULTS = (
     "",
@@ -377,7 +390,7 @@ def _note_walk(s: State, a: int, b: int, bin: int) -> None:
 
 @jit
 def _note_tables(s: State, kind: int, a: int, b: int) -> None:
-    """Count an event of page tables or protection."""
+    """Count an event of page tables, protection or devices."""
     f = s.figures
     if kind == K_FAULT:
         f[F_FAULTS] += 1
@@ -405,6 +418,15 @@ def _note_tables(s: State, kind: int, a: int, b: int) -> None:
         f[F_BLOCKED_NS] += a
         f[F_BLOCKED_MAX] = max(f[F_BLOCKED_MAX], a)
         s.blocked[wait_step(a)] += 1
+    elif kind == K_READ:
+        f[F_LOCAL_BYTES if _local(a, b) else F_LINK_BYTES] += _bytes(a, b)
+    elif kind == K_MADE:
+        f[F_COPIES_MADE] += 1
+    elif kind == K_DROPPED:
+        f[F_COPIES_DROPPED] += 1
+    elif kind == K_ATOMIC:
+        f[F_LOCAL_ATOMICS if _local(a, b) else F_LINK_ATOMICS] += 1
+        f[F_ATOMIC_NS] += b
 
 
 @jit

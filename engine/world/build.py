@@ -19,6 +19,8 @@ from engine.world.state import (
     GROUPS,
     NONE,
     Code,
+    Copies,
+    Devices,
     Entries,
     Files,
     Frames,
@@ -110,6 +112,8 @@ def make_world(
     buffer.plan(ReverseMap, {"": n_pages if rules.mms else 0})
     buffer.plan(Protection, {"": n_pages if rules.protects else 0})
     buffer.plan(Sleepers, {"": n_tasks if rules.protects else 0})
+    buffer.plan(Devices, {"": rules.n_devices})
+    buffer.plan(Copies, {"": rules.n_devices * n_pages if rules.keeps_copies else 0})
     buffer.plan(
         Machine,
         {"": n_cpus, "heap": n_tasks + 1, "woken": 2 * n_tasks + 2, "woken_delay": 2 * n_tasks + 2, "exponential": 0},
@@ -139,6 +143,8 @@ def make_world(
         rmap=take(ReverseMap),
         protection=take(Protection),
         sleepers=take(Sleepers),
+        devices=take(Devices),
+        copies=take(Copies),
         machine=take(Machine)._replace(exponential=Column(exponential_table())),
         **{name: take(table) for name, table in own.items()},
         program=Program(

@@ -139,14 +139,17 @@ class _LazyCache(_Cache):  # type: ignore[misc]
 
 
 class _Callee(CPUDispatcher):  # type: ignore[misc]
-    """A function that only compiled code calls: without the wrapper that Python needs, a seventh of its compilation."""
+    """A function for compiled code: without the wrapper that Python needs, a seventh of its compilation. A call from
+    Python runs it as Python, which gives the same.
+    """
 
     def add_overload(self, result: Any) -> None:
         """Keep the compiled code, but no entry point for Python, which would be NULL."""
         self.overloads[tuple(result.signature.args)] = result
 
     def _compile_for_args(self, *args: Any, **named: Any) -> Any:
-        raise TypeError(f"{self.py_func.__name__}() is inlined into compiled code; Python calls its py_func")
+        """Return what a call from Python calls."""
+        return self.py_func
 
 
 def jit(function: F) -> F:
@@ -159,7 +162,7 @@ def jit(function: F) -> F:
 
 
 def inlined(function: F) -> F:
-    """Like jit, but always inlined into the caller: for functions of a few instructions, which Python does not call."""
+    """Like jit, but always inlined into the caller: for functions of a few instructions."""
     if INTERPRETED:
         return function
     options = {**OPTIONS, "nopython": True, "forceinline": True, "no_cpython_wrapper": True, "no_cfunc_wrapper": True}

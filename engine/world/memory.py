@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from engine.devices import Profile
 from engine.scenario import Tasks
 from engine.world.state import (
     ANON_PAGE,
@@ -15,6 +16,8 @@ from engine.world.state import (
     PTE_WRITE,
     World,
 )
+
+PAGE_BYTES = 4096
 
 
 def map_pages(w: World, workload: Tasks) -> None:
@@ -47,3 +50,11 @@ def map_pages(w: World, workload: Tasks) -> None:
         w.ptes.bits.array[: mms * n] = PTE_PRESENT
     for group in workload.groups:
         w.mms.tasks[group.mm] += group.tasks
+
+
+def add_device(w: World, row: int, profile: Profile) -> int:
+    """Write the numbers of a device's profile into its row, and return the row."""
+    d = w.devices
+    d.link_ps[row], d.link_ns[row] = profile.link_page_ps(PAGE_BYTES), profile.link_ns.value
+    d.local_ps[row], d.local_ns[row] = profile.local_page_ps(PAGE_BYTES), profile.local_ns.value
+    return row

@@ -64,6 +64,9 @@ def _memory(scenario: Scenario) -> dict[str, int]:
         "virtual_pages": virtual_pages,
         "anon_word": anon_word(scenario),
         "stable_pages": int(memory.stable_pages),
+        "n_devices": sum(group.device is not None for group in scenario.workload.groups),
+        "keeps_copies": int(memory.copies),
+        "host_page_ps": 1_000 * ns["host_page_ns"],
         **dict(memory_steps(protects=scenario.protect.design != "none")),
         **{name: ns[name] for name in ("fault_ns", "flush_ns", "flush_cpu_ns", "copy_ns", "break_ns")},
     }

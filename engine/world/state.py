@@ -72,6 +72,7 @@ class Tasks(NamedTuple):
     other_bit: I64 = number(0, 7)
     stop: U8 = unseen()  # STOPS
     mm: U16 = unseen()  # address space that it runs in
+    device: U16 = unseen()  # device whose request it is, if its group is one
 
 
 class Frames(NamedTuple):
@@ -156,7 +157,24 @@ class Protection(NamedTuple):
     """Ghost: who has a page protected. One row per page in workloads that protect pages."""
 
     owner: U32 = row("tasks")
+    copied: U8 = flag()  # devices read copies of it: there is no one owner
     since: I64 = unseen()
+
+
+class Devices(NamedTuple):
+    """One row per group of tasks that is a device; numbers of its profile (engine.devices)."""
+
+    link_ps: I64 = unseen()  # picoseconds that a page occupies its link
+    link_ns: I64 = unseen()  # one round trip
+    local_ps: I64 = unseen()  # likewise, its own memory
+    local_ns: I64 = unseen()
+    link_free: I64 = unseen()  # time at which its link is free again, in ps
+
+
+class Copies(NamedTuple):
+    """Row device * pages + page."""
+
+    held: U8 = flag()  # the device has a read-only copy of the page in its own memory
 
 
 class Sleepers(NamedTuple):
@@ -282,6 +300,9 @@ class Rules(NamedTuple):
     attach_tag: int  # tag of page->mapping while a page_attachment is swapped in
     exclusive: int  # protected pages have device-exclusive entries
     break_ns: int
+    n_devices: int
+    keeps_copies: int  # a device keeps a copy of a page that it reads over its link
+    host_page_ps: int  # picoseconds that reading a page occupies the host's memory
     fault_ns: int
     flush_ns: int
     flush_cpu_ns: int
@@ -293,9 +314,10 @@ class Rules(NamedTuple):
 # Places in World.clock.
 NOW, EVENTS, PENDING, WOKEN, FREE_WAIT, VISITS, SEQ, BROKEN, SEEN = range(9)
 """BROKEN, SEEN: bit masks of numbers in engine.invariants."""
-UNLINKED, OVERFLOW, FREE_PAGE = 15, 16, 17
+UNLINKED, OVERFLOW, FREE_PAGE, HOST_FREE = 15, 16, 17, 18
 """UNLINKED: 1 + number of a step that ran without being linked (engine.world.linking). OVERFLOW: kind of the last event
-that found no room, because a step recorded more than SLACK. FREE_PAGE: no page below it is free (engine.mm.anon)."""
+that found no room, because a step recorded more than SLACK. FREE_PAGE: no page below it is free (engine.mm.anon).
+HOST_FREE: time at which the host's memory is free again, in ps (engine.mm.device)."""
 
 
 GROUPS: dict[str, Any] = {
@@ -311,6 +333,8 @@ GROUPS: dict[str, Any] = {
     "rmap": ReverseMap,
     "protection": Protection,
     "sleepers": Sleepers,
+    "devices": Devices,
+    "copies": Copies,
     "program": Program,
     "picks": Picks,
     "machine": Machine,
@@ -342,6 +366,8 @@ class World:
     rmap: ReverseMap
     protection: Protection
     sleepers: Sleepers
+    devices: Devices
+    copies: Copies
     program: Program
     picks: Picks
     machine: Machine

@@ -6,7 +6,7 @@ import numpy as np
 
 from engine.events import Kind
 from engine.world.jit import INTERPRETED, inlined, jit
-from engine.world.packers import pack_entry, pack_pte, pack_unprotected, pack_walk
+from engine.world.packers import pack_entry, pack_pte, pack_transfer, pack_unprotected, pack_walk
 from engine.world.state import BROKEN, CAPACITY, EVENTS, NONE, NOW, OVERFLOW, SEEN, World
 
 INVARIANT_BROKEN, WALK_ENDED = int(Kind.invariant_broken), int(Kind.walk_ended)
@@ -74,6 +74,13 @@ def record_unprotected(w: World, task: int, page: int, broken: int, held_ns: int
     """Append the event of a protection that ended: the words of engine.events, Kind.page_unprotected."""
     a, b = pack_unprotected(w.pages.mapping[page], broken, held_ns)
     record(w, PAGE_UNPROTECTED, task, page, a, b)
+
+
+@inlined
+def record_transfer(w: World, kind: int, task: int, page: int, bytes: int, local: int, took_ns: int) -> None:
+    """Append an event of a device's read or atomic: the words of engine.events.TRANSFER."""
+    a, b = pack_transfer(w.tasks.device[task], bytes, local, took_ns)
+    record(w, kind, task, page, a, b)
 
 
 @jit

@@ -303,6 +303,10 @@ class Log:
             (Kind.protect_refused, number, 4, 0),
             (Kind.fault_blocked, number, 2, 0),
             (Kind.fault_resumed, number, 900, 0),
+            (Kind.device_read, number, 1 | 4096 << 16 | 1 << 48, 300),
+            (Kind.copy_made, number, 1, 0),
+            (Kind.copy_dropped, number, 1, 0),
+            (Kind.device_atomic, number, 1 | 8 << 16, 800),
         )
         flags = (Kind.page_uptodate, Kind.waiters_flag_set, Kind.waiters_flag_cleared)
         kind, at, a, b = self._random.choice((*rest, *((kind, number, 0, 0) for kind in flags)))

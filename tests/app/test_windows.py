@@ -24,6 +24,7 @@ from app.writing import Writer
 from engine.errors import UserError
 from engine.events import Kind
 from engine.nodes import GAUGES, heat_fold
+from engine.page_state import SEVERITIES
 from tests.app.stored import play_log
 from tests.app.synthetic import Log, state_at_start
 
@@ -103,6 +104,11 @@ def cells_of(part: dict[str, Any]) -> np.ndarray[Any, Any]:
     return np.frombuffer(base64.b64decode(part["z"]["bdata"]), dtype).reshape(rows, columns)
 
 
+def severities(numbers: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+    """Return the severities of states as the page gets them; 255 stays: no state."""
+    return np.where(numbers == 255, 255, SEVERITIES[numbers]).astype(int)
+
+
 def plain_heat(log: Log, columns: list[int]) -> np.ndarray[Any, Any]:
     fold = heat_fold(log.cast.queues)
     z = np.zeros((-(-log.cast.queues // fold), len(columns) - 1), int)
@@ -117,9 +123,10 @@ def plain_heat(log: Log, columns: list[int]) -> np.ndarray[Any, Any]:
 
 
 def plain_lanes(log: Log, columns: list[int], pages: list[int]) -> np.ndarray[Any, Any]:
+    """Return the worst severity of each page in each column; 255 behind the run's end."""
     z = np.full((len(pages), len(columns) - 1), 255)
     last = log.rows[-1][0]
-    state = dict.fromkeys(pages, state_at_start(log.cast))
+    state = dict.fromkeys(pages, int(SEVERITIES[state_at_start(log.cast)]))
     at = 0
     for column, (left, _, first, inside) in enumerate(spans(log, columns)):
         if left > last:
@@ -127,14 +134,14 @@ def plain_lanes(log: Log, columns: list[int], pages: list[int]) -> np.ndarray[An
         while at < first:
             seen = log.after[at].state
             if seen and seen[0] in state:
-                state[seen[0]] = seen[1]
+                state[seen[0]] = int(SEVERITIES[seen[1]])
             at += 1
         worst = dict(state)
         for event in inside:
             seen = log.after[event].state
             if seen and seen[0] in state:
-                state[seen[0]] = seen[1]
-                worst[seen[0]] = max(worst[seen[0]], seen[1])
+                state[seen[0]] = int(SEVERITIES[seen[1]])
+                worst[seen[0]] = max(worst[seen[0]], state[seen[0]])
         at = first + len(inside)
         z[:, column] = [worst[page] for page in pages]
     return z
@@ -175,7 +182,7 @@ def test_given_any_window_when_drawn_then_exact_columns_are_exact_and_coarse_one
     check_counters(told["series"], log, columns, exact)
     _, coarse = edges_of(t0, t1, min(px, windows.CELLS_PX_MAX))
     check_cells(cells_of(told["heat"]).astype(int), plain_heat(log, coarse), exact)
-    check_cells(cells_of(told["lanes"]).astype(int), plain_lanes(log, coarse, pages), exact)
+    check_cells(severities(cells_of(told["lanes"])), plain_lanes(log, coarse, pages), exact)
 
 
 def edges_of(t0: int, t1: int, px: int) -> tuple[list[int], list[int]]:

@@ -67,10 +67,10 @@ def stage_of(op: Operation) -> Stage:
     """Return a world that plays what the operation needs, the operation, and what drops what it takes."""
     first, last = program_of(op)
     memory = {"maps": "shared", "children": 1} if op.mapped else None
-    protect: dict[str, Any] = {"protect": {"design": "attachment"}} if op.mapped else {}
-    return Stage(
-        " ".join([*first, TEXT[op.name], *last]), pages=2, cached=op.name != "insert", memory=memory, **protect
-    )
+    more: dict[str, Any] = {"protect": {"design": "attachment"}} if op.mapped else {}
+    if op.device:
+        more["devices"] = ["gpu-pcie3"]
+    return Stage(" ".join([*first, TEXT[op.name], *last]), pages=2, cached=op.name != "insert", memory=memory, **more)
 
 
 def program_of(op: Operation) -> tuple[list[str], list[str]]:

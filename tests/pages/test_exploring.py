@@ -10,6 +10,7 @@ from typing import Any
 
 from playwright.sync_api import Page, expect
 
+from engine.explore import cases
 from tests.app.explored import counters, lockers
 from tests.explore.shelf import HERE, table
 from tests.pages.looking import WAIT_MS, Site
@@ -194,7 +195,7 @@ def test_the_matrix_shows_what_is_missing_and_a_cell_leads_to_its_exploration(si
     page.goto(f"{site.address}/matrix?kernel=4.16")
     expect(page.locator("#kernel")).to_have_value("4.16")
     cells = page.locator(".matrix tbody td")
-    expect(cells).to_have_count(len(told["rows"]) * len(told["columns"]))
+    expect(cells).to_have_count(sum(len(table.rows) * len(table.columns) for table in cases.tables()))
     page.get_by_role("button", name=re.compile("^Explore .* missing cells$")).click()
     page.wait_for_url("**/matrix?kernel=4.16*")
     link = page.locator(".matrix td a", has_text=re.compile("Never|Sometimes")).first

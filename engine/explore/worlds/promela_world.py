@@ -33,6 +33,7 @@ REPLACED = {
     "trace.record_walk": "",
     "trace.record_pte": "",
     "trace.record_unprotected": "",
+    "trace.record_transfer": "",
     "trace.witness": "",
     "rng.exponential": "0LL",
     "dispatch.step": "ladder({})",

@@ -1,0 +1,114 @@
+"""A device reads a program's pages, over its link or from copies of its own, and makes atomic operations on them.
+
+The link carries one page after another, and so does the host's memory, which all devices share; a request waits for
+both, then takes one round trip. A device keeps a copy of a page only while the page is protected: a CPU's write takes
+the page back, and drops the copies of all devices (engine.mm.protect). An atomic operation on a page that the device
+has protected is made in its own memory; otherwise it is a PCIe atomic, which waits for its completion.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from engine.events import Kind
+from engine.mm.cache import drop_reference
+from engine.mm.frames import call, ret
+from engine.mm.page_table import own_row
+from engine.mm.protect import found_page
+from engine.mm.steps import DEVICE_FETCH, OFF_CPU, PROTECT
+from engine.world.jit import inlined, jit
+from engine.world.state import HOST_FREE, NONE, NOW, World
+from engine.world.trace import record, record_transfer
+
+DEVICE_READ, DEVICE_ATOMIC, COPY_MADE = int(Kind.device_read), int(Kind.device_atomic), int(Kind.copy_made)
+PAGE_BYTES, ATOMIC_BYTES = 4096, 8
+
+
+@inlined
+def _over_link(w: World, device: int) -> Any:
+    """Carry a page over the link, behind what it and the host's memory are busy with; return ns until it is there."""
+    now = w.clock[NOW] * 1_000
+    begin = max(now, w.clock[HOST_FREE])
+    w.clock[HOST_FREE] = begin + w.rules.host_page_ps
+    w.devices.link_free[device] = max(begin, w.devices.link_free[device]) + w.devices.link_ps[device]
+    return (w.devices.link_free[device] - now + 999) // 1_000 + w.devices.link_ns[device]
+
+
+@inlined
+def _fetch(w: World, task: int, page: int) -> Any:
+    """Read a page over the link. Next: ret."""
+    took = max(1, _over_link(w, w.tasks.device[task]))
+    record_transfer(w, DEVICE_READ, task, page, PAGE_BYTES, 0, took)
+    ret(w, task)
+    return took + OFF_CPU
+
+
+@inlined
+def _keep(w: World, task: int, page: int) -> None:
+    """Note that the task's device has a copy of the page."""
+    device = w.tasks.device[task]
+    w.copies.held[device * w.rules.n_pages + page] = 1
+    record(w, COPY_MADE, task, page, device, 0)
+
+
+@jit
+def device_read(w: World, task: int) -> Any:
+    """Read a page: from a copy, over the link, or over the link into a new copy. Next: ret; protect, then device_fetch.
+
+    A page of which another device has a copy is protected already. Where nothing is mapped nothing is read.
+    """
+    page, device = found_page(w, task), w.tasks.device[task]
+    if page == NONE:
+        ret(w, task)
+        return max(1, w.devices.link_ns[device]) + OFF_CPU
+    if w.rules.keeps_copies == 0:
+        return _fetch(w, task, page)
+    if w.copies.held[device * w.rules.n_pages + page]:
+        took = max(1, w.devices.local_ns[device] + w.devices.local_ps[device] // 1_000)
+        record_transfer(w, DEVICE_READ, task, page, PAGE_BYTES, 1, took)
+        ret(w, task)
+        return took + OFF_CPU
+    if w.protection.copied[page]:
+        _keep(w, task, page)
+        return _fetch(w, task, page)
+    call(w, task, PROTECT, DEVICE_FETCH)
+    return 0
+
+
+@jit
+def device_fetch(w: World, task: int) -> Any:
+    """After an attempt to protect the page: keep a copy if it is still protected; read it over the link. Next: ret."""
+    page = w.tasks.second[task]
+    w.tasks.second[task] = NONE
+    if page == NONE:
+        page = found_page(w, task)
+        if page == NONE:
+            ret(w, task)
+            return OFF_CPU + 1
+        return _fetch(w, task, page)
+    if w.protection.owner[page] == task:
+        w.protection.copied[page] = 1  # the reference that protect took is now that of the copies
+        _keep(w, task, page)
+    else:
+        w.rmap.pinned[page] -= 1
+        drop_reference(w, task, page)
+    return _fetch(w, task, page)
+
+
+@jit
+def atomic(w: World, task: int) -> Any:
+    """FetchAdd of 8 bytes: in the device's own memory if it has the page protected, else over the link. Next: ret.
+
+    A PCIe atomic is non-posted: its completion comes one round trip later.
+    """
+    device, page = w.tasks.device[task], w.tasks.second[task]
+    if page != NONE and w.protection.owner[page] == task:
+        took = max(1, w.devices.local_ns[device])
+        record_transfer(w, DEVICE_ATOMIC, task, page, ATOMIC_BYTES, 1, took)
+    else:
+        took = max(1, w.devices.link_ns[device])
+        record_transfer(
+            w, DEVICE_ATOMIC, task, w.ptes.page[own_row(w, task, w.tasks.page[task])], ATOMIC_BYTES, 0, took
+        )
+    ret(w, task)
+    return took + OFF_CPU

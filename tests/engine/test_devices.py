@@ -1,0 +1,188 @@
+"""Devices: closed forms of reading and of atomic operations, identities of every run, profiles, and what is refused."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import Any
+
+import numpy as np
+import pytest
+from pydantic import ValidationError
+
+from engine.devices import DEVICES
+from engine.events import TRANSFER, Kind
+from engine.program import group_of
+from engine.runs.play import open_run
+from engine.scenario import Scenario
+from engine.scenarios import shipped
+from engine.summaries.summary import Summariser
+
+PAGE = 4096
+
+
+def scenario(*groups: tuple[str, str | None], **more: Any) -> Scenario:
+    """Return a scenario: groups are a program in one line and a device, or None for CPUs."""
+    made = []
+    for number, (text, device) in enumerate(groups):
+        made.append(group_of(f"g{number}", text) | ({"device": device} if device else {}))
+    memory = {"maps": more.pop("maps", "shared"), "copies": more.pop("copies", False)}
+    workload = {"kind": "tasks", "pages": more.pop("pages", 64), "memory": memory, "groups": made}
+    return Scenario.model_validate({"name": "test", "workload": workload, **more})
+
+
+def played(asked: Scenario) -> tuple[int, dict[str, int | float], Counter[str]]:
+    """Return the time of a run's last event, its key figures and its events by kind."""
+    run = open_run(asked)
+    summary, kinds, end = Summariser(run.cast), Counter[str](), 0
+    for batch in run.batches():
+        summary.leaf(batch)
+        kinds.update(Kind(kind).name for kind in batch.kind.tolist())
+        end = int(batch.time[-1])
+    return end, summary.figures(), kinds
+
+
+def link_ns(profile: str) -> float:
+    """Return the time for which a page occupies the link."""
+    return PAGE * 1e3 / DEVICES[profile].link_mb_s.value
+
+
+@pytest.mark.parametrize("profile", DEVICES)
+def test_given_one_request_at_a_time_then_each_read_takes_a_round_trip_and_the_transfer(profile: str) -> None:
+    end, figures, _ = played(scenario(("500/pick device_read", profile)))
+    expected = 500 * (DEVICES[profile].link_ns.value + link_ns(profile))
+    assert end == pytest.approx(expected, rel=2e-3)
+    assert figures["link_bytes"] == 500 * PAGE
+
+
+@pytest.mark.parametrize("profile", DEVICES)
+def test_given_many_requests_in_flight_then_the_link_is_the_limit(profile: str) -> None:
+    window = DEVICES[profile].in_flight.value
+    end, figures, _ = played(scenario((f"{window}*100/pick device_read", profile)))
+    rate = figures["link_bytes"] / end  # bytes per ns: GB/s
+    assert rate == pytest.approx(
+        min(DEVICES[profile].link_mb_s.value / 1e3, window * PAGE / link_time(profile)), rel=0.02
+    )
+
+
+def link_time(profile: str) -> float:
+    return DEVICES[profile].link_ns.value + link_ns(profile)
+
+
+def test_given_n_devices_then_they_read_n_times_as_fast_until_the_hosts_memory_is_the_limit() -> None:
+    ends = {n: played(scenario(*[("32*100/pick device_read", "gpu-pcie3")] * n))[0] for n in (1, 2, 4)}
+    assert ends[2] == pytest.approx(ends[1], rel=0.01)
+    assert ends[4] == pytest.approx(ends[1], rel=0.01)
+    host_ns = 200
+    end, figures, _ = played(
+        scenario(*[("32*100/pick device_read", "gpu-pcie3")] * 4, costs={"preset": "ideal", "host_page_ns": host_ns})
+    )
+    assert figures["link_bytes"] / end == pytest.approx(PAGE / host_ns, rel=0.01)
+
+
+def test_given_copies_and_no_writes_then_each_page_crosses_each_link_once() -> None:
+    pages, reads = 64, 4_000
+    asked = scenario(
+        *[(f"{reads}/pick device_read", "gpu-pcie4")] * 2,
+        copies=True,
+        pages=pages,
+        protect={"design": "page_flag"},
+        limits={"events": 2_000_000},
+    )
+    _, figures, kinds = played(asked)
+    assert figures["copies_made"] == 2 * pages == figures["link_bytes"] / PAGE
+    assert figures["local_bytes"] == (2 * reads - 2 * pages) * PAGE
+    assert kinds["copy_dropped"] == 0
+    assert figures["protected"] == pages, "the second device joins the copies of the first"
+
+
+def test_given_a_hit_ratio_then_the_time_is_that_of_the_misses_over_the_link_and_of_the_hits_in_local_memory() -> None:
+    profile, pages, reads = DEVICES["gpu-pcie3"], 256, 4_000
+    asked = scenario(
+        (f"{reads}/pick device_read", "gpu-pcie3"),
+        copies=True,
+        pages=pages,
+        protect={"design": "page_flag"},
+        limits={"events": 2_000_000},
+    )
+    end, figures, _ = played(asked)
+    misses = figures["link_bytes"] / PAGE
+    local = profile.local_ns.value + PAGE * 1e3 / profile.local_mb_s.value
+    assert misses == pages
+    assert end == pytest.approx(misses * link_time("gpu-pcie3") + (reads - misses) * local, rel=0.01)
+
+
+def test_given_a_window_of_atomics_then_window_over_latency_are_made_each_second() -> None:
+    for window in (1, 16, 64):
+        end, figures, _ = played(scenario((f"{window}*100/pick atomic", "gpu-pcie3")))
+        assert figures["link_atomics"] / end == pytest.approx(window / DEVICES["gpu-pcie3"].link_ns.value)
+
+
+@pytest.mark.parametrize("name", ["training-link", "training-copies", "atomics-pcie", "atomics-protected"])
+def test_given_a_shipped_scenario_then_the_figures_are_the_sums_of_its_events(name: str) -> None:
+    asked = shipped()[name].model_copy(update={"limits": shipped()[name].limits.model_copy(update={"events": 50_000})})
+    run = open_run(asked)
+    summary, held, sums = Summariser(run.cast), set[tuple[int, int]](), Counter[str]()
+    for batch in run.batches():
+        summary.leaf(batch)
+        columns = (batch.kind, batch.page, batch.a, batch.b)
+        for kind, page, a, b in zip(*(column.tolist() for column in columns), strict=True):
+            match Kind(kind):
+                case Kind.device_read:
+                    told = TRANSFER.unpack(a, b)
+                    sums["local_bytes" if told.local else "link_bytes"] += told.bytes
+                    assert not told.local or (told.device, page) in held, "only a copy that is held is read"
+                case Kind.device_atomic:
+                    sums["local_atomics" if TRANSFER.unpack(a, b).local else "link_atomics"] += 1
+                case Kind.copy_made:
+                    sums["copies_made"] += 1
+                    held.add((a, page))
+                case Kind.copy_dropped:
+                    sums["copies_dropped"] += 1
+                    held.remove((a, page))
+                case Kind.page_written if page != 0xFFFFFFFF:
+                    assert not any(at == page for _, at in held), "no CPU writes to a page that devices have copies of"
+    figures = summary.figures()
+    assert figures["broken"] == 0
+    for what in ("link_bytes", "local_bytes", "link_atomics", "local_atomics", "copies_made", "copies_dropped"):
+        assert figures[what] == sums[what], what
+
+
+def test_claims_13_and_14_copies_raise_the_read_rate_and_protection_makes_atomics_local() -> None:
+    rates = {}
+    for name in ("training-link", "training-copies"):
+        end, figures, _ = played(shipped()[name])
+        rates[name] = (figures["link_bytes"] + figures["local_bytes"]) / end
+    assert rates["training-copies"] > rates["training-link"]
+    means = {}
+    for name in ("atomics-pcie", "atomics-protected"):
+        _, figures, _ = played(shipped()[name])
+        means[name] = figures["atomic_ns_sum"] / (figures["link_atomics"] + figures["local_atomics"])
+    assert means["atomics-pcie"] == DEVICES["gpu-pcie3"].link_ns.value > 2 * means["atomics-protected"]
+
+
+@pytest.mark.parametrize(
+    ("groups", "more", "says"),
+    [
+        ([("device_read", None)], {}, "device_read is for devices: set device to gpu-pcie3"),
+        ([("99*device_read", "nic")], {}, "has 99 requests in flight; nic has at most 32: use fewer tasks"),
+        ([("atomic", "cxl-memory")], {}, "cxl-memory issues no PCIe atomics: choose another device"),
+        ([("store", "fpga")], {}, "store is what a CPU does: put it into a group without a device"),
+        ([("device_read", "fpga")], {"copies": True}, "copies need pages that stay protected: choose attachment"),
+        ([("device_read", "gpu-pcie9")], {}, "Input should be 'gpu-pcie3'"),
+    ],
+)
+def test_given_a_device_that_cannot_be_then_it_is_refused_in_words(
+    groups: list[tuple[str, str | None]], more: dict[str, Any], says: str
+) -> None:
+    with pytest.raises(ValidationError) as refused:
+        scenario(*groups, **more)
+    assert says in str(refused.value)
+
+
+def test_given_the_profiles_then_every_number_has_a_range_a_kind_and_a_source() -> None:
+    for profile in DEVICES.values():
+        for name in ("link_mb_s", "link_ns", "local_mb_s", "local_ns", "in_flight"):
+            number = getattr(profile, name)
+            assert number.low <= number.value <= number.high
+            assert number.source
+    assert np.all([profile.link_ns.value > 0 for profile in DEVICES.values()])
