@@ -116,6 +116,8 @@ def cell(row: str, column: str, kernel: str) -> Cell | None:
         workload["memory"] = test.memory.model_dump()
         for group, mm in zip(groups, test.mms, strict=False):
             group["mm"] = mm
+        for group, device in zip(groups, test.devices, strict=False):
+            group |= {"device": device} if device else {}
     subject = {
         "format": "scenario/2",
         "name": f"{'; '.join(test.programs)} · {design.title} · {kernel}",

@@ -7,8 +7,9 @@
     programs = ["3*lock ... unlock"]        groups of tasks, as engine.program.group_of reads them
     only = "swaps"                          designs for which the question makes sense: swaps, shares or woken
 
-    [workload]                              pages, pinned; memory and mms (address space of each program) for tests of
-                                            write protection, which only rows of the protect axis answer
+    [workload]                              pages, pinned; for tests of write protection, which only rows of the protect
+                                            axis answer: memory, mms (address space of each program), devices (profile
+                                            of each program, "" for CPUs)
     [[expected]]                            the first that matches row (or its design) and kernel counts
     verdict = "Sometimes"
     designs = ["hashed"]                    of the wait axis
@@ -49,6 +50,7 @@ class _Workload(_Part):
     pinned: bool = True
     memory: Memory | None = None
     mms: list[int] = []
+    devices: list[str] = []
 
 
 class _Rule(_Part):
@@ -98,6 +100,7 @@ class Litmus(NamedTuple):
     pinned: bool
     memory: Memory | None
     mms: tuple[int, ...]
+    devices: tuple[str, ...]
     expected: tuple[Expected, ...]
 
     @property
@@ -130,6 +133,7 @@ def read_litmus(path: Path) -> Iterator[Litmus]:
             given.workload.pinned,
             given.workload.memory,
             tuple(given.workload.mms),
+            tuple(given.workload.devices),
             rules,
         )
 

@@ -68,7 +68,7 @@ def device_read(w: World, task: int) -> Any:
         record_transfer(w, DEVICE_READ, task, page, PAGE_BYTES, 1, took)
         ret(w, task)
         return took + OFF_CPU
-    if w.protection.copied[page]:
+    if w.copies.held[w.rules.n_devices * w.rules.n_pages + page]:
         _keep(w, task, page)
         return _fetch(w, task, page)
     call(w, task, PROTECT, DEVICE_FETCH)
@@ -87,7 +87,9 @@ def device_fetch(w: World, task: int) -> Any:
             return OFF_CPU + 1
         return _fetch(w, task, page)
     if w.protection.owner[page] == task:
-        w.protection.copied[page] = 1  # the reference that protect took is now that of the copies
+        w.copies.held[w.rules.n_devices * w.rules.n_pages + page] = (
+            1  # the reference that protect took is now that of the copies
+        )
         _keep(w, task, page)
     else:
         w.rmap.pinned[page] -= 1

@@ -217,7 +217,7 @@ def unprotect(w: World, task: int) -> int:
 @jit
 def _drop_copies(w: World, task: int, page: int) -> None:
     """Drop the devices' copies of a page, and the reference that they share."""
-    w.protection.copied[page] = 0
+    w.copies.held[w.rules.n_devices * w.rules.n_pages + page] = 0
     for device in range(w.rules.n_devices):
         row = device * w.rules.n_pages + page
         if w.copies.held[row]:
@@ -232,7 +232,7 @@ def end_protection(w: World, task: int, page: int, taken: int) -> None:
     """With the page locked: mark it not protected, and wake the writers that wait for it; taken: 1 if it is broken."""
     protect_clear(w, task, page)
     w.protection.owner[page] = NONE
-    if w.rules.keeps_copies and w.protection.copied[page]:
+    if w.rules.keeps_copies and w.copies.held[w.rules.n_devices * w.rules.n_pages + page]:
         _drop_copies(w, task, page)
     record_unprotected(w, task, page, taken, w.clock[NOW] - w.protection.since[page])
     if w.rmap.kind[page] == FILE_PAGE and w.pages.file[page] == NONE and w.pages.mapping[page]:

@@ -71,12 +71,11 @@ def break_begin(w: World, task: int) -> int:
     asked one after another, each through its notifier.
     """
     w.tasks.step[task] = PROTECTED_BROKEN
-    asked = 1
-    if w.rules.keeps_copies and w.protection.copied[w.tasks.page[task]]:
-        asked = 0
+    asked = 0
+    if w.rules.keeps_copies:
         for device in range(w.rules.n_devices):
             asked += w.copies.held[device * w.rules.n_pages + w.tasks.page[task]]
-    return asked * w.rules.break_ns
+    return max(1, asked) * w.rules.break_ns
 
 
 @jit

@@ -113,7 +113,7 @@ def make_world(
     buffer.plan(Protection, {"": n_pages if rules.protects else 0})
     buffer.plan(Sleepers, {"": n_tasks if rules.protects else 0})
     buffer.plan(Devices, {"": rules.n_devices})
-    buffer.plan(Copies, {"": rules.n_devices * n_pages if rules.keeps_copies else 0})
+    buffer.plan(Copies, {"": (rules.n_devices + 1) * n_pages if rules.keeps_copies else 0})
     buffer.plan(
         Machine,
         {"": n_cpus, "heap": n_tasks + 1, "woken": 2 * n_tasks + 2, "woken_delay": 2 * n_tasks + 2, "exponential": 0},

@@ -157,7 +157,6 @@ class Protection(NamedTuple):
     """Ghost: who has a page protected. One row per page in workloads that protect pages."""
 
     owner: U32 = row("tasks")
-    copied: U8 = flag()  # devices read copies of it: there is no one owner
     since: I64 = unseen()
 
 
@@ -172,9 +171,9 @@ class Devices(NamedTuple):
 
 
 class Copies(NamedTuple):
-    """Row device * pages + page."""
+    """Row device * pages + page, and one row more per page; none where devices keep no copies."""
 
-    held: U8 = flag()  # the device has a read-only copy of the page in its own memory
+    held: U8 = flag()  # the device has a read-only copy of the page; last rows: the page is protected for copies
 
 
 class Sleepers(NamedTuple):

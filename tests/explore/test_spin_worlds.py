@@ -112,6 +112,8 @@ def test_given_a_larger_world_when_spin_searches_it_then_it_counts_what_the_expl
         ("attachment-posted", "P-5", "protected_written"),
         ("attachment-wait", "P-5", ""),
         ("page_flag-break", "P-8", ""),
+        ("page_flag-break", "P-9", ""),
+        ("page_flag-wait", "P-9", "deadlock"),
     ],
 )
 def test_given_a_litmus_test_of_protection_when_spin_searches_it_then_it_counts_what_the_explorer_counts(

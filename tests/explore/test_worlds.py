@@ -73,6 +73,14 @@ WORLDS: dict[str, Scenario] = {
         protect={"design": "exclusive_pte"},
         kernel="6.1",
     ),
+    "copies": scenario(
+        "device_read",
+        "2/device_read",
+        "store",
+        memory={"maps": "shared", "copies": True},
+        devices=["gpu-pcie3", "gpu-pcie4", None],
+        protect={"design": "attachment"},
+    ),
     "two pages": scenario("2*pick lock unlock", "pick:2 lock unlock", pages=3, bits=1, kernel="6.1"),
 }
 BROKEN = {
@@ -157,7 +165,7 @@ def test_given_rubbish_in_all_other_columns_when_a_move_is_made_then_it_leads_to
     subject = WorldSubject(WORLDS[name])
     w, draw = subject.world, random.Random(name)
     state_of = {(column.group, column.name) for column in subject.columns}
-    fixed = {"address", "queue", "index", "home", "lock_row", "spins_on", "spin_head", "in_pass", "mm"}
+    fixed = {"address", "queue", "index", "home", "lock_row", "spins_on", "spin_head", "in_pass", "mm", "device"}
     others = [
         getattr(getattr(w, group), column).array
         for group in ("pages", "tasks", "entries", "lists", "waits", "files")
@@ -240,7 +248,13 @@ def test_given_what_is_no_part_of_a_state_when_it_is_anything_then_every_step_do
     told = scenario("2*lock unlock", "lock unlock", design="page_waiter") if name == "page_waiter" else WORLDS[name]
     subject, draw = WorldSubject(told), random.Random(name)
     w, n = subject.world, len(subject.processes)
-    kept = {column.name for column in subject.columns if column.group == "tasks"} | {"cpu", "mm", "in_pass", "spins_on"}
+    kept = {column.name for column in subject.columns if column.group == "tasks"} | {
+        "cpu",
+        "mm",
+        "device",
+        "in_pass",
+        "spins_on",
+    }
     left_out = [getattr(w.tasks, column).array for column in w.tasks._fields if column not in kept]
     assert len(left_out) >= 6
 

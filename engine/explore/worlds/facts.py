@@ -36,6 +36,10 @@ def facts(subject: WorldSubject) -> State:
         values[f"page {page}: being truncated by"] = _holder(w.pages.truncated_by[page], "no task")
         if w.rules.protects:
             values[f"page {page}: protected by"] = _holder(w.protection.owner[page], "no device")
+        if w.rules.keeps_copies:
+            held = [row for row in range(w.rules.n_devices) if w.copies.held[row * w.rules.n_pages + page]]
+            values[f"page {page}: copies in devices"] = " ".join(map(str, held)) or "none"
+            values[f"page {page}: protected for copies"] = w.copies.held[w.rules.n_devices * w.rules.n_pages + page]
     for file in range(w.files.size.array.size):
         values[f"file {file}: i_size"] = w.files.size[file]
     for row in range(w.rules.mms * w.rules.virtual_pages):

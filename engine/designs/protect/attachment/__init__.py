@@ -53,6 +53,6 @@ CARD = Card(
     expected=(
         Expected("Sometimes", tests=("P-1", "P-2", "P-5"), rows=("attachment-posted",)),
         Expected("Sometimes", tests=("P-3",), rows=("attachment-wait",)),
-        Expected("Never", tests=("K-1", "A-1", "P-1", "P-2", "P-3", "P-4", "P-5", "P-6", "P-7", "P-8")),
+        Expected("Never", tests=("K-1", "A-1", "P-1", "P-2", "P-3", "P-4", "P-5", "P-6", "P-7", "P-8", "P-9")),
     ),
 )

@@ -39,6 +39,6 @@ CARD = Card(
     expected=(
         Expected("Sometimes", tests=("P-1", "P-5"), rows=("page_flag-posted",)),
         Expected("Sometimes", tests=("P-3",), rows=("page_flag-wait",)),
-        Expected("Never", tests=("K-1", "A-1", "P-1", "P-2", "P-3", "P-4", "P-5", "P-6", "P-7", "P-8")),
+        Expected("Never", tests=("K-1", "A-1", "P-1", "P-2", "P-3", "P-4", "P-5", "P-6", "P-7", "P-8", "P-9")),
     ),
 )
