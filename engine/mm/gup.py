@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from engine.mm.cache import drop_reference, take_reference
-from engine.mm.frames import call_on, ret
-from engine.mm.page_table import fault, own_row, written
-from engine.mm.steps import EXCLUSIVE_FAULT, MISSING, PIN, WP_PAGE
+from engine.mm.frames import ret
+from engine.mm.page_table import own_row, write_fault, written
+from engine.mm.steps import PIN
 from engine.world.jit import jit
-from engine.world.state import NONE, PTE_EXCLUSIVE, PTE_PRESENT, PTE_WRITE, World
+from engine.world.state import NONE, PTE_WRITE, World
 
 
 @jit
@@ -16,23 +16,15 @@ def get_user_page(w: World, task: int) -> int:
 
     mm/gup.c: follow_page_pte(), faultin_page(), with FOLL_WRITE. tasks.second is the page afterwards.
     """
-    virtual = w.tasks.page[task]
-    row = own_row(w, task, virtual)
-    page, bits = w.ptes.page[row], w.ptes.bits[row]
-    if bits & PTE_WRITE:
-        take_reference(w, task, page)
-        w.rmap.pinned[page] += 1
-        w.tasks.second[task] = page
-        ret(w, task)
-        return w.rules.atomic_ns
-    cost = fault(w, task, row, page, 1)
-    if bits & PTE_PRESENT:
-        call_on(w, task, WP_PAGE, PIN, page, virtual, 0)
-    elif w.rules.exclusive and bits & PTE_EXCLUSIVE:
-        call_on(w, task, EXCLUSIVE_FAULT, PIN, page, virtual, 0)
-    else:
-        call_on(w, task, MISSING, PIN, virtual, virtual, 0)
-    return cost
+    row = own_row(w, task, w.tasks.page[task])
+    page = w.ptes.page[row]
+    if not w.ptes.bits[row] & PTE_WRITE:
+        return write_fault(w, task, row, PIN)
+    take_reference(w, task, page)
+    w.rmap.pinned[page] += 1
+    w.tasks.second[task] = page
+    ret(w, task)
+    return w.rules.atomic_ns
 
 
 @jit

@@ -21,6 +21,7 @@ from engine.mm.page_table import (
     refuse,
     set_entry,
     store_through,
+    write_fault,
 )
 from engine.mm.steps import (
     ANON_FAULT,
@@ -33,7 +34,6 @@ from engine.mm.steps import (
     MISSING_MAP,
     STORE,
     UNLOCK_PAGE,
-    WP_PAGE,
 )
 from engine.world.jit import jit
 from engine.world.state import ANONYMOUS, NONE, PTE_DIRTY, PTE_EXCLUSIVE, PTE_PRESENT, PTE_WRITE, World
@@ -61,22 +61,12 @@ def load(w: World, task: int) -> int:
 @jit
 def store(w: World, task: int) -> int:
     """Write through the page table. Next: ret; or do_wp_page or do_fault, and then this step again."""
-    virtual = w.tasks.page[task]
-    row = own_row(w, task, virtual)
-    bits = w.ptes.bits[row]
-    if bits & PTE_WRITE:
-        store_through(w, task, row)
-        ret(w, task)
-        return w.rules.atomic_ns
-    page = w.ptes.page[row]
-    cost = fault(w, task, row, page, 1)
-    if bits & PTE_PRESENT:
-        call_on(w, task, WP_PAGE, STORE, page, virtual, 0)
-    elif w.rules.exclusive and bits & PTE_EXCLUSIVE:
-        call_on(w, task, EXCLUSIVE_FAULT, STORE, page, virtual, 0)
-    else:
-        call_on(w, task, MISSING, STORE, virtual, virtual, 0)
-    return cost
+    row = own_row(w, task, w.tasks.page[task])
+    if not w.ptes.bits[row] & PTE_WRITE:
+        return write_fault(w, task, row, STORE)
+    store_through(w, task, row)
+    ret(w, task)
+    return w.rules.atomic_ns
 
 
 @jit

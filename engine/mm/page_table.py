@@ -9,9 +9,10 @@ from __future__ import annotations
 from engine.events import PG_WRITEBACK, Kind
 from engine.invariants import PROTECTED_WRITTEN, SHARED_COPY_WRITTEN, TRUNCATED_WRITTEN, UNSTABLE_WRITE
 from engine.mm.cache import drop_reference
-from engine.mm.frames import ret
+from engine.mm.frames import call_on, ret
+from engine.mm.steps import EXCLUSIVE_FAULT, MISSING, WP_PAGE
 from engine.world.jit import inlined, jit
-from engine.world.state import ANON_PAGE, FILE_PAGE, NONE, PTE_DIRTY, PTE_WRITE, World
+from engine.world.state import ANON_PAGE, FILE_PAGE, NONE, PTE_DIRTY, PTE_EXCLUSIVE, PTE_PRESENT, PTE_WRITE, World
 from engine.world.trace import broken, record, record_pte
 
 FAULT_TAKEN, FAULT_REFUSED = int(Kind.fault_taken), int(Kind.fault_refused)
@@ -78,6 +79,22 @@ def fault(w: World, task: int, row: int, page: int, write: int) -> int:
     """Record a page fault and return what entering and leaving it costs: at least 1 ns, so that a retry takes time."""
     record_pte(w, FAULT_TAKEN, task, page, row, w.ptes.bits[row], write)
     return max(1, w.rules.fault_ns)
+
+
+@inlined
+def write_fault(w: World, task: int, row: int, then: int) -> int:
+    """Fault on an entry of the task's virtual page that may not be written. Next: do_wp_page, exclusive_fault or
+    do_fault, then the step `then`, which makes the access again.
+    """
+    virtual, page, bits = w.tasks.page[task], w.ptes.page[row], w.ptes.bits[row]
+    cost = fault(w, task, row, page, 1)
+    if bits & PTE_PRESENT:
+        call_on(w, task, WP_PAGE, then, page, virtual, 0)
+    elif w.rules.exclusive and bits & PTE_EXCLUSIVE:
+        call_on(w, task, EXCLUSIVE_FAULT, then, page, virtual, 0)
+    else:
+        call_on(w, task, MISSING, then, virtual, virtual, 0)
+    return cost
 
 
 @inlined

@@ -15,11 +15,9 @@ from engine.invariants import LOST_UNDER_DEVICE, MAPPING_RESURRECTED, TWO_DEVICE
 from engine.mm.cache import drop_reference, still_ours, take_reference
 from engine.mm.filemap import begin_wait
 from engine.mm.frames import call_on, ret
-from engine.mm.page_table import fault, flush_tlb, own_row, row_of, set_entry
+from engine.mm.page_table import flush_tlb, own_row, row_of, set_entry, write_fault
 from engine.mm.steps import (
-    EXCLUSIVE_FAULT,
     LOCK_PAGE,
-    MISSING,
     PROTECT,
     PROTECT_CHECK,
     PROTECT_END,
@@ -29,7 +27,6 @@ from engine.mm.steps import (
     UNPROTECT_CLEAR,
     UNPROTECT_PUT,
     WAIT_PREPARE,
-    WP_PAGE,
 )
 from engine.mm.wait_list import make_ready
 from engine.world.jit import inlined, jit
@@ -71,19 +68,11 @@ def protect(w: World, task: int) -> int:
 
     mm/rmap.c: make_device_exclusive(): exclusive entries begin with a write fault, so that the page has one user.
     """
-    page, virtual = found_page(w, task), w.tasks.page[task]
+    page = found_page(w, task)
     if w.rules.exclusive:
-        row = own_row(w, task, virtual)
-        bits = w.ptes.bits[row]
-        if not bits & PTE_WRITE:
-            cost = fault(w, task, row, page, 1)
-            if bits & PTE_EXCLUSIVE:
-                call_on(w, task, EXCLUSIVE_FAULT, PROTECT, page, virtual, 0)
-            elif bits & PTE_PRESENT:
-                call_on(w, task, WP_PAGE, PROTECT, page, virtual, 0)
-            else:
-                call_on(w, task, MISSING, PROTECT, virtual, virtual, 0)
-            return cost
+        row = own_row(w, task, w.tasks.page[task])
+        if not w.ptes.bits[row] & PTE_WRITE:
+            return write_fault(w, task, row, PROTECT)
     if page == NONE:
         record(w, PROTECT_REFUSED, task, NONE, NOT_MAPPED, 0)
         ret(w, task)
