@@ -14,7 +14,7 @@ from app.rendering import PageRoute, render
 from app.representations import csv_answer, csv_line
 from app.settings import MIB
 from app.wording import nearest
-from engine.designs import DESIGNS
+from engine.designs import AXES
 from engine.struct_page import LAYOUTS, PAGE_SIZE, WORD, Layout, Member, PageType, Tag
 
 router = APIRouter(include_in_schema=False, route_class=PageRoute, default_response_class=HTMLResponse)
@@ -32,7 +32,7 @@ class Cell(NamedTuple):
 
 
 class Claim(BaseModel):
-    """What a design of the wait axis takes of page->mapping under a layout."""
+    """What a design of the wait or protect axis takes of page->mapping under a layout."""
 
     design: str
     title: str
@@ -95,14 +95,15 @@ def cells(layout: Layout, page_type: PageType) -> list[Cell]:
 
 def claims(layout: Layout) -> Iterator[Claim]:
     """Yield what each design takes under a layout that has page->mapping, once for each of its encodings."""
-    for name, card in DESIGNS.items() if layout.mapping else ():
+    cards = [card for axis in ("wait", "protect") for card in AXES[axis].values() if card.name != "none"]
+    for card in cards if layout.mapping else ():
         encoding = card.options.model_fields.get("encoding")
         for value in (encoding and get_args(encoding.annotation)) or (None,):
             chosen = {} if value is None else {"encoding": value}
-            bits = card.tag_bits(card.options.model_validate({"design": name, **chosen}))
+            bits = card.tag_bits(card.options.model_validate({"design": card.name, **chosen}))
             label = " ".join(f"{key} {choice}" for key, choice in chosen.items())
             yield Claim(
-                design=name,
+                design=card.name,
                 title=card.title,
                 options=label,
                 bits=bits,
