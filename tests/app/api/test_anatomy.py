@@ -21,7 +21,7 @@ def test_given_the_layouts_when_listed_then_each_says_what_each_type_of_page_kee
     assert (e3["bits"], e3["confused"]) == (4, [])
     (attachment,) = (claim for claim in old["designs"] if claim["design"] == "attachment")
     assert attachment["bits"] == 3
-    assert {"anonymous", "ksm"} <= set(attachment["confused"]), "PageAnon() is true of a file's page with an attachment"
+    assert {"anon", "ksm"} <= set(attachment["confused"]), "PageAnon() is true of a file's page with an attachment"
     assert client.get("/api/v1/anatomy/4.16").json() == old
 
 
