@@ -225,6 +225,11 @@ class Tasks(Grown):
         """Rows of pages: those of the workload, then the spare ones."""
         return self.pages + (self.memory.spare if self.memory is not None else 0)
 
+    @property
+    def choices(self) -> int:
+        """Pages to pick from: all, or the virtual pages of an address space of anonymous memory."""
+        return self.pages // self.memory.mms if self.memory and self.memory.maps == "anonymous" else self.pages
+
     def file_of(self, page: int) -> int:
         """Return the row of the file that a page belongs to."""
         return page * self.files // self.pages
@@ -429,15 +434,15 @@ class Scenario(Grown):
                         raise ValueError(f"{label} migrates to page {op.to}, but there are {pages}: raise pages")
                     if isinstance(op, Migrate) and self.workload.files > 1:
                         raise ValueError(f"{label} migrates: pages keep their file here, so leave files at 1")
-                    if isinstance(op, Pick) and op.first + (op.count or 1) > pages:
+                    if isinstance(op, Pick) and op.first + (op.count or 1) > self.workload.choices:
                         raise ValueError(
-                            f"{label} picks page {op.first + (op.count or 1) - 1}, but there are {pages} pages: "
-                            "raise pages or lower first and count"
+                            f"{label} picks page {op.first + (op.count or 1) - 1}, but there are "
+                            f"{self.workload.choices} pages to pick from: raise pages or lower first and count"
                         )
             if self.schedule is not None:
                 read(total + len(DESIGNS[self.wait.design].actors), self.schedule)
             picks = [op for group in self.workload.groups for op in group.program if isinstance(op, Pick)]
-            tables = {(op.count or self.workload.pages - op.first, op.zipf) for op in picks}
+            tables = {(op.count or self.workload.choices - op.first, op.zipf) for op in picks}
             if (rows := sum(count for count, _ in tables)) > PICKS_MAX:
                 raise ValueError(
                     f"the picks choose from {rows} pages in {len(tables)} ways; the limit is {PICKS_MAX} in all: "

@@ -104,7 +104,7 @@ class TimedRun:
                 elif isinstance(op, Migrate | Fork):
                     arg = op.to
                 elif isinstance(op, Pick):
-                    count = op.count or workload.pages - op.first
+                    count = op.count or workload.choices - op.first
                     if (count, op.zipf) not in tables:
                         tables[count, op.zipf] = alias_table(count, op.zipf)
                     arg = len(picks)

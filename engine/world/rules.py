@@ -55,13 +55,10 @@ def _memory(scenario: Scenario) -> dict[str, int]:
     if not isinstance(scenario.workload, Tasks) or (memory := scenario.workload.memory) is None:
         return {"count_decides": 0}
     ns = costs(scenario.costs.preset, scenario.costs.model_dump(exclude={"preset"}))
-    virtual_pages = scenario.workload.pages
-    if memory.maps == "anonymous":
-        virtual_pages //= memory.mms
     return {
         "mapped": {"shared": SHARED, "private": PRIVATE, "anonymous": ANONYMOUS}[memory.maps],
         "mms": memory.mms + memory.children,
-        "virtual_pages": virtual_pages,
+        "virtual_pages": scenario.workload.choices,
         "anon_word": anon_word(scenario),
         "stable_pages": int(memory.stable_pages),
         "n_devices": sum(group.device is not None for group in scenario.workload.groups),

@@ -195,6 +195,11 @@ def test_given_page_tables_when_a_program_makes_no_sense_then_it_is_refused_in_w
             "page_waiter takes every word of page->mapping with bit 0 for its own, and anonymous pages set that bit",
         ),
         (
+            {"maps": "anonymous", "mms": 2},
+            {"pages": 5, "program": "pick:2 store"},
+            "picks page 2, but there are 2 pages to pick from: raise pages or lower first and count",
+        ),
+        (
             {"maps": "shared"},
             {"protect": {"design": "exclusive_pte"}, "program": "protect"},
             "protect: exclusive_pte takes anonymous memory, and memory.maps is shared (EOPNOTSUPP)",
