@@ -179,7 +179,7 @@ def tiles(figures: Figures, design: str) -> list[Tile]:
         more = f"{whole(value('swaps_out'))} restored; max. {counted(value('pages_swapped_max'), 'page')} at once"
         swaps = Tile("Mapping swaps", whole(value("swaps_in")), "", more)
     else:
-        swaps = Tile("Mapping swaps", "none", "", "this design never swaps page->mapping")
+        swaps = Tile("Mapping swaps", "none", "", "the wait design never swaps page->mapping")
     return [
         *_mapped_tiles(figures),
         Tile("Entries visited per wake-up", figure(per_wake(figures)), "", f"longest walk: {longest_walk}"),

@@ -127,7 +127,7 @@ export const SERIES = {
     high: (w) => most(w.series.pages_swapped.max),
     low: (w) => Math.max(most(gather(w.series.swaps_in.sum, gathered(w))), most(gather(w.series.swaps_out.sum, gathered(w)))),
     empty: (w, run) => {
-      if (!run.swaps) return `${run.design}: this design never swaps page->mapping.`;
+      if (!run.swaps) return "The wait design of this run never swaps page->mapping.";
       return most(w.series.pages_swapped.max) || total(w.series.swaps_in.sum) ? "" : "No mapping was swapped in this window.";
     },
   },
