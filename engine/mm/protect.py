@@ -55,10 +55,10 @@ NOT_MAPPED, LEFT, HELD, NOT_ANONYMOUS, PINNED = range(5)
 
 @inlined
 def found_page(w: World, task: int) -> Any:
-    """Return the page that the device asks for: that of the file, or what the program's entry maps."""
+    """Return the page that the device asks for: the one in the page cache, or what the program's entry maps."""
     virtual = w.tasks.page[task]
     if w.rules.mapped == SHARED:
-        return virtual
+        return virtual if w.pages.file[virtual] != NONE else NONE
     return w.ptes.page[own_row(w, task, virtual)]
 
 
