@@ -7,6 +7,7 @@ from engine.mm.exclusive import restored_bits
 from engine.mm.frames import ret
 from engine.mm.page_table import flush_tlb, map_page, own_row, row_of, set_entry
 from engine.mm.protect import end_protection
+from engine.mm.steps import OFF_CPU
 from engine.world.jit import inlined, jit
 from engine.world.state import NONE, PTE_EXCLUSIVE, PTE_PRESENT, PTE_WRITE, SHARED, World
 from engine.world.verbs import protect_holds
@@ -38,7 +39,7 @@ def copy_page_range(w: World, task: int) -> int:
         if w.rules.exclusive and w.ptes.bits[row] & PTE_EXCLUSIVE and w.ptes.page[copy] == NONE:
             _restore(w, task, row)
             w.tasks.argument[task] = virtual
-            return max(1, w.rules.atomic_ns)
+            return max(1, w.rules.atomic_ns) + OFF_CPU  # cond_resched(): the holder of the page lock may need this CPU
         if w.ptes.bits[row] & PTE_PRESENT and w.ptes.page[copy] == NONE:
             bits = w.ptes.bits[row] & ~PTE_WRITE
             if w.ptes.bits[row] & PTE_WRITE:

@@ -28,10 +28,12 @@ def map_pages(w: World, workload: Tasks) -> None:
     assert workload.memory is not None, "the workload maps pages"
     pages, rmap, n, mms = w.pages, w.rmap, workload.pages, workload.memory.mms
     w.ptes.page.array[:] = NONE
+    pages.home.array[n:] = NONE  # spare pages become anonymous ones
     virtual = w.rules.virtual_pages
     if w.rules.mapped == ANONYMOUS:
         n = mms * virtual  # pages that do not divide among the address spaces stay free
         pages.file.array[:] = NONE
+        pages.home.array[:] = NONE
         w.files.pages.array[:] = 0
         pages.mapping.array[:n] = w.rules.anon_word
         pages.mapping.array[n:] = 0
