@@ -131,6 +131,18 @@ def devices(figures: Figures) -> str:
     return " ".join(said)
 
 
+def merging(figures: Figures) -> str:
+    """Return a sentence on KSM; "" if it has not scanned."""
+    value = figures.get
+    if not value("ksm_scans") and not value("merged"):
+        return ""
+    text = f"KSM merged {counted(value('merged'), 'page')}; writes undid {counted(value('unmerged'), 'merge')}."
+    shared, sharing = value("ksm_shared") or 0, value("ksm_sharing") or 0
+    entries, pages = counted(shared + sharing, "entry", "entries"), counted(shared, "page")
+    scans = counted(value("ksm_scans"), "full scan")
+    return f"{text} After {scans}, {entries} shared {pages}: {size(4096 * sharing)} saved."
+
+
 def faults(figures: Figures) -> str:
     """Return a sentence on page faults and TLB shoot-downs; "" without page tables."""
     value = figures.get
@@ -152,6 +164,8 @@ def verdict(figures: Figures, *, live: bool = False) -> str:
         return broke
     if said := devices(figures):
         return f"{said} {protection(figures)}".strip() if figures.get("blocked") else said
+    if said := merging(figures):
+        return f"{said} {protection(figures)}".strip()
     if said := protection(figures) or faults(figures):
         return said
     if not wakes:
@@ -208,7 +222,10 @@ def _mapped_tiles(figures: Figures) -> list[Tile]:
     done = [
         Tile("Atomic operations", whole(atomics), "", f"{whole(value('local_atomics'))} in the device's own memory"),
     ]
+    shared = f"{whole(value('ksm_shared'))} pages shared after the last scan; {whole(value('unmerged'))} merges undone"
+    merged = [Tile("Pages merged", whole(value("merged")), "", shared)]
     found = [
+        *(merged if value("ksm_scans") or value("merged") else []),
         *(read if link or local else []),
         *(done if atomics else []),
         Tile("Page faults", whole(value("faults")), "", f"{whole(value('faults_refused'))} accesses refused"),
@@ -259,6 +276,9 @@ _MAPPED_ROWS = (
     ("TLB shoot-downs", "flushes", "count", True),
     ("CPUs interrupted by them", "cpus_interrupted", "count", True),
     ("pages copied on write", "copies", "count", True),
+    ("pages merged by KSM", "merged", "count", False),
+    ("merges undone by a write", "unmerged", "count", True),
+    ("entries that share a KSM page", "ksm_sharing", "count", False),
     ("bytes read over links", "link_bytes", "count", True),
     ("bytes read from copies", "local_bytes", "count", False),
     ("copies dropped", "copies_dropped", "count", True),

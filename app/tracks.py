@@ -51,6 +51,9 @@ STATE_WORDS = {
     PageState.writeback: "writeback",
     PageState.truncated: "truncated",
     PageState.protected: "write-protected",
+    PageState.merged: "merged (KSM)",
+    PageState.duplicated: "copied to devices",
+    PageState.exclusive: "device-exclusive",
 }
 
 

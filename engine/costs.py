@@ -32,6 +32,7 @@ COSTS: dict[str, Cost] = {
         0, 5_000, "a device flushes its caches and gives a page back", "estimate, several PCIe round trips"
     ),
     "host_page_ns": Cost(0, 40, "the host's memory is busy for 4 KiB that a device reads", "100 GB/s, estimate"),
+    "compare_ns": Cost(0, 300, "one page read to compare it, or for its checksum", "150-320 ns cold, as a copy"),
     "copy_ns": Cost(0, 250, "copy of 4 KiB in memory", "150-320 ns cold, 42-56 ns hot, measured"),
     "context_switch_ns": Cost(0, 1_500, "the CPU goes to the next task in line", "estimate, 1.5-3 us bare metal"),
 }

@@ -125,6 +125,10 @@ class Kind(IntEnum):
     copy_made = 50
     copy_dropped = 51
     device_atomic = 52
+    ksm_page_set = 53
+    page_merged = 54
+    page_unmerged = 55
+    ksm_scanned = 56
 
 
 @dataclass(frozen=True)
@@ -352,6 +356,19 @@ EVENTS: dict[Kind, Event] = {
     Kind.copy_made: Event(HELD, "device {device} has a copy of {page}", "device", "#009e73"),
     Kind.copy_dropped: Event(HELD, "the copy of {page} in device {device} was dropped", "device", "#d55e00"),
     Kind.device_atomic: Event(TRANSFER, "{task} made an atomic on {page} in {took_ns} ns", "device", "#e69f00"),
+    Kind.ksm_page_set: Event(MAPPING, "mapping of {page} names a stable node: it is a KSM page", "mapping", "#0072b2"),
+    Kind.page_merged: Event(
+        PTE, "{task} merged virtual page {virtual} of address space {mm} into {page}", "tables", "#009e73"
+    ),
+    Kind.page_unmerged: Event(
+        PTE, "virtual page {virtual} of address space {mm} got a copy of {page}", "tables", "#d55e00"
+    ),
+    Kind.ksm_scanned: Event(
+        Words(shared=word("a", "KSM pages"), sharing=word("b", "entries that share them, besides the first of each")),
+        "{task} has scanned all entries: {shared} pages shared, {sharing} more sharing them",
+        "tables",
+        "#999999",
+    ),
 }
 
 
@@ -375,7 +392,14 @@ PTE_NAMES = {1: "present", 2: "writable", 4: "dirty", 8: "device-exclusive"}
 """Bits of a page table entry -> name (engine.world.state.PTE_PRESENT ..)."""
 REFUSALS = ("beyond the end of the file (SIGBUS)", "not in the page cache", "no page is free", "protected")
 """Why an access was refused; the index is the number in fault_refused (engine.mm.page_table)."""
-PROTECT_REFUSALS = ("no page is mapped here", "it has left its file", "protected already", "not anonymous", "pinned")
+PROTECT_REFUSALS = (
+    "no page is mapped here",
+    "it has left its file",
+    "protected already",
+    "not anonymous",
+    "pinned",
+    "merged by KSM",
+)
 """Why a page was not protected; the index is the number in protect_refused (engine.mm.protect)."""
 
 # Bits of page->flags, in the order of 4.16 (include/linux/page-flags.h); readers of recordings translate to these.

@@ -40,6 +40,9 @@ INVARIANTS: tuple[Invariant, ...] = (
     Invariant("unstable_write", "a page under writeback was written, though its device needs stable pages"),
     Invariant("lost_under_device", "a page left its file while a device had it protected"),
     Invariant("two_devices", "two devices have one page protected"),
+    Invariant("merged_differing", "KSM merged two pages whose contents differ"),
+    Invariant("merged_written", "a page that KSM shares was written"),
+    Invariant("merged_under_device", "KSM replaced a page that a device had protected"),
 )
 """Number (row) -> invariant. A number is never reused for another meaning: events contain it."""
 
@@ -66,6 +69,9 @@ INVARIANTS: tuple[Invariant, ...] = (
     UNSTABLE_WRITE,
     LOST_UNDER_DEVICE,
     TWO_DEVICES,
+    MERGED_DIFFERING,
+    MERGED_WRITTEN,
+    MERGED_UNDER_DEVICE,
 ) = range(len(INVARIANTS))
 
 WITNESSES: tuple[tuple[str, str], ...] = (

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from engine.events import ENTRY, EVENTS, PG_DIRTY, PG_LOCKED, PG_WAITERS, PG_WRITEBACK, WALK, WQ_DONE, Kind
+from engine.events import ENTRY, EVENTS, PG_DIRTY, PG_LOCKED, PG_WAITERS, PG_WRITEBACK, PTE, WALK, WQ_DONE, Kind
 
 
 class PageState(IntEnum):
@@ -26,14 +26,20 @@ class PageState(IntEnum):
     writeback = 6
     truncated = 7  # removed from its file by truncation, not yet freed or inserted again
     protected = 8  # write-protected for a device
+    merged = 9  # a KSM page
+    duplicated = 10  # write-protected, and devices have copies of it
+    exclusive = 11  # write-protected, and its entries are device-exclusive
 
 
 SEVERITY = (
     PageState.free,
     PageState.clean,
     PageState.dirty,
+    PageState.merged,
     PageState.locked,
     PageState.protected,
+    PageState.duplicated,
+    PageState.exclusive,
     PageState.waited_on,
     PageState.swapped,
     PageState.writeback,
@@ -50,6 +56,9 @@ PAGE_STATE_COLOURS = {
     PageState.writeback: "#f0e442",
     PageState.truncated: "#8b2f8f",
     PageState.protected: "#009e73",
+    PageState.merged: "#56b4e9",
+    PageState.duplicated: "#7fcdbb",
+    PageState.exclusive: "#cc79a7",
 }
 
 NUMBERS = np.array(SEVERITY, np.uint8)
@@ -57,13 +66,13 @@ NUMBERS = np.array(SEVERITY, np.uint8)
 SEVERITIES = np.zeros(256, np.uint8)
 """Stored number -> severity; 0 for a number that this version does not know."""
 SEVERITIES[NUMBERS] = np.arange(len(SEVERITY))
-_, _CLEAN, _DIRTY, _LOCKED, _WAITED_ON, _SWAPPED, _WRITEBACK, _TRUNCATED, _PROTECTED = (
+_, _CLEAN, _DIRTY, _LOCKED, _WAITED_ON, _SWAPPED, _WRITEBACK, _TRUNCATED, _PROTECTED, _MERGED, _COPIED, _EXCLUSIVE = (
     1 << SEVERITY.index(state) for state in PageState
 )
 _HIGHEST = np.array([max(applies.bit_length() - 1, 0) for applies in range(1 << len(SEVERITY))], np.uint8)
 """Bits of severities -> the highest. A table, because branches on the states of pages are mostly mispredicted."""
 
-MARK_SWAPPED, MARK_TRUNCATED, MARK_PROTECTED = 1, 2, 4
+MARK_SWAPPED, MARK_TRUNCATED, MARK_PROTECTED, MARK_MERGED, MARK_DUPLICATED, MARK_EXCLUSIVE = 1, 2, 4, 8, 16, 32
 """Bits of a page's marks: state that neither its mapping word nor its flags contain."""
 
 FLAGS_AFTER = np.zeros(256, np.bool_)
@@ -88,6 +97,9 @@ for _kind, _event in EVENTS.items():
     K_COPIED,
     K_PROTECTED,
     K_UNPROTECTED,
+    K_COPY_MADE,
+    K_PTE_SET,
+    K_KSM_SET,
 ) = (
     int(kind)
     for kind in (
@@ -106,11 +118,16 @@ for _kind, _event in EVENTS.items():
         Kind.page_copied,
         Kind.page_protected,
         Kind.page_unprotected,
+        Kind.copy_made,
+        Kind.pte_set,
+        Kind.ksm_page_set,
     )
 )
 _UNFLAGGED, _CLEARED = ENTRY["unflagged"].mask, WALK["cleared"].mask
 _HANDED_OVER, _BIT_AT, _BIT_MASK = ENTRY["flags"].at(WQ_DONE), ENTRY["bit"].shift, (1 << ENTRY["bit"].size) - 1
 _LAST_FLAG = 62
+_ENTRY_EXCLUSIVE = PTE["bits"].at(8)
+"""Bit of word a of pte_set that says that the entry is device-exclusive."""
 
 
 def page_after(
@@ -140,7 +157,7 @@ def page_after(
     elif kind == K_PROTECTED:
         mapping, marks = a, marks | MARK_PROTECTED
     elif kind == K_UNPROTECTED:
-        mapping, marks = a, marks & ~MARK_PROTECTED
+        mapping, marks = a, marks & ~(MARK_PROTECTED | MARK_DUPLICATED | MARK_EXCLUSIVE)
     elif kind in (K_INSERTED, K_REMOVED, K_TRUNCATED, K_FREED, K_SEEN, K_ALLOCATED, K_COPIED):
         word = b
         if kind in (K_INSERTED, K_SEEN, K_ALLOCATED, K_COPIED):
@@ -156,7 +173,13 @@ def page_after(
         if kind == K_SEEN:
             flags = b
         elif kind == K_FREED:
-            flags = 0
+            flags, marks = 0, marks & ~MARK_MERGED
+    elif kind == K_KSM_SET:
+        mapping, marks = b, marks | MARK_MERGED
+    elif kind == K_COPY_MADE:
+        marks |= MARK_DUPLICATED
+    elif kind == K_PTE_SET and a & _ENTRY_EXCLUSIVE:
+        marks |= MARK_EXCLUSIVE
     return mapping, flags, waiters, marks
 
 
@@ -171,5 +194,8 @@ def severity_of(mapping: Any, flags: Any, waiters: Any, marks: Any) -> Any:
         | (marks & MARK_SWAPPED != 0) * _SWAPPED
         | (marks & MARK_TRUNCATED != 0) * _TRUNCATED
         | (marks & MARK_PROTECTED != 0) * _PROTECTED
+        | (marks & MARK_MERGED != 0) * _MERGED
+        | (marks & (MARK_PROTECTED | MARK_DUPLICATED) == MARK_PROTECTED | MARK_DUPLICATED) * _COPIED
+        | (marks & (MARK_PROTECTED | MARK_EXCLUSIVE) == MARK_PROTECTED | MARK_EXCLUSIVE) * _EXCLUSIVE
     )
     return _HIGHEST[applies]

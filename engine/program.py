@@ -46,6 +46,8 @@ class Argument(Enum):
     SECOND_PAGE = auto()
     MM = auto()
     """An address space."""
+    COUNT = auto()
+    """A number of pages."""
     PUT = auto()
     """Index of the put that ends the lookup: the task continues after it if the lookup finds no page."""
     PUT_IF_FREEABLE = auto()
@@ -77,7 +79,7 @@ class Operation(NamedTuple):
     @property
     def parameters(self) -> bool:
         """Whether it has parameters besides its name in a scenario."""
-        return self.argument in {Argument.MEAN_NS, Argument.PICK, Argument.SECOND_PAGE, Argument.MM}
+        return self.argument in {Argument.MEAN_NS, Argument.PICK, Argument.SECOND_PAGE, Argument.MM, Argument.COUNT}
 
     @property
     def pauses(self) -> bool:
@@ -121,6 +123,8 @@ _ROWS = (
     Operation("atomic", "ATOMIC", forbids=BOTH | PIN, mapped=True, device=True),
     Operation("unprotect", "UNPROTECT", needs=PROTECTED, forbids=BOTH, drops=PROTECTED, mapped=True),
     Operation("fork", "FORK", forbids=BOTH, argument=Argument.MM, page=Page.NONE, mapped=True, device=False),
+    Operation("ksm_scan", "KSM_SCAN", argument=Argument.COUNT, page=Page.ALL, mapped=True, device=False),
+    Operation("unmerge", "KSM_UNMERGE", forbids=BOTH, mapped=True, device=False),
 )
 OPERATIONS: MappingProxyType[str, Operation] = MappingProxyType({row.name: row for row in _ROWS})
 """Name -> operation."""
@@ -229,7 +233,7 @@ def group_of(name: str, text: str, *, mean_ns: int = 1_000) -> dict[str, Any]:
     """Return a scenario's group of tasks from one line: "3*2/lock hold:10 unlock" is three tasks, twice each.
 
     "~/" repeats for ever. The number after an operation is its mean in ns (mean_ns if absent), the page to migrate to,
-    the address space to fork to, or the page to pick; a pick without one takes any page.
+    the address space to fork to, the pages to scan, or the page to pick; a pick without one takes any page.
     """
     tasks, _, rest = text.rpartition("*")
     rounds, _, operations = rest.rpartition("/")
@@ -245,6 +249,8 @@ def _operation(text: str, mean_ns: int) -> dict[str, Any]:
             return {"op": name, "mean_ns": int(number or mean_ns)}
         case Argument.SECOND_PAGE | Argument.MM:
             return {"op": name, "to": int(number)}
+        case Argument.COUNT:
+            return {"op": name, **({"pages": int(number)} if number else {})}
         case Argument.PICK:
             return {"op": name, "zipf": 0.0, **({"first": int(number), "count": 1} if number else {})}
     return {"op": name}

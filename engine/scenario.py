@@ -39,6 +39,8 @@ EVENTS_MAX = 200_000_000
 MMS_MAX = 64
 ENTRIES_MAX = 2**22
 """Page table entries of all address spaces."""
+ITEMS_MAX = 2**14
+"""Entries that ksmd scans: it searches them one by one."""
 PICKS_MAX = 2**23
 """Rows in the tables from which pages are picked, over all distinct picks: each row costs 8 bytes and 2 us."""
 
@@ -134,13 +136,20 @@ class Fork(Part):
     to: Annotated[int, Field(ge=0, lt=MMS_MAX, description="the empty address space")]
 
 
+class KsmScan(Part):
+    """ksmd looks at the next pages, and merges those with the same contents; it ends early after the last page."""
+
+    op: Literal["ksm_scan"]
+    pages: Annotated[int, Field(ge=1, le=PAGES_MAX, description="pages to look at: pages_to_scan")] = 100
+
+
 class Plain(Part):
     """A kernel path without parameters; see engine/mm."""
 
     op: PlainName
 
 
-Op = Annotated[Think | Pick | Hold | Migrate | Fork | Plain, Field(discriminator="op")]
+Op = Annotated[Think | Pick | Hold | Migrate | Fork | KsmScan | Plain, Field(discriminator="op")]
 
 
 class Grown(Part):
@@ -176,7 +185,16 @@ class Memory(Grown):
         bool, Field(description="the device needs pages that do not change during writeback, so write faults wait")
     ] = False
 
-    added = frozenset({"copies"})
+    contents: Annotated[
+        int,
+        Field(
+            ge=0,
+            le=2**16,
+            description="different contents of anonymous pages at the start, one page after another; 0: not known",
+        ),
+    ] = 0
+
+    added = frozenset({"copies", "contents"})
 
 
 class Group(Grown):
@@ -260,8 +278,9 @@ class Costs(Grown):
     copy_ns: Ns | None = None
     break_ns: Ns | None = None
     host_page_ns: Ns | None = None
+    compare_ns: Ns | None = None
 
-    added = frozenset({"fault_ns", "flush_ns", "flush_cpu_ns", "copy_ns", "break_ns", "host_page_ns"})
+    added = frozenset({"fault_ns", "flush_ns", "flush_cpu_ns", "copy_ns", "break_ns", "host_page_ns", "compare_ns"})
 
 
 class Machine(Part):
@@ -309,6 +328,25 @@ def _check_memory(workload: Tasks) -> None:
                     if memory.children
                     else f"group {group.name!r} forks, but no address space is empty: raise memory.children"
                 )
+
+
+def _check_ksm(workload: Tasks) -> None:
+    """Raise ValueError for pages that cannot be merged, and for a ksmd that is not alone or does other things too."""
+    memory, scanning = workload.memory, [group for group in workload.groups if "ksm_scan" in group.names]
+    if memory is None:
+        return
+    if memory.contents and memory.maps != "anonymous":
+        raise ValueError(f"memory.contents: KSM merges anonymous pages, and memory.maps is {memory.maps}: leave it out")
+    user = next((group for group in workload.groups if {"ksm_scan", "unmerge"} & set(group.names)), None)
+    if user is not None and not memory.contents:
+        raise ValueError(f"group {user.name!r} merges pages of known contents: set memory.contents to 1 or more")
+    if len(scanning) > 1 or any(group.tasks > 1 for group in scanning):
+        raise ValueError("ksmd is one thread: let one group with one task run ksm_scan")
+    for group in scanning:
+        if others := [name for name in group.names if name not in ("ksm_scan", "think", "hold")]:
+            raise ValueError(f"group {group.name!r} is ksmd, and {others[0]} is for tasks: move it to another group")
+    if scanning and (entries := (memory.mms + memory.children) * workload.choices) > ITEMS_MAX:
+        raise ValueError(f"ksmd scans {entries} entries; the limit is {ITEMS_MAX}: lower pages or memory.children")
 
 
 def _check_protection(scenario: Scenario) -> None:
@@ -422,6 +460,7 @@ class Scenario(Grown):
                     f"{self.workload.files} files share {self.workload.pages} pages: each needs one; raise pages"
                 )
             _check_memory(self.workload)
+            _check_ksm(self.workload)
             _check_protection(self)
             _check_tags(self)
             _check_devices(self)

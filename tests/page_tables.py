@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass, field
+from typing import Any
 
 Label = str | tuple[str, int]
 Steps = Iterator[Label]
@@ -18,7 +19,9 @@ Faulting = Generator[Label, None, bool]
 
 @dataclass
 class Frame:
-    """A page. kind: free, file or anon; refs: its reference count; place: the virtual page it is mapped at."""
+    """A page. kind: free, file, anon or ksm; refs: its reference count; place: the virtual page it is mapped at; value:
+    its contents; node: its stable node.
+    """
 
     kind: str = "free"
     refs: int = 0
@@ -28,6 +31,8 @@ class Frame:
     owner: int | None = None
     pins: int = 0
     device: int | None = None
+    value: int = 0
+    node: object = None
 
 
 @dataclass
@@ -54,6 +59,7 @@ class Machine:
     design: str = "none"
     policy: str = "break"
     paths: str = "all"
+    contents: int = 0
     flushes: int = 0
     copies: int = 0
     refused: int = 0
@@ -77,8 +83,8 @@ class Machine:
         return None
 
 
-def machine(maps: str, pages: int, spaces: int, children: int, spare: int, **rules: bool) -> Machine:
-    """Return the state in which a workload begins; rules: by_count, stable, loops and pins of Machine."""
+def machine(maps: str, pages: int, spaces: int, children: int, spare: int, **rules: Any) -> Machine:
+    """Return the state in which a workload begins; rules: fields of Machine, by_count among them."""
     if maps == "anonymous":
         each = pages // spaces
         frames = [Frame("anon", 1, page % each) for page in range(each * spaces)]
@@ -90,6 +96,8 @@ def machine(maps: str, pages: int, spaces: int, children: int, spare: int, **rul
     m = Machine(frames, tables + [{} for _ in range(children)], maps, rules.pop("by_count"))
     for name, value in rules.items():
         setattr(m, name, value)
+    for page in range(pages // spaces * spaces if maps == "anonymous" and m.contents else 0):
+        frames[page].value = 1 + page % m.contents
     return m
 
 
@@ -150,6 +158,14 @@ class Task:
             self.m.log.append("unstable_write")
         if frame.device is not None:
             self.m.log.append("protected_written")
+        if frame.kind == "ksm":
+            self.m.log.append("merged_written")
+        self._fill(frame)
+
+    def _fill(self, frame: Frame) -> None:
+        first = self.m.contents + 1 + 2 * self.number
+        if self.m.contents:
+            frame.value = first + 1 if frame.value == first else first
 
     def _pinned(self, entry: Entry) -> None:
         self.held = entry.page
@@ -166,6 +182,9 @@ class Task:
                 self.m.log.append("unstable_write")
             if frame.device is not None:
                 self.m.log.append("protected_written")
+            if frame.kind == "ksm":
+                self.m.log.append("merged_written")
+            self._fill(frame)
 
     def do_unpin(self) -> Steps:
         yield "UNPIN"
@@ -284,7 +303,7 @@ class Task:
         yield "lock", page
         while True:
             yield "PROTECT_CHECK"
-            if frame.device is not None:
+            if frame.device is not None or frame.kind == "ksm":
                 yield from self._let_go(page)
                 return
             if not frame.writeback:
@@ -323,6 +342,8 @@ class Task:
 
     def do_device_write(self) -> Steps:
         yield "DEVICE_WRITE"
+        if self.held is not None and self.m.frames[self.held].device == self.number:
+            self._fill(self.m.frames[self.held])
 
     def do_unprotect(self) -> Steps:
         yield "UNPROTECT"
@@ -376,9 +397,9 @@ class Task:
         frame.refs += 1
         if frame.kind == "file" and m.maps == "shared":
             return (yield from self._mkwrite(place, page))
-        if frame.device is not None:
+        if frame.device is not None or (frame.kind == "ksm" and m.design == "attachment"):
             return (yield from self._anon_after_lock(place, page))
-        if frame.kind == "file" or (m.by_count and (not sole or frame.owner is not None)):
+        if frame.kind in ("file", "ksm") or (m.by_count and (not sole or frame.owner is not None)):
             return (yield from self._copy(place, page))
         if frame.owner is None:
             frame.owner = self.number
@@ -464,6 +485,7 @@ class Task:
             m.put(page)
             return False
         m.copies += 1
+        m.frames[copy].value = m.frames[page].value
         yield "WP_COPY_INSTALL"
         if self._same(place, page):
             m.flushes += 1

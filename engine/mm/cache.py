@@ -7,7 +7,7 @@ from engine.invariants import BUG_ON, COUNTS, WILD_DEREFERENCE, WRONG_IDENTITY
 from engine.mm.frames import ret
 from engine.mm.mapping import PAGE_MAPPING_KSM, POINTER_BITS
 from engine.world.jit import inlined, jit
-from engine.world.state import ANON_PAGE, FREE_PAGE, NO_TYPE, NONE, World
+from engine.world.state import ANON_PAGE, FREE_PAGE, KSM_PAGE, NO_TYPE, NONE, World
 from engine.world.trace import broken, record
 from engine.world.verbs import mapping_holds, protect_mapping, read_mapping, write_mapping
 
@@ -38,7 +38,9 @@ def drop_reference(w: World, task: int, page: int) -> None:
         w.pages.flags[page] = 0
         w.pages.owner[page] = NONE
         if w.rules.mapped:
-            if w.rmap.kind[page] == ANON_PAGE:
+            if w.rules.contents:
+                w.contents.value[page] = 0
+            if w.rmap.kind[page] in (ANON_PAGE, KSM_PAGE):
                 w.pages.index[page] = 0
                 w.rmap.virtual[page] = 0
             w.rmap.kind[page] = NO_TYPE

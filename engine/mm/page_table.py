@@ -7,12 +7,23 @@ space, so it belongs to the same step: afterwards no CPU writes through the old 
 from __future__ import annotations
 
 from engine.events import PG_WRITEBACK, Kind
-from engine.invariants import PROTECTED_WRITTEN, SHARED_COPY_WRITTEN, TRUNCATED_WRITTEN, UNSTABLE_WRITE
+from engine.invariants import MERGED_WRITTEN, PROTECTED_WRITTEN, SHARED_COPY_WRITTEN, TRUNCATED_WRITTEN, UNSTABLE_WRITE
 from engine.mm.cache import drop_reference
+from engine.mm.contents import write_contents
 from engine.mm.frames import call_on, ret
 from engine.mm.steps import EXCLUSIVE_FAULT, MISSING, WP_PAGE
 from engine.world.jit import inlined, jit
-from engine.world.state import ANON_PAGE, FILE_PAGE, NONE, PTE_DIRTY, PTE_EXCLUSIVE, PTE_PRESENT, PTE_WRITE, World
+from engine.world.state import (
+    ANON_PAGE,
+    FILE_PAGE,
+    KSM_PAGE,
+    NONE,
+    PTE_DIRTY,
+    PTE_EXCLUSIVE,
+    PTE_PRESENT,
+    PTE_WRITE,
+    World,
+)
 from engine.world.trace import broken, record, record_pte
 
 FAULT_TAKEN, FAULT_REFUSED = int(Kind.fault_taken), int(Kind.fault_refused)
@@ -110,6 +121,7 @@ def refuse(w: World, task: int, page: int, reason: int) -> int:
 def written(w: World, task: int, page: int) -> None:
     """Record a CPU's write to a page, and check that nobody relies on its contents."""
     record(w, PAGE_WRITTEN, task, page, w.pages.mapping[page], w.pages.index[page])
+    write_contents(w, task, page)
     if w.rmap.kind[page] == FILE_PAGE and w.pages.file[page] == NONE:
         broken(w, task, page, TRUNCATED_WRITTEN)
     if w.rules.protects and w.protection.owner[page] != NONE:
@@ -118,6 +130,8 @@ def written(w: World, task: int, page: int) -> None:
         broken(w, task, page, UNSTABLE_WRITE)
     if w.rmap.kind[page] == ANON_PAGE and w.rmap.mapcount[page] > 1:
         broken(w, task, page, SHARED_COPY_WRITTEN)
+    if w.rules.contents and w.rmap.kind[page] == KSM_PAGE:
+        broken(w, task, page, MERGED_WRITTEN)
 
 
 @inlined

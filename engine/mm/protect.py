@@ -13,6 +13,7 @@ from typing import Any
 from engine.events import PG_DIRTY, PG_WRITEBACK, Kind
 from engine.invariants import LOST_UNDER_DEVICE, MAPPING_RESURRECTED, TWO_DEVICES
 from engine.mm.cache import drop_reference, still_ours, take_reference
+from engine.mm.contents import write_contents
 from engine.mm.filemap import begin_wait
 from engine.mm.frames import call_on, ret
 from engine.mm.page_table import flush_tlb, own_row, row_of, set_entry, write_fault
@@ -33,6 +34,7 @@ from engine.world.jit import inlined, jit
 from engine.world.state import (
     ASLEEP,
     FILE_PAGE,
+    KSM_PAGE,
     NONE,
     NOW,
     PTE_DIRTY,
@@ -49,7 +51,7 @@ PAGE_PROTECTED, PROTECT_REFUSED = int(Kind.page_protected), int(Kind.protect_ref
 COPY_DROPPED = int(Kind.copy_dropped)
 PAGE_WRITTEN, PAGE_DIRTIED = int(Kind.page_written), int(Kind.page_dirtied)
 
-NOT_MAPPED, LEFT, HELD, NOT_ANONYMOUS, PINNED = range(5)
+NOT_MAPPED, LEFT, HELD, NOT_ANONYMOUS, PINNED, MERGED = range(6)
 """Reasons why a page is not protected, the index in engine.events.PROTECT_REFUSALS."""
 
 
@@ -99,6 +101,8 @@ def protect_check(w: World, task: int) -> int:
         _refuse(w, task, page, LEFT)
     elif protect_holds(w, page):
         _refuse(w, task, page, HELD)
+    elif w.rules.contents and w.rmap.kind[page] == KSM_PAGE:
+        _refuse(w, task, page, MERGED)
     elif w.rmap.kind[page] == FILE_PAGE and not w.rules.protects_files:
         _refuse(w, task, page, NOT_ANONYMOUS)
     elif w.pages.flags[page] & (1 << PG_WRITEBACK):
@@ -186,6 +190,7 @@ def device_write(w: World, task: int) -> int:
     page = w.tasks.second[task]
     if page != NONE and w.protection.owner[page] == task:
         record(w, PAGE_WRITTEN, task, page, w.pages.mapping[page], w.pages.index[page])
+        write_contents(w, task, page)
         if w.rmap.kind[page] == FILE_PAGE and w.pages.file[page] == NONE:
             broken(w, task, page, LOST_UNDER_DEVICE)
     ret(w, task)

@@ -10,9 +10,12 @@ afterwards that the entry is still the same; if it is not, the access is made ag
 
 from __future__ import annotations
 
+from typing import Any
+
 from engine.events import PG_WRITEBACK, Kind
 from engine.mm.anon import alloc_anon_page
 from engine.mm.cache import drop_reference, still_ours, take_reference
+from engine.mm.contents import copy_contents
 from engine.mm.filemap import trylock_page, wait_for_writeback
 from engine.mm.frames import call, ret
 from engine.mm.page_table import NO_MEMORY, flush_tlb, own_row, refuse, same_entry, set_entry
@@ -30,11 +33,12 @@ from engine.mm.steps import (
     WP_COPY_INSTALL,
 )
 from engine.world.jit import inlined, jit
-from engine.world.state import ANON_PAGE, NONE, PTE_DIRTY, PTE_PRESENT, PTE_WRITE, SHARED, World
+from engine.world.state import ANON_PAGE, KSM_PAGE, NONE, PTE_DIRTY, PTE_PRESENT, PTE_WRITE, SHARED, World
 from engine.world.trace import record, record_pte
 from engine.world.verbs import protect_holds
 
 PAGE_COPIED, PTE_CLEARED = int(Kind.page_copied), int(Kind.pte_cleared)
+PAGE_UNMERGED = int(Kind.page_unmerged)
 
 
 @inlined
@@ -43,6 +47,16 @@ def _only_user(w: World, page: int) -> bool:
     if w.rules.count_decides and w.pages.refcount[page] != 1:
         return False
     return w.rmap.kind[page] == ANON_PAGE and w.rmap.mapcount[page] == 1
+
+
+@inlined
+def _asks(w: World, page: int) -> Any:
+    """Return whether the fault must ask the page's owner with the page locked: a device, or KSM as one of the users of
+    page_attachment.
+    """
+    if w.rules.contents and w.rules.ksm_locks and w.rmap.kind[page] == KSM_PAGE:
+        return True
+    return w.rules.protects and protect_holds(w, page)
 
 
 @jit
@@ -61,7 +75,7 @@ def do_wp_page(w: World, task: int) -> int:
     take_reference(w, task, page)
     if not anonymous and w.rules.mapped == SHARED:
         call(w, task, LOCK_PAGE, MKWRITE_CHECK)
-    elif w.rules.protects and protect_holds(w, page):
+    elif _asks(w, page):
         call(w, task, LOCK_PAGE, WP_ANON_LOCKED)
     elif not anonymous or (w.rules.count_decides and not only_user):
         w.tasks.step[task] = WP_COPY
@@ -118,30 +132,38 @@ def copy_begin(w: World, task: int) -> int:
         drop_reference(w, task, page)
         return refuse(w, task, page, NO_MEMORY)
     record(w, PAGE_COPIED, task, copy, w.rules.anon_word, page)
+    copy_contents(w, page, copy)
     w.tasks.argument[task] = copy
     w.tasks.step[task] = WP_COPY_INSTALL
     return w.rules.copy_ns
 
 
 @jit
-def copy_install(w: World, task: int) -> int:
-    """Replace the entry by one that maps the copy, if it is still the same; flush the old one first. Next: fault_put.
+def install_copy(w: World, task: int, row: int, page: int, copy: int) -> int:
+    """Replace an entry of the page by one that maps the copy, if it is still the same; return the cost in ns.
 
     mm/memory.c: wp_page_copy(): ptep_clear_flush_notify() before set_pte_at_notify().
     """
-    page, copy = w.tasks.page[task], w.tasks.argument[task]
-    row = own_row(w, task, w.tasks.second[task])
-    cost = w.rules.atomic_ns
-    if same_entry(w, row, page):
-        w.rmap.mapcount[page] -= 1
-        record_pte(w, PTE_CLEARED, task, page, row, w.ptes.bits[row], w.rmap.mapcount[page])
-        cost += flush_tlb(w, task, w.tasks.mm[task], page)
-        w.ptes.page[row] = copy
-        w.rmap.mapcount[copy] = 1
-        set_entry(w, task, row, PTE_PRESENT | PTE_WRITE | PTE_DIRTY)
-        drop_reference(w, task, page)
-    else:
+    if not same_entry(w, row, page):
         drop_reference(w, task, copy)
+        return w.rules.atomic_ns
+    w.rmap.mapcount[page] -= 1
+    record_pte(w, PTE_CLEARED, task, page, row, w.ptes.bits[row], w.rmap.mapcount[page])
+    cost = flush_tlb(w, task, row // w.rules.virtual_pages, page)
+    w.ptes.page[row] = copy
+    w.rmap.mapcount[copy] = 1
+    set_entry(w, task, row, PTE_PRESENT | PTE_WRITE | PTE_DIRTY)
+    if w.rules.contents and w.rmap.kind[page] == KSM_PAGE:
+        record_pte(w, PAGE_UNMERGED, task, page, row, w.ptes.bits[row], w.rmap.mapcount[page])
+    drop_reference(w, task, page)
+    return w.rules.atomic_ns + cost
+
+
+@jit
+def copy_install(w: World, task: int) -> int:
+    """Replace the entry by one that maps the copy. Next: fault_put."""
+    row = own_row(w, task, w.tasks.second[task])
+    cost = install_copy(w, task, row, w.tasks.page[task], w.tasks.argument[task])
     w.tasks.argument[task] = 0
     w.tasks.step[task] = FAULT_PUT
     return cost

@@ -13,6 +13,7 @@ from engine.errors import UserError
 from engine.events import Batch
 from engine.invariants import COUNTS, DEADLOCK, LEAK, LOST_WAKEUP, MAPPING_LOST, QUEUE_LENGTH
 from engine.mm.frames import ret
+from engine.mm.ksm.tree import ksm_word
 from engine.mm.steps import NEXT_OP, PICK, SPIN, STEPS, WAIT_FINISH, WAIT_PUBLISH, WAKE_END
 from engine.runs.batches import cut_batch
 from engine.world.dispatch import step
@@ -24,6 +25,7 @@ from engine.world.state import (
     EVENTS,
     FINISHED,
     FREE_PAGE,
+    KSM_PAGE,
     NONE,
     NOW,
     READY,
@@ -151,6 +153,8 @@ def at_end(w: World, pages: int, references: int) -> Any:
         if w.rules.mapped:
             if w.rmap.kind[page] == ANON_PAGE:
                 expected = w.rules.anon_word
+            elif w.rules.scans and w.rmap.kind[page] == KSM_PAGE:
+                expected = ksm_word(w, page)
             references += w.rmap.mapcount[page] + w.rmap.pinned[page]
             if entries_of(w, page) != w.rmap.mapcount[page]:
                 violated |= 1 << COUNTS

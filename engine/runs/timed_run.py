@@ -15,10 +15,10 @@ from engine.mm import steps
 from engine.program import OPERATIONS, ends_with_put, put_after
 from engine.runs.batches import cut_batch
 from engine.runs.timed import FULL, STUCK, run_batch, start
-from engine.scenario import Fork, Hold, Migrate, Pick, Scenario, Tasks, Think
+from engine.scenario import Fork, Hold, KsmScan, Migrate, Pick, Scenario, Tasks, Think
 from engine.world.build import hash_pages, make_world, page_addresses
 from engine.world.linking import link
-from engine.world.memory import add_device, map_pages
+from engine.world.memory import add_device, map_pages, scans
 from engine.world.rng import alias_table, seed_streams
 from engine.world.rules import actor_names, actors_of, anon_word, queues_of, rules_of
 from engine.world.state import ASLEEP, NONE, NOW, World
@@ -103,6 +103,8 @@ class TimedRun:
                     arg = op.mean_ns
                 elif isinstance(op, Migrate | Fork):
                     arg = op.to
+                elif isinstance(op, KsmScan):
+                    arg = op.pages
                 elif isinstance(op, Pick):
                     count = op.count or workload.choices - op.first
                     if (count, op.zipf) not in tables:
@@ -154,7 +156,7 @@ class TimedRun:
             tasks.at.array[rows] = begin
             tasks.step.array[rows] = program[0][begin]
             tasks.rounds.array[rows] = group.repeat if group.repeat is not None else -1
-            tasks.mm.array[rows] = group.mm
+            tasks.mm.array[rows] = w.rules.mms if scans(group) else group.mm
             if group.device is not None:
                 tasks.device.array[rows] = add_device(w, devices, DEVICES[group.device])
                 devices += 1

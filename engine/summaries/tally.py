@@ -96,6 +96,11 @@ FIGURES = (
     "link_atomics",
     "local_atomics",
     "atomic_ns_sum",
+    "merged",
+    "unmerged",
+    "ksm_scans",
+    "ksm_shared",
+    "ksm_sharing",
 )
 """Names of State.figures, in order; broken_first, broken_at: invariant and event number of the first violation."""
 F_EVENTS, F_WAKES, F_WALKED, F_MATCHED, F_WOKEN, F_OTHER, F_LONGEST_WALK, F_LONGEST_QUEUE = range(8)
@@ -107,6 +112,7 @@ F_TAKEN_BACK, F_PROTECTED_NS, F_PROTECT_REFUSED, F_BLOCKED, F_RESUMED, F_BLOCKED
 F_LINK_BYTES, F_LOCAL_BYTES, F_COPIES_MADE, F_COPIES_DROPPED, F_LINK_ATOMICS, F_LOCAL_ATOMICS, F_ATOMIC_NS = range(
     39, 46
 )
+F_MERGED, F_UNMERGED, F_KSM_SCANS, F_KSM_SHARED, F_KSM_SHARING = range(46, 51)
 MAPPED_FIGURES = FIGURES[F_FAULTS:]
 """Figures of page tables, protection and devices; runs without them leave these out."""
 
@@ -137,6 +143,7 @@ K_FAULT, K_REFUSED, K_FLUSHED, K_MKCLEANED, K_COPIED, K_PROTECTED, K_UNPROTECTED
 K_BLOCKED, K_RESUMED = int(Kind.fault_blocked), int(Kind.fault_resumed)
 K_READ, K_MADE, K_DROPPED = int(Kind.device_read), int(Kind.copy_made), int(Kind.copy_dropped)
 K_ATOMIC = int(Kind.device_atomic)
+K_MERGED, K_UNMERGED, K_SCANNED = int(Kind.page_merged), int(Kind.page_unmerged), int(Kind.ksm_scanned)
 
 _page_after, _severity_of = inlined(page_after), inlined(severity_of)
 _queue, _length = reader(ENTRY, "queue"), reader(ENTRY, "length")
@@ -427,6 +434,14 @@ def _note_tables(s: State, kind: int, a: int, b: int) -> None:
     elif kind == K_ATOMIC:
         f[F_LOCAL_ATOMICS if _local(a, b) else F_LINK_ATOMICS] += 1
         f[F_ATOMIC_NS] += b
+    elif kind == K_MERGED:
+        f[F_MERGED] += 1
+    elif kind == K_UNMERGED:
+        f[F_UNMERGED] += 1
+    elif kind == K_SCANNED:
+        f[F_KSM_SCANS] += 1
+        f[F_KSM_SHARED] = a
+        f[F_KSM_SHARING] = b
 
 
 @jit

@@ -19,11 +19,15 @@ from engine.world.state import (
     GROUPS,
     NONE,
     Code,
+    Contents,
     Copies,
     Devices,
     Entries,
     Files,
     Frames,
+    Ksmd,
+    KsmItems,
+    KsmNodes,
     Lists,
     Machine,
     Mms,
@@ -114,6 +118,10 @@ def make_world(
     buffer.plan(Sleepers, {"": n_tasks if rules.protects else 0})
     buffer.plan(Devices, {"": rules.n_devices})
     buffer.plan(Copies, {"": (rules.n_devices + 1) * n_pages if rules.keeps_copies else 0})
+    buffer.plan(Contents, {"": n_pages if rules.contents else 0})
+    buffer.plan(KsmItems, {"": rules.mms * rules.virtual_pages if rules.scans else 0})
+    buffer.plan(KsmNodes, {"": n_pages if rules.scans else 0})
+    buffer.plan(Ksmd, {"": int(rules.scans)})
     buffer.plan(
         Machine,
         {"": n_cpus, "heap": n_tasks + 1, "woken": 2 * n_tasks + 2, "woken_delay": 2 * n_tasks + 2, "exponential": 0},
@@ -145,6 +153,10 @@ def make_world(
         sleepers=take(Sleepers),
         devices=take(Devices),
         copies=take(Copies),
+        contents=take(Contents),
+        ksm_items=take(KsmItems),
+        ksm_nodes=take(KsmNodes),
+        ksmd=take(Ksmd),
         machine=take(Machine)._replace(exponential=Column(exponential_table())),
         **{name: take(table) for name, table in own.items()},
         program=Program(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from engine.devices import Profile
-from engine.scenario import Tasks
+from engine.scenario import Group, Tasks
 from engine.world.state import (
     ANON_PAGE,
     ANONYMOUS,
@@ -50,8 +50,16 @@ def map_pages(w: World, workload: Tasks) -> None:
         pages.refcount.array[:n] += mms
         w.ptes.page.array[: mms * n] = np.tile(np.arange(n), mms)
         w.ptes.bits.array[: mms * n] = PTE_PRESENT
+    if w.rules.contents:
+        w.contents.value.array[:n] = 1 + np.arange(n) % w.rules.contents
     for group in workload.groups:
-        w.mms.tasks[group.mm] += group.tasks
+        if not scans(group):
+            w.mms.tasks[group.mm] += group.tasks
+
+
+def scans(group: Group) -> bool:
+    """Return whether the group is ksmd, a kernel thread: it runs in no address space."""
+    return "ksm_scan" in group.names
 
 
 def add_device(w: World, row: int, profile: Profile) -> int:

@@ -11,6 +11,7 @@ from engine.designs.card import OWN_STEPS
 from engine.designs.wait.swapped import E1
 from engine.kernels import KERNELS
 from engine.mm import steps
+from engine.mm.mapping import PAGE_MAPPING_KSM
 from engine.scenario import Scenario, Tasks
 from engine.world.state import ANONYMOUS, NONE, PRIVATE, SHARED, Rules
 
@@ -55,6 +56,7 @@ def _memory(scenario: Scenario) -> dict[str, int]:
     if not isinstance(scenario.workload, Tasks) or (memory := scenario.workload.memory) is None:
         return {"count_decides": 0}
     ns = costs(scenario.costs.preset, scenario.costs.model_dump(exclude={"preset"}))
+    e1 = anon_word(scenario) & ANON_TAG == 0
     return {
         "mapped": {"shared": SHARED, "private": PRIVATE, "anonymous": ANONYMOUS}[memory.maps],
         "mms": memory.mms + memory.children,
@@ -65,7 +67,10 @@ def _memory(scenario: Scenario) -> dict[str, int]:
         "keeps_copies": int(memory.copies),
         "host_page_ps": 1_000 * ns["host_page_ns"],
         **dict(memory_steps(protects=scenario.protect.design != "none")),
-        **{name: ns[name] for name in ("fault_ns", "flush_ns", "flush_cpu_ns", "copy_ns", "break_ns")},
+        "contents": memory.contents,
+        "scans": int(any("ksm_scan" in group.names for group in scenario.workload.groups)),
+        "ksm_tag": 0 if e1 else PAGE_MAPPING_KSM,
+        **{name: ns[name] for name in ("fault_ns", "flush_ns", "flush_cpu_ns", "copy_ns", "break_ns", "compare_ns")},
     }
 
 

@@ -146,7 +146,7 @@ class PageTables(NamedTuple):
 class ReverseMap(NamedTuple):
     """What the kernel knows of a page's mappings; one row per page."""
 
-    kind: U8 = number(0, 2)  # NO_TYPE ..: what the tag of page->mapping says
+    kind: U8 = number(0, 3)  # NO_TYPE ..: what the tag of page->mapping says
     mapcount: I64 = number(0, 7)  # entries that map it
     pinned: I64 = number(0, 7)  # references taken by get_user_pages()
     virtual: U32 = place("rmap")  # virtual page at which it is mapped, the same in every address space
@@ -183,10 +183,43 @@ class Sleepers(NamedTuple):
     since: I64 = unseen()
 
 
+class Contents(NamedTuple):
+    """One row per page in workloads that know what their pages contain."""
+
+    value: U32 = number(0, 31)  # engine.mm.contents
+
+
+class KsmItems(NamedTuple):
+    """rmap_item of KSM: one row per page table entry."""
+
+    node: U32 = row("ksm_nodes")  # stable node that its entry belongs to, or NONE
+    checksum: U32 = number(0, 31)  # contents at the last scan
+    unstable: U8 = flag()  # in the unstable tree
+
+
+class KsmNodes(NamedTuple):
+    """Stable nodes of KSM: as many rows as pages."""
+
+    page: U32 = row("pages")  # its KSM page, or NONE
+    contents: U32 = number(0, 31)
+    items: I64 = number(0, 7)  # entries that belong to it
+
+
+class Ksmd(NamedTuple):
+    """Where ksmd is; one row."""
+
+    cursor: U32 = number(0, 15)  # next entry to look at
+    item: U32 = row("ksm_items")  # entry that it looks at, or NONE
+    other: U32 = row("ksm_items")  # entry whose page has the same contents, or NONE
+    node: U32 = row("ksm_nodes")  # node whose page it takes
+    found: U32 = row("pages")  # that page, or NONE if the node was stale
+    merged: U8 = flag()  # whether the last attempt to merge a page went through
+
+
 PTE_PRESENT, PTE_WRITE, PTE_DIRTY, PTE_EXCLUSIVE = 1, 2, 4, 8
 """Bits of ptes.bits. An entry with PTE_WRITE is present; one with PTE_EXCLUSIVE is a swap entry, and no other bit is
 set."""
-NO_TYPE, FILE_PAGE, ANON_PAGE = range(3)
+NO_TYPE, FILE_PAGE, ANON_PAGE, KSM_PAGE = range(4)
 """Values of rmap.kind. NO_TYPE: a free page."""
 SHARED, PRIVATE, ANONYMOUS = range(1, 4)
 """Values of Rules.mapped: what the address spaces map; 0 without address spaces."""
@@ -306,6 +339,11 @@ class Rules(NamedTuple):
     flush_ns: int
     flush_cpu_ns: int
     copy_ns: int
+    contents: int  # different contents of pages at the start, 0 if what they contain is not known
+    scans: int  # ksmd scans the pages
+    ksm_tag: int  # tag of page->mapping of KSM pages
+    ksm_locks: int  # set by the protect design: a write fault on a KSM page takes its lock
+    compare_ns: int
     visits: int  # entries walked that the trace can hold, 0 for none
     watched: bool  # steps check for witnesses at the cost of a walk: only explorations read them
 
@@ -334,6 +372,10 @@ GROUPS: dict[str, Any] = {
     "sleepers": Sleepers,
     "devices": Devices,
     "copies": Copies,
+    "contents": Contents,
+    "ksm_items": KsmItems,
+    "ksm_nodes": KsmNodes,
+    "ksmd": Ksmd,
     "program": Program,
     "picks": Picks,
     "machine": Machine,
@@ -367,6 +409,10 @@ class World:
     sleepers: Sleepers
     devices: Devices
     copies: Copies
+    contents: Contents
+    ksm_items: KsmItems
+    ksm_nodes: KsmNodes
+    ksmd: Ksmd
     program: Program
     picks: Picks
     machine: Machine

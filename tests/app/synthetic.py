@@ -27,6 +27,7 @@ from engine.page_state import PageState
 FILE = -0x77FF_8000_0000
 STRUCTURE = -0x77FE_0000_0000 | 1
 ANON = -0x77FD_0000_0000 | 1
+KSM = -0x77FF_9000_0000 | 3
 
 
 @dataclass
@@ -39,6 +40,9 @@ class Page:
     swapped: bool = False
     truncated: bool = False
     protected: bool = False
+    duplicated: bool = False
+    exclusive: bool = False
+    merged: bool = False
     saved: int = 0
 
     def state(self) -> PageState:
@@ -50,10 +54,16 @@ class Page:
             return PageState.swapped
         if self.waiters or self.stranded:
             return PageState.waited_on
+        if self.protected and self.exclusive:
+            return PageState.exclusive
+        if self.protected and self.duplicated:
+            return PageState.duplicated
         if self.protected:
             return PageState.protected
         if self.flags >> PG_LOCKED & 1:
             return PageState.locked
+        if self.merged:
+            return PageState.merged
         if self.flags >> PG_DIRTY & 1:
             return PageState.dirty
         return PageState.clean if self.mapping else PageState.free
@@ -244,7 +254,7 @@ class Log:
             return
         page.truncated = False
         if which is Kind.page_freed:
-            page.flags = 0
+            page.flags, page.merged = 0, False
             self._say(which, task, number, before, flags)
         else:
             page.flags = 1 << PG_DIRTY
@@ -273,6 +283,7 @@ class Log:
         if page.protected:
             self._say(Kind.page_protected, task, number, page.mapping, 3)
         else:
+            page.duplicated = page.exclusive = False
             self._say(Kind.page_unprotected, task, number, page.mapping, broken | held << 1)
 
     def _allocate(self, number: int, page: Page, task: int) -> None:
@@ -297,6 +308,7 @@ class Log:
             (Kind.fault_taken, number, 1 | number << 16 | 1 << 48, 1),
             (Kind.fault_refused, number, 3, 0),
             (Kind.pte_set, number, 1 | number << 16 | 3 << 48, 2),
+            (Kind.pte_set, number, 1 | number << 16 | 8 << 48, 2),
             (Kind.pte_cleared, number, 1 | number << 16 | 3 << 48, 1),
             (Kind.tlb_flushed, number, 1, 5),
             (Kind.page_mkcleaned, number, 1, 2),
@@ -307,6 +319,10 @@ class Log:
             (Kind.copy_made, number, 1, 0),
             (Kind.copy_dropped, number, 1, 0),
             (Kind.device_atomic, number, 1 | 8 << 16, 800),
+            (Kind.ksm_page_set, number, 0, 0),
+            (Kind.page_merged, number, 1 | number << 16 | 1 << 48, 3),
+            (Kind.page_unmerged, number, 1 | number << 16 | 7 << 48, 2),
+            (Kind.ksm_scanned, NONE, 3, 9),
         )
         flags = (Kind.page_uptodate, Kind.waiters_flag_set, Kind.waiters_flag_cleared)
         kind, at, a, b = self._random.choice((*rest, *((kind, number, 0, 0) for kind in flags)))
@@ -314,6 +330,12 @@ class Log:
             bit = 1 << (PG_UPTODATE if kind is Kind.page_uptodate else PG_WAITERS)
             page.flags = page.flags & ~bit if kind is Kind.waiters_flag_cleared else page.flags | bit
             a = page.flags
+        page.duplicated |= kind is Kind.copy_made
+        page.exclusive |= kind is Kind.pte_set and a >> 51 & 1 == 1
+        if kind is Kind.ksm_page_set:
+            page.merged, a = True, page.mapping
+            b = page.mapping if page.swapped else KSM
+            page.mapping = b
         self._say(kind, task, at, a, b)
 
 

@@ -11,7 +11,7 @@ import pytest
 
 from engine.events import PG_DIRTY, PG_WRITEBACK, Kind
 from engine.kernels import KERNELS
-from engine.mm.steps import SPIN
+from engine.mm.steps import NUMBERS, SPIN
 from engine.runs.play import open_run
 from engine.runs.schedule import enabled, step_name, step_once
 from engine.runs.scheduled import references
@@ -20,16 +20,18 @@ from engine.world.state import (
     FILE_PAGE,
     FINISHED,
     FREE_PAGE,
+    KSM_PAGE,
     NONE,
     PTE_DIRTY,
     PTE_EXCLUSIVE,
     PTE_WRITE,
     World,
 )
+from tests.ksm_rules import Ksmd
 from tests.page_tables import Machine, Task, machine
 from tests.worlds import Stage, scenario
 
-KINDS = {"free": 0, "file": FILE_PAGE, "anon": ANON_PAGE}
+KINDS = {"free": 0, "file": FILE_PAGE, "anon": ANON_PAGE, "ksm": KSM_PAGE}
 OWN = (
     *("LOAD", "STORE", "MISSING", "MISSING_CHECK", "MISSING_MAP", "ANON_FAULT", "PIN", "DMA", "UNPIN", "FORK", "PICK"),
     *("WP_PAGE", "WP_ANON_LOCKED", "WP_COPY", "WP_COPY_INSTALL", "FAULT_PUT"),
@@ -38,6 +40,7 @@ OWN = (
     *("UNPROTECT", "UNPROTECT_CLEAR", "UNPROTECT_PUT", "EXCLUSIVE_FAULT", "EXCLUSIVE_RESTORE"),
     *("PROTECTED_FAULT", "PROTECTED_BREAK", "PROTECTED_BROKEN", "PROTECTED_REFUSED", "PROTECTED_SLEEP"),
     *("PROTECTED_RESUME", "THINK"),
+    *(name for name in NUMBERS if name.startswith("KSM_")),
     *("WRITEBACK_MAPPED", "MKCLEAN", "MKCLEAN_END", "WRITEBACK_SET", "WRITEBACK_END", "WRITEBACK_PUT"),
 )
 """Steps that both implementations take; the others wait for locks, or wake tasks."""
@@ -46,8 +49,10 @@ PROTECTING = ("protect device_write unprotect", "protect think:1 device_write un
 ANON_OPERATIONS = ("load", "store", "store", "pin dma unpin", "fork:1", "fork:1")
 
 
-def drawn(draw: random.Random, maps: str, more: tuple[str, ...] = ()) -> dict[str, Any]:
-    """Return programs and sizes of a random small workload: up to four tasks, three pages, two address spaces."""
+def drawn(draw: random.Random, maps: str, more: tuple[str, ...] = (), *, ksm: bool = False) -> dict[str, Any]:
+    """Return programs and sizes of a random small workload: up to four tasks, three pages, two address spaces; and
+    ksmd.
+    """
     choice = (*(ANON_OPERATIONS if maps != "shared" else FILE_OPERATIONS), *more)
     tasks, pages = draw.randint(2, 4), draw.randint(1, 3)
     mms = 1 if maps != "shared" else 2
@@ -58,7 +63,15 @@ def drawn(draw: random.Random, maps: str, more: tuple[str, ...] = ()) -> dict[st
         programs.append(" ".join(parts))
     memory = {"maps": maps, "mms": mms, "children": 2 - mms, "spare": draw.randint(0, 3)}
     memory["stable_pages"] = draw.random() < 0.5
-    return {"programs": programs, "mms": [draw.randrange(2) for _ in range(tasks)], "pages": pages, "memory": memory}
+    if ksm:
+        memory["contents"] = draw.randint(1, 2)
+        programs.append(" ".join(f"ksm_scan:{draw.randint(1, 4)}" for _ in range(draw.randint(3, 6))))
+    return {
+        "programs": programs,
+        "mms": [draw.randrange(2) for _ in range(tasks)] + [0] * ksm,
+        "pages": pages,
+        "memory": memory,
+    }
 
 
 def agree(w: World, m: Machine, where: str) -> None:
@@ -71,6 +84,8 @@ def agree(w: World, m: Machine, where: str) -> None:
         assert (flags >> PG_DIRTY & 1, flags >> PG_WRITEBACK & 1) == (frame.dirty, frame.writeback), f"{where}: {page}"
         device = w.protection.owner[page] if w.rules.protects else NONE
         assert device == (NONE if frame.device is None else frame.device), f"{where}: device of page {page}"
+        if w.rules.contents:
+            assert w.contents.value[page] == frame.value, f"{where}: contents of page {page}"
         assert w.pages.owner[page] == (NONE if frame.owner is None else frame.owner), f"{where}: lock of page {page}"
     for mm, table in enumerate(m.spaces):
         for place in range(virtual):
@@ -102,21 +117,25 @@ def resumed(w: World, task: Task, was: str, tasks: list[Task]) -> None:
                 other.resume()
 
 
-def side_by_side(maps: str, kernel: str, protect: dict[str, str], seeds: int) -> Counter[str]:
+def side_by_side(maps: str, kernel: str, protect: dict[str, str], seeds: int, *, ksm: bool = False) -> Counter[str]:
     """Play random programs in both implementations, and assert that they agree after every step; count the steps."""
     seen: Counter[str] = Counter()
     for seed in range(seeds):
         draw = random.Random(f"{seed} {maps} {kernel} {protect}")
-        given = drawn(draw, maps, PROTECTING if protect else ())
+        given = drawn(draw, maps, PROTECTING if protect else (), ksm=ksm)
         programs, memory = given.pop("programs"), given["memory"]
         given |= {"protect": protect} if protect else {}
         stage = Stage(*programs, kernel=kernel, **given)
         w = stage.world
         profile, sizes = KERNELS[kernel], (memory["mms"], memory["children"], memory["spare"])
         rules = {"by_count": profile.count_decides, "loops": profile.writeback_loops, "stable": memory["stable_pages"]}
+        rules["contents"] = memory.get("contents", 0)
         m = machine(maps, given["pages"], *sizes, pins=profile.writeback_pins, **rules)
         m.design, m.policy = protect.get("design", "none"), protect.get("policy", "break")
-        tasks = [Task(m, i, given["mms"][i], text.split()) for i, text in enumerate(programs)]
+        m.paths = protect.get("paths", "all")
+        tasks = [Task(m, i, given["mms"][i], text.split()) for i, text in enumerate(programs[: len(programs) - ksm])]
+        if ksm:
+            tasks.append(Ksmd(m, len(tasks), programs[-1].split(), w.rules.virtual_pages))
         for move in range(5_000):
             ready = [task for task in range(len(tasks)) if enabled(w, task)]
             if not ready:
@@ -153,6 +172,16 @@ def test_given_pages_protected_in_random_programs_then_every_state_is_that_of_th
     seen = side_by_side(maps, kernel, {"design": name, "policy": policy}, 100)
     met = {"wait": "PROTECTED_SLEEP", "break": "PROTECTED_BROKEN", "refuse": "PROTECTED_REFUSED"}[policy]
     assert min(seen["PROTECT_END"], seen[met]) > 0
+
+
+@pytest.mark.parametrize("kernel", ["4.16", "6.7+"])
+@pytest.mark.parametrize("design", ["none", "attachment break all", "page_flag wait posted", "exclusive_pte"])
+def test_given_ksmd_beside_random_programs_then_every_state_is_that_of_the_second_implementation(
+    kernel: str, design: str
+) -> None:
+    options = dict(zip(("design", "policy", "paths"), design.split(), strict=False))
+    seen = side_by_side("anonymous", kernel, {} if design == "none" else options, 200, ksm=True)
+    assert min(seen[step] for step in ("KSM_APPEND_LOCKED", "KSM_INSERT", "KSM_REPLACE", "WP_COPY_INSTALL")) > 0
 
 
 @pytest.mark.parametrize("kernel", ["4.16", "6.7+"])

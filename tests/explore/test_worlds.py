@@ -81,6 +81,21 @@ WORLDS: dict[str, Scenario] = {
         devices=["gpu-pcie3", "gpu-pcie4", None],
         protect={"design": "attachment"},
     ),
+    "ksmd and a writer": scenario(
+        "ksm_scan:3 ksm_scan:3 ksm_scan:3",
+        "2*store",
+        "unmerge",
+        memory={"maps": "anonymous", "contents": 1, "spare": 2},
+        pages=2,
+    ),
+    "ksmd and a device": scenario(
+        "ksm_scan:3 ksm_scan:3 ksm_scan:3",
+        "protect device_write unprotect",
+        "2*load",
+        memory={"maps": "anonymous", "contents": 1, "spare": 1},
+        protect={"design": "page_flag", "paths": "posted"},
+        pages=2,
+    ),
     "two pages": scenario("2*pick lock unlock", "pick:2 lock unlock", pages=3, bits=1, kernel="6.1"),
 }
 BROKEN = {
@@ -89,6 +104,7 @@ BROKEN = {
     "raw NULL check": "wrong_identity",
     "dma": "unstable_write",
     "protected, truncation as posted": "lost_under_device",
+    "ksmd and a device": "merged_under_device",
 }
 PLANS = [Plan(reduction=reduction) for reduction in ("none", "por", "symmetry", "all")]
 

@@ -11,7 +11,7 @@ from engine.mm.wait_list import line_length
 from engine.schedule_word import letters
 from engine.world.state import FILE_PAGE, READY, World
 
-KINDS = ("free", "of a file", "anonymous")
+KINDS = ("free", "of a file", "anonymous", "KSM")
 """rmap.kind -> words."""
 STATES = ("ready", "asleep", "spinning", "finished")
 _NOUNS = ("queue ", "page_wait ", "page_waiter ")
@@ -36,6 +36,8 @@ def facts(subject: WorldSubject) -> State:
         values[f"page {page}: being truncated by"] = _holder(w.pages.truncated_by[page], "no task")
         if w.rules.protects:
             values[f"page {page}: protected by"] = _holder(w.protection.owner[page], "no device")
+        if w.rules.contents:
+            values[f"page {page}: contents"] = w.contents.value[page]
         if w.rules.keeps_copies:
             held = [row for row in range(w.rules.n_devices) if w.copies.held[row * w.rules.n_pages + page]]
             values[f"page {page}: copies in devices"] = " ".join(map(str, held)) or "none"
@@ -47,6 +49,8 @@ def facts(subject: WorldSubject) -> State:
         values[f"address space {mm}, virtual page {virtual}"] = _entry(w, row)
     for task in range(w.rules.n_tasks):
         values |= _task(w, task, files)
+    if w.rules.scans:
+        values |= _ksm(w)
     for axis in ("wait", "protect"):
         if (more := AXES[axis][w.designs[axis]].facts) is not None:
             values |= more(w)
@@ -105,6 +109,30 @@ def _task(w: World, task: int, files: list[int]) -> State:
         values[f"{label}: structure it is about to use"] = word_shown(seen & ~2, files) if seen else "none"
         values[f"{label}: structure allocated"] = "none" if made == NONE else f"page_wait {made}"
     return values
+
+
+def _ksm(w: World) -> State:
+    """Return what ksmd remembers, and where it is."""
+    ksmd, values = w.ksmd, State()
+    for node, page in enumerate(w.ksm_nodes.page.array.tolist()):
+        inside = f"contents {w.ksm_nodes.contents[node]}, {w.ksm_nodes.items[node]} entries"
+        values[f"stable node {node}"] = f"{_row(page, 'no page')}, {inside}"
+    for item in range(w.rules.mms * w.rules.virtual_pages):
+        mm, virtual = divmod(item, w.rules.virtual_pages)
+        where = "waits in the unstable tree" if w.ksm_items.unstable[item] else "not in the unstable tree"
+        belongs = _row(w.ksm_items.node[item], "none")
+        values[f"KSM's item {mm}, {virtual}"] = f"node {belongs}, checksum {w.ksm_items.checksum[item]}, {where}"
+    values["ksmd: next entry"] = ksmd.cursor[0]
+    values["ksmd: looks at entry"] = _row(ksmd.item[0], "none")
+    values["ksmd: entry with the same contents"] = _row(ksmd.other[0], "none")
+    values["ksmd: takes the page of node"] = _row(ksmd.node[0], "none")
+    values["ksmd: found page"] = _row(ksmd.found[0], "none")
+    values["ksmd: merged"] = "yes" if ksmd.merged[0] else "no"
+    return values
+
+
+def _row(row: int, none: str) -> str | int:
+    return none if row == NONE else row
 
 
 def _structure(w: World, row: int, files: list[int]) -> tuple[str, str]:

@@ -19,7 +19,7 @@ class Attachment(WithPolicy):
 
 
 def _rules(options: Any) -> dict[str, int]:
-    return {**protecting_rules(options), "attaches": 1, "attach_tag": TAG}
+    return {**protecting_rules(options), "attaches": 1, "attach_tag": TAG, "ksm_locks": 1}
 
 
 CARD = Card(
@@ -53,6 +53,9 @@ CARD = Card(
     expected=(
         Expected("Sometimes", tests=("P-1", "P-2", "P-5"), rows=("attachment-posted",)),
         Expected("Sometimes", tests=("P-3",), rows=("attachment-wait",)),
-        Expected("Never", tests=("K-1", "A-1", "P-1", "P-2", "P-3", "P-4", "P-5", "P-6", "P-7", "P-8", "P-9")),
+        Expected(
+            "Never",
+            tests=("K-1", "K-2", "K-3", "K-4", "A-1", "P-1", "P-2", "P-3", "P-4", "P-5", "P-6", "P-7", "P-8", "P-9"),
+        ),
     ),
 )
