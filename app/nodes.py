@@ -14,10 +14,24 @@ import numpy as np
 
 from app.packing import Planes, pack, unpack, version_of
 from engine.errors import Damaged
-from engine.nodes import COUNTERS, GAUGES, Cells, Changes, Folded, Ints, Node, Words
+from engine.nodes import (
+    COUNTERS,
+    DEVICE_COUNTERS,
+    GAUGES,
+    MAPPED_COUNTERS,
+    MAPPED_GAUGES,
+    Cells,
+    Changes,
+    Folded,
+    Ints,
+    Names,
+    Node,
+    Words,
+)
 from engine.page_state import NUMBERS, SEVERITIES
 from engine.raster import bin_instants, running
 
+NO_MORE = Names((), ())
 NEVER = np.iinfo(np.int64).max
 """Least value of a gauge that is not known: any other is less."""
 
@@ -31,12 +45,15 @@ _NAMED_1 = (
 _SERIES, _CELLS, _FOLDED = b"FSER", b"FCEL", b"FFLD"
 
 
-def encode_series(node: Node, planes: Planes | None = None) -> bytes:
-    """Return the node's times and series as bytes, its gauges and counters by their names."""
+def encode_series(node: Node, planes: Planes | None = None, more: Names = NO_MORE) -> bytes:
+    """Return the node's times and series as bytes, its gauges and counters by their names; more: those that it has
+    besides the ones of every run.
+    """
     s = node.series
     head = np.array([node.t0, node.t1, node.first_seq, node.events, s.low.shape[1]], np.int64)
     flat = (s.low.ravel(), (s.high - s.low).ravel(), s.area.ravel(), s.sums.ravel())
-    arrays = [head, _names(GAUGES, COUNTERS, tuple(node.changes)), s.before, s.after, *flat]
+    names = _names(GAUGES + more.gauges, COUNTERS + more.counters, tuple(node.changes))
+    arrays = [head, names, s.before, s.after, *flat]
     first = len(arrays)
     for changes in node.changes.values():
         arrays += changes
@@ -79,7 +96,9 @@ class Extremes(NamedTuple):
 
 
 class SeriesPart:
-    """A stored node's series: the gauges and counters of today's tables, those that it lacks left empty."""
+    """A stored node's series: the gauges and counters of today's tables, those that it lacks left empty, and then those
+    of page tables that it was stored with (engine.nodes.more_names).
+    """
 
     def __init__(self, data: bytes | memoryview) -> None:
         """Raises Damaged for anything but encode_series()."""
@@ -93,7 +112,10 @@ class SeriesPart:
             sums = sums.reshape(len(counters), self.bins)
             pairs = zip(changed, arrays[7::2], arrays[8::2], strict=True)
             self.changes = {name: Changes(at, to) for name, at, to in pairs}
-            self.before, self.after = (_rows(part, gauges, GAUGES, 0) for part in (before, after))
+            self.gauges = (*GAUGES, *(name for name in gauges if name in MAPPED_GAUGES))
+            further = (name for name in counters if name in MAPPED_COUNTERS or name.startswith(DEVICE_COUNTERS))
+            self.counters = (*COUNTERS, *further)
+            self.before, self.after = (_rows(part, gauges, self.gauges, 0) for part in (before, after))
         except (ValueError, IndexError) as error:
             raise Damaged("a summary's series that cannot be read") from error
         self.lacks = frozenset((*GAUGES, *COUNTERS)) - {*gauges, *counters}
@@ -102,12 +124,12 @@ class SeriesPart:
         """Stored by program 0.1.0: `changes` never tells pages_swapped."""
         first, last = bin_instants(self.t0, self.t1, self.bins)
         self.cuts = np.append(first, self.t1)
-        self.areas = running(_rows(area, gauges, GAUGES, 0))
-        self.counts = running(_rows(sums, counters, COUNTERS, 0))
+        self.areas = running(_rows(area, gauges, self.gauges, 0))
+        self.counts = running(_rows(sums, counters, self.counters, 0))
         """Running sums of the gauges' areas and of the counters, shapes (gauges, bins + 1) and (counters, bins + 1)."""
         low = low.astype(np.int64)
-        high = _rows(low + more, gauges, GAUGES, -1)
-        self._of_size = {self.bins: Extremes(first, last, _rows(low, gauges, GAUGES, NEVER), high)}
+        high = _rows(low + more, gauges, self.gauges, -1)
+        self._of_size = {self.bins: Extremes(first, last, _rows(low, gauges, self.gauges, NEVER), high)}
 
     def extremes(self, column_ns: float) -> Extremes:
         """Return the gauges' extremes in the fewest bins, by halving, none longer than a column; in the finest where

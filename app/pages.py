@@ -20,7 +20,7 @@ from app.refusals import Refusal
 from app.rendering import PageRoute, fragment, new_key, render
 from app.representations import represented
 from app.shown import Shown, queues, same_workload, shown
-from app.tracks import TRACKS, states
+from app.tracks import devices_of, states, tracks_of
 from engine.cast import Cast
 from engine.designs import AXES, DESIGNS
 from engine.errors import UserError
@@ -187,6 +187,7 @@ def stage_context(store: Store, found: Sequence[Shown], view: str = "") -> dict[
                 "time_ns": run.row.time_ns,
                 "queues": count,
                 "swaps": run.swaps,
+                "devices": devices_of(run.scenario),
             }
             for letter, run, count in zip("AB", found, counts, strict=False)
         ],
@@ -199,7 +200,7 @@ def stage_context(store: Store, found: Sequence[Shown], view: str = "") -> dict[
         "runs": found,
         "newer_events": [run.row.newer_events for run in found if run.row.newer_events],
         "setup": setup,
-        "tracks": TRACKS,
+        "tracks": tracks_of(run.scenario for run in found),
         "modules": MODULES,
         "files": [file.name for file in casts[0].files[:32]] if casts[0] else [],
         "queues_most": max(0, max(counts) - 1),

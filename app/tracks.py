@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from collections.abc import Iterable, Mapping
+from typing import Any, NamedTuple
 
+from engine.devices import DEVICES
 from engine.page_state import PAGE_STATE_COLOURS, SEVERITY, PageState
 
 
@@ -15,9 +17,36 @@ class Track(NamedTuple):
     per_interval: bool = False
     """The values are sums over an interval, whose length is told behind `what`."""
     raster: bool = False
+    needs: str = ""
+    """Only for runs that have this: a name of _traits()."""
 
 
 TRACKS = (
+    Track(
+        "links",
+        "Read over each device's link",
+        "GB/s, mean of each interval; dotted: what the link can carry",
+        needs="devices",
+    ),
+    Track("local", "Read from copies", "GB/s from each device's own memory, mean of each interval", needs="copies"),
+    Track("atomics", "Atomic operations in flight", "all devices, mean of each interval", needs="atomics"),
+    Track(
+        "protect",
+        "Pages protected",
+        "pages that a device has write-protected, and copies of pages in devices",
+        needs="protects",
+    ),
+    Track("blocked", "Accesses blocked", "accesses that wait for a protected page, at once", needs="protects"),
+    Track(
+        "ksm", "Pages that KSM shares", "KSM pages, and entries that share one besides the first of each", needs="ksm"
+    ),
+    Track(
+        "faults",
+        "Page faults and TLB shoot-downs",
+        "top: page faults; bottom: shoot-downs (up) and CPUs that they interrupt (down), in each interval",
+        per_interval=True,
+        needs="mapped",
+    ),
     Track("queue", "Queue length", "tasks per queue, highest value in each interval"),
     Track("wakes", "Entries visited by wake-ups", "queue entries visited in each interval", per_interval=True),
     Track("waiters", "Tasks waiting", "tasks sleeping, all queues"),
@@ -55,6 +84,44 @@ STATE_WORDS = {
     PageState.duplicated: "copied to devices",
     PageState.exclusive: "device-exclusive",
 }
+
+
+def tracks_of(scenarios: Iterable[Mapping[str, Any]]) -> list[Track]:
+    """Return the tracks of one run or two, from their scenarios as stored."""
+    traits = {trait for scenario in scenarios for trait in _traits(scenario)} | {""}
+    return [track for track in TRACKS if track.needs in traits]
+
+
+def _groups(scenario: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    return (scenario.get("workload") or {}).get("groups") or []
+
+
+def _traits(scenario: Mapping[str, Any]) -> Iterable[str]:
+    """Yield what a scenario has that some tracks need."""
+    memory = (scenario.get("workload") or {}).get("memory")
+    if not memory:
+        return
+    operations = {op.get("op") for group in _groups(scenario) for op in group.get("program", ())}
+    protects = (scenario.get("protect") or {}).get("design", "none") != "none"
+    for trait, there in (
+        ("mapped", True),
+        ("protects", protects),
+        ("devices", bool({"device_read", "atomic"} & operations)),
+        ("copies", bool(memory.get("copies"))),
+        ("atomics", "atomic" in operations),
+        ("ksm", "ksm_scan" in operations),
+    ):
+        if there:
+            yield trait
+
+
+def devices_of(scenario: Mapping[str, Any]) -> list[dict[str, str | float]]:
+    """Return the name of each device of a scenario, and what its link carries in GB/s (bytes per ns); 0 if unknown."""
+    named = [(str(group["name"]), str(group["device"])) for group in _groups(scenario) if group.get("device")]
+    return [
+        {"name": name, "link": DEVICES[profile].link_mb_s.value / 1_000 if profile in DEVICES else 0.0}
+        for name, profile in named
+    ]
 
 
 def states() -> list[dict[str, str | int]]:

@@ -242,7 +242,7 @@ class Writer:
             return seal(node_place(self._run_id, level, number, part), data)
 
         folded = None if touched is None else block("folded", encode_folded(touched, self._planes))
-        series = block("series", encode_series(node, self._planes))
+        series = block("series", encode_series(node, self._planes, self._summary.more))
         return NewNode(level, number, series, block("cells", encode_cells(node, self._planes)), folded)
 
     def _commit(self) -> None:

@@ -49,6 +49,10 @@ class Cast(BaseModel):
     """The first so many pages are anonymous when the run begins."""
     anon_word: int = ANON_WORD
     """page->mapping of anonymous pages."""
+    mapped: bool = False
+    """Whether processes map the pages: the run has page tables."""
+    devices: Annotated[int, Field(ge=0)] = 0
+    """Devices that read the pages; events name them by row."""
     marks: list[str] = []
     queues: int = 0
     """Number of queues in the wait design (page_wait: one per page)."""

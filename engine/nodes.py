@@ -12,6 +12,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from engine.cast import Cast
+
 GAUGES = ("waiters", "queue_longest", "queues_in_use", "pages_swapped")
 """Values over time: tasks in all queues, length of the longest queue, queues not empty, pages swapped now.
 
@@ -19,6 +21,29 @@ Summaries are stored with these names and those of the counters; one that has mo
 """
 COUNTERS = ("swaps_in", "swaps_out", "wakes", "walked", "matched", "woken", "strangers", "events")
 """Amounts that occur at an instant."""
+MAPPED_GAUGES = ("pages_protected", "copies_held", "accesses_blocked", "ksm_pages", "ksm_sharing")
+"""In runs with page tables: pages that a device has protected, copies of pages in devices, accesses that wait for a
+protected page, KSM pages, entries that share one besides the first of each."""
+MAPPED_COUNTERS = ("faults", "flushes", "cpus_interrupted", "pages_copied", "atomics", "atomic_ns")
+DEVICE_COUNTERS = ("link_bytes", "local_bytes")
+"""Of each device, with its row: link_bytes_0, local_bytes_0, link_bytes_1 .."""
+
+
+class Names(NamedTuple):
+    """Gauges and counters of a run."""
+
+    gauges: tuple[str, ...]
+    counters: tuple[str, ...]
+
+
+def more_names(cast: Cast) -> Names:
+    """Return the gauges and counters that a run has besides GAUGES and COUNTERS: none without page tables."""
+    if not cast.mapped:
+        return Names((), ())
+    devices = (f"{name}_{row}" for row in range(cast.devices) for name in DEVICE_COUNTERS)
+    return Names(MAPPED_GAUGES, (*MAPPED_COUNTERS, *devices))
+
+
 LEAF_CELL_BINS = 64
 LEAF_SERIES_BINS_A_CELL = 8
 LEAF_EVENTS_A_CELL = 128

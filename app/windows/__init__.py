@@ -25,6 +25,7 @@ from app.windows.series import Series
 from app.windows.tree import Run
 from engine.cast import Cast
 from engine.errors import Damaged, UserError
+from engine.nodes import more_names
 
 __all__ = ["Found", "events", "history", "window"]
 
@@ -68,7 +69,7 @@ def window(
     gaps: set[Gap] = set()
     cast = reader.cast() if reader.chunks else Cast()
     if "series" in parts:
-        series = Series(columns)
+        series = Series(columns, more_names(cast))
         series.gather(reader)
         gaps |= set(series.gaps)
         answer["level"], answer["series"] = series.level, series.answer()

@@ -13,10 +13,12 @@ from app.chunks import What
 from app.nodes import SeriesPart
 from app.windows.columns import Columns, Steps, areas, extremes
 from app.windows.states import swapped_changes
+from app.windows.tables import Counted
+from app.windows.tables import counted as counted_of
 from app.windows.tree import Piece, Run
 from engine.errors import Damaged
 from engine.events import ENTRY, WALK, Batch, Kind
-from engine.nodes import COUNTERS, GAUGES
+from engine.nodes import COUNTERS, GAUGES, Names
 from engine.raster import counted, overlaps, shared
 
 Words = NDArray[np.int64]
@@ -42,20 +44,24 @@ class Exact(NamedTuple):
     """When the things of HAPPENED happened."""
     walks: Words
     """What each of the wakes counts for WALKED, shape (4, wakes)."""
+    more: tuple[Counted, ...]
+    """What happened for the further counters of a run with page tables."""
 
 
 class Series:
     """What has been gathered so far of a window."""
 
-    def __init__(self, columns: Columns) -> None:
+    def __init__(self, columns: Columns, more: Names) -> None:
+        """more: gauges and counters of the run besides those of every run."""
         px = columns.px
         self.columns = columns
-        self.low = np.full((len(GAUGES), px), UNSEEN, np.int64)
-        self.high = np.full((len(GAUGES), px), -1, np.int64)
-        self.area = np.zeros((len(GAUGES), px), np.int64)
-        self.sums = np.zeros((len(COUNTERS), px), np.int64)
+        self.gauges, self.counters = GAUGES + more.gauges, COUNTERS + more.counters
+        self.low = np.full((len(self.gauges), px), UNSEEN, np.int64)
+        self.high = np.full((len(self.gauges), px), -1, np.int64)
+        self.area = np.zeros((len(self.gauges), px), np.int64)
+        self.sums = np.zeros((len(self.counters), px), np.int64)
         self.covered = np.zeros(px, np.int64)
-        self.uncounted = np.zeros((len(COUNTERS), px), np.bool_)
+        self.uncounted = np.zeros((len(self.counters), px), np.bool_)
         """Columns that met a summary which was stored without the counter."""
         self.level = -1
         self.gaps: list[Gap] = []
@@ -117,7 +123,7 @@ class Series:
         for piece in pieces:
             leaf = leaves[piece.number]
             try:
-                exact = _exact(run, piece, leaf)
+                exact = _exact(run, piece, leaf, self.gauges, self.counters)
             except Damaged as error:
                 self.gaps.append((piece.t0, piece.t1, str(error)))
                 self._add_exact(whole)
@@ -135,7 +141,7 @@ class Series:
         """Add consecutive chunks as if they were one."""
         if not chunks:
             return
-        for which in range(len(GAUGES)):
+        for which in range(len(self.gauges)):
             for known, group in groupby((chunk.gauges[which] for chunk in chunks), lambda steps: steps is not None):
                 if known:
                     self._add_steps(which, _joined(list(group)))  # type: ignore[arg-type]
@@ -147,6 +153,9 @@ class Series:
         total = np.zeros((len(WALKED), walks.shape[1] + 1), np.int64)
         np.cumsum(walks, axis=1, out=total[:, 1:])
         self.sums[[COUNTERS.index(name) for name in WALKED]] += np.diff(total[:, at])  # at: of the wakes
+        for which in range(len(COUNTERS), len(self.counters)):
+            parts = [chunk.more[which - len(COUNTERS)] for chunk in chunks]
+            self.sums[which] += Counted(*map(np.concatenate, zip(*parts, strict=True))).sums(edges)
         self.covered += self.columns.covered(chunks[0].t0, chunks[-1].t1)
 
     def _add_steps(self, which: int, steps: Steps) -> None:
@@ -163,7 +172,7 @@ class Series:
         lasting = self.covered > 0
         # a column that holds but an instant of the run has no mean of its own: the highest value stands for it
         answer: dict[str, Any] = {}
-        for which, name in enumerate(GAUGES):
+        for which, name in enumerate(self.gauges):
             if name != "queues_in_use":
                 mean = np.where(lasting, _divided(self.area[which], self.covered, lasting), self.high[which])
                 low, high = self.low[which], self.high[which]
@@ -176,7 +185,7 @@ class Series:
         in_use = self.area[GAUGES.index("queues_in_use")]
         mean = _divided(self.area[GAUGES.index("waiters")], in_use, in_use > 0)
         answer["queue_mean"] = {"mean": _with_gaps(mean, np.flatnonzero(~seen | (in_use <= 0)))}
-        for which, name in enumerate(COUNTERS):
+        for which, name in enumerate(self.counters):
             answer[name] = {"sum": _with_gaps(self.sums[which], np.flatnonzero(~seen | self.uncounted[which]))}
         return answer
 
@@ -193,22 +202,26 @@ def _with_gaps(values: NDArray[Any], unseen: NDArray[np.intp]) -> list[Any]:
     return numbers
 
 
-def _before(run: Run, number: int) -> Words | None:
+def _before(run: Run, number: int, gauges: int) -> Words | None:
     """Return the gauges before a chunk from the leaf of the chunk before, None if that does not tell either."""
     if number == 0:
-        return np.zeros(len(GAUGES), np.int64)
+        return np.zeros(gauges, np.int64)
     leaf = run.series(0, number - 1, number - 1)[number - 1]
     return leaf.after if isinstance(leaf, SeriesPart) else None
 
 
-def _exact(run: Run, piece: Piece, leaf: SeriesPart | Damaged) -> Exact:
+def _exact(
+    run: Run, piece: Piece, leaf: SeriesPart | Damaged, gauges: tuple[str, ...], counters: tuple[str, ...]
+) -> Exact:
     """Return a chunk's series as its events tell them. Raises Damaged."""
     found: Exact | None = run.kept("exact", piece.number)
     if found is None:
         what = run.what(piece.number)
-        before = leaf.before if isinstance(leaf, SeriesPart) else _before(run, piece.number)
+        before = leaf.before if isinstance(leaf, SeriesPart) else _before(run, piece.number, len(gauges))
         times = tuple(what.time[what.kind == kind] for kind in (SWAPPED, RESTORED, WALK_ENDED))
-        found = Exact(piece.t0, piece.t1, _gauges(run, what, piece, before, leaf), (what.time, *times), _walks(what))
+        steps = _gauges(run, what, piece, before, leaf, gauges)
+        more = tuple(counted_of(what, counters[len(COUNTERS) :]))
+        found = Exact(piece.t0, piece.t1, steps, (what.time, *times), _walks(what), more)
         if isinstance(leaf, SeriesPart):
             run.keep("exact", piece.number, found, 24 * len(what.time))
     return found
@@ -221,17 +234,22 @@ def _walks(what: What | Batch) -> Words:
 
 
 def _gauges(
-    run: Run, what: What | Batch, piece: Piece, before: Words | None, leaf: SeriesPart | Damaged
+    run: Run,
+    what: What | Batch,
+    piece: Piece,
+    before: Words | None,
+    leaf: SeriesPart | Damaged,
+    gauges: tuple[str, ...],
 ) -> tuple[Steps | None, ...]:
-    """Return each gauge over a chunk, in the order of GAUGES; None where it is not known."""
+    """Return each gauge over a chunk; None where it is not known."""
     if before is None:
-        return (None,) * len(GAUGES)
-    begun = dict(zip(GAUGES, before.tolist(), strict=True))
+        return (None,) * len(gauges)
+    begun = dict(zip(gauges, before.tolist(), strict=True))
     waits = np.flatnonzero((what.kind == QUEUED) | (what.kind == WOKEN) | (what.kind == LEFT))
     change = np.where(what.kind[waits] == QUEUED, 1, -1)
     length = _length(what.a[waits], what.b[waits])
     turns = np.flatnonzero(length == (change > 0))  # to length 1 by queueing, to 0 by leaving
-    found: dict[str, Steps | None] = {
+    found: dict[str, Steps | None] = dict.fromkeys(gauges) | {
         "waiters": _summed(what, piece, begun["waiters"], waits, change),
         "queue_longest": None,
         "queues_in_use": _summed(what, piece, begun["queues_in_use"], waits[turns], change[turns]),
@@ -241,7 +259,7 @@ def _gauges(
         for name, (at, to) in leaf.changes.items():
             if name in found:
                 found[name] = Steps(piece.t0, piece.t1, begun[name], what.time[at], to)
-    return tuple(found[name] for name in GAUGES)
+    return tuple(found[name] for name in gauges)
 
 
 def _swapped(run: Run, what: What | Batch, piece: Piece, before: int, leaf: SeriesPart | Damaged) -> Steps | None:

@@ -84,6 +84,8 @@ class TimedRun:
             cached_in=-1 if _anonymous(workload) or not workload.cached else 0,
             anonymous=_anonymous(workload),
             anon_word=anon_word(scenario),
+            mapped=workload.memory is not None,
+            devices=sum(group.device is not None for group in workload.groups),
             queues=queues_of(scenario, workload.all_pages),
         )
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from engine.nodes import COUNTERS, GAUGES, Cells, Ints, Node, Series, Words, node_bins
+from engine.nodes import Cells, Ints, Node, Series, Words, node_bins
 from engine.raster import bin_edges
 from engine.summaries.order import CellSorter
 from engine.world.jit import jit
@@ -154,14 +154,14 @@ class Merger:
 
 
 def _merge_series(nodes: Sequence[Node], bins: int) -> Series:
-    edges = bin_edges(nodes[0].t0, nodes[-1].t1, bins)
+    edges, gauges = bin_edges(nodes[0].t0, nodes[-1].t1, bins), len(nodes[0].series.low)
     merged = Series(
         nodes[0].series.before,
         nodes[-1].series.after,
-        low=np.full((len(GAUGES), bins), np.iinfo(np.int64).max),
-        high=np.full((len(GAUGES), bins), -1),
-        area=np.zeros((len(GAUGES), bins), np.int64),
-        sums=np.zeros((len(COUNTERS), bins), np.int64),
+        low=np.full((gauges, bins), np.iinfo(np.int64).max),
+        high=np.full((gauges, bins), -1),
+        area=np.zeros((gauges, bins), np.int64),
+        sums=np.zeros((len(nodes[0].series.sums), bins), np.int64),
     )
     for node in nodes:
         cuts, starts, stops = _placed(node, node.series.low.shape[1], edges)

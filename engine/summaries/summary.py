@@ -7,18 +7,18 @@ from numpy.typing import NDArray
 
 from engine.cast import Cast
 from engine.events import Batch
-from engine.nodes import GAUGES, Changes, Folded, Node, Series, Words, leaf_bins_of
+from engine.nodes import GAUGES, Changes, Folded, Node, Series, Words, leaf_bins_of, more_names
 from engine.raster import bin_edges
 from engine.summaries.order import CellSorter
-from engine.summaries.tally import (
+from engine.summaries.state import (
     B_AREA,
     B_HIGH,
     B_LOW,
+    B_MORE,
     B_SUM,
     CHANGED,
     EVENTS,
     F_WAIT_MAX,
-    FAULTS,
     FIGURES,
     FLAGS,
     GAUGE,
@@ -34,11 +34,9 @@ from engine.summaries.tally import (
     WAIT_BITS,
     WAITERS,
     WAITS,
-    fill_heat,
     make_state,
-    observe,
-    read_pages,
 )
+from engine.summaries.tally import FAULTS, fill_heat, observe, read_pages
 
 HOT_PAGES = 256
 
@@ -52,7 +50,9 @@ class Summariser:
         if cast.pfns is not None:
             n_pages = len(cast.pfns)
         self._start = np.array(cast.first_mappings(range(n_pages)), np.int64)
-        self._s = make_state(self._start, n_queues, n_tasks)
+        self.more = more_names(cast)
+        """Gauges and counters besides those of every run."""
+        self._s = make_state(self._start, n_queues, n_tasks, self.more, cast.anonymous)
         self._sort_pages, self._sort_queues = CellSorter(n_pages), CellSorter(n_queues)
 
     def leaf(self, batch: Batch) -> tuple[Node, NDArray[np.uint8]]:
@@ -66,15 +66,20 @@ class Summariser:
         s.edges[: bins + 1] = bin_edges(t0, t1, bins)
         s.now[LANE_CELLS:GAUGE] = 0
         s.heat[:, :cell_bins] = -1
-        before, rows_before = s.now[GAUGE:].copy(), s.row_longest.copy()
+        s.more_changed[:] = 0
+        before, rows_before = self._gauges(), s.row_longest.copy()
         fault = observe(s, batch.time, batch.kind, batch.task, batch.page, batch.a, batch.b, bins)
         assert fault == 0, f"an event names {FAULTS[fault]}"
         fill_heat(s, rows_before, cell_bins)
         s.now[NEXT_STAMP] += cell_bins
         s.now[TIME] = t1
         parts = np.ascontiguousarray(s.bins[:bins].T)
-        cuts = (parts[B_LOW:B_HIGH], parts[B_HIGH:B_AREA], parts[B_AREA:B_SUM], parts[B_SUM:])
-        series = Series(before, s.now[GAUGE:].copy(), *cuts)
+        cuts = [parts[B_LOW:B_HIGH], parts[B_HIGH:B_AREA], parts[B_AREA:B_SUM], parts[B_SUM:B_MORE]]
+        if n_more := len(self.more.gauges):
+            ends = [B_MORE + part * n_more for part in range(4)]
+            further = (parts[start:stop] for start, stop in zip(ends, [*ends[1:], len(parts)], strict=True))
+            cuts = [np.concatenate(both) for both in zip(cuts, further, strict=True)]
+        series = Series(before, self._gauges(), *cuts)
         lanes = self._sort_pages(s.lane_cells[: s.now[LANE_CELLS]], lows=False)
         queues = self._sort_queues(s.queue_cells[: s.now[QUEUE_CELLS]], lows=True)
         heat = s.heat[:, :cell_bins].copy()
@@ -83,8 +88,13 @@ class Summariser:
             for which, name in enumerate(GAUGES)
             if name == "queue_longest" or s.now[UNREPORTED + which]
         }
+        for which, name in enumerate(self.more.gauges):
+            changes[name] = Changes(*s.more_changes[which, :, : s.more_changed[which]].copy())
         leaf = Node(t0, t1, batch.first_seq, n, cell_bins, series, heat, queues, lanes, True, changes)
         return leaf, s.states[:n].copy()
+
+    def _gauges(self) -> Words:
+        return np.concatenate((self._s.now[GAUGE:], self._s.more))
 
     def touched(self, leaf: Node) -> Folded:
         """Return the current state of the pages and queues that the batch just folded touched."""

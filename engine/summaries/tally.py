@@ -1,156 +1,96 @@
 """The compiled half of a summary: one pass over a batch that folds pages, queues and tasks, and fills one leaf.
 
-The state carried from batch to batch does not grow with the number of events: a cache line per page, a few words per
-queue and per task. The longest queue (of all, and of each heat map row) is tracked by counting queues of each length.
+The longest queue (of all, and of each heat map row) is tracked by counting queues of each length.
 """
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import Any
 
-import numpy as np
-
-from engine.events import BATCH, ENTRY, NONE, TRANSFER, UNPROTECTED, WALK, Kind
-from engine.nodes import (
-    COUNTERS,
-    GAUGES,
-    HEAT_ROWS,
-    LEAF_CELL_BINS,
-    LEAF_SERIES_BINS_A_CELL,
-    Words,
-    heat_fold,
-    heat_rows,
-)
+from engine.events import ENTRY, NONE, WALK, Kind
+from engine.nodes import COUNTERS, GAUGES, HEAT_ROWS
 from engine.page_state import MARK_SWAPPED, NUMBERS, page_after, severity_of
+from engine.summaries.state import (
+    B_AREA,
+    B_HIGH,
+    B_LOW,
+    B_SUM,
+    BIN,
+    C_EVENTS,
+    C_MATCHED,
+    C_STRANGERS,
+    C_SWAPS_IN,
+    C_SWAPS_OUT,
+    C_WAKES,
+    C_WALKED,
+    C_WOKEN,
+    CELL,
+    CHANGED,
+    EVENTS,
+    F_BROKEN,
+    F_BROKEN_AT,
+    F_BROKEN_FIRST,
+    F_ENDED,
+    F_EVENTS,
+    F_GAVE_UP,
+    F_LONGEST_QUEUE,
+    F_LONGEST_WALK,
+    F_LOST,
+    F_LOST_UNKNOWN,
+    F_MATCHED,
+    F_OTHER,
+    F_STRANGERS,
+    F_SWAPPED_MAX,
+    F_SWAPS_IN,
+    F_SWAPS_OUT,
+    F_TRUNCATED,
+    F_WAIT_MAX,
+    F_WAIT_NS,
+    F_WAITERS_MAX,
+    F_WAITS,
+    F_WAKES,
+    F_WALKED,
+    F_WOKEN,
+    FLAGS,
+    G_IN_USE,
+    G_LONGEST,
+    G_SWAPPED,
+    G_WAITERS,
+    GAUGE,
+    HIGH,
+    KEY,
+    LANE_CELLS,
+    LAST,
+    LENGTH,
+    LOW,
+    MAPPING,
+    MARKS,
+    NEXT_STAMP,
+    PER_CELL_BIN,
+    Q_CELL,
+    Q_STAMP,
+    QUEUE_CELLS,
+    ROW_LENGTHS,
+    STAMP,
+    UNREPORTED,
+    WAITERS,
+    WAITS,
+    State,
+    wait_step,
+)
+from engine.summaries.tables import K_FAULT, note_marks, note_tables, open_more
 from engine.world.jit import inlined, jit
 from engine.world.packers import reader
-
-PER_CELL_BIN = LEAF_SERIES_BINS_A_CELL
-CELL_BINS = LEAF_CELL_BINS
-SERIES_BINS = CELL_BINS * PER_CELL_BIN
-
-# Columns of State.pages, one cache line per page.
-MAPPING, FLAGS, WAITERS, MARKS, STAMP, CELL, EVENTS, WAITS = range(8)
-# Columns of State.queues.
-LENGTH, Q_STAMP, Q_CELL = range(3)
-# Columns of the cells: page or queue, bin, and the values seen in it (pages have no LOW).
-KEY, BIN, HIGH, LAST, LOW = range(5)
-# Columns of State.bins: for each gauge its lowest and highest value and its area, then the counters. Values written
-# together are adjacent: with one row per column, 20 places 2 KiB apart would compete for two sets of the cache.
-B_LOW, B_HIGH, B_AREA, B_SUM = range(0, 4 * len(GAUGES), len(GAUGES))
-G_WAITERS, G_LONGEST, G_IN_USE, G_SWAPPED = (
-    GAUGES.index(name) for name in ("waiters", "queue_longest", "queues_in_use", "pages_swapped")
-)
-C_SWAPS_IN, C_SWAPS_OUT, C_WAKES, C_WALKED, C_MATCHED, C_WOKEN, C_STRANGERS, C_EVENTS = (
-    B_SUM + COUNTERS.index(name)
-    for name in ("swaps_in", "swaps_out", "wakes", "walked", "matched", "woken", "strangers", "events")
-)
-# Places in State.now; from CHANGED on, each name has one place per gauge.
-TIME, NEXT_STAMP, LANE_CELLS, QUEUE_CELLS, CHANGED = range(5)
-UNREPORTED, GAUGE = CHANGED + len(GAUGES), CHANGED + 2 * len(GAUGES)
-"""CHANGED: changes in this batch. UNREPORTED: how many of those the event's words do not show. GAUGE: its value."""
-FIGURES = (
-    "events",
-    "wakes",
-    "walked",
-    "matched",
-    "woken",
-    "other_bit",
-    "longest_walk",
-    "longest_queue",
-    "waiters_max",
-    "pages_swapped_max",
-    "swaps_in",
-    "swaps_out",
-    "waits",
-    "gave_up",
-    "waits_ended",
-    "wait_ns_sum",
-    "wait_ns_max",
-    "truncated",
-    "lost",
-    "lost_unknown",
-    "broken",
-    "broken_first",
-    "broken_at",
-    "strangers",
-    "faults",
-    "faults_refused",
-    "flushes",
-    "cpus_interrupted",
-    "entries_cleaned",
-    "copies",
-    "protected",
-    "protected_ended",
-    "taken_back",
-    "protected_ns_sum",
-    "protect_refused",
-    "blocked",
-    "resumed",
-    "blocked_ns_sum",
-    "blocked_ns_max",
-    "link_bytes",
-    "local_bytes",
-    "copies_made",
-    "copies_dropped",
-    "link_atomics",
-    "local_atomics",
-    "atomic_ns_sum",
-    "merged",
-    "unmerged",
-    "ksm_scans",
-    "ksm_shared",
-    "ksm_sharing",
-)
-"""Names of State.figures, in order; broken_first, broken_at: invariant and event number of the first violation."""
-F_EVENTS, F_WAKES, F_WALKED, F_MATCHED, F_WOKEN, F_OTHER, F_LONGEST_WALK, F_LONGEST_QUEUE = range(8)
-F_WAITERS_MAX, F_SWAPPED_MAX, F_SWAPS_IN, F_SWAPS_OUT, F_WAITS, F_GAVE_UP, F_ENDED, F_WAIT_NS = range(8, 16)
-F_WAIT_MAX, F_TRUNCATED, F_LOST, F_LOST_UNKNOWN = range(16, 20)
-F_BROKEN, F_BROKEN_FIRST, F_BROKEN_AT, F_STRANGERS = range(20, 24)
-F_FAULTS, F_FAULTS_REFUSED, F_FLUSHES, F_CPUS, F_CLEANED, F_COPIES, F_PROTECTED, F_PROTECTED_ENDED = range(24, 32)
-F_TAKEN_BACK, F_PROTECTED_NS, F_PROTECT_REFUSED, F_BLOCKED, F_RESUMED, F_BLOCKED_NS, F_BLOCKED_MAX = range(32, 39)
-F_LINK_BYTES, F_LOCAL_BYTES, F_COPIES_MADE, F_COPIES_DROPPED, F_LINK_ATOMICS, F_LOCAL_ATOMICS, F_ATOMIC_NS = range(
-    39, 46
-)
-F_MERGED, F_UNMERGED, F_KSM_SCANS, F_KSM_SHARED, F_KSM_SHARING = range(46, 51)
-MAPPED_FIGURES = FIGURES[F_FAULTS:]
-"""Figures of page tables, protection and devices; runs without them leave these out."""
-
-WAIT_BITS = 6
-"""The histogram of waits cuts each octave into 2^6 equal steps: a percentile is at most 1/128 off (half a step)."""
-WAIT_STEPS = (64 - WAIT_BITS) << WAIT_BITS
-ROW_LENGTHS = 64
-"""Heat rows count queues of each length below this; if the longest is longer and shrinks, the row is scanned."""
 
 K_QUEUED, K_WOKEN, K_LEFT, K_WALK_ENDED = (
     int(k) for k in (Kind.waiter_queued, Kind.waiter_woken, Kind.waiter_left, Kind.walk_ended)
 )
 K_SWAPPED, K_RESTORED, K_TRUNCATED = int(Kind.mapping_swapped), int(Kind.mapping_restored), int(Kind.page_truncated)
 K_LOST, K_BROKEN = int(Kind.events_lost), int(Kind.invariant_broken)
-K_FAULT, K_REFUSED, K_FLUSHED, K_MKCLEANED, K_COPIED, K_PROTECTED, K_UNPROTECTED, K_PROTECT_REFUSED = (
-    int(k)
-    for k in (
-        Kind.fault_taken,
-        Kind.fault_refused,
-        Kind.tlb_flushed,
-        Kind.page_mkcleaned,
-        Kind.page_copied,
-        Kind.page_protected,
-        Kind.page_unprotected,
-        Kind.protect_refused,
-    )
-)
-K_BLOCKED, K_RESUMED = int(Kind.fault_blocked), int(Kind.fault_resumed)
-K_READ, K_MADE, K_DROPPED = int(Kind.device_read), int(Kind.copy_made), int(Kind.copy_dropped)
-K_ATOMIC = int(Kind.device_atomic)
-K_MERGED, K_UNMERGED, K_SCANNED = int(Kind.page_merged), int(Kind.page_unmerged), int(Kind.ksm_scanned)
-
 _page_after, _severity_of = inlined(page_after), inlined(severity_of)
 _queue, _length = reader(ENTRY, "queue"), reader(ENTRY, "length")
 _walked, _matched, _woken = reader(WALK, "walked"), reader(WALK, "matched"), reader(WALK, "woken")
 _strangers, _other_bit = reader(WALK, "strangers"), reader(WALK, "other_bit")
-_bytes, _local = reader(TRANSFER, "bytes"), reader(TRANSFER, "local")
-_taken_back, _held_ns = (reader(UNPROTECTED, name) for name in ("broken", "held_ns"))
 FAULTS = (
     "",
     "a page that the cast does not have",
@@ -158,72 +98,6 @@ FAULTS = (
     "a task that the cast does not have",
     "a queue longer than there are tasks",
 )
-
-
-class State(NamedTuple):
-    """All state carried from batch to batch, and the leaf being filled."""
-
-    now: Any  # int64 (GAUGE + gauges,)
-    figures: Any  # int64 (figures,)
-    pages: Any  # int64 (pages, 8)
-    queues: Any  # int64 (queues, 3)
-    queued_at: Any  # int64 (tasks,): when the task queued, or -1
-    of_length: Any  # int64: number of queues of each length
-    row_longest: Any  # int64 (rows,): longest queue of each row of the heat map
-    row_lengths: Any  # int64 (rows, ROW_LENGTHS): number of the row's queues of each length
-    waits: Any  # int64 (WAIT_STEPS,): waits by log-linear step
-    blocked: Any  # int64 (WAIT_STEPS,): likewise, of writers that met a protected page
-    bins: Any  # int64 (SERIES_BINS, 3 * gauges + counters)
-    heat: Any  # int32 (rows, CELL_BINS): -1 where nothing happened
-    heat_last: Any
-    lane_cells: Any  # int32 (BATCH, 4)
-    queue_cells: Any  # int32 (BATCH, 5)
-    changes: Any  # int64 (gauges, 2, BATCH): places of the events that changed a gauge, and its value after each
-    states: Any  # uint8 (BATCH,): stored number of the page's state after each event, 0 for one without a page
-    edges: Any  # int64 (SERIES_BINS + 1,)
-
-
-def make_state(first_mappings: Words, queues: int, tasks: int) -> State:
-    """Return the state before the first event; first_mappings has one word per page."""
-    n_pages, rows = len(first_mappings), heat_rows(queues)
-
-    def zeros(*shape: int) -> Words:
-        return np.zeros(shape, np.int64)
-
-    s = State(
-        now=zeros(GAUGE + len(GAUGES)),
-        figures=zeros(len(FIGURES)),
-        pages=zeros(n_pages, 8),
-        queues=zeros(queues, 3),
-        queued_at=np.full(tasks, -1, np.int64),
-        of_length=zeros(tasks + 1),
-        row_longest=zeros(rows),
-        row_lengths=zeros(rows, ROW_LENGTHS),
-        waits=zeros(WAIT_STEPS),
-        blocked=zeros(WAIT_STEPS),
-        bins=zeros(SERIES_BINS, 3 * len(GAUGES) + len(COUNTERS)),
-        heat=np.zeros((rows, CELL_BINS), np.int32),
-        heat_last=np.zeros((rows, CELL_BINS), np.int32),
-        lane_cells=np.zeros((BATCH, 4), np.int32),
-        queue_cells=np.zeros((BATCH, 5), np.int32),
-        changes=zeros(len(GAUGES), 2, BATCH),
-        states=np.zeros(BATCH, np.uint8),
-        edges=zeros(SERIES_BINS + 1),
-    )
-    s.pages[:, MAPPING] = first_mappings
-    s.of_length[0] = queues
-    s.row_lengths[:, 0] = np.bincount(np.arange(queues) // heat_fold(queues))
-    s.now[NEXT_STAMP] = 1
-    return s
-
-
-@inlined
-def wait_step(wait: int) -> int:
-    """Return the histogram step of a wait: below 2^6 a step is 1 ns; above, an octave has 2^6 steps."""
-    shift = 0
-    while wait >> shift >= 2 << WAIT_BITS:
-        shift += 1
-    return (shift << WAIT_BITS) + (wait >> shift)
 
 
 @inlined
@@ -255,6 +129,8 @@ def _open_bin(s: State, bin: int) -> None:
         s.bins[bin, B_AREA + which] = value * span
     for which in range(len(COUNTERS)):
         s.bins[bin, B_SUM + which] = 0
+    if len(s.more):
+        open_more(s, bin, span)
 
 
 @jit
@@ -350,6 +226,8 @@ def _change_page(s: State, kind: int, page: int, a: int, b: int, time: int, bin:
     s.lane_cells[cell, LAST] = severity
     if marks == before and kind != K_SWAPPED and kind != K_RESTORED:
         return
+    if len(s.more):
+        note_marks(s, page, before, marks, time, bin, place)
     swaps = (marks & MARK_SWAPPED) - (before & MARK_SWAPPED)
     if swaps != (1 if kind == K_SWAPPED else 0) - (1 if kind == K_RESTORED else 0):
         s.now[UNREPORTED + G_SWAPPED] += 1
@@ -393,55 +271,6 @@ def _note_walk(s: State, a: int, b: int, bin: int) -> None:
     s.figures[F_STRANGERS] += strangers
     s.figures[F_OTHER] += _other_bit(a, b)
     s.figures[F_LONGEST_WALK] = max(s.figures[F_LONGEST_WALK], walked)
-
-
-@jit
-def _note_tables(s: State, kind: int, a: int, b: int) -> None:
-    """Count an event of page tables, protection or devices."""
-    f = s.figures
-    if kind == K_FAULT:
-        f[F_FAULTS] += 1
-    elif kind == K_REFUSED:
-        f[F_FAULTS_REFUSED] += 1
-    elif kind == K_FLUSHED:
-        f[F_FLUSHES] += 1
-        f[F_CPUS] += b
-    elif kind == K_MKCLEANED:
-        f[F_CLEANED] += a
-    elif kind == K_COPIED:
-        f[F_COPIES] += 1
-    elif kind == K_PROTECTED:
-        f[F_PROTECTED] += 1
-    elif kind == K_UNPROTECTED:
-        f[F_PROTECTED_ENDED] += 1
-        f[F_TAKEN_BACK] += _taken_back(a, b)
-        f[F_PROTECTED_NS] += _held_ns(a, b)
-    elif kind == K_PROTECT_REFUSED:
-        f[F_PROTECT_REFUSED] += 1
-    elif kind == K_BLOCKED:
-        f[F_BLOCKED] += 1
-    elif kind == K_RESUMED:
-        f[F_RESUMED] += 1
-        f[F_BLOCKED_NS] += a
-        f[F_BLOCKED_MAX] = max(f[F_BLOCKED_MAX], a)
-        s.blocked[wait_step(a)] += 1
-    elif kind == K_READ:
-        f[F_LOCAL_BYTES if _local(a, b) else F_LINK_BYTES] += _bytes(a, b)
-    elif kind == K_MADE:
-        f[F_COPIES_MADE] += 1
-    elif kind == K_DROPPED:
-        f[F_COPIES_DROPPED] += 1
-    elif kind == K_ATOMIC:
-        f[F_LOCAL_ATOMICS if _local(a, b) else F_LINK_ATOMICS] += 1
-        f[F_ATOMIC_NS] += b
-    elif kind == K_MERGED:
-        f[F_MERGED] += 1
-    elif kind == K_UNMERGED:
-        f[F_UNMERGED] += 1
-    elif kind == K_SCANNED:
-        f[F_KSM_SCANS] += 1
-        f[F_KSM_SHARED] = a
-        f[F_KSM_SHARING] = b
 
 
 @jit
@@ -498,7 +327,7 @@ def observe(s: State, times: Any, kinds: Any, tasks: Any, pages: Any, a_words: A
                 s.figures[F_BROKEN_FIRST], s.figures[F_BROKEN_AT] = a, s.figures[F_EVENTS] + i
             s.figures[F_BROKEN] += 1
         elif kind >= K_FAULT:
-            _note_tables(s, kind, a, b)
+            note_tables(s, kind, page, a, b, time, bin, i)
     s.bins[bin, C_EVENTS] = len(times) - begun
     while bin + 1 < bins:
         bin += 1

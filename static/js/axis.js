@@ -11,10 +11,10 @@ function short(n) {
   return size >= 1e4 ? `${+(n / 1e3).toPrecision(3)}k` : String(n);
 }
 
-/** Whole-numbered ticks from `low` to `high`, about `most` of them. */
-export function valueTicks(low, high, most) {
+/** Ticks from `low` to `high`, about `most` of them; whole numbers unless `parts` says that there are parts of one. */
+export function valueTicks(low, high, most, parts = false) {
   const rough = (high - low) / most;
-  const power = 10 ** Math.floor(Math.log10(Math.max(rough, 1)));
+  const power = 10 ** Math.floor(Math.log10(parts ? rough : Math.max(rough, 1)));
   const step = STEPS.map((m) => m * power).find((s) => s >= rough) ?? 10 * power;
   const out = [];
   for (let v = Math.ceil(low / step) * step; v <= high; v += step) out.push(v);

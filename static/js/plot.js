@@ -90,8 +90,8 @@ export class Plot {
   /** Draw `traces` over [t0, t1) with value axes `values`: name -> {low, high, domain: [bottom, top] as shares}. */
   async lines({ t0, t1 }, traces, values) {
     const { inner, height } = this.box;
-    const scales = Object.values(values).map(({ low, high, domain, most }) => ({
-      low, high, vals: valueTicks(low, high, most ?? 4), from: (1 - domain[1]) * height, to: (1 - domain[0]) * height,
+    const scales = Object.values(values).map(({ low, high, domain, most, parts }) => ({
+      low, high, vals: valueTicks(low, high, most ?? 4, parts), from: (1 - domain[1]) * height, to: (1 - domain[0]) * height,
     }));
     const tickvals = this.#moments({ t0, t1 }, scales);
     const axes = { xaxis: { range: [t0, t1], tickvals, anchor: values.yaxis2 ? "y2" : "y" } };

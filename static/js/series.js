@@ -62,7 +62,129 @@ const others = {
   all: (w) => left(...["walked", "matched", "strangers"].map((name) => total(w.series[name].sum))),
 };
 
+const most_of = (w, name) => most(w.series[name]?.max ?? []);
+const total_of = (w, name) => total(w.series[name]?.sum ?? []);
+const highest = (id, label, name, key) => gauge(id, label, name, (w) => w.series[key]?.max);
+const mean = (id, label, name, key) => ({
+  ...gauge(id, label, name, (w) => w.series[key]?.mean),
+  all(w) {
+    const seen = (w.series[key]?.mean ?? []).filter((v) => v !== null);
+    return seen.length ? total(seen) / seen.length : null;
+  },
+});
+const amount = (id, label, name, key) => counter(id, label, name, (w) => w.series[key]?.sum ?? []);
+
+// Rates: what was counted in an interval, over its length; bytes per ns are GB/s, and ns per ns are operations in flight.
+const DEVICE_COLOURS = ["--c-blue", "--c-orange", "--c-green", "--c-purple", "--c-red", "--c-sky"];
+const deviceColour = (i) => DEVICE_COLOURS[i % DEVICE_COLOURS.length];
+const keys = (w, name) => Object.keys(w.series).filter((key) => key.startsWith(`${name}_bytes_`));
+
+function rates(w, key) {
+  const g = gathered(w);
+  return gather(w.series[key]?.sum ?? [], g).map((v, i) => (v === null ? null : v / (w.dx * Math.min(g, w.px - i * g))));
+}
+
+const rate = (id, label, name, key) => ({
+  id, label, name,
+  at: (w, i) => rates(w, key)[Math.floor(i / gathered(w))] ?? null,
+  all: (w) => total_of(w, key) / (w.dx * w.px),
+});
+
+function hold(w, values, name, more = {}) {
+  return steps(w, values, gathered(w), name, { fill: "none", line: { shape: "hv", width: 1.5, color: colour(name) }, ...more });
+}
+
+function limits(w, run) {
+  const known = [...new Set((run?.devices ?? []).map((device) => device.link).filter(Boolean))];
+  return known.map((link) => ({
+    type: "scatter", mode: "lines", x: [w.x0, w.x0 + w.dx * w.px], y: [link, link], line: { width: 1.2, dash: "dot", color: colour("--c-grey") },
+  }));
+}
+
+function perDevice(name, empty, limit) {
+  return {
+    height: 138,
+    least: 0.001,
+    legend: (runs) => {
+      const longest = runs.reduce((most, run) => (run.devices.length > most.length ? run.devices : most), []);
+      return longest.map((device, i) => rate(`${name}-${i}`, device.name, deviceColour(i), `${name}_bytes_${i}`));
+    },
+    traces: (w, run) => [
+      ...keys(w, name).map((key) => hold(w, rates(w, key), deviceColour(Number(key.split("_").at(-1))))),
+      ...(limit ? limits(w, run) : []),
+    ],
+    high: (w, run) => Math.max(
+      ...keys(w, name).map((key) => most(rates(w, key))),
+      ...(limit ? (run?.devices ?? []).map((device) => device.link) : []), 0,
+    ),
+    empty: (w) => (keys(w, name).some((key) => total_of(w, key)) ? "" : empty),
+  };
+}
+
 export const SERIES = {
+  links: perDevice("link", "No device read over its link in this window.", true),
+  local: perDevice("local", "No device read from a copy in this window.", false),
+  atomics: {
+    height: 118,
+    least: 0.001,
+    legend: [
+      rate("flying", "in flight, mean", "--c-blue", "atomic_ns"),
+      amount("atomics", "atomic operations", null, "atomics"),
+    ],
+    traces: (w) => [hold(w, rates(w, "atomic_ns"), "--c-blue")],
+    high: (w) => most(rates(w, "atomic_ns")),
+    empty: (w) => (total_of(w, "atomics") ? "" : "No atomic operation was made in this window."),
+  },
+  protect: {
+    height: 118,
+    legend: [
+      highest("protected", "pages protected", "--c-green", "pages_protected"),
+      highest("copies", "copies in devices", "--c-blue", "copies_held"),
+    ],
+    traces: (w) => [area(w, w.series.pages_protected?.max ?? [], "--c-green"), line(w, w.series.copies_held?.max ?? [], "--c-blue")],
+    high: (w) => Math.max(most_of(w, "pages_protected"), most_of(w, "copies_held")),
+    empty: (w) => (most_of(w, "pages_protected") ? "" : "No page was protected in this window."),
+  },
+  blocked: {
+    height: 118,
+    legend: [
+      highest("blocked", "max.", "--c-orange", "accesses_blocked"),
+      mean("mean", "mean", "--c-purple", "accesses_blocked"),
+    ],
+    traces: (w) => [area(w, w.series.accesses_blocked?.max ?? [], "--c-orange"), line(w, w.series.accesses_blocked?.mean ?? [], "--c-purple")],
+    high: (w) => most_of(w, "accesses_blocked"),
+    empty: (w) => (most_of(w, "accesses_blocked") ? "" : "No access met a protected page in this window."),
+  },
+  ksm: {
+    height: 118,
+    legend: [
+      highest("pages", "KSM pages", "--c-blue", "ksm_pages"),
+      highest("sharing", "entries that share them", "--c-green", "ksm_sharing"),
+    ],
+    traces: (w) => [area(w, w.series.ksm_sharing?.max ?? [], "--c-green"), line(w, w.series.ksm_pages?.max ?? [], "--c-blue")],
+    high: (w) => Math.max(most_of(w, "ksm_pages"), most_of(w, "ksm_sharing")),
+    empty: (w) => (most_of(w, "ksm_pages") ? "" : "KSM has merged no page by this window."),
+  },
+  faults: {
+    height: 188,
+    legend: [
+      amount("faults", "page faults", "--c-blue", "faults"),
+      amount("flushes", "TLB shoot-downs", "--c-orange", "flushes"),
+      amount("cpus", "CPUs interrupted", "--c-red", "cpus_interrupted"),
+    ],
+    traces: (w) => {
+      const g = gathered(w);
+      const down = gather(w.series.cpus_interrupted?.sum ?? [], g).map((v) => (v === null ? null : -v));
+      return [
+        steps(w, gather(w.series.faults?.sum ?? [], g), g, "--c-blue"),
+        steps(w, gather(w.series.flushes?.sum ?? [], g), g, "--c-orange", { yaxis: "y2" }),
+        steps(w, down, g, "--c-red", { yaxis: "y2" }),
+      ];
+    },
+    high: (w) => most(gather(w.series.faults?.sum ?? [], gathered(w))),
+    low: (w) => Math.max(...["flushes", "cpus_interrupted"].map((name) => most(gather(w.series[name]?.sum ?? [], gathered(w))))),
+    empty: (w) => (total_of(w, "faults") || total_of(w, "flushes") ? "" : "No page fault and no shoot-down in this window."),
+  },
   queue: {
     height: 158,
     legend: [
@@ -133,8 +255,19 @@ export const SERIES = {
   },
 };
 
-/** Lowest, mean, highest and total of every series of a window, for the table beside the charts. */
-export function windowFigures(w) {
+const FURTHER_GAUGES = [
+  ["pages_protected", "pages protected", "pages"], ["copies_held", "copies in devices", "pages"],
+  ["accesses_blocked", "accesses blocked", "tasks"], ["ksm_pages", "KSM pages", "pages"],
+  ["ksm_sharing", "entries that share a KSM page", "entries"],
+];
+const FURTHER_COUNTS = [
+  ["faults", "page faults", ""], ["flushes", "TLB shoot-downs", ""], ["cpus_interrupted", "CPUs interrupted", ""],
+  ["pages_copied", "pages copied on write", ""], ["atomics", "atomic operations", ""],
+];
+
+/** Lowest, mean, highest and total of every series of a window, for the table beside the charts; all: every run's window. */
+export function windowFigures(w, all = [w]) {
+  const there = ([key]) => all.every((each) => key in each.series);
   const rows = [];
   const mean = (values) => {
     const seen = values.filter((v) => v !== null);
@@ -143,6 +276,7 @@ export function windowFigures(w) {
   const least = (values) => values.reduce((low, v) => (v === null ? low : low === null ? v : Math.min(low, v)), null);
   for (const [key, label, unit] of [
     ["queue_longest", "longest queue", "tasks"], ["waiters", "tasks waiting", "tasks"], ["pages_swapped", "pages swapped", "pages"],
+    ...FURTHER_GAUGES.filter(there),
   ]) {
     const s = w.series[key];
     rows.push({ label, unit, low: least(s.min), mean: mean(s.mean), high: most(s.max), total: null });
@@ -150,7 +284,7 @@ export function windowFigures(w) {
   for (const [key, label, unit] of [
     ["wakes", "wake-ups", ""], ["walked", "entries visited", ""], ["matched", "entries matched", ""], ["woken", "tasks woken", ""],
     ["strangers", "entries of other pages", ""], ["swaps_in", "mapping swaps", ""], ["swaps_out", "mapping restores", ""],
-    ["events", "events", ""],
+    ["events", "events", ""], ...FURTHER_COUNTS.filter(there),
   ]) {
     const s = w.series[key].sum;
     rows.push({ label, unit, low: null, mean: null, high: null, total: total(s) });

@@ -19,7 +19,8 @@ export function showRange(scene) {
 /** Fill the table of the window's figures, if it is open. */
 export function showFigures(scene) {
   if (!$("window-figures").closest("details").open) return;
-  const tables = scene.runs.map((run) => run.answers.series).filter(Boolean).map(windowFigures);
+  const windows = scene.runs.map((run) => run.answers.series).filter(Boolean);
+  const tables = windows.map((w) => windowFigures(w, windows));
   $("window-figures").replaceChildren(...(tables[0] ?? []).map((_, i) => figuresRow(tables.map((table) => table[i]))));
 }
 

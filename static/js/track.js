@@ -50,7 +50,8 @@ export class Track {
   }
 
   #legend(list, many) {
-    for (const entry of SERIES[this.id].legend) {
+    const { legend } = SERIES[this.id];
+    for (const entry of typeof legend === "function" ? legend(this.plots.map((plot) => plot.run)) : legend) {
       const item = document.createElement("li");
       item.dataset.series = entry.id;
       const swatch = document.createElementNS("http://www.w3.org/2000/svg", "svg");
@@ -117,8 +118,8 @@ export class Track {
     const windows = this.plots.map((plot) => plot.data);
     const words = this.plots.map((plot, i) => (windows[i] ? kind.empty(windows[i], plot.run) : ""));
     const nothing = words.every(Boolean);
-    const high = Math.max(...windows.map((w) => (w ? kind.high(w) : 0)));
-    const axes = { yaxis: { low: 0, high: Math.max(1, high) * 1.08, domain: [0, 1], most: nothing ? 0 : 4 } };
+    const high = Math.max(...windows.map((w, i) => (w ? kind.high(w, this.plots[i].run) : 0)));
+    const axes = { yaxis: { low: 0, high: Math.max(kind.least ?? 1, high) * 1.08, domain: [0, 1], most: nothing ? 0 : 4, parts: kind.least < 1 } };
     if (kind.low && !nothing) {
       const low = 1.1 * Math.max(1, ...windows.map((w) => (w ? kind.low(w) : 0)));
       axes.yaxis.domain = [0.54, 1];
@@ -127,7 +128,7 @@ export class Track {
     const drawn = this.plots.map((plot, i) => {
       plot.picture.setAttribute("aria-label", `${this.title}, run ${plot.run.label}`);
       plot.say(words[i]);
-      return plot.lines(span(windows[i]), windows[i] && !nothing ? kind.traces(windows[i]) : [], axes);
+      return plot.lines(span(windows[i]), windows[i] && !nothing ? kind.traces(windows[i], plot.run) : [], axes);
     });
     for (const { entry, item, box } of this.outputs) {
       if (entry.name) box.setAttribute("fill", colour(entry.name));

@@ -15,7 +15,7 @@ from app.store import Store, open_store
 from app.windows.cache import cache_of
 from engine.errors import Damaged
 from engine.nodes import COUNTERS, GAUGES, Cells, Changes, Node, Series
-from engine.page_state import SEVERITY, PageState
+from engine.page_state import SEVERITIES, SEVERITY, PageState
 from tests.app.stored import play_log
 from tests.app.synthetic import Log
 
@@ -59,9 +59,11 @@ def test_given_a_leaf_of_version_0_1_0_then_it_reads_as_it_did() -> None:
     assert [column.tolist() for column in part.changes["queue_longest"]] == [[3, 9], [2, 1]]
     assert part.dated
     head = np.array([100, 200, 2, 1, 1])
-    lanes = (p.keys, p.counts, p.bins, p.high << 4 | p.last)
+    numbers = np.array([PageState.locked, PageState.clean])
+    lanes = (p.keys, p.counts, p.bins, numbers << 4 | numbers)
     cells = CellsPart(pack(b"FCEL", 1, (head, np.ones(2, np.int64), *q, *lanes), (2, 8)))
-    assert (cells.lanes.high.tolist(), cells.lanes.last.tolist()) == ([3, 1], [3, 1])
+    states = SEVERITIES[[PageState.locked, PageState.clean]].tolist()
+    assert (cells.lanes.high.tolist(), cells.lanes.last.tolist()) == (states, states)
 
 
 def test_given_a_later_version_then_it_is_refused_and_named() -> None:
@@ -128,7 +130,7 @@ def test_given_a_counter_that_summaries_lack_then_its_columns_are_unknown_and_no
     assert sum(told["series"]["walked"]["sum"]) > 0
 
 
-def older_series(leaf: Node, planes: object = None) -> bytes:
+def older_series(leaf: Node, planes: object = None, more: object = None) -> bytes:
     """Store a node as a program without the counter `woken` and the gauge pages_swapped did."""
     gauges = [which for which, name in enumerate(GAUGES) if name != "pages_swapped"]
     counters = [which for which, name in enumerate(COUNTERS) if name != "woken"]
