@@ -93,19 +93,33 @@ def tracks_of(scenarios: Iterable[Mapping[str, Any]]) -> list[Track]:
 
 
 def _groups(scenario: Mapping[str, Any]) -> list[Mapping[str, Any]]:
-    return (scenario.get("workload") or {}).get("groups") or []
+    """Return the groups of a stored scenario, in which another version may have left anything."""
+    match scenario.get("workload"):
+        case {"groups": [*groups]}:
+            return [group for group in groups if isinstance(group, Mapping)]
+    return []
+
+
+def _operations(scenario: Mapping[str, Any]) -> set[str]:
+    found = set[str]()
+    for group in _groups(scenario):
+        match group.get("program"):
+            case [*program]:
+                found |= {str(op.get("op")) for op in program if isinstance(op, Mapping)}
+    return found
 
 
 def _traits(scenario: Mapping[str, Any]) -> Iterable[str]:
     """Yield what a scenario has that some tracks need."""
-    memory = (scenario.get("workload") or {}).get("memory")
-    if not memory:
-        return
-    operations = {op.get("op") for group in _groups(scenario) for op in group.get("program", ())}
-    protects = (scenario.get("protect") or {}).get("design", "none") != "none"
+    match scenario.get("workload"):
+        case {"memory": Mapping() as memory}:
+            operations = _operations(scenario)
+        case _:
+            return
+    protect = scenario.get("protect")
     for trait, there in (
         ("mapped", True),
-        ("protects", protects),
+        ("protects", isinstance(protect, Mapping) and protect.get("design", "none") != "none"),
         ("devices", bool({"device_read", "atomic"} & operations)),
         ("copies", bool(memory.get("copies"))),
         ("atomics", "atomic" in operations),
@@ -117,10 +131,11 @@ def _traits(scenario: Mapping[str, Any]) -> Iterable[str]:
 
 def devices_of(scenario: Mapping[str, Any]) -> list[dict[str, str | float]]:
     """Return the name of each device of a scenario, and what its link carries in GB/s (bytes per ns); 0 if unknown."""
-    named = [(str(group["name"]), str(group["device"])) for group in _groups(scenario) if group.get("device")]
+    named = [(str(group.get("name")), group["device"]) for group in _groups(scenario) if group.get("device")]
+    known = [(name, DEVICES.get(profile) if isinstance(profile, str) else None) for name, profile in named]
     return [
-        {"name": name, "link": DEVICES[profile].link_mb_s.value / 1_000 if profile in DEVICES else 0.0}
-        for name, profile in named
+        {"name": name, "link": profile.link_mb_s.value / 1_000 if profile is not None else 0.0}
+        for name, profile in known
     ]
 
 
