@@ -136,4 +136,17 @@ def table(store: Store, kernel: str) -> dict[str, Any]:
         for name, one in cases.COLUMNS.items()
     ]
     found = [cell._asdict() for cell in shown(store, kernel).values()]
-    return {"kernel": kernel, "kernels": list(cases.KERNELS), "rows": rows, "columns": columns, "cells": found}
+    refused = [
+        {"row": row, "column": column, "why": why}
+        for row in cases.ROWS
+        for column in cases.COLUMNS
+        if (why := cases.refusal(row, column))
+    ]
+    return {
+        "refused": refused,
+        "kernel": kernel,
+        "kernels": list(cases.KERNELS),
+        "rows": rows,
+        "columns": columns,
+        "cells": found,
+    }

@@ -31,6 +31,7 @@ def breaks_under(
         "kernels": list(cases.KERNELS),
         "tables": cases.tables(),
         "cells": found,
+        "refusal": cases.refusal,
         "live": any(cell.state in ("queued", "running") for cell in found.values()),
         "missing": len(cells.missing(store_of(request), name)),
         "left": left,

@@ -209,6 +209,14 @@ class MatrixCell(BaseModel):
     schedule: str | None = Field(description="the shortest schedule to the error or witness")
 
 
+class MatrixRefusal(BaseModel):
+    """Two designs that cannot be together."""
+
+    row: str
+    column: str
+    why: str
+
+
 class Matrix(BaseModel):
     """The matrix of designs and questions for one kernel profile."""
 
@@ -217,6 +225,7 @@ class Matrix(BaseModel):
     rows: list[MatrixRow]
     columns: list[MatrixColumn]
     cells: list[MatrixCell]
+    refused: list[MatrixRefusal]
 
 
 class MatrixQueued(BaseModel):

@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 
 from engine.explore.cases import Cell
 from engine.invariants import INVARIANTS
+from engine.litmus import ANY
 
 NEVER, SOMETIMES, NOT_EXPLORED = "Never", "Sometimes", "not explored"
 _AT_END = {one.name for one in INVARIANTS if one.at_end}
@@ -39,6 +40,10 @@ def judged(cell: Cell, answer: dict[str, Any]) -> Verdict:
             return Verdict(SOMETIMES, cell.expected, within, live["stem"], live["loop"])
         if live is not None and live["holds"] and not broken:
             return Verdict(NEVER, cell.expected, within, None)
+    elif cell.question == ANY and broken:
+        first = min(broken, key=lambda name: int(broken[name]["steps"]))
+        why = f"{first.replace('_', ' ')} in {broken[first]['steps']} steps; {within}"
+        return Verdict(SOMETIMES, cell.expected, why, broken[first]["schedule"])
     elif seen := {**broken, **answer["witnessed"]}.get(cell.question):
         return Verdict(SOMETIMES, cell.expected, f"in {seen['steps']} steps; {within}", seen["schedule"])
     if not bounds["complete"]:

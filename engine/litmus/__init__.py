@@ -3,10 +3,13 @@
     name = "W-1"                            the column of the matrix
     title = "W-1 writeback wake race"
     source = "litmus"
-    asks = "bug_on"                         an invariant or a witness; a list makes one column each, of that name
+    asks = "bug_on"                         an invariant, "any" of them, or a witness; a list makes one column each, of
+                                            that name
     programs = ["3*lock ... unlock"]        groups of tasks, as engine.program.group_of reads them
     only = "swaps"                          designs for which the question makes sense: swaps, shares or woken
 
+    [waits."page_wait E3"]                  with options of the wait axis in it: a column of that name for each, which
+                                            rows of the protect axis answer; name and title are left out
     [workload]                              pages, pinned; for tests of write protection, which only rows of the protect
                                             axis answer: memory, mms (address space of each program), devices (profile
                                             of each program, "" for CPUs)
@@ -24,7 +27,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 from types import MappingProxyType
-from typing import Annotated, Literal, NamedTuple, Self
+from typing import Annotated, Any, Literal, NamedTuple, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
@@ -35,7 +38,8 @@ from engine.scenario import Memory
 from engine.toml_file import read_toml
 
 FOLDER = Path(__file__).parent
-QUESTIONS = {one.name: one.says for one in INVARIANTS} | dict(WITNESSES)
+ANY = "any"
+QUESTIONS = {one.name: one.says for one in INVARIANTS} | dict(WITNESSES) | {ANY: "any invariant is broken"}
 """Name of an invariant or a witness -> the question in words."""
 
 Names = Annotated[list[str], Field(min_length=1)]
@@ -76,13 +80,14 @@ class _File(_Part):
     programs: Names
     only: Literal["swaps", "shares", "woken"] | None = None
     workload: _Workload = _Workload()
+    waits: dict[str, dict[str, Any]] = {}
     expected: list[_Rule] = []
 
     @model_validator(mode="after")
     def _named(self) -> Self:
         if unknown := {self.asks} - set(QUESTIONS) if isinstance(self.asks, str) else set(self.asks) - set(QUESTIONS):
             raise ValueError(f"asks {min(unknown)!r}, which is neither an invariant nor a witness")
-        if isinstance(self.asks, str) and not (self.name and self.title):
+        if isinstance(self.asks, str) and not self.waits and not (self.name and self.title):
             raise ValueError("needs a name and a title")
         return self
 
@@ -102,6 +107,8 @@ class Litmus(NamedTuple):
     mms: tuple[int, ...]
     devices: tuple[str, ...]
     expected: tuple[Expected, ...]
+    wait: dict[str, Any] | None = None
+    """Options of the wait axis: the test asks how a protect design lives with this wait design."""
 
     @property
     def question(self) -> str:
@@ -111,7 +118,7 @@ class Litmus(NamedTuple):
     @property
     def error(self) -> bool:
         """Whether it asks for an error (an invariant); a witness is allowed behaviour."""
-        return any(one.name == self.asks for one in INVARIANTS)
+        return self.asks == ANY or any(one.name == self.asks for one in INVARIANTS)
 
 
 def read_litmus(path: Path) -> Iterator[Litmus]:
@@ -121,10 +128,15 @@ def read_litmus(path: Path) -> Iterator[Litmus]:
         Expected(one.verdict, designs=tuple(one.designs), rows=tuple(one.rows), kernels=tuple(one.kernels))
         for one in given.expected
     )
-    for asks in [given.asks] if isinstance(given.asks, str) else given.asks:
+    every: list[tuple[str, str | None, str | None, dict[str, Any] | None]]
+    every = [(asks, given.name, given.title, None) for asks in _listed(given.asks)]
+    if given.waits:
+        (asks,) = _listed(given.asks)
+        every = [(asks, f"with {name}", f"with {name}", wait) for name, wait in given.waits.items()]
+    for asks, name, title, wait in every:
         yield Litmus(
-            given.name or asks,
-            given.title or asks.replace("_", " "),
+            name or asks,
+            title or asks.replace("_", " "),
             given.source,
             asks,
             tuple(given.programs),
@@ -135,7 +147,12 @@ def read_litmus(path: Path) -> Iterator[Litmus]:
             tuple(given.workload.mms),
             tuple(given.workload.devices),
             rules,
+            wait,
         )
+
+
+def _listed(asks: str | list[str]) -> list[str]:
+    return [asks] if isinstance(asks, str) else asks
 
 
 def _place(name: str) -> int:

@@ -114,6 +114,8 @@ def test_given_a_larger_world_when_spin_searches_it_then_it_counts_what_the_expl
         ("page_flag-break", "P-8", ""),
         ("page_flag-break", "P-9", ""),
         ("page_flag-wait", "P-9", "deadlock"),
+        ("attachment-break", "K-2", ""),
+        ("page_flag-posted", "K-3", "merged_under_device"),
     ],
 )
 def test_given_a_litmus_test_of_protection_when_spin_searches_it_then_it_counts_what_the_explorer_counts(

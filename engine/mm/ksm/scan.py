@@ -52,7 +52,7 @@ def _end_scan(w: World, task: int) -> None:
     entries = w.rules.mms * w.rules.virtual_pages
     for item in range(entries):
         w.ksm_items.unstable[item] = 0
-    shared = sharing = 0
+    shared, sharing = 0, 0
     for node in range(w.rules.n_pages):
         if w.ksm_nodes.items[node]:
             shared += 1
@@ -222,7 +222,7 @@ def checksum(w: World, task: int) -> int:
 def _match(w: World, page: int) -> Any:
     """Return the first entry in the unstable tree whose page has the contents of this one, or NONE."""
     for item in range(w.rules.mms * w.rules.virtual_pages):
-        waits = w.ksm_items.unstable[item] and w.ptes.bits[item] & PTE_PRESENT
+        waits = w.ksm_items.unstable[item] & w.ptes.bits[item] & PTE_PRESENT
         if waits and w.contents.value[w.ptes.page[item]] == w.contents.value[page]:
             return item
     return NONE

@@ -52,7 +52,9 @@ CARD = Card(
     ),
     expected=(
         Expected("Sometimes", tests=("P-1", "P-2", "P-5"), rows=("attachment-posted",)),
-        Expected("Sometimes", tests=("P-3",), rows=("attachment-wait",)),
+        Expected("Sometimes", tests=("P-3", "P-10"), rows=("attachment-wait",)),
+        Expected("Sometimes", tests=("P-11",)),
+        Expected("Never", tests=("P-10",)),
         Expected(
             "Never",
             tests=("K-1", "K-2", "K-3", "K-4", "A-1", "P-1", "P-2", "P-3", "P-4", "P-5", "P-6", "P-7", "P-8", "P-9"),

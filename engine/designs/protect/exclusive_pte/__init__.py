@@ -31,5 +31,8 @@ CARD = Card(
     facts=lambda w: {f"page {page}: exclusive": held for page, held in enumerate(w.exclusive.held.array.tolist())},
     protects=("anonymous",),
     matrix=(("exclusive_pte", "device-exclusive entries", "helper", {}),),
-    expected=(Expected("Sometimes", tests=("K-1",)), Expected("Never", tests=("A-1", "P-7"))),
+    expected=(
+        Expected("Sometimes", tests=("K-1", "P-11")),
+        Expected("Never", tests=("A-1", "P-7", "P-10", "K-2", "K-3", "K-4")),
+    ),
 )

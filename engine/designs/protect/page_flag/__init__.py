@@ -38,7 +38,9 @@ CARD = Card(
     ),
     expected=(
         Expected("Sometimes", tests=("P-1", "P-5", "K-3"), rows=("page_flag-posted",)),
-        Expected("Sometimes", tests=("P-3",), rows=("page_flag-wait",)),
+        Expected("Sometimes", tests=("P-3", "P-10"), rows=("page_flag-wait",)),
+        Expected("Sometimes", tests=("P-11",)),
+        Expected("Never", tests=("P-10",)),
         Expected(
             "Never",
             tests=("K-1", "K-2", "K-3", "K-4", "A-1", "P-1", "P-2", "P-3", "P-4", "P-5", "P-6", "P-7", "P-8", "P-9"),
