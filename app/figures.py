@@ -127,7 +127,9 @@ def devices(figures: Figures) -> str:
     if atomics:
         mean = (value("atomic_ns_sum") or 0) / atomics
         text = f"{counted(atomics, 'atomic operation')} took {span(mean)} on average"
-        said.append(f"{text}; {percent((value('local_atomics') or 0) / atomics)} in the device's own memory.")
+        text += f"; {percent((value('local_atomics') or 0) / atomics)} in the device's own memory"
+        retries = value("atomic_retries") or 0
+        said.append(text + (f"; {counted(retries, 'attempt')} began again, the word had changed." if retries else "."))
     return " ".join(said)
 
 
@@ -283,6 +285,7 @@ _MAPPED_ROWS = (
     ("bytes read from copies", "local_bytes", "count", False),
     ("copies dropped", "copies_dropped", "count", True),
     ("PCIe atomics", "link_atomics", "count", True),
+    ("attempts at atomics that began again", "atomic_retries", "count", True),
     ("atomics in devices' own memory", "local_atomics", "count", False),
 )
 """Shown if one of the runs has them."""

@@ -120,9 +120,9 @@ def _traits(scenario: Mapping[str, Any]) -> Iterable[str]:
     for trait, there in (
         ("mapped", True),
         ("protects", isinstance(protect, Mapping) and protect.get("design", "none") != "none"),
-        ("devices", bool({"device_read", "atomic"} & operations)),
+        ("devices", bool({"device_read", "atomic", "emulated_atomic"} & operations)),
         ("copies", bool(memory.get("copies"))),
-        ("atomics", "atomic" in operations),
+        ("atomics", bool({"atomic", "emulated_atomic"} & operations)),
         ("ksm", "ksm_scan" in operations),
     ):
         if there:

@@ -129,6 +129,7 @@ class Kind(IntEnum):
     page_merged = 54
     page_unmerged = 55
     ksm_scanned = 56
+    atomic_retried = 57
 
 
 @dataclass(frozen=True)
@@ -368,6 +369,9 @@ EVENTS: dict[Kind, Event] = {
         "{task} has scanned all entries: {shared} pages shared, {sharing} more sharing them",
         "tables",
         "#999999",
+    ),
+    Kind.atomic_retried: Event(
+        HELD, "an atomic of {task} on {page} begins again: the word has changed", "device", "#d55e00"
     ),
 }
 

@@ -121,6 +121,7 @@ _ROWS = (
     Operation("device_write", "DEVICE_WRITE", needs=PROTECTED, mapped=True),
     Operation("device_read", "DEVICE_READ", forbids=BOTH | PIN | PROTECTED, mapped=True, device=True),
     Operation("atomic", "ATOMIC", forbids=BOTH | PIN, mapped=True, device=True),
+    Operation("emulated_atomic", "EMULATED_ATOMIC", forbids=BOTH | PIN, mapped=True, device=True),
     Operation("unprotect", "UNPROTECT", needs=PROTECTED, forbids=BOTH, drops=PROTECTED, mapped=True),
     Operation("fork", "FORK", forbids=BOTH, argument=Argument.MM, page=Page.NONE, mapped=True, device=False),
     Operation("ksm_scan", "KSM_SCAN", argument=Argument.COUNT, page=Page.ALL, mapped=True, device=False),

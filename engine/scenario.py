@@ -386,7 +386,7 @@ def _check_devices(scenario: Scenario) -> None:
                 f"{label} has {group.tasks} requests in flight; {group.device} has at most {profile.in_flight.value}: "
                 "use fewer tasks"
             )
-        if "atomic" in names and not profile.atomics:
+        if {"atomic", "emulated_atomic"} & names and not profile.atomics:
             raise ValueError(f"{label}: {group.device} issues no PCIe atomics: choose another device")
         if strange:
             raise ValueError(f"{label}: {strange[0]} is what a CPU does: put it into a group without a device")

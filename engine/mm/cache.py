@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from engine.events import Kind
 from engine.invariants import BUG_ON, COUNTS, WILD_DEREFERENCE, WRONG_IDENTITY
+from engine.mm.contents import count_write
 from engine.mm.frames import ret
 from engine.mm.mapping import PAGE_MAPPING_KSM, POINTER_BITS
 from engine.world.jit import inlined, jit
@@ -40,6 +41,7 @@ def drop_reference(w: World, task: int, page: int) -> None:
         if w.rules.mapped:
             if w.rules.contents:
                 w.contents.value[page] = 0
+            count_write(w, page)
             if w.rmap.kind[page] in (ANON_PAGE, KSM_PAGE):
                 w.pages.index[page] = 0
                 w.rmap.virtual[page] = 0

@@ -7,7 +7,7 @@ numbers of its own, so that a page written between two scans differs unless it w
 from __future__ import annotations
 
 from engine.world.jit import inlined
-from engine.world.state import World
+from engine.world.state import NONE, World
 
 
 @inlined
@@ -16,6 +16,15 @@ def write_contents(w: World, task: int, page: int) -> None:
     if w.rules.contents:
         first = w.rules.contents + 1 + 2 * task
         w.contents.value[page] = first + (w.contents.value[page] == first)
+
+
+@inlined
+def count_write(w: World, page: int) -> None:
+    """Note a write to the word that emulated atomic operations compare. It is a counter: no value comes back."""
+    if w.rules.emulates:
+        for task in range(w.rules.n_tasks):
+            if w.emulations.page[task] == page:
+                w.emulations.page[task] = NONE
 
 
 @inlined

@@ -12,16 +12,18 @@ from typing import Any
 
 from engine.events import Kind
 from engine.mm.cache import drop_reference
+from engine.mm.contents import count_write
 from engine.mm.frames import call, ret
 from engine.mm.page_table import own_row
 from engine.mm.protect import found_page
-from engine.mm.steps import DEVICE_FETCH, OFF_CPU, PROTECT
+from engine.mm.steps import COMPARE_AND_SWAP, DEVICE_FETCH, EMULATED_ATOMIC, OFF_CPU, PROTECT
 from engine.world.jit import inlined, jit
 from engine.world.state import HOST_FREE, NONE, NOW, World
 from engine.world.trace import record, record_transfer
 
 DEVICE_READ, DEVICE_ATOMIC, COPY_MADE = int(Kind.device_read), int(Kind.device_atomic), int(Kind.copy_made)
-PAGE_BYTES, ATOMIC_BYTES = 4096, 8
+ATOMIC_RETRIED = int(Kind.atomic_retried)
+PAGE_BYTES, ATOMIC_BYTES, CAS_BYTES = 4096, 8, 16
 
 
 @inlined
@@ -108,9 +110,55 @@ def atomic(w: World, task: int) -> Any:
         took = max(1, w.devices.local_ns[device])
         record_transfer(w, DEVICE_ATOMIC, task, page, ATOMIC_BYTES, 1, took)
     else:
+        page = w.ptes.page[own_row(w, task, w.tasks.page[task])]
         took = max(1, w.devices.link_ns[device])
-        record_transfer(
-            w, DEVICE_ATOMIC, task, w.ptes.page[own_row(w, task, w.tasks.page[task])], ATOMIC_BYTES, 0, took
-        )
+        record_transfer(w, DEVICE_ATOMIC, task, page, ATOMIC_BYTES, 0, took)
+    if page != NONE:
+        count_write(w, page)
+    ret(w, task)
+    return took + OFF_CPU
+
+
+@jit
+def emulated_atomic(w: World, task: int) -> Any:
+    """An operation that PCIe does not have: read the word, as FetchAdd of 0, and compute. Next: compare_and_swap. On a
+    page that the device has protected it is made there: ret. Where nothing is mapped there is nothing to do: ret.
+    """
+    device, page = w.tasks.device[task], w.tasks.second[task]
+    if page != NONE and w.protection.owner[page] == task:
+        took = max(1, w.devices.local_ns[device])
+        record_transfer(w, DEVICE_ATOMIC, task, page, ATOMIC_BYTES, 1, took)
+        count_write(w, page)
+        ret(w, task)
+        return took + OFF_CPU
+    page, took = w.ptes.page[own_row(w, task, w.tasks.page[task])], max(1, w.devices.link_ns[device])
+    if page == NONE:
+        ret(w, task)
+        return took + OFF_CPU
+    if w.emulations.since[task] < 0:
+        w.emulations.since[task] = w.clock[NOW]
+    w.emulations.page[task] = page
+    w.tasks.step[task] = COMPARE_AND_SWAP
+    return took + OFF_CPU
+
+
+@jit
+def compare_and_swap(w: World, task: int) -> Any:
+    """Write the new value if the word is still the one that was read, and wait for the completion. Next: ret;
+    emulated_atomic again if a CPU or another device has changed the word meanwhile.
+    """
+    took = max(1, w.devices.link_ns[w.tasks.device[task]])
+    page = w.ptes.page[own_row(w, task, w.tasks.page[task])]
+    if page != NONE and w.emulations.page[task] != page:
+        record(w, ATOMIC_RETRIED, task, page, w.tasks.device[task], 0)
+        w.emulations.page[task] = NONE
+        w.tasks.step[task] = EMULATED_ATOMIC
+        return took + OFF_CPU
+    if page != NONE:
+        count_write(w, page)
+        since = w.clock[NOW] - w.emulations.since[task] + took
+        record_transfer(w, DEVICE_ATOMIC, task, page, CAS_BYTES, 0, since)
+    w.emulations.since[task] = -1
+    w.emulations.page[task] = NONE
     ret(w, task)
     return took + OFF_CPU

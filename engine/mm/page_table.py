@@ -9,7 +9,7 @@ from __future__ import annotations
 from engine.events import PG_WRITEBACK, Kind
 from engine.invariants import MERGED_WRITTEN, PROTECTED_WRITTEN, SHARED_COPY_WRITTEN, TRUNCATED_WRITTEN, UNSTABLE_WRITE
 from engine.mm.cache import drop_reference
-from engine.mm.contents import write_contents
+from engine.mm.contents import count_write, write_contents
 from engine.mm.frames import call_on, ret
 from engine.mm.steps import EXCLUSIVE_FAULT, MISSING, WP_PAGE
 from engine.world.jit import inlined, jit
@@ -122,6 +122,7 @@ def written(w: World, task: int, page: int) -> None:
     """Record a CPU's write to a page, and check that nobody relies on its contents."""
     record(w, PAGE_WRITTEN, task, page, w.pages.mapping[page], w.pages.index[page])
     write_contents(w, task, page)
+    count_write(w, page)
     if w.rmap.kind[page] == FILE_PAGE and w.pages.file[page] == NONE:
         broken(w, task, page, TRUNCATED_WRITTEN)
     if w.rules.protects and w.protection.owner[page] != NONE:

@@ -1,12 +1,15 @@
 """A CPU's write meets a protected page: it takes the page back, waits, or fails (Rules.policy).
 
+Where writes fail, a program that was modified (tasks.modified) asks the device's library for the page first: it takes
+the page back.
+
 The question is asked with the page locked, wherever a path is about to make an entry writable or to change the page.
 A path that takes the page back keeps the lock meanwhile, and asks again.
 """
 
 from __future__ import annotations
 
-from engine.designs.protect.options import BREAK, REFUSE
+from engine.designs.protect.options import BREAK, REFUSE, WAIT
 from engine.events import Kind
 from engine.mm.cache import drop_reference
 from engine.mm.frames import call, ret
@@ -54,9 +57,9 @@ def protected_fault(w: World, task: int) -> int:
     sleep_for_page.
     """
     meet(w, task, w.tasks.page[task])
-    if w.rules.policy == REFUSE:
+    if w.rules.policy == REFUSE and not w.tasks.modified[task]:
         call(w, task, UNLOCK_PAGE, PROTECTED_REFUSED)
-    elif w.rules.policy != BREAK:
+    elif w.rules.policy == WAIT:
         call(w, task, UNLOCK_PAGE, PROTECTED_SLEEP)
     elif w.rules.mapped == SHARED and w.rmap.kind[w.tasks.page[task]] == FILE_PAGE:
         call(w, task, PROTECTED_BREAK, MKWRITE_CHECK)
@@ -136,7 +139,7 @@ def write_check(w: World, task: int) -> int:
         w.tasks.step[task] = WRITE_COPY
         return 0
     meet(w, task, page)
-    if w.rules.policy == BREAK:
+    if w.rules.policy == BREAK or (w.rules.policy == REFUSE and w.tasks.modified[task]):
         call(w, task, PROTECTED_BREAK, PROTECTED_WRITE)
     elif w.rules.policy == REFUSE:
         record(w, FAULT_REFUSED, task, page, PROTECTED, 0)

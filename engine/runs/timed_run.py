@@ -56,6 +56,12 @@ def _page_files(workload: Tasks) -> list[int]:
     return _files_of(workload) + [-1] * spare
 
 
+def _modified(scenario: Scenario, writers: range) -> list[int]:
+    """Return for each of the CPUs' tasks whether its program asks for a protected page, spread evenly over all."""
+    share = 1 - getattr(scenario.protect, "unmodified", 1.0)
+    return [int((i + 1) * share + 1e-9) - int(i * share + 1e-9) for i in writers]
+
+
 class TimedRun:
     """A made-up workload under the timed scheduler."""
 
@@ -152,12 +158,15 @@ class TimedRun:
         if workload.memory is not None:
             map_pages(w, workload)
         tasks.random.array[:] = seed_streams(scenario.seed, n_tasks + len(actors))
-        at = devices = 0
+        at = devices = writers = 0
         for group, begin in zip(workload.groups, begins[: len(workload.groups)], strict=True):
             rows = slice(at, at + group.tasks)
             tasks.at.array[rows] = begin
             tasks.step.array[rows] = program[0][begin]
             tasks.rounds.array[rows] = group.repeat if group.repeat is not None else -1
+            if group.device is None and not scans(group):
+                tasks.modified.array[rows] = _modified(scenario, range(writers, writers + group.tasks))
+                writers += group.tasks
             tasks.mm.array[rows] = w.rules.mms if scans(group) else group.mm
             if group.device is not None:
                 tasks.device.array[rows] = add_device(w, devices, DEVICES[group.device])

@@ -11,6 +11,7 @@ from engine.page_state import MARK_MERGED, MARK_PROTECTED
 from engine.summaries.state import (
     B_MORE,
     F_ATOMIC_NS,
+    F_ATOMIC_RETRIES,
     F_BLOCKED,
     F_BLOCKED_MAX,
     F_BLOCKED_NS,
@@ -59,7 +60,7 @@ K_FAULT, K_REFUSED, K_FLUSHED, K_MKCLEANED, K_COPIED, K_PROTECTED, K_UNPROTECTED
 )
 K_BLOCKED, K_RESUMED = int(Kind.fault_blocked), int(Kind.fault_resumed)
 K_READ, K_MADE, K_DROPPED = int(Kind.device_read), int(Kind.copy_made), int(Kind.copy_dropped)
-K_ATOMIC = int(Kind.device_atomic)
+K_ATOMIC, K_RETRIED = int(Kind.device_atomic), int(Kind.atomic_retried)
 K_MERGED, K_UNMERGED, K_SCANNED = int(Kind.page_merged), int(Kind.page_unmerged), int(Kind.ksm_scanned)
 K_PTE_SET, K_PTE_CLEARED = int(Kind.pte_set), int(Kind.pte_cleared)
 
@@ -183,6 +184,8 @@ def note_tables(s: State, kind: int, page: int, a: int, b: int, time: int, bin: 
         f[F_MERGED] += 1
     elif kind == K_UNMERGED:
         f[F_UNMERGED] += 1
+    elif kind == K_RETRIED:
+        f[F_ATOMIC_RETRIES] += 1
     elif kind == K_SCANNED:
         f[F_KSM_SCANS] += 1
         f[F_KSM_SHARED] = a

@@ -22,6 +22,7 @@ from engine.world.state import (
     Contents,
     Copies,
     Devices,
+    Emulations,
     Entries,
     Files,
     Frames,
@@ -119,6 +120,7 @@ def make_world(
     buffer.plan(Devices, {"": rules.n_devices})
     buffer.plan(Copies, {"": (rules.n_devices + 1) * n_pages if rules.keeps_copies else 0})
     buffer.plan(Contents, {"": n_pages if rules.contents else 0})
+    buffer.plan(Emulations, {"": n_tasks if rules.emulates else 0})
     buffer.plan(KsmItems, {"": rules.mms * rules.virtual_pages if rules.scans else 0})
     buffer.plan(KsmNodes, {"": n_pages if rules.scans else 0})
     buffer.plan(Ksmd, {"": int(rules.scans)})
@@ -154,6 +156,7 @@ def make_world(
         devices=take(Devices),
         copies=take(Copies),
         contents=take(Contents),
+        emulations=take(Emulations),
         ksm_items=take(KsmItems),
         ksm_nodes=take(KsmNodes),
         ksmd=take(Ksmd),

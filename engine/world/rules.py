@@ -68,6 +68,7 @@ def _memory(scenario: Scenario) -> dict[str, int]:
         "host_page_ps": 1_000 * ns["host_page_ns"],
         **dict(memory_steps(protects=scenario.protect.design != "none")),
         "contents": memory.contents,
+        "emulates": int(any("emulated_atomic" in group.names for group in scenario.workload.groups)),
         "scans": int(any("ksm_scan" in group.names for group in scenario.workload.groups)),
         "ksm_tag": 0 if e1 else PAGE_MAPPING_KSM,
         **{name: ns[name] for name in ("fault_ns", "flush_ns", "flush_cpu_ns", "copy_ns", "break_ns", "compare_ns")},

@@ -73,6 +73,7 @@ class Tasks(NamedTuple):
     stop: U8 = unseen()  # STOPS
     mm: U16 = unseen()  # address space that it runs in
     device: U16 = unseen()  # device whose request it is, if its group is one
+    modified: U8 = unseen()  # policy refuse: 1 if its program asks for a protected page instead of failing
 
 
 class Frames(NamedTuple):
@@ -187,6 +188,13 @@ class Contents(NamedTuple):
     """One row per page in workloads that know what their pages contain."""
 
     value: U32 = number(0, 31)  # engine.mm.contents
+
+
+class Emulations(NamedTuple):
+    """One row per task in workloads whose devices emulate atomic operations."""
+
+    page: U32 = row("pages")  # page whose word it has read, and which nobody has written since; or NONE
+    since: I64 = unseen(-1)  # when it began, -1 between operations
 
 
 class KsmItems(NamedTuple):
@@ -340,6 +348,7 @@ class Rules(NamedTuple):
     flush_cpu_ns: int
     copy_ns: int
     contents: int  # different contents of pages at the start, 0 if what they contain is not known
+    emulates: int  # devices emulate atomic operations by compare-and-swap
     scans: int  # ksmd scans the pages
     ksm_tag: int  # tag of page->mapping of KSM pages
     ksm_locks: int  # set by the protect design: a write fault on a KSM page takes its lock
@@ -373,6 +382,7 @@ GROUPS: dict[str, Any] = {
     "devices": Devices,
     "copies": Copies,
     "contents": Contents,
+    "emulations": Emulations,
     "ksm_items": KsmItems,
     "ksm_nodes": KsmNodes,
     "ksmd": Ksmd,
@@ -410,6 +420,7 @@ class World:
     devices: Devices
     copies: Copies
     contents: Contents
+    emulations: Emulations
     ksm_items: KsmItems
     ksm_nodes: KsmNodes
     ksmd: Ksmd

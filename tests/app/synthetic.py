@@ -319,6 +319,7 @@ class Log:
             (Kind.copy_made, number, 1, 0),
             (Kind.copy_dropped, number, 1, 0),
             (Kind.device_atomic, number, 1 | 8 << 16, 800),
+            (Kind.atomic_retried, number, 1, 0),
             (Kind.ksm_page_set, number, 0, 0),
             (Kind.page_merged, number, 1 | number << 16 | 1 << 48, 3),
             (Kind.page_unmerged, number, 1 | number << 16 | 7 << 48, 2),

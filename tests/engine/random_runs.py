@@ -48,7 +48,9 @@ def drawn(seed: int) -> dict[str, Any]:
     """Return a random scenario; some are refused."""
     draw = random.Random(seed)
     maps = draw.choice(("shared", "private", "anonymous"))
-    protect = dict(draw.choice(PROTECT))
+    protect: dict[str, Any] = dict(draw.choice(PROTECT))
+    if protect.get("policy") == "refuse":
+        protect["unmodified"] = draw.choice((0.0, 0.5, 1.0))
     mms, children, pages = draw.randint(1, 3), draw.randint(0, 1), draw.randint(1, 8)
     memory: dict[str, Any] = {"maps": maps, "mms": mms, "children": children, "spare": draw.randint(0, 6)}
     memory["stable_pages"] = draw.random() < 0.3
@@ -69,7 +71,15 @@ def drawn(seed: int) -> dict[str, Any]:
         groups.append(group_of(f"t{i}", f"{draw.randint(1, 3)}*{draw.choice(('1', '5', '30', '~'))}/{body}"))
         groups[-1]["mm"] = draw.randrange(mms + children)
     for i in range(draw.randint(0, 2)):
-        body = draw.choice(("pick device_read", "pick device_read pick atomic", "pick atomic think:50"))
+        body = draw.choice(
+            (
+                "pick device_read",
+                "pick device_read pick atomic",
+                "pick atomic think:50",
+                "pick emulated_atomic",
+                "emulated_atomic",
+            )
+        )
         groups.append(group_of(f"d{i}", f"{draw.randint(1, 4)}*{draw.choice(('5', '40'))}/{body}"))
         groups[-1] |= {"device": draw.choice(DEVICES), "mm": draw.randrange(mms)}
     if ksm:

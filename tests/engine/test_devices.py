@@ -186,3 +186,39 @@ def test_given_the_profiles_then_every_number_has_a_range_a_kind_and_a_source() 
             assert number.low <= number.value <= number.high
             assert number.source
     assert np.all([profile.link_ns.value > 0 for profile in DEVICES.values()])
+
+
+def test_an_emulated_atomic_takes_two_round_trips_where_no_cpu_writes() -> None:
+    end, figures, kinds = played(scenario(("200/pick emulated_atomic", "gpu-pcie3")))
+    assert end == pytest.approx(200 * 2 * DEVICES["gpu-pcie3"].link_ns.value, rel=0.01)
+    assert figures["link_atomics"] == 200
+    assert figures["atomic_ns_sum"] == 200 * 2 * DEVICES["gpu-pcie3"].link_ns.value
+    assert not kinds["atomic_retried"]
+
+
+def test_an_emulated_atomic_begins_again_as_often_as_a_cpu_writes_in_between() -> None:
+    """With a writer that writes every `think` ns on average, an attempt of 1,600 ns goes through with e^(-800/think):
+    a write between the read and the swap, one round trip, spoils it.
+    """
+    rate = {}
+    for think in (4_000, 800, 300):
+        given = scenario(("3000/emulated_atomic", "gpu-pcie3"), (f"~/store think:{think}", None), pages=1)
+        _, figures, kinds = played(given)
+        assert figures["atomic_retries"] == kinds["atomic_retried"]
+        rate[think] = figures["link_atomics"] / (figures["link_atomics"] + figures["atomic_retries"])
+        assert rate[think] == pytest.approx(np.exp(-800 / think), rel=0.12)
+    assert rate[4_000] > rate[800] > rate[300]
+
+
+def test_an_emulated_atomic_on_a_protected_page_is_made_in_the_device() -> None:
+    given = scenario(
+        ("300/pick protect emulated_atomic unprotect", "gpu-pcie3"), protect={"design": "attachment"}, pages=1
+    )
+    _, figures, kinds = played(given)
+    assert (figures["local_atomics"], figures["link_atomics"], kinds["atomic_retried"]) == (300, 0, 0)
+
+
+def test_a_device_without_pcie_atomics_cannot_emulate_others() -> None:
+    plain = next(name for name, profile in DEVICES.items() if not profile.atomics)
+    with pytest.raises(ValidationError, match="issues no PCIe atomics"):
+        scenario(("pick emulated_atomic", plain))

@@ -37,7 +37,7 @@ PROTECT: dict[str, dict[str, str]] = {
 }
 
 
-def asked(name: str, protect: dict[str, str], events: int) -> Scenario:
+def asked(name: str, protect: dict[str, Any], events: int) -> Scenario:
     """Return a shipped scenario under another protect design. Raises ValidationError where it cannot be played."""
     given = shipped()[name].model_dump() | {"protect": protect, "limits": {"events": events}}
     return Scenario.model_validate(given)
@@ -122,6 +122,24 @@ def test_claim_18_waiting_delays_writes_breaking_costs_the_device_and_refusing_f
     assert told["wait"]["blocked_ns_mean"] > 10 * told["break"]["blocked_ns_mean"] > 0
     assert told["break"]["faults_refused"] == 0 < told["break"]["taken_back"]
     assert told["refuse"]["resumed"] == 0 < told["refuse"]["faults_refused"]
+
+
+def test_claim_19_the_share_of_unmodified_programs_decides_how_many_writes_fail() -> None:
+    """Half of the programs ask for the page instead; all of them are alike otherwise."""
+    met = {}
+    for share in (0.0, 0.5, 1.0):
+        protect: dict[str, Any] = {"design": "attachment", "policy": "refuse", "unmodified": share}
+        figures = played(asked("library-refuse", protect, 100_000))[1]
+        met[share] = figures["faults_refused"] / figures["blocked"]
+        assert (figures["taken_back"] > 0) == (share < 1)
+    assert met[0.0] == 0.0
+    assert met[0.5] == pytest.approx(0.5, abs=0.1)
+    assert met[1.0] > 0.99
+
+
+def test_a_share_of_unmodified_programs_goes_with_refuse_alone() -> None:
+    with pytest.raises(ValidationError, match="with policy wait all programs fare alike"):
+        asked("library-wait", {"design": "page_flag", "policy": "wait", "unmodified": 0.5}, 1_000)
 
 
 @pytest.mark.parametrize("kernel", KERNELS)

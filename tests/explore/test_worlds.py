@@ -81,6 +81,9 @@ WORLDS: dict[str, Scenario] = {
         devices=["gpu-pcie3", "gpu-pcie4", None],
         protect={"design": "attachment"},
     ),
+    "emulated atomics": scenario(
+        "2*emulated_atomic", "2*store", memory={"maps": "anonymous"}, devices=["gpu-pcie3", None]
+    ),
     "ksmd and a writer": scenario(
         "ksm_scan:3 ksm_scan:3 ksm_scan:3",
         "2*store",
@@ -268,6 +271,7 @@ def test_given_what_is_no_part_of_a_state_when_it_is_anything_then_every_step_do
         "cpu",
         "mm",
         "device",
+        "modified",
         "in_pass",
         "spins_on",
     }

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from engine.designs.card import Options
 
@@ -29,6 +29,25 @@ class WithPolicy(Protecting):
         Literal["wait", "break", "refuse"],
         Field(description="a write waits for the device, takes the page back from it, or fails (SIGBUS, EFAULT)"),
     ] = "break"
+    unmodified: Annotated[
+        float,
+        Field(
+            ge=0,
+            le=1,
+            description="share of CPUs' tasks whose program is as it was; with refuse, the others ask for the page",
+        ),
+    ] = 1.0
+
+    @model_validator(mode="after")
+    def _refuses(self) -> Self:
+        if self.unmodified < 1 and self.policy != "refuse":
+            raise ValueError(f"unmodified: with policy {self.policy} all programs fare alike; leave it out, or refuse")
+        return self
+
+    @property
+    def words(self) -> str:
+        """The policy, and the share of unmodified programs unless it is all."""
+        return self.policy + (f", {self.unmodified:.0%} unmodified" if self.unmodified < 1 else "")
 
 
 def protecting_rules(options: Any) -> dict[str, int]:

@@ -89,9 +89,9 @@ def groups(w: World) -> tuple[tuple[int, ...], ...]:
     """Return the groups of two or more equal tasks; () if the wait design stores task ids in words."""
     if DESIGNS[w.designs["wait"]].names_tasks:
         return ()
-    found: dict[int, list[int]] = {}
+    found: dict[tuple[int, int], list[int]] = {}
     for task in range(w.rules.n_tasks):
-        found.setdefault(w.program.first[w.tasks.at[task]], []).append(task)
+        found.setdefault((w.program.first[w.tasks.at[task]], w.tasks.modified[task]), []).append(task)
     return tuple(tuple(members) for members in found.values() if len(members) > 1)
 
 

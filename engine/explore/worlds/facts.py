@@ -104,6 +104,8 @@ def _task(w: World, task: int, files: list[int]) -> State:
     if w.rules.protects:
         blocked = w.sleepers.page[task]
         values[f"{label}: sleeps for protected page"] = "none" if blocked == NONE else blocked
+    if w.rules.emulates:
+        values[f"{label}: page with the word it has read"] = _row(w.emulations.page[task], "none")
     if w.rules.n_waits:
         seen = w.tasks.seen[task]
         values[f"{label}: structure it is about to use"] = word_shown(seen & ~2, files) if seen else "none"

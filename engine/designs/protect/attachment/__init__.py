@@ -32,7 +32,7 @@ CARD = Card(
     structures=(("page_attachment: ops, mapping, owner", ATTACHMENT_BYTES),),
     tag_bits=lambda options: TAG,
     needs="every reader of page->mapping goes through a helper; each place that makes an entry writable asks",
-    label=lambda options: f"attachment, {options.policy}",
+    label=lambda options: f"attachment, {options.words}",
     rules=_rules,
     tables={"attachments": Attachments},
     rows=lambda options, sizes: {"attachments": sizes.pages},
@@ -53,7 +53,7 @@ CARD = Card(
     expected=(
         Expected("Sometimes", tests=("P-1", "P-2", "P-5"), rows=("attachment-posted",)),
         Expected("Sometimes", tests=("P-3", "P-10"), rows=("attachment-wait",)),
-        Expected("Sometimes", tests=("P-11",)),
+        Expected("Sometimes", tests=("P-11", "A-2", "A-3")),
         Expected("Never", tests=("P-10",)),
         Expected(
             "Never",

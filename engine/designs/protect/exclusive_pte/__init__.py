@@ -32,7 +32,7 @@ CARD = Card(
     protects=("anonymous",),
     matrix=(("exclusive_pte", "device-exclusive entries", "helper", {}),),
     expected=(
-        Expected("Sometimes", tests=("K-1", "P-11")),
+        Expected("Sometimes", tests=("K-1", "P-11", "A-2", "A-3")),
         Expected("Never", tests=("A-1", "P-7", "P-10", "K-2", "K-3", "K-4")),
     ),
 )

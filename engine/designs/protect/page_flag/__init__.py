@@ -24,7 +24,7 @@ CARD = Card(
     options=PageFlag,
     structures=(("side table entry: page, owner, next", 24),),
     needs="a free bit of page->flags; the flag alone does not say who protects the page, or how to get it back",
-    label=lambda options: f"page flag, {options.policy}",
+    label=lambda options: f"page flag, {options.words}",
     rules=protecting_rules,
     tables={"flagged": SideTable},
     rows=lambda options, sizes: {"flagged": sizes.pages},
@@ -39,7 +39,7 @@ CARD = Card(
     expected=(
         Expected("Sometimes", tests=("P-1", "P-5", "K-3"), rows=("page_flag-posted",)),
         Expected("Sometimes", tests=("P-3", "P-10"), rows=("page_flag-wait",)),
-        Expected("Sometimes", tests=("P-11",)),
+        Expected("Sometimes", tests=("P-11", "A-2", "A-3")),
         Expected("Never", tests=("P-10",)),
         Expected(
             "Never",
