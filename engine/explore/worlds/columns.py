@@ -17,7 +17,7 @@ from engine.world.linking import names_in
 from engine.world.state import BROKEN, FREE_WAIT, GROUPS, World
 
 Span = tuple[int, int]
-TASK_ROWS = frozenset({"tasks", "frames", "entries", "sleepers"})
+TASK_ROWS = frozenset({"tasks", "frames", "entries", "sleepers", "emulations"})
 """Tables with rows per task: row k * tasks + t is task t's. In `entries` only the first row of each task is part of a
 state: further rows are bookmarks.
 """
