@@ -13,7 +13,7 @@ SOURCES := app benchmarks engine migrations tests
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help install run test check format browser spin warm golden bench bench-store bench-page bench-explore soak lock vendor wheel clean
+.PHONY: help install run test check format browser spin warm golden bench bench-store bench-page bench-explore break-evens soak lock vendor wheel clean
 
 help:
 	@echo "make run          install, then start the server on this machine and play the demo"
@@ -26,6 +26,7 @@ help:
 	@echo "make bench-store  the store beside the engine alone: events/s, bytes/event, windows"
 	@echo "make bench-page   the page in a browser on a run of ten million events"
 	@echo "make bench-explore  the explorer beside SPIN: states/s, bytes/state, reductions, starts"
+	@echo "make break-evens  claims 13 to 19: what is fastest at which sizes, in simulated time"
 	@echo "make soak         runs and viewers for a while; memory and files must stay level"
 	@echo "make lock         resolve the dependencies anew into requirements*.lock"
 	@echo "make vendor       fetch htmx $(HTMX) and plotly.js $(PLOTLY) into static/vendor (needs npm)"
@@ -122,6 +123,9 @@ bench-page: $(VENV)/installed-dev browser
 
 bench-explore: $(VENV)/installed spin
 	$(BIN)/python -m benchmarks.bench_explore
+
+break-evens: $(VENV)/installed
+	$(BIN)/python -m benchmarks.break_evens
 
 soak: $(VENV)/installed-dev
 	$(BIN)/python -m benchmarks.soak

@@ -33,6 +33,9 @@ COSTS: dict[str, Cost] = {
     ),
     "host_page_ns": Cost(0, 40, "the host's memory is busy for 4 KiB that a device reads", "100 GB/s, estimate"),
     "compare_ns": Cost(0, 300, "one page read to compare it, or for its checksum", "150-320 ns cold, as a copy"),
+    "line_ns": Cost(
+        0, 80, "one cache line that no cache of this CPU holds", "60 ns local, 100 ns remote memory, vendor"
+    ),
     "copy_ns": Cost(0, 250, "copy of 4 KiB in memory", "150-320 ns cold, 42-56 ns hot, measured"),
     "context_switch_ns": Cost(0, 1_500, "the CPU goes to the next task in line", "estimate, 1.5-3 us bare metal"),
 }

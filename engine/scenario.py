@@ -279,8 +279,11 @@ class Costs(Grown):
     break_ns: Ns | None = None
     host_page_ns: Ns | None = None
     compare_ns: Ns | None = None
+    line_ns: Ns | None = None
 
-    added = frozenset({"fault_ns", "flush_ns", "flush_cpu_ns", "copy_ns", "break_ns", "host_page_ns", "compare_ns"})
+    added = frozenset(
+        {"fault_ns", "flush_ns", "flush_cpu_ns", "copy_ns", "break_ns", "host_page_ns", "compare_ns", "line_ns"}
+    )
 
 
 class Machine(Part):

@@ -94,6 +94,9 @@ class Card:
     """Number of queues shared by all pages; 0 if none."""
     protects: tuple[str, ...] = ()
     """Protect axis: what may be protected, as scenarios name it (Memory.maps)."""
+    lines: tuple[int, int, int] = (0, 0, 0)
+    """Protect axis: cache lines besides struct page and page table that protecting a page touches, giving it back, and
+    finding out who has it."""
     actors: tuple[tuple[str, str], ...] = ()
     """Kernel threads that work for it: name and first step of each."""
     set_up: Callable[[Any, Any], None] | None = None

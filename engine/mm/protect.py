@@ -174,7 +174,7 @@ def set_protection(w: World, task: int) -> int:
     w.protection.since[page] = w.clock[NOW]
     record(w, PAGE_PROTECTED, task, page, w.pages.mapping[page], w.rmap.mapcount[page])
     call_on(w, task, UNLOCK_PAGE, PROTECT_END, page, NONE, 0)
-    return w.rules.atomic_ns
+    return w.rules.atomic_ns + w.rules.protect_ns
 
 
 @jit
@@ -240,10 +240,12 @@ def end_protection(w: World, task: int, page: int, taken: int) -> None:
 def unprotect_clear(w: World, task: int) -> int:
     """With the page locked: end the protection unless it was broken. Next: unlock_page, then unprotect_put."""
     page = w.tasks.second[task]
+    cost = w.rules.atomic_ns
     if w.protection.owner[page] == task:
         end_protection(w, task, page, 0)
+        cost += w.rules.unprotect_ns
     call_on(w, task, UNLOCK_PAGE, UNPROTECT_PUT, page, NONE, 0)
-    return w.rules.atomic_ns
+    return cost
 
 
 @jit

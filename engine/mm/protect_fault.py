@@ -65,7 +65,7 @@ def protected_fault(w: World, task: int) -> int:
         call(w, task, PROTECTED_BREAK, MKWRITE_CHECK)
     else:
         call(w, task, PROTECTED_BREAK, WP_ANON_LOCKED)
-    return 0
+    return w.rules.owner_ns
 
 
 @jit
@@ -78,7 +78,7 @@ def break_begin(w: World, task: int) -> int:
     if w.rules.keeps_copies:
         for device in range(w.rules.n_devices):
             asked += w.copies.held[device * w.rules.n_pages + w.tasks.page[task]]
-    return max(1, asked) * w.rules.break_ns
+    return max(1, asked) * w.rules.break_ns + w.rules.unprotect_ns
 
 
 @jit
@@ -146,7 +146,7 @@ def write_check(w: World, task: int) -> int:
         w.tasks.step[task] = FOUND_UNLOCK
     else:
         call(w, task, UNLOCK_PAGE, PROTECTED_WRITE_SLEEP)
-    return 0
+    return w.rules.owner_ns
 
 
 @jit

@@ -56,6 +56,7 @@ def _memory(scenario: Scenario) -> dict[str, int]:
     if not isinstance(scenario.workload, Tasks) or (memory := scenario.workload.memory) is None:
         return {"count_decides": 0}
     ns = costs(scenario.costs.preset, scenario.costs.model_dump(exclude={"preset"}))
+    protecting = AXES["protect"][scenario.protect.design]
     e1 = anon_word(scenario) & ANON_TAG == 0
     return {
         "mapped": {"shared": SHARED, "private": PRIVATE, "anonymous": ANONYMOUS}[memory.maps],
@@ -71,6 +72,7 @@ def _memory(scenario: Scenario) -> dict[str, int]:
         "emulates": int(any("emulated_atomic" in group.names for group in scenario.workload.groups)),
         "scans": int(any("ksm_scan" in group.names for group in scenario.workload.groups)),
         "ksm_tag": 0 if e1 else PAGE_MAPPING_KSM,
+        **{name: lines * ns["line_ns"] for name, lines in zip(PROTECT_LINES, protecting.lines, strict=True)},
         **{name: ns[name] for name in ("fault_ns", "flush_ns", "flush_cpu_ns", "copy_ns", "break_ns", "compare_ns")},
     }
 
@@ -81,6 +83,8 @@ def anon_word(scenario: Scenario) -> int:
     return ANON_WORD & ~ANON_TAG if encoding == E1 else ANON_WORD
 
 
+PROTECT_LINES = ("protect_ns", "unprotect_ns", "owner_ns")
+"""Rules that hold what the lines of a protect design cost (Card.lines)."""
 MEMORY_STEPS = (("unmap_step", "UNMAP_RANGE"), ("unmap_page_step", "UNMAP_PAGE"))
 """Rules that hold a step in workloads with address spaces, NONE in others."""
 

@@ -340,6 +340,9 @@ class Rules(NamedTuple):
     attach_tag: int  # tag of page->mapping while a page_attachment is swapped in
     exclusive: int  # protected pages have device-exclusive entries
     break_ns: int
+    protect_ns: int  # cache lines that the protect design touches: to protect, to give back, to find out who has a page
+    unprotect_ns: int
+    owner_ns: int
     n_devices: int
     keeps_copies: int  # a device keeps a copy of a page that it reads over its link
     host_page_ps: int  # picoseconds that reading a page occupies the host's memory

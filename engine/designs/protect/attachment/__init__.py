@@ -38,6 +38,7 @@ CARD = Card(
     rows=lambda options, sizes: {"attachments": sizes.pages},
     facts=facts,
     pointers=(Pointers("page_attachment", ATTACHMENT_BASE, ATTACHMENT_BYTES),),
+    lines=(1, 1, 1),  # the page_attachment
     protects=("shared", "private", "anonymous"),
     matrix=(
         ("attachment-break", "page_attachment, writes take the page back", "helper", {"policy": "break"}),

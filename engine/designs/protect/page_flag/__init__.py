@@ -29,6 +29,7 @@ CARD = Card(
     tables={"flagged": SideTable},
     rows=lambda options, sizes: {"flagged": sizes.pages},
     facts=lambda w: {f"page {page}: flag": held for page, held in enumerate(w.flagged.held.array.tolist())},
+    lines=(2, 2, 2),  # the side table's bucket and its entry
     protects=("shared", "private", "anonymous"),
     matrix=(
         ("page_flag-break", "page flag, writes take the page back", "helper", {"policy": "break"}),
