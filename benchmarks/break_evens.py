@@ -128,7 +128,7 @@ def claim_15() -> list[Table]:
             "atomics, per device class",
             ("profile", "atomics per page from which protection pays", "at 16 per page: ratio"),
             rows,
-            f"at 16 per page, {min(row[2] for row in rows)} to {max(row[2] for row in rows)} times as fast if protected",
+            f"at 16 per page {min(row[2] for row in rows)} to {max(row[2] for row in rows)} times as fast, protected",
         ),
     ]
 

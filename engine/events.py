@@ -191,6 +191,11 @@ FAULT = Words(
     bits=bits("a", 48, 8, "bits of the entry", "pte"),
     write=word("b", "a write", "yes"),
 )
+FLUSH = Words(
+    mm=bits("a", 0, 16, "address space"),
+    notifier=bits("a", 16, 8, "event of the MMU notifier range around it", "notifier"),
+    cpus=word("b", "other CPUs interrupted"),
+)
 UNPROTECTED = Words(
     mapping=word("a", "mapping after", "mapping"),
     broken=bits("b", 0, 1, "taken back from the device", "yes"),
@@ -300,8 +305,8 @@ EVENTS: dict[Kind, Event] = {
     Kind.pte_set: Event(PTE, "an entry of address space {mm} maps {page}: {bits}", "tables", "#0072b2"),
     Kind.pte_cleared: Event(PTE, "an entry of address space {mm} no longer maps {page}", "tables", "#56b4e9"),
     Kind.tlb_flushed: Event(
-        Words(mm=word("a", "address space"), cpus=word("b", "other CPUs interrupted")),
-        "{task} flushed TLBs of address space {mm}; other CPUs interrupted: {cpus}",
+        FLUSH,
+        "{task} flushed TLBs of address space {mm} ({notifier}); other CPUs interrupted: {cpus}",
         "tables",
         "#e69f00",
     ),
@@ -394,6 +399,17 @@ STOPS = ("end", "exclusive", "taken")
 
 PTE_NAMES = {1: "present", 2: "writable", 4: "dirty", 8: "device-exclusive"}
 """Bits of a page table entry -> name (engine.world.state.PTE_PRESENT ..)."""
+NOTIFIER_EVENTS = (
+    "UNMAP",
+    "CLEAR",
+    "PROTECTION_VMA",
+    "PROTECTION_PAGE",
+    "SOFT_DIRTY",
+    "RELEASE",
+    "MIGRATE",
+    "EXCLUSIVE",
+)
+"""MMU_NOTIFY_ events of 6.1 (include/linux/mmu_notifier.h); 4.16 has the ranges without them."""
 REFUSALS = ("beyond the end of the file (SIGBUS)", "not in the page cache", "no page is free", "protected")
 """Why an access was refused; the index is the number in fault_refused (engine.mm.page_table)."""
 PROTECT_REFUSALS = (

@@ -33,6 +33,7 @@ FORMS = (
     "mark",
     "pte",
     "refusal",
+    "notifier",
     "protect_refusal",
 )
 """What a field's number represents, and so how it is displayed; a mapping is a word of page->mapping."""

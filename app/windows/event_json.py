@@ -11,6 +11,7 @@ from engine.events import (
     EVENTS,
     FLAG_NAMES,
     NONE,
+    NOTIFIER_EVENTS,
     PAGE_BITS,
     PROTECT_REFUSALS,
     PTE_NAMES,
@@ -83,6 +84,8 @@ def _shown(form: str, value: int, cast: Cast) -> int | str | bool | list[str]:
             return INVARIANTS[value].name if 0 <= value < len(INVARIANTS) else f"invariant {value}"
         case "pte":
             return [name for bit, name in PTE_NAMES.items() if value & bit]
+        case "notifier":
+            return NOTIFIER_EVENTS[value] if 0 <= value < len(NOTIFIER_EVENTS) else str(value)
         case "refusal":
             return REFUSALS[value] if 0 <= value < len(REFUSALS) else f"reason {value}"
         case "protect_refusal":

@@ -5,7 +5,7 @@ from __future__ import annotations
 from engine.events import PG_LOCKED
 from engine.mm.exclusive import restored_bits
 from engine.mm.frames import ret
-from engine.mm.page_table import flush_tlb, map_page, own_row, row_of, set_entry
+from engine.mm.page_table import PROTECTION_PAGE, flush_tlb, map_page, own_row, row_of, set_entry
 from engine.mm.protect import end_protection
 from engine.mm.steps import OFF_CPU
 from engine.world.jit import inlined, jit
@@ -50,4 +50,4 @@ def copy_page_range(w: World, task: int) -> int:
         virtual += 1
     w.tasks.argument[task] = 0
     ret(w, task)
-    return max(1, flush_tlb(w, task, w.tasks.mm[task], NONE))
+    return max(1, flush_tlb(w, task, w.tasks.mm[task], NONE, PROTECTION_PAGE))

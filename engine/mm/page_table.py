@@ -6,7 +6,7 @@ space, so it belongs to the same step: afterwards no CPU writes through the old 
 
 from __future__ import annotations
 
-from engine.events import PG_WRITEBACK, Kind
+from engine.events import NOTIFIER_EVENTS, PG_WRITEBACK, Kind
 from engine.invariants import MERGED_WRITTEN, PROTECTED_WRITTEN, SHARED_COPY_WRITTEN, TRUNCATED_WRITTEN, UNSTABLE_WRITE
 from engine.mm.cache import drop_reference
 from engine.mm.contents import count_write, write_contents
@@ -24,10 +24,11 @@ from engine.world.state import (
     PTE_WRITE,
     World,
 )
-from engine.world.trace import broken, record, record_pte
+from engine.world.trace import broken, record, record_flush, record_pte
 
 FAULT_TAKEN, FAULT_REFUSED = int(Kind.fault_taken), int(Kind.fault_refused)
-PTE_SET, PTE_CLEARED, TLB_FLUSHED = int(Kind.pte_set), int(Kind.pte_cleared), int(Kind.tlb_flushed)
+PTE_SET, PTE_CLEARED = int(Kind.pte_set), int(Kind.pte_cleared)
+CLEAR, PROTECTION_PAGE, EXCLUSIVE = (NOTIFIER_EVENTS.index(name) for name in ("CLEAR", "PROTECTION_PAGE", "EXCLUSIVE"))
 PAGE_WRITTEN = int(Kind.page_written)
 
 BEYOND_SIZE, NOT_CACHED, NO_MEMORY, PROTECTED = range(4)
@@ -74,14 +75,15 @@ def unmap_entry(w: World, task: int, row: int) -> None:
 
 
 @jit
-def flush_tlb(w: World, task: int, mm: int, page: int) -> int:
+def flush_tlb(w: World, task: int, mm: int, page: int, notifier: int) -> int:
     """Flush an address space's entry, or all its entries, from the TLBs of the CPUs that run it; return the cost in ns.
+    notifier: the event of the MMU notifier range that begins before the change and ends after the flush.
 
     arch/x86/mm/tlb.c: flush_tlb_mm_range(). The CPU of a task of this address space flushes its own TLB without an
     interrupt.
     """
     others = w.mms.tasks[mm] - (w.tasks.mm[task] == mm)
-    record(w, TLB_FLUSHED, task, page, mm, others)
+    record_flush(w, task, page, mm, notifier, others)
     return w.rules.flush_ns + others * w.rules.flush_cpu_ns
 
 

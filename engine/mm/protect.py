@@ -16,7 +16,7 @@ from engine.mm.cache import drop_reference, still_ours, take_reference
 from engine.mm.contents import write_contents
 from engine.mm.filemap import begin_wait
 from engine.mm.frames import call_on, ret
-from engine.mm.page_table import flush_tlb, own_row, row_of, set_entry, write_fault
+from engine.mm.page_table import EXCLUSIVE, PROTECTION_PAGE, flush_tlb, own_row, row_of, set_entry, write_fault
 from engine.mm.steps import (
     LOCK_PAGE,
     PROTECT,
@@ -130,7 +130,7 @@ def protect_walk(w: World, task: int) -> int:
         row = row_of(w, mm, w.rmap.virtual[page])
         bits = w.ptes.bits[row]
         if w.ptes.page[row] == page and bits != _protected_bits(w, bits):
-            cost = flush_tlb(w, task, mm, page)
+            cost = flush_tlb(w, task, mm, page, EXCLUSIVE if w.rules.exclusive else PROTECTION_PAGE)
             flags = w.pages.flags[page]
             if bits & PTE_DIRTY and not flags & (1 << PG_DIRTY):
                 w.pages.flags[page] = flags | (1 << PG_DIRTY)

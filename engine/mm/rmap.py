@@ -9,7 +9,7 @@ from __future__ import annotations
 from engine.events import PG_DIRTY, PG_WRITEBACK, Kind
 from engine.mm.filemap import wait_for_writeback
 from engine.mm.frames import call
-from engine.mm.page_table import flush_tlb, row_of, set_entry, unmap_entry
+from engine.mm.page_table import CLEAR, PROTECTION_PAGE, flush_tlb, row_of, set_entry, unmap_entry
 from engine.mm.protect_fault import meet
 from engine.mm.steps import (
     MKCLEAN,
@@ -53,7 +53,7 @@ def page_mkclean(w: World, task: int) -> int:
     for mm in range(w.rules.mms):
         row = row_of(w, mm, w.rmap.virtual[page])
         if w.ptes.page[row] == page and w.ptes.bits[row] & (PTE_WRITE | PTE_DIRTY):
-            cost = flush_tlb(w, task, mm, page)
+            cost = flush_tlb(w, task, mm, page, PROTECTION_PAGE)
             set_entry(w, task, row, PTE_PRESENT)
             w.rmap.cleaned[page] += 1
             return max(1, cost)
@@ -97,7 +97,7 @@ def unmap_mapping_range(w: World, task: int) -> int:
         if found != NONE:
             page = w.ptes.page[found]
             unmap_entry(w, task, found)
-            return max(1, flush_tlb(w, task, mm, page))
+            return max(1, flush_tlb(w, task, mm, page, CLEAR))
     w.tasks.step[task] = RANGE_UNMAP
     return 0
 
@@ -118,6 +118,6 @@ def unmap_page(w: World, task: int) -> int:
         row = row_of(w, mm, w.rmap.virtual[page])
         if w.ptes.page[row] == page:
             unmap_entry(w, task, row)
-            return max(1, flush_tlb(w, task, mm, page))
+            return max(1, flush_tlb(w, task, mm, page, CLEAR))
     w.tasks.step[task] = RANGE_CLEAN
     return 0

@@ -18,7 +18,7 @@ from engine.mm.cache import drop_reference, still_ours, take_reference
 from engine.mm.contents import copy_contents
 from engine.mm.filemap import trylock_page, wait_for_writeback
 from engine.mm.frames import call, ret
-from engine.mm.page_table import NO_MEMORY, flush_tlb, own_row, refuse, same_entry, set_entry
+from engine.mm.page_table import CLEAR, NO_MEMORY, flush_tlb, own_row, refuse, same_entry, set_entry
 from engine.mm.steps import (
     FAULT_PUT,
     LOCK_PAGE,
@@ -149,7 +149,7 @@ def install_copy(w: World, task: int, row: int, page: int, copy: int) -> int:
         return w.rules.atomic_ns
     w.rmap.mapcount[page] -= 1
     record_pte(w, PTE_CLEARED, task, page, row, w.ptes.bits[row], w.rmap.mapcount[page])
-    cost = flush_tlb(w, task, row // w.rules.virtual_pages, page)
+    cost = flush_tlb(w, task, row // w.rules.virtual_pages, page, CLEAR)
     w.ptes.page[row] = copy
     w.rmap.mapcount[copy] = 1
     set_entry(w, task, row, PTE_PRESENT | PTE_WRITE | PTE_DIRTY)

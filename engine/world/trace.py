@@ -6,10 +6,11 @@ import numpy as np
 
 from engine.events import Kind
 from engine.world.jit import INTERPRETED, inlined, jit
-from engine.world.packers import pack_entry, pack_pte, pack_transfer, pack_unprotected, pack_walk
+from engine.world.packers import pack_entry, pack_flush, pack_pte, pack_transfer, pack_unprotected, pack_walk
 from engine.world.state import BROKEN, CAPACITY, EVENTS, NONE, NOW, OVERFLOW, SEEN, World
 
 INVARIANT_BROKEN, WALK_ENDED = int(Kind.invariant_broken), int(Kind.walk_ended)
+TLB_FLUSHED = int(Kind.tlb_flushed)
 PAGE_UNPROTECTED = int(Kind.page_unprotected)
 
 
@@ -67,6 +68,13 @@ def record_pte(w: World, kind: int, task: int, page: int, row: int, bits: int, l
     mm = row // w.rules.virtual_pages
     a, b = pack_pte(mm, row - mm * w.rules.virtual_pages, bits, last)
     record(w, kind, task, page, a, b)
+
+
+@inlined
+def record_flush(w: World, task: int, page: int, mm: int, notifier: int, cpus: int) -> None:
+    """Append an event of a TLB flush: the words of engine.events.FLUSH."""
+    a, b = pack_flush(mm, notifier, cpus)
+    record(w, TLB_FLUSHED, task, page, a, b)
 
 
 @inlined

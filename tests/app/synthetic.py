@@ -310,7 +310,7 @@ class Log:
             (Kind.pte_set, number, 1 | number << 16 | 3 << 48, 2),
             (Kind.pte_set, number, 1 | number << 16 | 8 << 48, 2),
             (Kind.pte_cleared, number, 1 | number << 16 | 3 << 48, 1),
-            (Kind.tlb_flushed, number, 1, 5),
+            (Kind.tlb_flushed, number, 1 | 3 << 16, 5),
             (Kind.page_mkcleaned, number, 1, 2),
             (Kind.protect_refused, number, 4, 0),
             (Kind.fault_blocked, number, 2, 0),

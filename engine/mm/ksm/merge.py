@@ -7,7 +7,7 @@ from engine.invariants import MERGED_DIFFERING, MERGED_UNDER_DEVICE
 from engine.mm.filemap import trylock_page
 from engine.mm.frames import call, ret
 from engine.mm.ksm.tree import set_node
-from engine.mm.page_table import flush_tlb, map_page, set_entry, unmap_entry
+from engine.mm.page_table import CLEAR, flush_tlb, map_page, set_entry, unmap_entry
 from engine.mm.steps import KSM_COMPARE, KSM_MERGED, KSM_REPLACE, KSM_WRITE_PROTECT, UNLOCK_PAGE
 from engine.world.jit import inlined, jit
 from engine.world.state import ANON_PAGE, KSM_PAGE, NONE, PTE_DIRTY, PTE_PRESENT, PTE_WRITE, World
@@ -62,7 +62,7 @@ def write_protect_page(w: World, task: int) -> int:
         _give_up(w, task)
         return cost
     if bits & (PTE_WRITE | PTE_DIRTY):
-        cost += flush_tlb(w, task, row // w.rules.virtual_pages, page)
+        cost += flush_tlb(w, task, row // w.rules.virtual_pages, page, CLEAR)
         if w.rmap.mapcount[page] + 1 != w.pages.refcount[page]:
             _give_up(w, task)
             return cost
@@ -106,7 +106,7 @@ def replace_page(w: World, task: int) -> int:
             broken(w, task, page, MERGED_DIFFERING)
         if w.rules.protects and w.protection.owner[page] != NONE:
             broken(w, task, page, MERGED_UNDER_DEVICE)
-        cost += flush_tlb(w, task, row // w.rules.virtual_pages, page)
+        cost += flush_tlb(w, task, row // w.rules.virtual_pages, page, CLEAR)
         unmap_entry(w, task, row)
         map_page(w, task, row, other, PTE_PRESENT)
         record_pte(w, PAGE_MERGED, task, other, row, PTE_PRESENT, w.rmap.mapcount[other])
