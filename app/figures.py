@@ -278,6 +278,7 @@ _MAPPED_ROWS = (
     ("TLB shoot-downs", "flushes", "count", True),
     ("CPUs interrupted by them", "cpus_interrupted", "count", True),
     ("pages copied on write", "copies", "count", True),
+    ("pages migrated", "migrated", "count", False),
     ("pages merged by KSM", "merged", "count", False),
     ("merges undone by a write", "unmerged", "count", True),
     ("entries that share a KSM page", "ksm_sharing", "count", False),

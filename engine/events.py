@@ -130,6 +130,7 @@ class Kind(IntEnum):
     page_unmerged = 55
     ksm_scanned = 56
     atomic_retried = 57
+    page_migrated = 58
 
 
 @dataclass(frozen=True)
@@ -378,6 +379,12 @@ EVENTS: dict[Kind, Event] = {
     Kind.atomic_retried: Event(
         HELD, "an atomic of {task} on {page} begins again: the word has changed", "device", "#d55e00"
     ),
+    Kind.page_migrated: Event(
+        Words(mapping=word("a", "mapping after", "mapping"), source=word("b", "row of the page that moved")),
+        "{task} moved a page to {page}",
+        "life",
+        "#0072b2",
+    ),
 }
 
 
@@ -397,7 +404,7 @@ check_layouts(EVENTS)
 STOPS = ("end", "exclusive", "taken")
 """Why a walk ended, as recordings name it; the index is the number in walk_ended."""
 
-PTE_NAMES = {1: "present", 2: "writable", 4: "dirty", 8: "device-exclusive"}
+PTE_NAMES = {1: "present", 2: "writable", 4: "dirty", 8: "device-exclusive", 16: "migration", 32: "was writable"}
 """Bits of a page table entry -> name (engine.world.state.PTE_PRESENT ..)."""
 NOTIFIER_EVENTS = (
     "UNMAP",

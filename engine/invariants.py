@@ -43,6 +43,7 @@ INVARIANTS: tuple[Invariant, ...] = (
     Invariant("merged_differing", "KSM merged two pages whose contents differ"),
     Invariant("merged_written", "a page that KSM shares was written"),
     Invariant("merged_under_device", "KSM replaced a page that a device had protected"),
+    Invariant("moved_written", "a page was written after it was migrated"),
 )
 """Number (row) -> invariant. A number is never reused for another meaning: events contain it."""
 
@@ -72,6 +73,7 @@ INVARIANTS: tuple[Invariant, ...] = (
     MERGED_DIFFERING,
     MERGED_WRITTEN,
     MERGED_UNDER_DEVICE,
+    MOVED_WRITTEN,
 ) = range(len(INVARIANTS))
 
 WITNESSES: tuple[tuple[str, str], ...] = (

@@ -22,14 +22,16 @@ class Profile:
     """wait_on_page_writeback() waits until it sees the bit clear (c2407cf7d22d)."""
     writeback_xor: bool = False
     """__folio_end_writeback() clears the bit and reads PG_waiters in one instruction."""
+    migration_pins: bool = False
+    """A fault that waits for migration to end holds a reference on the page (until 9a1ea439b16b, 5.0)."""
     count_decides: bool = False
     """A write fault copies an anonymous page unless its reference count is 1 (09854ba94c6a); before, unless it is
     mapped once. From 5.19 on PageAnonExclusive() decides, which is modelled as the count."""
 
 
 KERNELS: dict[str, Profile] = {
-    "4.13": Profile("4.13: one table of 256 queues, PG_waiters, first in first out"),
-    "4.16": Profile("4.14 to 5.8: a walk pauses after 65 entries", bookmark=True),
+    "4.13": Profile("4.13: one table of 256 queues, PG_waiters, first in first out", migration_pins=True),
+    "4.16": Profile("4.14 to 5.8: a walk pauses after 65 entries", bookmark=True, migration_pins=True),
     "5.9-rc": Profile("5.9-rc: lock always handed over to the first waiter", publish=True, bookmark=True),
     "5.9": Profile(
         "5.9: lock handed over after 5 stolen attempts",

@@ -100,6 +100,7 @@ for _kind, _event in EVENTS.items():
     K_COPY_MADE,
     K_PTE_SET,
     K_KSM_SET,
+    K_MIGRATED,
 ) = (
     int(kind)
     for kind in (
@@ -121,6 +122,7 @@ for _kind, _event in EVENTS.items():
         Kind.copy_made,
         Kind.pte_set,
         Kind.ksm_page_set,
+        Kind.page_migrated,
     )
 )
 _UNFLAGGED, _CLEARED = ENTRY["unflagged"].mask, WALK["cleared"].mask
@@ -158,9 +160,9 @@ def page_after(
         mapping, marks = a, marks | MARK_PROTECTED
     elif kind == K_UNPROTECTED:
         mapping, marks = a, marks & ~(MARK_PROTECTED | MARK_DUPLICATED | MARK_EXCLUSIVE)
-    elif kind in (K_INSERTED, K_REMOVED, K_TRUNCATED, K_FREED, K_SEEN, K_ALLOCATED, K_COPIED):
+    elif kind in (K_INSERTED, K_REMOVED, K_TRUNCATED, K_FREED, K_SEEN, K_ALLOCATED, K_COPIED, K_MIGRATED):
         word = b
-        if kind in (K_INSERTED, K_SEEN, K_ALLOCATED, K_COPIED):
+        if kind in (K_INSERTED, K_SEEN, K_ALLOCATED, K_COPIED, K_MIGRATED):
             word = a
         elif kind == K_FREED:
             word = 0

@@ -124,6 +124,7 @@ _ROWS = (
     Operation("emulated_atomic", "EMULATED_ATOMIC", forbids=BOTH | PIN, mapped=True, device=True),
     Operation("unprotect", "UNPROTECT", needs=PROTECTED, forbids=BOTH, drops=PROTECTED, mapped=True),
     Operation("fork", "FORK", forbids=BOTH, argument=Argument.MM, page=Page.NONE, mapped=True, device=False),
+    Operation("migrate", "MIGRATE_ANON", forbids=BOTH | PIN | PROTECTED, mapped=True, device=False),
     Operation("ksm_scan", "KSM_SCAN", argument=Argument.COUNT, page=Page.ALL, mapped=True, device=False),
     Operation("unmerge", "KSM_UNMERGE", forbids=BOTH, mapped=True, device=False),
 )
@@ -154,7 +155,7 @@ def ends_with_put(name: str, *, pinned: bool) -> bool:
 _KEPT = ((PIN, "pin", "unpin"), (PROTECTED, "protect", "unprotect"))
 """What is kept across operations on other pages, the operation that takes it, and the one that drops it."""
 _INSTEAD = {
-    "migrate_page": "migration of mapped pages is not modelled, so leave workload.memory out",
+    "migrate_page": "use migrate, for anonymous memory",
     "insert": "pages stay in their file, so leave it out",
     "delete": "use truncate",
     "truncate_page": "use truncate",

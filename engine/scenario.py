@@ -321,6 +321,8 @@ def _check_memory(workload: Tasks) -> None:
     for group in groups:
         if memory.maps == "anonymous" and (strange := next((name for name in group.names if of_files(name)), None)):
             raise ValueError(f"group {group.name!r}: {strange} is for pages of a file: memory.maps is anonymous")
+        if memory.maps != "anonymous" and "migrate" in group.names:
+            raise ValueError(f"group {group.name!r}: migrate is for anonymous pages: memory.maps is {memory.maps}")
         if group.mm >= mms:
             raise ValueError(f"group {group.name!r} runs in address space {group.mm}, but there are {mms}: raise mms")
         for op in group.program:

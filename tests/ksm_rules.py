@@ -53,7 +53,7 @@ class Ksmd(Task):
                 place = places[trees.at]
                 trees.at += 1
                 entry = self._entry(place)
-                if entry is not None and entry.exclusive:
+                if entry is not None and (entry.exclusive or entry.moving):
                     entry = None
                 if entry is None:
                     self._forget(place)
@@ -148,7 +148,11 @@ class Ksmd(Task):
         yield "KSM_UNSTABLE"
         for other in sorted(trees.waiting):
             entry = self._entry(other)
-            if entry is not None and not entry.exclusive and m.frames[entry.page].value == m.frames[page].value:
+            if (
+                entry is not None
+                and not (entry.exclusive or entry.moving)
+                and m.frames[entry.page].value == m.frames[page].value
+            ):
                 if entry.page != page:
                     m.frames[entry.page].refs += 1
                     yield from self._merge_two(place, page, other, entry.page)
@@ -180,7 +184,7 @@ class Ksmd(Task):
         m = self.m
         yield "KSM_BREAK"
         entry = self._entry(place)
-        if m.frames[page].kind != "ksm" or entry is None or entry.page != page or entry.write:
+        if m.frames[page].kind != "ksm" or entry is None or entry.page != page or (entry.write or entry.moving):
             return
         copy = m.allocate(place[1])
         if copy is None:
@@ -215,7 +219,7 @@ class Ksmd(Task):
         m, frame = self.m, self.m.frames[page]
         yield "KSM_WRITE_PROTECT"
         entry = self._entry(place)
-        if entry is None or entry.page != page or entry.exclusive:
+        if entry is None or entry.page != page or entry.exclusive or entry.moving:
             return False
         if entry.write or entry.dirty:
             m.flushes += 1
@@ -231,7 +235,7 @@ class Ksmd(Task):
             return False
         yield "KSM_REPLACE"
         entry = self._entry(place)
-        if entry is None or entry.page != page or entry.write or entry.dirty or entry.exclusive:
+        if entry is None or entry.page != page or (entry.write or entry.dirty or entry.exclusive or entry.moving):
             return False
         if frame.device is not None:
             m.log.append("merged_under_device")

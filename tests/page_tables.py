@@ -43,6 +43,8 @@ class Entry:
     write: bool = False
     dirty: bool = False
     exclusive: bool = False
+    moving: bool = False
+    was_writable: bool = False
 
 
 @dataclass
@@ -60,13 +62,14 @@ class Machine:
     policy: str = "break"
     paths: str = "all"
     contents: int = 0
+    moves_pinned: bool = False
     flushes: int = 0
     copies: int = 0
     refused: int = 0
     log: list[str] = field(default_factory=list)
 
     def mapcount(self, page: int) -> int:
-        return sum(entry.page == page for space in self.spaces for entry in space.values())
+        return sum(entry.page == page and not entry.moving for space in self.spaces for entry in space.values())
 
     def put(self, page: int) -> None:
         frame = self.frames[page]
@@ -141,7 +144,11 @@ class Task:
         yield "unlock", self.page
 
     def do_load(self) -> Steps:
-        yield from self._access("LOAD", lambda entry: entry is not None and not entry.exclusive, lambda entry: None)
+        yield from self._access("LOAD", self._readable, lambda entry: None)
+
+    @staticmethod
+    def _readable(entry: Entry | None) -> bool:
+        return not (entry is None or entry.exclusive or entry.moving)
 
     def do_store(self) -> Steps:
         yield from self._access("STORE", lambda entry: entry is not None and entry.write, self._stored)
@@ -210,9 +217,81 @@ class Task:
                     self.table[found] = Entry(self.table[found].page, m.mapcount(self.table[found].page) == 1)
                 continue
             done = found
+            if self.table[found].moving:
+                self.table[found].was_writable = False
+                m.spaces[child][found] = Entry(self.table[found].page, moving=True)
+                continue
             self.table[found].write = False
             m.spaces[child][found] = Entry(self.table[found].page, False, self.table[found].dirty)
             m.frames[self.table[found].page].refs += 1
+
+    def do_migrate(self) -> Steps:
+        m, place = self.m, self.page
+        yield "MIGRATE_ANON"
+        entry = self.table.get(place)
+        if entry is None or entry.exclusive or entry.moving or m.frames[entry.page].kind != "anon":
+            return
+        page, new = entry.page, m.allocate(place)
+        if new is None:
+            return
+        frame, fresh = m.frames[page], m.frames[new]
+        frame.refs += 1
+        yield "MIGRATE_ANON_LOCK"
+        yield "lock", page
+        yield "MIGRATE_ANON_LOCKED"
+        fresh.owner = self.number
+        moved = False
+        if frame.kind == "anon":
+            while True:
+                yield "MIGRATE_ANON_UNMAP"
+                left = next((s[place] for s in m.spaces if self._plain(s.get(place), page)), None)
+                if left is None:
+                    break
+                frame.dirty |= left.dirty
+                left.moving, left.was_writable = True, left.write
+                left.write = left.dirty = False
+                m.flushes += 1
+                m.put(page)
+            yield "MIGRATE_ANON_MOVE"
+            moved = not m.mapcount(page) and frame.refs == 1
+            if moved:
+                fresh.value, fresh.dirty = frame.value, frame.dirty
+        while True:
+            yield "MIGRATE_ANON_RESTORE"
+            waiting = (s for s in m.spaces if place in s and s[place].page == page and s[place].moving)
+            space = next(waiting, None)
+            if space is None:
+                break
+            space[place] = Entry(new if moved else page, space[place].was_writable)
+            m.frames[new if moved else page].refs += 1
+        yield "MIGRATE_ANON_UNLOCK"
+        yield "unlock", new
+        yield "MIGRATE_ANON_OLD"
+        yield "unlock", page
+        yield "MIGRATE_ANON_PUT"
+        m.put(page)
+        m.put(new)
+        yield "MIGRATED"
+
+    @staticmethod
+    def _plain(entry: Entry | None, page: int) -> bool:
+        return entry is not None and entry.page == page and not (entry.exclusive or entry.moving)
+
+    def _await_migration(self, place: int, page: int) -> Faulting:
+        m = self.m
+        yield "MIGRATION_WAIT"
+        entry = self.table.get(place)
+        if entry is None or entry.page != page or not entry.moving:
+            return True
+        if m.moves_pinned:
+            m.frames[page].refs += 1
+        yield "WAIT_ON_LOCKED"
+        if m.frames[page].owner is not None:
+            yield "wait", page
+        yield "MIGRATION_PUT"
+        if m.moves_pinned:
+            m.put(page)
+        return True
 
     def do_writeback_begin(self) -> Steps:
         m, frame = self.m, self.m.frames[self.page]
@@ -257,6 +336,8 @@ class Task:
                 return
             if entry is None:
                 gone_on = yield from self._missing(place)
+            elif entry.moving:
+                gone_on = yield from self._await_migration(place, entry.page)
             elif entry.exclusive:
                 gone_on = yield from self._exclusive(place, entry.page)
             else:
@@ -294,6 +375,8 @@ class Task:
         else:
             yield "PROTECT"
             entry = self.table.get(place)
+            if entry is not None and entry.moving:
+                entry = None
             if entry is None and m.maps != "shared":
                 return
             self._found(entry or Entry(place))
@@ -379,7 +462,7 @@ class Task:
 
     def _same(self, place: int, page: int) -> bool:
         entry = self.table.get(place)
-        return entry is not None and entry.page == page and not entry.write
+        return entry is not None and entry.page == page and not (entry.write or entry.exclusive or entry.moving)
 
     def _sole(self, page: int) -> bool:
         return (

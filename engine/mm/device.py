@@ -18,7 +18,7 @@ from engine.mm.page_table import own_row
 from engine.mm.protect import found_page
 from engine.mm.steps import COMPARE_AND_SWAP, DEVICE_FETCH, EMULATED_ATOMIC, OFF_CPU, PROTECT
 from engine.world.jit import inlined, jit
-from engine.world.state import HOST_FREE, NONE, NOW, World
+from engine.world.state import HOST_FREE, NONE, NOW, PTE_MIGRATION, World
 from engine.world.trace import record, record_transfer
 
 DEVICE_READ, DEVICE_ATOMIC, COPY_MADE = int(Kind.device_read), int(Kind.device_atomic), int(Kind.copy_made)
@@ -60,6 +60,8 @@ def device_read(w: World, task: int) -> Any:
     A page of which another device has a copy is protected already. Where nothing is mapped nothing is read.
     """
     page, device = found_page(w, task), w.tasks.device[task]
+    if w.rules.migrates and w.ptes.bits[own_row(w, task, w.tasks.page[task])] & PTE_MIGRATION:
+        return max(1, w.devices.link_ns[device]) + OFF_CPU  # it tries again
     if page == NONE:
         ret(w, task)
         return max(1, w.devices.link_ns[device]) + OFF_CPU

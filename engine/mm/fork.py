@@ -9,7 +9,7 @@ from engine.mm.page_table import PROTECTION_PAGE, flush_tlb, map_page, own_row, 
 from engine.mm.protect import end_protection
 from engine.mm.steps import OFF_CPU
 from engine.world.jit import inlined, jit
-from engine.world.state import NONE, PTE_EXCLUSIVE, PTE_PRESENT, PTE_WRITE, SHARED, World
+from engine.world.state import NONE, PTE_EXCLUSIVE, PTE_MIGRATION, PTE_PRESENT, PTE_WRITE, SHARED, World
 from engine.world.verbs import protect_holds
 
 
@@ -40,6 +40,12 @@ def copy_page_range(w: World, task: int) -> int:
             _restore(w, task, row)
             w.tasks.argument[task] = virtual
             return max(1, w.rules.atomic_ns) + OFF_CPU  # cond_resched(): the holder of the page lock may need this CPU
+        if w.rules.migrates and w.ptes.bits[row] & PTE_MIGRATION and w.ptes.page[copy] == NONE:
+            w.ptes.bits[row] = PTE_MIGRATION  # neither entry is to be writable afterwards
+            w.ptes.page[copy] = w.ptes.page[row]
+            set_entry(w, task, copy, PTE_MIGRATION)
+            w.tasks.argument[task] = virtual + 1
+            return max(1, w.rules.atomic_ns)
         if w.ptes.bits[row] & PTE_PRESENT and w.ptes.page[copy] == NONE:
             bits = w.ptes.bits[row] & ~PTE_WRITE
             if w.ptes.bits[row] & PTE_WRITE:

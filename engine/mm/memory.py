@@ -29,6 +29,7 @@ from engine.mm.steps import (
     FAULT_PUT,
     LOAD,
     LOCK_PAGE,
+    MIGRATION_WAIT,
     MISSING,
     MISSING_CHECK,
     MISSING_MAP,
@@ -36,7 +37,7 @@ from engine.mm.steps import (
     UNLOCK_PAGE,
 )
 from engine.world.jit import jit
-from engine.world.state import ANONYMOUS, NONE, PTE_DIRTY, PTE_EXCLUSIVE, PTE_PRESENT, PTE_WRITE, World
+from engine.world.state import ANONYMOUS, NONE, PTE_DIRTY, PTE_EXCLUSIVE, PTE_MIGRATION, PTE_PRESENT, PTE_WRITE, World
 from engine.world.trace import broken, record
 
 PAGE_ALLOCATED = int(Kind.page_allocated)
@@ -53,6 +54,8 @@ def load(w: World, task: int) -> int:
     cost = fault(w, task, row, w.ptes.page[row], 0)
     if w.rules.exclusive and w.ptes.bits[row] & PTE_EXCLUSIVE:
         call_on(w, task, EXCLUSIVE_FAULT, LOAD, w.ptes.page[row], virtual, 0)
+    elif w.rules.migrates and w.ptes.bits[row] & PTE_MIGRATION:
+        call_on(w, task, MIGRATION_WAIT, LOAD, w.ptes.page[row], virtual, 0)
     else:
         call_on(w, task, MISSING, LOAD, virtual, virtual, 0)
     return cost

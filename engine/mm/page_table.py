@@ -7,11 +7,18 @@ space, so it belongs to the same step: afterwards no CPU writes through the old 
 from __future__ import annotations
 
 from engine.events import NOTIFIER_EVENTS, PG_WRITEBACK, Kind
-from engine.invariants import MERGED_WRITTEN, PROTECTED_WRITTEN, SHARED_COPY_WRITTEN, TRUNCATED_WRITTEN, UNSTABLE_WRITE
+from engine.invariants import (
+    MERGED_WRITTEN,
+    MOVED_WRITTEN,
+    PROTECTED_WRITTEN,
+    SHARED_COPY_WRITTEN,
+    TRUNCATED_WRITTEN,
+    UNSTABLE_WRITE,
+)
 from engine.mm.cache import drop_reference
 from engine.mm.contents import count_write, write_contents
 from engine.mm.frames import call_on, ret
-from engine.mm.steps import EXCLUSIVE_FAULT, MISSING, WP_PAGE
+from engine.mm.steps import EXCLUSIVE_FAULT, MIGRATION_WAIT, MISSING, WP_PAGE
 from engine.world.jit import inlined, jit
 from engine.world.state import (
     ANON_PAGE,
@@ -20,6 +27,7 @@ from engine.world.state import (
     NONE,
     PTE_DIRTY,
     PTE_EXCLUSIVE,
+    PTE_MIGRATION,
     PTE_PRESENT,
     PTE_WRITE,
     World,
@@ -105,6 +113,8 @@ def write_fault(w: World, task: int, row: int, then: int) -> int:
         call_on(w, task, WP_PAGE, then, page, virtual, 0)
     elif w.rules.exclusive and bits & PTE_EXCLUSIVE:
         call_on(w, task, EXCLUSIVE_FAULT, then, page, virtual, 0)
+    elif w.rules.migrates and bits & PTE_MIGRATION:
+        call_on(w, task, MIGRATION_WAIT, then, page, virtual, 0)
     else:
         call_on(w, task, MISSING, then, virtual, virtual, 0)
     return cost
@@ -135,6 +145,14 @@ def written(w: World, task: int, page: int) -> None:
         broken(w, task, page, SHARED_COPY_WRITTEN)
     if w.rules.contents and w.rmap.kind[page] == KSM_PAGE:
         broken(w, task, page, MERGED_WRITTEN)
+    check_moved(w, task, page)
+
+
+@inlined
+def check_moved(w: World, task: int, page: int) -> None:
+    """Check that an anonymous page that is written has not been migrated."""
+    if w.rules.migrates and w.rmap.kind[page] == ANON_PAGE and w.pages.mapping[page] == 0:
+        broken(w, task, page, MOVED_WRITTEN)
 
 
 @inlined
@@ -147,4 +165,4 @@ def store_through(w: World, task: int, row: int) -> None:
 @inlined
 def same_entry(w: World, row: int, page: int) -> bool:
     """pte_same(): whether the entry still maps this page without write access, checked after the lock was dropped."""
-    return w.ptes.page[row] == page and w.ptes.bits[row] & PTE_WRITE == 0
+    return w.ptes.page[row] == page and w.ptes.bits[row] & (PTE_PRESENT | PTE_WRITE) == PTE_PRESENT

@@ -16,7 +16,16 @@ from engine.mm.cache import drop_reference, still_ours, take_reference
 from engine.mm.contents import write_contents
 from engine.mm.filemap import begin_wait
 from engine.mm.frames import call_on, ret
-from engine.mm.page_table import EXCLUSIVE, PROTECTION_PAGE, flush_tlb, own_row, row_of, set_entry, write_fault
+from engine.mm.page_table import (
+    EXCLUSIVE,
+    PROTECTION_PAGE,
+    check_moved,
+    flush_tlb,
+    own_row,
+    row_of,
+    set_entry,
+    write_fault,
+)
 from engine.mm.steps import (
     LOCK_PAGE,
     PROTECT,
@@ -61,7 +70,8 @@ def found_page(w: World, task: int) -> Any:
     virtual = w.tasks.page[task]
     if w.rules.mapped == SHARED:
         return virtual if w.pages.file[virtual] != NONE else NONE
-    return w.ptes.page[own_row(w, task, virtual)]
+    row = own_row(w, task, virtual)
+    return w.ptes.page[row] if w.ptes.bits[row] & (PTE_PRESENT | PTE_EXCLUSIVE) else NONE
 
 
 @jit
@@ -191,6 +201,7 @@ def device_write(w: World, task: int) -> int:
     if page != NONE and w.protection.owner[page] == task:
         record(w, PAGE_WRITTEN, task, page, w.pages.mapping[page], w.pages.index[page])
         write_contents(w, task, page)
+        check_moved(w, task, page)
         if w.rmap.kind[page] == FILE_PAGE and w.pages.file[page] == NONE:
             broken(w, task, page, LOST_UNDER_DEVICE)
     ret(w, task)

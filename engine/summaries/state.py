@@ -101,6 +101,7 @@ FIGURES = (
     "ksm_shared",
     "ksm_sharing",
     "atomic_retries",
+    "migrated",
 )
 """Names of State.figures, in order; broken_first, broken_at: invariant and event number of the first violation."""
 F_EVENTS, F_WAKES, F_WALKED, F_MATCHED, F_WOKEN, F_OTHER, F_LONGEST_WALK, F_LONGEST_QUEUE = range(8)
@@ -112,7 +113,7 @@ F_TAKEN_BACK, F_PROTECTED_NS, F_PROTECT_REFUSED, F_BLOCKED, F_RESUMED, F_BLOCKED
 F_LINK_BYTES, F_LOCAL_BYTES, F_COPIES_MADE, F_COPIES_DROPPED, F_LINK_ATOMICS, F_LOCAL_ATOMICS, F_ATOMIC_NS = range(
     39, 46
 )
-F_MERGED, F_UNMERGED, F_KSM_SCANS, F_KSM_SHARED, F_KSM_SHARING, F_ATOMIC_RETRIES = range(46, 52)
+F_MERGED, F_UNMERGED, F_KSM_SCANS, F_KSM_SHARED, F_KSM_SHARING, F_ATOMIC_RETRIES, F_MIGRATED = range(46, 53)
 MAPPED_FIGURES = FIGURES[F_FAULTS:]
 """Figures of page tables, protection and devices; runs without them leave these out."""
 

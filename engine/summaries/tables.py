@@ -31,6 +31,7 @@ from engine.summaries.state import (
     F_LOCAL_ATOMICS,
     F_LOCAL_BYTES,
     F_MERGED,
+    F_MIGRATED,
     F_PROTECT_REFUSED,
     F_PROTECTED,
     F_PROTECTED_ENDED,
@@ -61,6 +62,7 @@ K_FAULT, K_REFUSED, K_FLUSHED, K_MKCLEANED, K_COPIED, K_PROTECTED, K_UNPROTECTED
 K_BLOCKED, K_RESUMED = int(Kind.fault_blocked), int(Kind.fault_resumed)
 K_READ, K_MADE, K_DROPPED = int(Kind.device_read), int(Kind.copy_made), int(Kind.copy_dropped)
 K_ATOMIC, K_RETRIED = int(Kind.device_atomic), int(Kind.atomic_retried)
+K_MIGRATED = int(Kind.page_migrated)
 K_MERGED, K_UNMERGED, K_SCANNED = int(Kind.page_merged), int(Kind.page_unmerged), int(Kind.ksm_scanned)
 K_PTE_SET, K_PTE_CLEARED = int(Kind.pte_set), int(Kind.pte_cleared)
 
@@ -184,6 +186,8 @@ def note_tables(s: State, kind: int, page: int, a: int, b: int, time: int, bin: 
         f[F_MERGED] += 1
     elif kind == K_UNMERGED:
         f[F_UNMERGED] += 1
+    elif kind == K_MIGRATED:
+        f[F_MIGRATED] += 1
     elif kind == K_RETRIED:
         f[F_ATOMIC_RETRIES] += 1
     elif kind == K_SCANNED:

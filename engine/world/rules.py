@@ -54,7 +54,7 @@ def rules_of(scenario: Scenario, n_tasks: int, kernel: str) -> Rules:
 def _memory(scenario: Scenario) -> dict[str, int]:
     """Return the rules of a workload's address spaces; none without them."""
     if not isinstance(scenario.workload, Tasks) or (memory := scenario.workload.memory) is None:
-        return {"count_decides": 0}
+        return {"count_decides": 0, "migration_pins": 0}
     ns = costs(scenario.costs.preset, scenario.costs.model_dump(exclude={"preset"}))
     protecting = AXES["protect"][scenario.protect.design]
     e1 = anon_word(scenario) & ANON_TAG == 0
@@ -69,6 +69,7 @@ def _memory(scenario: Scenario) -> dict[str, int]:
         "host_page_ps": 1_000 * ns["host_page_ns"],
         **dict(memory_steps(protects=scenario.protect.design != "none")),
         "contents": memory.contents,
+        "migrates": int(any("migrate" in group.names for group in scenario.workload.groups)),
         "emulates": int(any("emulated_atomic" in group.names for group in scenario.workload.groups)),
         "scans": int(any("ksm_scan" in group.names for group in scenario.workload.groups)),
         "ksm_tag": 0 if e1 else PAGE_MAPPING_KSM,

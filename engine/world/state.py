@@ -224,9 +224,9 @@ class Ksmd(NamedTuple):
     merged: U8 = flag()  # whether the last attempt to merge a page went through
 
 
-PTE_PRESENT, PTE_WRITE, PTE_DIRTY, PTE_EXCLUSIVE = 1, 2, 4, 8
+PTE_PRESENT, PTE_WRITE, PTE_DIRTY, PTE_EXCLUSIVE, PTE_MIGRATION, PTE_WAS_WRITABLE = 1, 2, 4, 8, 16, 32
 """Bits of ptes.bits. An entry with PTE_WRITE is present; one with PTE_EXCLUSIVE is a swap entry, and no other bit is
-set."""
+set; one with PTE_MIGRATION is another, which may remember PTE_WAS_WRITABLE."""
 NO_TYPE, FILE_PAGE, ANON_PAGE, KSM_PAGE = range(4)
 """Values of rmap.kind. NO_TYPE: a free page."""
 SHARED, PRIVATE, ANONYMOUS = range(1, 4)
@@ -350,6 +350,8 @@ class Rules(NamedTuple):
     flush_ns: int
     flush_cpu_ns: int
     copy_ns: int
+    migrates: int  # tasks migrate anonymous pages
+    migration_pins: bool  # before 5.0: a fault that waits for migration holds a reference
     contents: int  # different contents of pages at the start, 0 if what they contain is not known
     emulates: int  # devices emulate atomic operations by compare-and-swap
     scans: int  # ksmd scans the pages

@@ -289,7 +289,8 @@ class Log:
     def _allocate(self, number: int, page: Page, task: int) -> None:
         if not page.mapping and not page.swapped:
             page.mapping, page.truncated = ANON, False
-            self._say(self._random.choice((Kind.page_allocated, Kind.page_copied)), task, number, ANON, 1)
+            kinds = (Kind.page_allocated, Kind.page_copied, Kind.page_migrated)
+            self._say(self._random.choice(kinds), task, number, ANON, 1)
 
     def _other(self, number: int, page: Page, task: int) -> None:
         rest: tuple[tuple[Kind, int, int, int], ...] = (

@@ -24,6 +24,8 @@ from engine.world.state import (
     NONE,
     PTE_DIRTY,
     PTE_EXCLUSIVE,
+    PTE_MIGRATION,
+    PTE_WAS_WRITABLE,
     PTE_WRITE,
     World,
 )
@@ -40,13 +42,15 @@ OWN = (
     *("UNPROTECT", "UNPROTECT_CLEAR", "UNPROTECT_PUT", "EXCLUSIVE_FAULT", "EXCLUSIVE_RESTORE"),
     *("PROTECTED_FAULT", "PROTECTED_BREAK", "PROTECTED_BROKEN", "PROTECTED_REFUSED", "PROTECTED_SLEEP"),
     *("PROTECTED_RESUME", "THINK"),
-    *(name for name in NUMBERS if name.startswith("KSM_")),
+    *(name for name in NUMBERS if name.startswith(("KSM_", "MIGRATE_ANON", "MIGRATED", "MIGRATION"))),
+    "WAIT_ON_LOCKED",
     *("WRITEBACK_MAPPED", "MKCLEAN", "MKCLEAN_END", "WRITEBACK_SET", "WRITEBACK_END", "WRITEBACK_PUT"),
 )
 """Steps that both implementations take; the others wait for locks, or wake tasks."""
 FILE_OPERATIONS = ("load", "store", "store", "pin dma unpin", "lock writeback_begin unlock writeback_end")
 PROTECTING = ("protect device_write unprotect", "protect think:1 device_write unprotect")
 ANON_OPERATIONS = ("load", "store", "store", "pin dma unpin", "fork:1", "fork:1")
+MOVING = ("migrate", "migrate")
 
 
 def drawn(draw: random.Random, maps: str, more: tuple[str, ...] = (), *, ksm: bool = False) -> dict[str, Any]:
@@ -92,8 +96,11 @@ def agree(w: World, m: Machine, where: str) -> None:
             entry, row = table.get(place), mm * virtual + place
             assert w.ptes.page[row] == (NONE if entry is None else entry.page), f"{where}: entry {mm}, {place}"
             bits = w.ptes.bits[row]
-            wanted = (False, False, False) if entry is None else (entry.write, entry.dirty, entry.exclusive)
-            here = (bool(bits & PTE_WRITE), bool(bits & PTE_DIRTY), bool(bits & PTE_EXCLUSIVE))
+            wanted = [False] * 5
+            if entry is not None:
+                wanted = [entry.write, entry.dirty, entry.exclusive, entry.moving, entry.was_writable]
+            names = (PTE_WRITE, PTE_DIRTY, PTE_EXCLUSIVE, PTE_MIGRATION, PTE_WAS_WRITABLE)
+            here = [bool(bits & name) for name in names]
             assert here == wanted, f"{where}: entry {mm}, {place}"
 
 
@@ -117,12 +124,14 @@ def resumed(w: World, task: Task, was: str, tasks: list[Task]) -> None:
                 other.resume()
 
 
-def side_by_side(maps: str, kernel: str, protect: dict[str, str], seeds: int, *, ksm: bool = False) -> Counter[str]:
+def side_by_side(
+    maps: str, kernel: str, protect: dict[str, str], seeds: int, *, ksm: bool = False, moves: bool = False
+) -> Counter[str]:
     """Play random programs in both implementations, and assert that they agree after every step; count the steps."""
     seen: Counter[str] = Counter()
     for seed in range(seeds):
         draw = random.Random(f"{seed} {maps} {kernel} {protect}")
-        given = drawn(draw, maps, PROTECTING if protect else (), ksm=ksm)
+        given = drawn(draw, maps, (PROTECTING if protect else ()) + (MOVING if moves else ()), ksm=ksm)
         programs, memory = given.pop("programs"), given["memory"]
         given |= {"protect": protect} if protect else {}
         stage = Stage(*programs, kernel=kernel, **given)
@@ -132,7 +141,7 @@ def side_by_side(maps: str, kernel: str, protect: dict[str, str], seeds: int, *,
         rules["contents"] = memory.get("contents", 0)
         m = machine(maps, given["pages"], *sizes, pins=profile.writeback_pins, **rules)
         m.design, m.policy = protect.get("design", "none"), protect.get("policy", "break")
-        m.paths = protect.get("paths", "all")
+        m.paths, m.moves_pinned = protect.get("paths", "all"), profile.migration_pins
         tasks = [Task(m, i, given["mms"][i], text.split()) for i, text in enumerate(programs[: len(programs) - ksm])]
         if ksm:
             tasks.append(Ksmd(m, len(tasks), programs[-1].split(), w.rules.virtual_pages))
@@ -182,6 +191,16 @@ def test_given_ksmd_beside_random_programs_then_every_state_is_that_of_the_secon
     options = dict(zip(("design", "policy", "paths"), design.split(), strict=False))
     seen = side_by_side("anonymous", kernel, {} if design == "none" else options, 200, ksm=True)
     assert min(seen[step] for step in ("KSM_APPEND_LOCKED", "KSM_INSERT", "KSM_REPLACE", "WP_COPY_INSTALL")) > 0
+
+
+@pytest.mark.parametrize("kernel", ["4.16", "6.7+"])
+@pytest.mark.parametrize("design", ["none", "attachment wait", "page_flag break posted", "exclusive_pte"])
+def test_given_migration_beside_random_programs_then_every_state_is_that_of_the_second_implementation(
+    kernel: str, design: str
+) -> None:
+    options = dict(zip(("design", "policy", "paths"), design.split(), strict=False))
+    seen = side_by_side("anonymous", kernel, {} if design == "none" else options, 150, ksm=True, moves=True)
+    assert min(seen[step] for step in ("MIGRATE_ANON_RESTORE", "MIGRATION_PUT", "KSM_REPLACE", "FORK")) > 0
 
 
 @pytest.mark.parametrize("kernel", ["4.16", "6.7+"])

@@ -84,6 +84,13 @@ WORLDS: dict[str, Scenario] = {
     "emulated atomics": scenario(
         "2*emulated_atomic", "2*store", memory={"maps": "anonymous"}, devices=["gpu-pcie3", None]
     ),
+    "migration": scenario(
+        "migrate",
+        "2*store",
+        "fork:1",
+        memory={"maps": "anonymous", "children": 1, "spare": 2},
+        kernel="6.1",
+    ),
     "ksmd and a writer": scenario(
         "ksm_scan:3 ksm_scan:3 ksm_scan:3",
         "2*store",
