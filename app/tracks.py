@@ -120,7 +120,7 @@ def _traits(scenario: Mapping[str, Any]) -> Iterable[str]:
     for trait, there in (
         ("mapped", True),
         ("protects", isinstance(protect, Mapping) and protect.get("design", "none") != "none"),
-        ("devices", bool({"device_read", "atomic", "emulated_atomic"} & operations)),
+        ("devices", bool({"device_read", "prefetch", "atomic", "emulated_atomic"} & operations)),
         ("copies", bool(memory.get("copies"))),
         ("atomics", bool({"atomic", "emulated_atomic"} & operations)),
         ("ksm", "ksm_scan" in operations),

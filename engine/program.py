@@ -48,6 +48,8 @@ class Argument(Enum):
     """An address space."""
     COUNT = auto()
     """A number of pages."""
+    BYTES = auto()
+    """Size of a word."""
     PUT = auto()
     """Index of the put that ends the lookup: the task continues after it if the lookup finds no page."""
     PUT_IF_FREEABLE = auto()
@@ -79,7 +81,14 @@ class Operation(NamedTuple):
     @property
     def parameters(self) -> bool:
         """Whether it has parameters besides its name in a scenario."""
-        return self.argument in {Argument.MEAN_NS, Argument.PICK, Argument.SECOND_PAGE, Argument.MM, Argument.COUNT}
+        return self.argument in {
+            Argument.MEAN_NS,
+            Argument.PICK,
+            Argument.SECOND_PAGE,
+            Argument.MM,
+            Argument.COUNT,
+            Argument.BYTES,
+        }
 
     @property
     def pauses(self) -> bool:
@@ -120,7 +129,8 @@ _ROWS = (
     Operation("protect", "PROTECT", forbids=BOTH | PIN | PROTECTED, takes=PROTECTED, mapped=True),
     Operation("device_write", "DEVICE_WRITE", needs=PROTECTED, mapped=True),
     Operation("device_read", "DEVICE_READ", forbids=BOTH | PIN | PROTECTED, mapped=True, device=True),
-    Operation("atomic", "ATOMIC", forbids=BOTH | PIN, mapped=True, device=True),
+    Operation("prefetch", "PREFETCH", forbids=BOTH | PIN | PROTECTED, mapped=True, device=True),
+    Operation("atomic", "ATOMIC", forbids=BOTH | PIN, argument=Argument.BYTES, mapped=True, device=True),
     Operation("emulated_atomic", "EMULATED_ATOMIC", forbids=BOTH | PIN, mapped=True, device=True),
     Operation("unprotect", "UNPROTECT", needs=PROTECTED, forbids=BOTH, drops=PROTECTED, mapped=True),
     Operation("fork", "FORK", forbids=BOTH, argument=Argument.MM, page=Page.NONE, mapped=True, device=False),
@@ -251,6 +261,8 @@ def _operation(text: str, mean_ns: int) -> dict[str, Any]:
             return {"op": name, "mean_ns": int(number or mean_ns)}
         case Argument.SECOND_PAGE | Argument.MM:
             return {"op": name, "to": int(number)}
+        case Argument.BYTES:
+            return {"op": name, **({"bytes": int(number)} if number else {})}
         case Argument.COUNT:
             return {"op": name, **({"pages": int(number)} if number else {})}
         case Argument.PICK:

@@ -67,6 +67,22 @@ class Part(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True, allow_inf_nan=False)
 
 
+class Grown(Part):
+    """A part that has grown fields: those are omitted while they have their default, so that older scenarios keep the
+    bytes that identify them."""
+
+    added: ClassVar[frozenset[str]] = frozenset()
+
+    @model_serializer(mode="wrap")
+    def _as_before(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        fields, known = dump(self), type(self).model_fields
+        return {
+            name: value
+            for name, value in fields.items()
+            if name not in self.added or getattr(self, name) != known[name].default
+        }
+
+
 def _with_design(default: str) -> BeforeValidator:
     """Return a validator that takes options without `design` as those of the default design."""
     return BeforeValidator(lambda given: {"design": default, **given} if isinstance(given, dict) else given)
@@ -143,29 +159,35 @@ class KsmScan(Part):
     pages: Annotated[int, Field(ge=1, le=PAGES_MAX, description="pages to look at: pages_to_scan")] = 100
 
 
+class Atomic(Grown):
+    """A PCIe atomic operation on a word of the page; local if the device has the page protected."""
+
+    op: Literal["atomic"]
+    kind: Literal["fetch_add", "swap", "cas"] = "fetch_add"
+    bytes: Annotated[Literal[4, 8, 16], Field(description="size of the word; 16 for cas only")] = 8
+    offset: Annotated[int, Field(ge=0, lt=4096, description="where in the page the word is, in bytes")] = 0
+
+    added = frozenset({"kind", "bytes", "offset"})
+
+    @model_validator(mode="after")
+    def _exists(self) -> Self:
+        if self.offset % self.bytes:
+            raise ValueError(
+                f"offset {self.offset}: a word of {self.bytes} bytes is naturally aligned, and so never crosses 4 KiB; "
+                f"choose a multiple of {self.bytes}"
+            )
+        if self.bytes == 16 and self.kind != "cas":
+            raise ValueError(f"bytes: PCIe has {self.kind} of 4 and 8 bytes; 16 are for cas")
+        return self
+
+
 class Plain(Part):
     """A kernel path without parameters; see engine/mm."""
 
     op: PlainName
 
 
-Op = Annotated[Think | Pick | Hold | Migrate | Fork | KsmScan | Plain, Field(discriminator="op")]
-
-
-class Grown(Part):
-    """A part that has grown fields: those are omitted while they have their default, so that older scenarios keep the
-    bytes that identify them."""
-
-    added: ClassVar[frozenset[str]] = frozenset()
-
-    @model_serializer(mode="wrap")
-    def _as_before(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        fields, known = dump(self), type(self).model_fields
-        return {
-            name: value
-            for name, value in fields.items()
-            if name not in self.added or getattr(self, name) != known[name].default
-        }
+Op = Annotated[Think | Pick | Hold | Migrate | Fork | KsmScan | Atomic | Plain, Field(discriminator="op")]
 
 
 class Memory(Grown):
@@ -417,7 +439,7 @@ def _check_tags(scenario: Scenario) -> None:
         users = "anonymous pages" if both & ANON_TAG and workload.memory.maps != "shared" else scenario.protect.design
         raise ValueError(
             f"{wait.design} takes every word of page->mapping with bit {(both & -both).bit_length() - 1} for its own, "
-            f"and {users} set that bit: choose another encoding"
+            f"and {users} {'set' if users == 'anonymous pages' else 'sets'} that bit: choose another encoding"
         )
 
 

@@ -16,7 +16,7 @@ from engine.mm.contents import count_write
 from engine.mm.frames import call, ret
 from engine.mm.page_table import own_row
 from engine.mm.protect import found_page
-from engine.mm.steps import COMPARE_AND_SWAP, DEVICE_FETCH, EMULATED_ATOMIC, OFF_CPU, PROTECT
+from engine.mm.steps import COMPARE_AND_SWAP, DEVICE_FETCH, EMULATED_ATOMIC, OFF_CPU, PREFETCHED, PROTECT
 from engine.world.jit import inlined, jit
 from engine.world.state import HOST_FREE, NONE, NOW, PTE_MIGRATION, World
 from engine.world.trace import record, record_transfer
@@ -39,18 +39,43 @@ def _over_link(w: World, device: int) -> Any:
 @inlined
 def _fetch(w: World, task: int, page: int) -> Any:
     """Read a page over the link. Next: ret."""
-    took = max(1, _over_link(w, w.tasks.device[task]))
-    record_transfer(w, DEVICE_READ, task, page, PAGE_BYTES, 0, took)
+    took = _carry(w, task, page)
     ret(w, task)
     return took + OFF_CPU
 
 
 @inlined
+def _carry(w: World, task: int, page: int) -> Any:
+    """Carry a page over the link of the task's device; return ns until it is there."""
+    device = w.tasks.device[task]
+    took = max(1, _over_link(w, device))
+    record_transfer(w, DEVICE_READ, task, page, PAGE_BYTES, 0, took)
+    if w.rules.keeps_copies:
+        w.copies.ready[device * w.rules.n_pages + page] = w.clock[NOW] + took
+    return took
+
+
+@inlined
 def _keep(w: World, task: int, page: int) -> None:
-    """Note that the task's device has a copy of the page."""
+    """Note that the task's device has a copy of the page, or will have when the link has carried it."""
     device = w.tasks.device[task]
     w.copies.held[device * w.rules.n_pages + page] = 1
     record(w, COPY_MADE, task, page, device, 0)
+
+
+@inlined
+def _keep_protected(w: World, task: int, page: int) -> bool:
+    """After an attempt to protect the page: keep a copy if it is still protected; return whether it is.
+
+    The reference that protect took is then that of the copies.
+    """
+    if w.protection.owner[page] != task:
+        w.rmap.pinned[page] -= 1
+        drop_reference(w, task, page)
+        return False
+    w.copies.held[w.rules.n_devices * w.rules.n_pages + page] = 1
+    _keep(w, task, page)
+    return True
 
 
 @jit
@@ -68,7 +93,8 @@ def device_read(w: World, task: int) -> Any:
     if w.rules.keeps_copies == 0:
         return _fetch(w, task, page)
     if w.copies.held[device * w.rules.n_pages + page]:
-        took = max(1, w.devices.local_ns[device] + w.devices.local_ps[device] // 1_000)
+        away = max(0, w.copies.ready[device * w.rules.n_pages + page] - w.clock[NOW])
+        took = max(1, away + w.devices.local_ns[device] + w.devices.local_ps[device] // 1_000)
         record_transfer(w, DEVICE_READ, task, page, PAGE_BYTES, 1, took)
         ret(w, task)
         return took + OFF_CPU
@@ -90,31 +116,55 @@ def device_fetch(w: World, task: int) -> Any:
             ret(w, task)
             return OFF_CPU + 1
         return _fetch(w, task, page)
-    if w.protection.owner[page] == task:
-        w.copies.held[w.rules.n_devices * w.rules.n_pages + page] = (
-            1  # the reference that protect took is now that of the copies
-        )
-        _keep(w, task, page)
-    else:
-        w.rmap.pinned[page] -= 1
-        drop_reference(w, task, page)
+    _keep_protected(w, task, page)
     return _fetch(w, task, page)
 
 
 @jit
+def prefetch(w: World, task: int) -> Any:
+    """Have a copy made, and do not wait for it. Next: ret; protect, then prefetched. Without copies, or if the device
+    has one, there is nothing to do.
+    """
+    page, device = found_page(w, task), w.tasks.device[task]
+    if page == NONE or w.rules.keeps_copies == 0 or w.copies.held[device * w.rules.n_pages + page]:
+        ret(w, task)
+        return w.rules.atomic_ns + OFF_CPU
+    if w.copies.held[w.rules.n_devices * w.rules.n_pages + page]:
+        _keep(w, task, page)
+        _carry(w, task, page)
+        ret(w, task)
+        return w.rules.atomic_ns + OFF_CPU
+    call(w, task, PROTECT, PREFETCHED)
+    return 0
+
+
+@jit
+def prefetched(w: World, task: int) -> Any:
+    """Next: ret. A page that could not be protected is not carried."""
+    page = w.tasks.second[task]
+    w.tasks.second[task] = NONE
+    if page != NONE and _keep_protected(w, task, page):
+        _carry(w, task, page)
+    ret(w, task)
+    return w.rules.atomic_ns + OFF_CPU
+
+
+@jit
 def atomic(w: World, task: int) -> Any:
-    """FetchAdd of 8 bytes: in the device's own memory if it has the page protected, else over the link. Next: ret.
+    """FetchAdd, Swap or CAS of as many bytes as the program says: in the device's own memory if it has the page
+    protected, else over the link. Next: ret.
 
     A PCIe atomic is non-posted: its completion comes one round trip later.
     """
     device, page = w.tasks.device[task], w.tasks.second[task]
+    size = w.program.arg[w.tasks.at[task]]
     if page != NONE and w.protection.owner[page] == task:
         took = max(1, w.devices.local_ns[device])
-        record_transfer(w, DEVICE_ATOMIC, task, page, ATOMIC_BYTES, 1, took)
+        record_transfer(w, DEVICE_ATOMIC, task, page, size, 1, took)
     else:
         page = w.ptes.page[own_row(w, task, w.tasks.page[task])]
         took = max(1, w.devices.link_ns[device])
-        record_transfer(w, DEVICE_ATOMIC, task, page, ATOMIC_BYTES, 0, took)
+        record_transfer(w, DEVICE_ATOMIC, task, page, size, 0, took)
     if page != NONE:
         count_write(w, page)
     ret(w, task)

@@ -15,7 +15,7 @@ from engine.mm import steps
 from engine.program import OPERATIONS, ends_with_put, put_after
 from engine.runs.batches import cut_batch
 from engine.runs.timed import FULL, STUCK, run_batch, start
-from engine.scenario import Fork, Hold, KsmScan, Migrate, Pick, Scenario, Tasks, Think
+from engine.scenario import Atomic, Fork, Hold, KsmScan, Migrate, Pick, Scenario, Tasks, Think
 from engine.world.build import hash_pages, make_world, page_addresses
 from engine.world.linking import link
 from engine.world.memory import add_device, map_pages, scans
@@ -111,6 +111,8 @@ class TimedRun:
                     arg = op.mean_ns
                 elif isinstance(op, Migrate | Fork):
                     arg = op.to
+                elif isinstance(op, Atomic):
+                    arg = op.bytes
                 elif isinstance(op, KsmScan):
                     arg = op.pages
                 elif isinstance(op, Pick):

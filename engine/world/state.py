@@ -175,6 +175,7 @@ class Copies(NamedTuple):
     """Row device * pages + page, and one row more per page; none where devices keep no copies."""
 
     held: U8 = flag()  # the device has a read-only copy of the page; last rows: the page is protected for copies
+    ready: I64 = unseen()  # time at which the copy is there
 
 
 class Sleepers(NamedTuple):

@@ -73,6 +73,7 @@ def drawn(seed: int) -> dict[str, Any]:
     for i in range(draw.randint(0, 2)):
         body = draw.choice(
             (
+                "prefetch think:100 device_read",
                 "pick device_read",
                 "pick device_read pick atomic",
                 "pick atomic think:50",

@@ -222,3 +222,55 @@ def test_a_device_without_pcie_atomics_cannot_emulate_others() -> None:
     plain = next(name for name, profile in DEVICES.items() if not profile.atomics)
     with pytest.raises(ValidationError, match="issues no PCIe atomics"):
         scenario(("pick emulated_atomic", plain))
+
+
+@pytest.mark.parametrize(("kind", "size"), [("fetch_add", 4), ("swap", 8), ("cas", 16)])
+def test_an_atomic_carries_as_many_bytes_as_its_word_has(kind: str, size: int) -> None:
+    given = scenario(("50/pick atomic", "gpu-pcie3")).model_dump()
+    given["workload"]["groups"][0]["program"][1] |= {"kind": kind, "bytes": size, "offset": 4096 - size}
+    run = open_run(Scenario.model_validate(given))
+    told = [
+        TRANSFER.unpack(a, b).bytes
+        for batch in run.batches()
+        for kind, a, b in zip(batch.kind.tolist(), batch.a.tolist(), batch.b.tolist(), strict=True)
+        if kind == Kind.device_atomic
+    ]
+    assert told == [size] * 50
+
+
+@pytest.mark.parametrize(
+    ("changed", "says"),
+    [
+        ({"offset": 4092}, "a word of 8 bytes is naturally aligned, and so never crosses 4 KiB"),
+        ({"bytes": 16}, "PCIe has fetch_add of 4 and 8 bytes"),
+        ({"bytes": 256}, "Input should be 4, 8 or 16"),
+        ({"offset": 4096}, "less than 4096"),
+    ],
+)
+def test_atomics_that_pcie_does_not_have_are_refused(changed: dict[str, Any], says: str) -> None:
+    given = scenario(("pick atomic", "gpu-pcie3")).model_dump()
+    given["workload"]["groups"][0]["program"][1] |= changed
+    with pytest.raises(ValidationError, match=says):
+        Scenario.model_validate(given)
+
+
+def test_a_prefetch_is_not_waited_for_and_a_read_waits_for_what_is_left_of_it() -> None:
+    profile = DEVICES["gpu-pcie3"]
+    whole = profile.link_ns.value + link_ns("gpu-pcie3")
+    own = profile.local_ns.value + PAGE * 1e3 / profile.local_mb_s.value
+    took = {}
+    for pause in ("", "think:100000"):
+        given = scenario(
+            (f"prefetch {pause} device_read", "gpu-pcie3"), copies=True, protect={"design": "attachment"}, pages=1
+        )
+        _, figures, kinds = played(given)
+        assert (figures["link_bytes"], figures["local_bytes"], kinds["copy_made"]) == (PAGE, PAGE, 1)
+        reads = [
+            TRANSFER.unpack(a, b)
+            for batch in open_run(given).batches()
+            for kind, a, b in zip(batch.kind.tolist(), batch.a.tolist(), batch.b.tolist(), strict=True)
+            if kind == Kind.device_read
+        ]
+        (took[pause],) = [read.took_ns for read in reads if read.local]
+    assert took[""] == pytest.approx(whole + own, rel=0.02)
+    assert took["think:100000"] == pytest.approx(own, rel=0.02)

@@ -189,7 +189,7 @@ def test_given_page_tables_when_a_program_makes_no_sense_then_it_is_refused_in_w
         (
             {"maps": "shared"},
             {"protect": {"design": "attachment"}, "design": "page_wait", "wait": {"encoding": "E2"}},
-            "page_wait takes every word of page->mapping with bit 0 for its own, and attachment set that bit",
+            "page_wait takes every word of page->mapping with bit 0 for its own, and attachment sets that bit",
         ),
         (
             {"maps": "private"},
