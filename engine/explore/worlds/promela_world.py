@@ -32,6 +32,7 @@ REPLACED = {
     "trace.record_entry": "",
     "trace.record_walk": "",
     "trace.record_pte": "",
+    "trace.record_flush": "",
     "trace.record_unprotected": "",
     "trace.record_transfer": "",
     "trace.witness": "",
