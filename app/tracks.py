@@ -24,11 +24,11 @@ class Track(NamedTuple):
 TRACKS = (
     Track(
         "links",
-        "Read over each device's link",
+        "Carried over each device's link",
         "GB/s, mean of each interval; dotted: what the link can carry",
         needs="devices",
     ),
-    Track("local", "Read from copies", "GB/s from each device's own memory, mean of each interval", needs="copies"),
+    Track("local", "Served by each device's own memory", "GB/s, mean of each interval", needs="copies"),
     Track("atomics", "Atomic operations in flight", "all devices, mean of each interval", needs="atomics"),
     Track(
         "protect",

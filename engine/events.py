@@ -426,6 +426,7 @@ PROTECT_REFUSALS = (
     "not anonymous",
     "pinned",
     "merged by KSM",
+    "its entry has changed",
 )
 """Why a page was not protected; the index is the number in protect_refused (engine.mm.protect)."""
 

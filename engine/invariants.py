@@ -42,7 +42,7 @@ INVARIANTS: tuple[Invariant, ...] = (
     Invariant("two_devices", "two devices have one page protected"),
     Invariant("merged_differing", "KSM merged two pages whose contents differ"),
     Invariant("merged_written", "a page that KSM shares was written"),
-    Invariant("merged_under_device", "KSM replaced a page that a device had protected"),
+    Invariant("merged_under_device", "KSM merged a page that a device had protected"),
     Invariant("moved_written", "a page was written after it was migrated"),
 )
 """Number (row) -> invariant. A number is never reused for another meaning: events contain it."""

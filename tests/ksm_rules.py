@@ -113,9 +113,9 @@ class Ksmd(Task):
         m, trees = self.m, self.trees
         yield "KSM_CHECK"
         frame, found = m.frames[page], None
-        if frame.kind == "ksm":
+        if isinstance(frame.node, Node):
             node = self._node_of(place)
-            if node is not None and frame.node is node:
+            if frame.node is node:
                 return
             m.frames[page].refs += 1
             found = page
@@ -142,7 +142,7 @@ class Ksmd(Task):
             m.put(found)
             return
         yield "KSM_CHECKSUM"
-        before, trees.checksums[place] = trees.checksums.get(place, 0), m.frames[page].value
+        before, trees.checksums[place] = trees.checksums.get(place, -1), m.frames[page].value
         if before != m.frames[page].value:
             return
         yield "KSM_UNSTABLE"
@@ -207,7 +207,7 @@ class Ksmd(Task):
         if page == into:
             return True
         told = m.design == "attachment" or m.paths == "all"
-        if (told and frame.device is not None) or frame.kind != "anon" or frame.owner is not None:
+        if (told and frame.device is not None) or isinstance(frame.node, Node) or frame.owner is not None:
             return False
         frame.owner = self.number
         merged = yield from self._merge_locked(place, page, into)
@@ -228,6 +228,8 @@ class Ksmd(Task):
             frame.dirty |= entry.dirty
             entry.write = entry.dirty = False
         yield "KSM_COMPARE"
+        if frame.device is not None:
+            m.log.append("merged_under_device")
         if into is None:
             frame.kind, frame.node = "ksm", True
             return True
@@ -237,8 +239,6 @@ class Ksmd(Task):
         entry = self._entry(place)
         if entry is None or entry.page != page or (entry.write or entry.dirty or entry.exclusive or entry.moving):
             return False
-        if frame.device is not None:
-            m.log.append("merged_under_device")
         m.spaces[place[0]][place[1]] = Entry(into)
         m.frames[into].refs += 1
         m.put(page)

@@ -334,17 +334,29 @@ class Task:
                 assert entry is not None
                 act(entry)
                 return
-            if entry is None:
-                gone_on = yield from self._missing(place)
-            elif entry.moving:
-                gone_on = yield from self._await_migration(place, entry.page)
-            elif entry.exclusive:
-                gone_on = yield from self._exclusive(place, entry.page)
-            else:
-                gone_on = yield from self._write_fault(place, entry.page)
-            if not gone_on:
+            if not (yield from self._fault(place, entry)):
                 self.m.refused += 1
                 return
+
+    def _fault(self, place: int, entry: Entry | None) -> Faulting:
+        if entry is None:
+            return (yield from self._missing(place))
+        if entry.moving:
+            return (yield from self._await_migration(place, entry.page))
+        if entry.exclusive:
+            return (yield from self._exclusive(place, entry.page))
+        return (yield from self._write_fault(place, entry.page))
+
+    def _shared_copy(self, page: int) -> bool:
+        return self.m.maps != "shared" and (self.m.frames[page].kind != "anon" or self.m.mapcount(page) > 1)
+
+    def _entry_lost(self, place: int, page: int) -> bool:
+        entry = self.table.get(place)
+        if self.m.maps == "shared":
+            return False
+        if entry is None or entry.page != page or entry.moving or entry.exclusive:
+            return True
+        return not entry.write and (self.m.design == "exclusive_pte" or self._shared_copy(page))
 
     def _missing(self, place: int) -> Faulting:
         m = self.m
@@ -373,8 +385,14 @@ class Task:
             if self.held is None:
                 return
         else:
-            yield "PROTECT"
-            entry = self.table.get(place)
+            while True:
+                yield "PROTECT"
+                entry = self.table.get(place)
+                if entry is None or entry.write or entry.moving or not self._shared_copy(entry.page):
+                    break
+                if not (yield from self._fault(place, entry)):
+                    self.m.refused += 1
+                    return
             if entry is not None and entry.moving:
                 entry = None
             if entry is None and m.maps != "shared":
@@ -386,7 +404,10 @@ class Task:
         yield "lock", page
         while True:
             yield "PROTECT_CHECK"
-            if frame.device is not None or frame.kind == "ksm":
+            lost = frame.device is not None or frame.kind == "ksm" or self._entry_lost(place, page)
+            if lost or (
+                m.design != "exclusive_pte" and frame.refs != 1 + m.mapcount(page) + 2 * (frame.kind == "file")
+            ):
                 yield from self._let_go(page)
                 return
             if not frame.writeback:
@@ -426,7 +447,12 @@ class Task:
     def do_device_write(self) -> Steps:
         yield "DEVICE_WRITE"
         if self.held is not None and self.m.frames[self.held].device == self.number:
-            self._fill(self.m.frames[self.held])
+            frame = self.m.frames[self.held]
+            if frame.kind == "anon" and self.m.mapcount(self.held) > 1:
+                self.m.log.append("shared_copy_written")
+            if frame.kind == "ksm":
+                self.m.log.append("merged_written")
+            self._fill(frame)
 
     def do_unprotect(self) -> Steps:
         yield "UNPROTECT"

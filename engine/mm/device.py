@@ -14,11 +14,11 @@ from engine.events import Kind
 from engine.mm.cache import drop_reference
 from engine.mm.contents import count_write
 from engine.mm.frames import call, ret
-from engine.mm.page_table import own_row
+from engine.mm.page_table import own_row, write_fault, written
 from engine.mm.protect import found_page
-from engine.mm.steps import COMPARE_AND_SWAP, DEVICE_FETCH, EMULATED_ATOMIC, OFF_CPU, PREFETCHED, PROTECT
+from engine.mm.steps import ATOMIC, COMPARE_AND_SWAP, DEVICE_FETCH, EMULATED_ATOMIC, OFF_CPU, PREFETCHED, PROTECT
 from engine.world.jit import inlined, jit
-from engine.world.state import HOST_FREE, NONE, NOW, PTE_MIGRATION, World
+from engine.world.state import HOST_FREE, NONE, NOW, PTE_MIGRATION, PTE_WRITE, World
 from engine.world.trace import record, record_transfer
 
 DEVICE_READ, DEVICE_ATOMIC, COPY_MADE = int(Kind.device_read), int(Kind.device_atomic), int(Kind.copy_made)
@@ -161,12 +161,14 @@ def atomic(w: World, task: int) -> Any:
     if page != NONE and w.protection.owner[page] == task:
         took = max(1, w.devices.local_ns[device])
         record_transfer(w, DEVICE_ATOMIC, task, page, size, 1, took)
-    else:
-        page = w.ptes.page[own_row(w, task, w.tasks.page[task])]
-        took = max(1, w.devices.link_ns[device])
-        record_transfer(w, DEVICE_ATOMIC, task, page, size, 0, took)
-    if page != NONE:
         count_write(w, page)
+    else:
+        row = own_row(w, task, w.tasks.page[task])
+        if not w.ptes.bits[row] & PTE_WRITE:
+            return write_fault(w, task, row, ATOMIC)
+        took = max(1, w.devices.link_ns[device])
+        record_transfer(w, DEVICE_ATOMIC, task, w.ptes.page[row], size, 0, took)
+        written(w, task, w.ptes.page[row])
     ret(w, task)
     return took + OFF_CPU
 
@@ -174,7 +176,7 @@ def atomic(w: World, task: int) -> Any:
 @jit
 def emulated_atomic(w: World, task: int) -> Any:
     """An operation that PCIe does not have: read the word, as FetchAdd of 0, and compute. Next: compare_and_swap. On a
-    page that the device has protected it is made there: ret. Where nothing is mapped there is nothing to do: ret.
+    page that the device has protected it is made there: ret. On an entry that is not writable: a write fault first.
     """
     device, page = w.tasks.device[task], w.tasks.second[task]
     if page != NONE and w.protection.owner[page] == task:
@@ -183,13 +185,13 @@ def emulated_atomic(w: World, task: int) -> Any:
         count_write(w, page)
         ret(w, task)
         return took + OFF_CPU
-    page, took = w.ptes.page[own_row(w, task, w.tasks.page[task])], max(1, w.devices.link_ns[device])
-    if page == NONE:
-        ret(w, task)
-        return took + OFF_CPU
+    row, took = own_row(w, task, w.tasks.page[task]), max(1, w.devices.link_ns[device])
+    if not w.ptes.bits[row] & PTE_WRITE:
+        w.emulations.since[task] = -1
+        return write_fault(w, task, row, EMULATED_ATOMIC)
     if w.emulations.since[task] < 0:
         w.emulations.since[task] = w.clock[NOW]
-    w.emulations.page[task] = page
+    w.emulations.page[task] = w.ptes.page[row]
     w.tasks.step[task] = COMPARE_AND_SWAP
     return took + OFF_CPU
 
@@ -197,19 +199,18 @@ def emulated_atomic(w: World, task: int) -> Any:
 @jit
 def compare_and_swap(w: World, task: int) -> Any:
     """Write the new value if the word is still the one that was read, and wait for the completion. Next: ret;
-    emulated_atomic again if a CPU or another device has changed the word meanwhile.
+    emulated_atomic again if a CPU or another device has changed the word meanwhile, or taken write access.
     """
-    took = max(1, w.devices.link_ns[w.tasks.device[task]])
-    page = w.ptes.page[own_row(w, task, w.tasks.page[task])]
-    if page != NONE and w.emulations.page[task] != page:
+    took, row = max(1, w.devices.link_ns[w.tasks.device[task]]), own_row(w, task, w.tasks.page[task])
+    page = w.ptes.page[row]
+    if not w.ptes.bits[row] & PTE_WRITE or w.emulations.page[task] != page:
         record(w, ATOMIC_RETRIED, task, page, w.tasks.device[task], 0)
         w.emulations.page[task] = NONE
         w.tasks.step[task] = EMULATED_ATOMIC
         return took + OFF_CPU
-    if page != NONE:
-        count_write(w, page)
-        since = w.clock[NOW] - w.emulations.since[task] + took
-        record_transfer(w, DEVICE_ATOMIC, task, page, CAS_BYTES, 0, since)
+    since = w.clock[NOW] - w.emulations.since[task] + took
+    record_transfer(w, DEVICE_ATOMIC, task, page, CAS_BYTES, 0, since)
+    written(w, task, page)
     w.emulations.since[task] = -1
     w.emulations.page[task] = NONE
     ret(w, task)

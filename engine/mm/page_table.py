@@ -24,6 +24,7 @@ from engine.world.state import (
     ANON_PAGE,
     FILE_PAGE,
     KSM_PAGE,
+    NO_DEVICE,
     NONE,
     PTE_DIRTY,
     PTE_EXCLUSIVE,
@@ -90,7 +91,10 @@ def flush_tlb(w: World, task: int, mm: int, page: int, notifier: int) -> int:
     arch/x86/mm/tlb.c: flush_tlb_mm_range(). The CPU of a task of this address space flushes its own TLB without an
     interrupt.
     """
-    others = w.mms.tasks[mm] - (w.tasks.mm[task] == mm)
+    own = w.tasks.mm[task] == mm and w.tasks.device[task] == NO_DEVICE
+    others = w.mms.tasks[mm] - own
+    if w.rules.cpus:
+        others = min(others, w.rules.cpus - own)
     record_flush(w, task, page, mm, notifier, others)
     return w.rules.flush_ns + others * w.rules.flush_cpu_ns
 

@@ -11,9 +11,15 @@ from __future__ import annotations
 from typing import Any
 
 from engine.events import PG_DIRTY, PG_WRITEBACK, Kind
-from engine.invariants import LOST_UNDER_DEVICE, MAPPING_RESURRECTED, TWO_DEVICES
+from engine.invariants import (
+    LOST_UNDER_DEVICE,
+    MAPPING_RESURRECTED,
+    MERGED_WRITTEN,
+    SHARED_COPY_WRITTEN,
+    TWO_DEVICES,
+)
 from engine.mm.cache import drop_reference, still_ours, take_reference
-from engine.mm.contents import write_contents
+from engine.mm.contents import count_write, write_contents
 from engine.mm.filemap import begin_wait
 from engine.mm.frames import call_on, ret
 from engine.mm.page_table import (
@@ -41,6 +47,7 @@ from engine.mm.steps import (
 from engine.mm.wait_list import make_ready
 from engine.world.jit import inlined, jit
 from engine.world.state import (
+    ANON_PAGE,
     ASLEEP,
     FILE_PAGE,
     KSM_PAGE,
@@ -60,7 +67,7 @@ PAGE_PROTECTED, PROTECT_REFUSED = int(Kind.page_protected), int(Kind.protect_ref
 COPY_DROPPED = int(Kind.copy_dropped)
 PAGE_WRITTEN, PAGE_DIRTIED = int(Kind.page_written), int(Kind.page_dirtied)
 
-NOT_MAPPED, LEFT, HELD, NOT_ANONYMOUS, PINNED, MERGED = range(6)
+NOT_MAPPED, LEFT, HELD, NOT_ANONYMOUS, PINNED, MERGED, CHANGED = range(7)
 """Reasons why a page is not protected, the index in engine.events.PROTECT_REFUSALS."""
 
 
@@ -74,17 +81,42 @@ def found_page(w: World, task: int) -> Any:
     return w.ptes.page[row] if w.ptes.bits[row] & (PTE_PRESENT | PTE_EXCLUSIVE) else NONE
 
 
+@inlined
+def _shared_copy(w: World, page: int) -> bool:
+    """Whether a device that wants to write must get a copy of its own: of a private file's page, or of one that other
+    address spaces share. Devices that only read, into copies, may share it.
+    """
+    if page == NONE or w.rules.mapped == SHARED or w.rules.keeps_copies:
+        return False
+    return w.rmap.kind[page] != ANON_PAGE or w.rmap.mapcount[page] > 1
+
+
+@inlined
+def _entry_changed(w: World, task: int, page: int) -> bool:
+    """Whether the program's entry has ceased to map the page since it was found, or to map it writable where that
+    counts.
+    """
+    if w.rules.mapped == SHARED:
+        return False
+    row = own_row(w, task, w.tasks.page[task])
+    if w.ptes.page[row] != page or not w.ptes.bits[row] & PTE_PRESENT:
+        return True
+    if w.rules.exclusive or _shared_copy(w, page):
+        return w.ptes.bits[row] & PTE_WRITE == 0
+    return False
+
+
 @jit
 def protect(w: World, task: int) -> int:
     """Find the page and take a reference. Next: lock_page, then protect_check; ret if nothing is mapped.
 
-    mm/rmap.c: make_device_exclusive(): exclusive entries begin with a write fault, so that the page has one user.
+    A page that others share copy-on-write gets a copy first, by a write fault, as get_user_pages() for writing does;
+    exclusive entries always begin so (mm/rmap.c: make_device_exclusive()).
     """
     page = found_page(w, task)
-    if w.rules.exclusive:
-        row = own_row(w, task, w.tasks.page[task])
-        if not w.ptes.bits[row] & PTE_WRITE:
-            return write_fault(w, task, row, PROTECT)
+    row = own_row(w, task, w.tasks.page[task])
+    if (w.rules.exclusive or _shared_copy(w, page)) and not w.ptes.bits[row] & PTE_WRITE:
+        return write_fault(w, task, row, PROTECT)
     if page == NONE:
         record(w, PROTECT_REFUSED, task, NONE, NOT_MAPPED, 0)
         ret(w, task)
@@ -115,6 +147,10 @@ def protect_check(w: World, task: int) -> int:
         _refuse(w, task, page, MERGED)
     elif w.rmap.kind[page] == FILE_PAGE and not w.rules.protects_files:
         _refuse(w, task, page, NOT_ANONYMOUS)
+    elif _entry_changed(w, task, page):
+        _refuse(w, task, page, CHANGED)
+    elif not _only_known(w, page):
+        _refuse(w, task, page, PINNED)
     elif w.pages.flags[page] & (1 << PG_WRITEBACK):
         begin_wait(w, task, PG_WRITEBACK, 0)
         call_on(w, task, WAIT_PREPARE, PROTECT_CHECK, page, NONE, 0)
@@ -202,6 +238,11 @@ def device_write(w: World, task: int) -> int:
         record(w, PAGE_WRITTEN, task, page, w.pages.mapping[page], w.pages.index[page])
         write_contents(w, task, page)
         check_moved(w, task, page)
+        count_write(w, page)
+        if w.rmap.kind[page] == ANON_PAGE and w.rmap.mapcount[page] > 1:
+            broken(w, task, page, SHARED_COPY_WRITTEN)
+        if w.rules.contents and w.rmap.kind[page] == KSM_PAGE:
+            broken(w, task, page, MERGED_WRITTEN)
         if w.rmap.kind[page] == FILE_PAGE and w.pages.file[page] == NONE:
             broken(w, task, page, LOST_UNDER_DEVICE)
     ret(w, task)

@@ -53,7 +53,7 @@ def map_pages(w: World, workload: Tasks) -> None:
     if w.rules.contents:
         w.contents.value.array[:n] = 1 + np.arange(n) % w.rules.contents
     for group in workload.groups:
-        if not scans(group):
+        if not scans(group) and group.device is None:
             w.mms.tasks[group.mm] += group.tasks
 
 

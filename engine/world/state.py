@@ -72,7 +72,7 @@ class Tasks(NamedTuple):
     other_bit: I64 = number(0, 7)
     stop: U8 = unseen()  # STOPS
     mm: U16 = unseen()  # address space that it runs in
-    device: U16 = unseen()  # device whose request it is, if its group is one
+    device: U16 = unseen(0xFFFF)  # device whose request it is; NO_DEVICE for a CPU's task
     modified: U8 = unseen()  # policy refuse: 1 if its program asks for a protected page instead of failing
 
 
@@ -202,7 +202,7 @@ class KsmItems(NamedTuple):
     """rmap_item of KSM: one row per page table entry."""
 
     node: U32 = row("ksm_nodes")  # stable node that its entry belongs to, or NONE
-    checksum: U32 = number(0, 31)  # contents at the last scan
+    checksum: U32 = number(0, 31)  # contents at the last scan plus 1; 0 before the first
     unstable: U8 = flag()  # in the unstable tree
 
 
@@ -225,6 +225,8 @@ class Ksmd(NamedTuple):
     merged: U8 = flag()  # whether the last attempt to merge a page went through
 
 
+NO_DEVICE = 0xFFFF
+"""Value of tasks.device."""
 PTE_PRESENT, PTE_WRITE, PTE_DIRTY, PTE_EXCLUSIVE, PTE_MIGRATION, PTE_WAS_WRITABLE = 1, 2, 4, 8, 16, 32
 """Bits of ptes.bits. An entry with PTE_WRITE is present; one with PTE_EXCLUSIVE is a swap entry, and no other bit is
 set; one with PTE_MIGRATION is another, which may remember PTE_WAS_WRITABLE."""

@@ -122,8 +122,8 @@ function perDevice(name, empty, limit) {
 }
 
 export const SERIES = {
-  links: perDevice("link", "No device read over its link in this window.", true),
-  local: perDevice("local", "No device read from a copy in this window.", false),
+  links: perDevice("link", "No device's link carried anything in this window.", true),
+  local: perDevice("local", "No device used its own memory in this window.", false),
   atomics: {
     height: 118,
     least: 0.001,

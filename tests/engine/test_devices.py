@@ -113,7 +113,7 @@ def test_given_a_hit_ratio_then_the_time_is_that_of_the_misses_over_the_link_and
 
 def test_given_a_window_of_atomics_then_window_over_latency_are_made_each_second() -> None:
     for window in (1, 16, 64):
-        end, figures, _ = played(scenario((f"{window}*100/pick atomic", "gpu-pcie3")))
+        end, figures, _ = played(scenario((f"{window}*100/pick atomic", "gpu-pcie3"), maps="anonymous"))
         assert figures["link_atomics"] / end == pytest.approx(window / DEVICES["gpu-pcie3"].link_ns.value)
 
 

@@ -178,7 +178,7 @@ def test_given_pages_protected_in_random_programs_then_every_state_is_that_of_th
     maps: str, kernel: str, design: str
 ) -> None:
     name, _, policy = design.partition(" ")
-    seen = side_by_side(maps, kernel, {"design": name, "policy": policy}, 100)
+    seen = side_by_side(maps, kernel, {"design": name, "policy": policy}, 160)
     met = {"wait": "PROTECTED_SLEEP", "break": "PROTECTED_BROKEN", "refuse": "PROTECTED_REFUSED"}[policy]
     assert min(seen["PROTECT_END"], seen[met]) > 0
 
@@ -189,7 +189,7 @@ def test_given_ksmd_beside_random_programs_then_every_state_is_that_of_the_secon
     kernel: str, design: str
 ) -> None:
     options = dict(zip(("design", "policy", "paths"), design.split(), strict=False))
-    seen = side_by_side("anonymous", kernel, {} if design == "none" else options, 200, ksm=True)
+    seen = side_by_side("anonymous", kernel, {} if design == "none" else options, 110, ksm=True)
     assert min(seen[step] for step in ("KSM_APPEND_LOCKED", "KSM_INSERT", "KSM_REPLACE", "WP_COPY_INSTALL")) > 0
 
 
@@ -199,7 +199,7 @@ def test_given_migration_beside_random_programs_then_every_state_is_that_of_the_
     kernel: str, design: str
 ) -> None:
     options = dict(zip(("design", "policy", "paths"), design.split(), strict=False))
-    seen = side_by_side("anonymous", kernel, {} if design == "none" else options, 150, ksm=True, moves=True)
+    seen = side_by_side("anonymous", kernel, {} if design == "none" else options, 80, ksm=True, moves=True)
     assert min(seen[step] for step in ("MIGRATE_ANON_RESTORE", "MIGRATION_PUT", "KSM_REPLACE", "FORK")) > 0
 
 

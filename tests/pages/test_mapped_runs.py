@@ -57,7 +57,7 @@ def test_runs_with_and_without_page_tables_are_compared(site: Site, page: Page, 
     site.open(page, f"/c/{other},{copies}")
     assert {"links", "queue"} <= set(tracks(page))
     expect(page.locator("#track-links .plot")).to_have_count(2)
-    expect(page.locator("#track-links .plot .nothing").first).to_contain_text("No device read over its link")
+    expect(page.locator("#track-links .plot .nothing").first).to_contain_text("No device's link carried anything")
     page.get_by_text("Figures for this window, as a table").click()
     expect(page.locator("#window-figures tr").first).to_contain_text("longest queue")
     assert faults(page) == ""

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from engine.events import PG_DIRTY, Kind
 from engine.invariants import MERGED_DIFFERING, MERGED_UNDER_DEVICE
 from engine.mm.filemap import trylock_page
 from engine.mm.frames import call, ret
-from engine.mm.ksm.tree import set_node
+from engine.mm.ksm.tree import node_of, set_node
 from engine.mm.page_table import CLEAR, flush_tlb, map_page, set_entry, unmap_entry
 from engine.mm.steps import KSM_COMPARE, KSM_MERGED, KSM_REPLACE, KSM_WRITE_PROTECT, UNLOCK_PAGE
 from engine.world.jit import inlined, jit
@@ -18,13 +20,16 @@ PAGE_DIRTIED, PAGE_MERGED = int(Kind.page_dirtied), int(Kind.page_merged)
 
 
 @inlined
-def _may_merge(w: World, page: int) -> bool:
-    """Return whether the page is anonymous, and as far as KSM can find out no device has it protected.
+def _may_merge(w: World, page: int) -> Any:
+    """Return whether the page is anonymous, or a KSM page that never got a node, and as far as KSM can find out no
+    device has it protected.
 
     KSM finds out if the protection is in page->mapping, or if the design makes all paths ask.
     """
     if w.rules.protects and (w.rules.attaches or w.rules.all_paths) and protect_holds(w, page):
         return False
+    if w.rmap.kind[page] == KSM_PAGE:
+        return node_of(w, page) == NONE
     return w.rmap.kind[page] == ANON_PAGE
 
 
@@ -81,6 +86,8 @@ def compare_pages(w: World, task: int) -> int:
     a KSM page, though not in the tree yet.
     """
     page, other = w.tasks.page[task], w.tasks.second[task]
+    if w.rules.protects and w.protection.owner[page] != NONE:
+        broken(w, task, page, MERGED_UNDER_DEVICE)
     if other == NONE:
         w.rmap.kind[page] = KSM_PAGE
         set_node(w, task, page, NONE)
@@ -104,8 +111,6 @@ def replace_page(w: World, task: int) -> int:
     if w.ptes.page[row] == page and w.ptes.bits[row] == PTE_PRESENT:
         if w.contents.value[page] != w.contents.value[other]:
             broken(w, task, page, MERGED_DIFFERING)
-        if w.rules.protects and w.protection.owner[page] != NONE:
-            broken(w, task, page, MERGED_UNDER_DEVICE)
         cost += flush_tlb(w, task, row // w.rules.virtual_pages, page, CLEAR)
         unmap_entry(w, task, row)
         map_page(w, task, row, other, PTE_PRESENT)

@@ -98,8 +98,8 @@ def cmp_and_merge_page(w: World, task: int) -> int:
     """
     page = w.tasks.page[task]
     node = w.ksm_items.node[w.ksmd.item[0]]
-    if w.rmap.kind[page] == KSM_PAGE:
-        if node != NONE and node == node_of(w, page):
+    if w.rmap.kind[page] == KSM_PAGE and node_of(w, page) != NONE:
+        if node == node_of(w, page):
             w.tasks.step[task] = KSM_NEXT
         else:
             take_reference(w, task, page)
@@ -213,8 +213,8 @@ def append_end(w: World, task: int) -> int:
 def checksum(w: World, task: int) -> int:
     """A page that changes is not merged. Next: search_unstable if the checksum is that of the last scan; scan_next."""
     item, contents = w.ksmd.item[0], w.contents.value[w.tasks.page[task]]
-    w.tasks.step[task] = KSM_UNSTABLE if w.ksm_items.checksum[item] == contents else KSM_NEXT
-    w.ksm_items.checksum[item] = contents
+    w.tasks.step[task] = KSM_UNSTABLE if w.ksm_items.checksum[item] == contents + 1 else KSM_NEXT
+    w.ksm_items.checksum[item] = contents + 1
     return w.rules.compare_ns
 
 

@@ -22,7 +22,7 @@ PAGE_COPIED = int(Kind.page_copied)
 
 @jit
 def unmerge(w: World, task: int) -> int:
-    """madvise(MADV_UNMERGEABLE) of one page. Next: break_ksm, then unmerge_end."""
+    """What madvise(MADV_UNMERGEABLE) does to one entry; here it stays mergeable. Next: break_ksm, then unmerge_end."""
     row = own_row(w, task, w.tasks.page[task])
     call_on(w, task, KSM_BREAK, KSM_UNMERGED, w.ptes.page[row], NONE, row)
     return w.rules.atomic_ns
