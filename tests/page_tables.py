@@ -216,6 +216,12 @@ class Task:
                     frame.device = None
                     self.table[found] = Entry(self.table[found].page, m.mapcount(self.table[found].page) == 1)
                 continue
+            frame = m.frames[self.table[found].page]
+            asks = m.design in ("attachment", "page_flag") and m.paths == "all" and not self.table[found].moving
+            if asks and frame.kind == "anon" and frame.device is not None:
+                if frame.owner is None:
+                    frame.device = None
+                continue
             done = found
             if self.table[found].moving:
                 self.table[found].was_writable = False
@@ -420,11 +426,17 @@ class Task:
             left = next((e for e in entries if not wanted(e)), None)
             if left is None:
                 break
+            if m.design == "exclusive_pte" and not left.write:
+                yield from self._let_go(page)
+                return
             frame.dirty |= left.dirty
             left.write = left.dirty = False
             left.exclusive = m.design == "exclusive_pte"
             m.flushes += 1
         yield "PROTECT_SET"
+        if m.design != "exclusive_pte" and self._entry_lost(place, page):
+            yield from self._let_go(page)
+            return
         if m.design != "exclusive_pte" and frame.refs != 1 + m.mapcount(page) + 2 * (frame.kind == "file"):
             yield from self._let_go(page)
             return

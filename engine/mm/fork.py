@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from engine.events import PG_LOCKED
 from engine.mm.exclusive import restored_bits
 from engine.mm.frames import ret
@@ -9,7 +11,7 @@ from engine.mm.page_table import PROTECTION_PAGE, flush_tlb, map_page, own_row, 
 from engine.mm.protect import end_protection
 from engine.mm.steps import OFF_CPU
 from engine.world.jit import inlined, jit
-from engine.world.state import NONE, PTE_EXCLUSIVE, PTE_MIGRATION, PTE_PRESENT, PTE_WRITE, SHARED, World
+from engine.world.state import ANON_PAGE, NONE, PTE_EXCLUSIVE, PTE_MIGRATION, PTE_PRESENT, PTE_WRITE, SHARED, World
 from engine.world.verbs import protect_holds
 
 
@@ -24,6 +26,25 @@ def _restore(w: World, task: int, row: int) -> None:
         if protect_holds(w, page):
             end_protection(w, task, page, 1)
         set_entry(w, task, row, restored_bits(w, page))
+
+
+@inlined
+def _taken(w: World, row: int) -> Any:
+    """Whether a device has the entry's page write-protected, and fork() is among the paths that ask."""
+    if not (w.rules.protects and w.rules.all_paths) or w.rules.exclusive or not w.ptes.bits[row] & PTE_PRESENT:
+        return False
+    return (
+        not w.rules.keeps_copies and w.rmap.kind[w.ptes.page[row]] == ANON_PAGE and protect_holds(w, w.ptes.page[row])
+    )
+
+
+@inlined
+def _take_back(w: World, task: int, page: int) -> None:
+    """Take the page back from the device, which would go on writing to what parent and child then share; while the page
+    is locked the caller tries again. fork() does not wait and does not fail, whatever the policy.
+    """
+    if not w.pages.flags[page] & (1 << PG_LOCKED):
+        end_protection(w, task, page, 1)
 
 
 @jit
@@ -46,6 +67,10 @@ def copy_page_range(w: World, task: int) -> int:
             set_entry(w, task, copy, PTE_MIGRATION)
             w.tasks.argument[task] = virtual + 1
             return max(1, w.rules.atomic_ns)
+        if _taken(w, row) and w.ptes.page[copy] == NONE:
+            _take_back(w, task, w.ptes.page[row])
+            w.tasks.argument[task] = virtual
+            return max(1, w.rules.break_ns) + OFF_CPU
         if w.ptes.bits[row] & PTE_PRESENT and w.ptes.page[copy] == NONE:
             bits = w.ptes.bits[row] & ~PTE_WRITE
             if w.ptes.bits[row] & PTE_WRITE:

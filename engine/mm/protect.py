@@ -175,6 +175,9 @@ def protect_walk(w: World, task: int) -> int:
     for mm in range(w.rules.mms):
         row = row_of(w, mm, w.rmap.virtual[page])
         bits = w.ptes.bits[row]
+        if w.rules.exclusive and w.ptes.page[row] == page and bits & (PTE_PRESENT | PTE_WRITE) == PTE_PRESENT:
+            _refuse(w, task, page, CHANGED)  # fork() has shared it meanwhile
+            return w.rules.atomic_ns
         if w.ptes.page[row] == page and bits != _protected_bits(w, bits):
             cost = flush_tlb(w, task, mm, page, EXCLUSIVE if w.rules.exclusive else PROTECTION_PAGE)
             flags = w.pages.flags[page]
@@ -210,6 +213,9 @@ def set_protection(w: World, task: int) -> int:
     check keeps others from taking one; between two steps a fault could take one and write later.
     """
     page = w.tasks.second[task]
+    if not w.rules.exclusive and _entry_changed(w, task, page):
+        _refuse(w, task, page, CHANGED)
+        return w.rules.atomic_ns
     if not _only_known(w, page):
         _refuse(w, task, page, PINNED)
         return w.rules.atomic_ns

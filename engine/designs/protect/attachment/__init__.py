@@ -52,7 +52,7 @@ CARD = Card(
         ),
     ),
     expected=(
-        Expected("Sometimes", tests=("P-1", "P-2", "P-5"), rows=("attachment-posted",)),
+        Expected("Sometimes", tests=("P-1", "P-2", "P-5", "P-7"), rows=("attachment-posted",)),
         Expected("Sometimes", tests=("P-3", "P-10"), rows=("attachment-wait",)),
         Expected("Sometimes", tests=("P-11", "A-2", "A-3")),
         Expected("Never", tests=("P-10",)),

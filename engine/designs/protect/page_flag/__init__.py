@@ -38,7 +38,7 @@ CARD = Card(
         ("page_flag-posted", "page flag, only write fault and GUP ask", "helper", {"paths": "posted"}),
     ),
     expected=(
-        Expected("Sometimes", tests=("P-1", "P-5", "K-3"), rows=("page_flag-posted",)),
+        Expected("Sometimes", tests=("P-1", "P-5", "P-7", "K-3"), rows=("page_flag-posted",)),
         Expected("Sometimes", tests=("P-3", "P-10"), rows=("page_flag-wait",)),
         Expected("Sometimes", tests=("P-11", "A-2", "A-3")),
         Expected("Never", tests=("P-10",)),
