@@ -189,7 +189,7 @@ def test_given_ksmd_beside_random_programs_then_every_state_is_that_of_the_secon
     kernel: str, design: str
 ) -> None:
     options = dict(zip(("design", "policy", "paths"), design.split(), strict=False))
-    seen = side_by_side("anonymous", kernel, {} if design == "none" else options, 110, ksm=True)
+    seen = side_by_side("anonymous", kernel, {} if design == "none" else options, 70, ksm=True)
     assert min(seen[step] for step in ("KSM_APPEND_LOCKED", "KSM_INSERT", "KSM_REPLACE", "WP_COPY_INSTALL")) > 0
 
 
