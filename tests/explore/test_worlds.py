@@ -96,14 +96,6 @@ WORLDS: dict[str, Scenario] = {
         memory={"maps": "anonymous", "contents": 1, "spare": 2},
         pages=2,
     ),
-    "ksmd and a device": scenario(
-        "ksm_scan:3 ksm_scan:3 ksm_scan:3",
-        "protect device_write unprotect",
-        "2*load",
-        memory={"maps": "anonymous", "contents": 1, "spare": 1},
-        protect={"design": "page_flag", "paths": "posted"},
-        pages=2,
-    ),
     "two pages": scenario("2*pick lock unlock", "pick:2 lock unlock", pages=3, bits=1, kernel="6.1"),
 }
 BROKEN = {
@@ -112,9 +104,8 @@ BROKEN = {
     "raw NULL check": "wrong_identity",
     "dma": "unstable_write",
     "protected, truncation as posted": "lost_under_device",
-    "ksmd and a device": "merged_under_device",
 }
-LARGE = {"fork", "migration", "ksmd and a writer", "ksmd and a device"}
+LARGE = {"fork", "migration", "ksmd and a writer"}
 """Searched in fewer ways."""
 PLANS = [Plan(reduction=reduction) for reduction in ("none", "por", "symmetry", "all")]
 
