@@ -4,7 +4,7 @@
 
 Each table varies one thing and plays the shipped scenarios otherwise as they are, with the costs of the preset
 `estimate`. The numbers are simulated times: the same on every machine. They are printed, and all tables together go
-to benchmarks/last-break-evens.json, which a test recomputes in part.
+to benchmarks/last-break-evens.json; those of the release are in tests/golden/break-evens.json.
 """
 
 from __future__ import annotations

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Generator
 from dataclasses import dataclass, field
 
-from tests.page_tables import Entry, Label, Machine, Steps, Task
+from tests.page_tables import Entry, Label, Machine, Steps
+from tests.page_tasks import Task
 
 Place = tuple[int, int]
 """An address space, and a virtual page of it."""

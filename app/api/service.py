@@ -10,7 +10,8 @@ from app.strict import StrictRoute
 from app.versions import product_version
 from engine import VERSION
 from engine.events import FORMAT as EVENT_FORMAT
-from engine.scenario import EVENTS_MAX, PAGES_MAX, TASKS_MAX, TIME_MAX_NS
+from engine.operations import PAGES_MAX
+from engine.scenario import EVENTS_MAX, TASKS_MAX, TIME_MAX_NS
 from engine.scenario import FORMAT as SCENARIO_FORMAT
 
 router = APIRouter(tags=["service"], route_class=StrictRoute)

@@ -12,10 +12,11 @@ from engine.devices import DEVICES
 from engine.errors import BadScenario
 from engine.events import BATCH, Batch
 from engine.mm import steps
+from engine.operations import Atomic, Fork, Hold, KsmScan, Migrate, Pick, Think
 from engine.program import OPERATIONS, ends_with_put, put_after
 from engine.runs.batches import cut_batch
 from engine.runs.timed import FULL, STUCK, run_batch, start
-from engine.scenario import Atomic, Fork, Hold, KsmScan, Migrate, Pick, Scenario, Tasks, Think
+from engine.scenario import Scenario, Tasks
 from engine.world.build import hash_pages, make_world, page_addresses
 from engine.world.linking import link
 from engine.world.memory import add_device, map_pages, scans

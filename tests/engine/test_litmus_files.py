@@ -50,7 +50,7 @@ def test_the_litmus_tests_are_those_that_the_debate_names() -> None:
         "T-1",
         "T-2",
         "T-3",
-        *(f"P-{n}" for n in range(1, 12)),
+        *(f"P-{n}" for n in range(1, 13)),
         *(f"K-{n}" for n in range(1, 5)),
         "M-1",
         "M-2",

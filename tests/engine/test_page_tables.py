@@ -30,7 +30,8 @@ from engine.world.state import (
     World,
 )
 from tests.ksm_rules import Ksmd
-from tests.page_tables import Machine, Task, machine
+from tests.page_tables import Machine, machine
+from tests.page_tasks import Task
 from tests.worlds import Stage, scenario
 
 KINDS = {"free": 0, "file": FILE_PAGE, "anon": ANON_PAGE, "ksm": KSM_PAGE}

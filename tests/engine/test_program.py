@@ -9,8 +9,8 @@ from pydantic import ValidationError
 
 from engine.events import PG_WRITEBACK
 from engine.mm import steps
+from engine.operations import Op
 from engine.program import OPERATIONS, Argument, Held, Operation
-from engine.scenario import Op
 from tests.worlds import Stage, scenario
 
 NUMBER = {Argument.PICK: ":0", Argument.SECOND_PAGE: ":1", Argument.MM: ":1", Argument.MEAN_NS: ":10"}

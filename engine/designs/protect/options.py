@@ -50,6 +50,14 @@ class WithPolicy(Protecting):
         return self.policy + (f", {self.unmodified:.0%} unmodified" if self.unmodified < 1 else "")
 
 
+ALL_ASK: tuple[str, ...] = (
+    *(f"P-{n}" for n in (*range(1, 11), 12)),
+    *(f"K-{n}" for n in range(1, 5)),
+    *("A-1", "M-1", "M-2"),
+)
+"""Litmus tests whose error a design that keeps its own protection never shows where all paths ask for the page."""
+
+
 def protecting_rules(options: Any) -> dict[str, int]:
     """Return the rules that these options select."""
     policy = POLICIES.index(options.policy) if isinstance(options, WithPolicy) else BREAK

@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 from engine.designs.card import Card, Expected, Pointers
 from engine.designs.protect.attachment.tables import ATTACHMENT_BASE, ATTACHMENT_BYTES, Attachments, facts
-from engine.designs.protect.options import WithPolicy, protecting_rules
+from engine.designs.protect.options import ALL_ASK, WithPolicy, protecting_rules
 
 TAG = 0x3
 """PAGE_MAPPING_RONLY: the tag of KSM pages, renamed."""
@@ -52,30 +52,9 @@ CARD = Card(
         ),
     ),
     expected=(
-        Expected("Sometimes", tests=("P-1", "P-2", "P-5", "P-7"), rows=("attachment-posted",)),
+        Expected("Sometimes", tests=("P-1", "P-2", "P-5", "P-12"), rows=("attachment-posted",)),
         Expected("Sometimes", tests=("P-3", "P-10"), rows=("attachment-wait",)),
         Expected("Sometimes", tests=("P-11", "A-2", "A-3")),
-        Expected("Never", tests=("P-10",)),
-        Expected(
-            "Never",
-            tests=(
-                "K-1",
-                "K-2",
-                "K-3",
-                "K-4",
-                "M-1",
-                "M-2",
-                "A-1",
-                "P-1",
-                "P-2",
-                "P-3",
-                "P-4",
-                "P-5",
-                "P-6",
-                "P-7",
-                "P-8",
-                "P-9",
-            ),
-        ),
+        Expected("Never", tests=ALL_ASK),
     ),
 )

@@ -33,6 +33,6 @@ CARD = Card(
     matrix=(("exclusive_pte", "device-exclusive entries", "helper", {}),),
     expected=(
         Expected("Sometimes", tests=("K-1", "P-11", "A-2", "A-3")),
-        Expected("Never", tests=("A-1", "P-7", "P-10", "K-2", "K-3", "K-4", "M-1", "M-2")),
+        Expected("Never", tests=("A-1", "P-7", "P-10", "P-12", "K-2", "K-3", "K-4", "M-1", "M-2")),
     ),
 )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Literal
 
 from engine.designs.card import Card, Expected
-from engine.designs.protect.options import WithPolicy, protecting_rules
+from engine.designs.protect.options import ALL_ASK, WithPolicy, protecting_rules
 from engine.designs.protect.page_flag.tables import SideTable
 
 
@@ -38,30 +38,9 @@ CARD = Card(
         ("page_flag-posted", "page flag, only write fault and GUP ask", "helper", {"paths": "posted"}),
     ),
     expected=(
-        Expected("Sometimes", tests=("P-1", "P-5", "P-7", "K-3"), rows=("page_flag-posted",)),
+        Expected("Sometimes", tests=("P-1", "P-5", "P-12", "K-3"), rows=("page_flag-posted",)),
         Expected("Sometimes", tests=("P-3", "P-10"), rows=("page_flag-wait",)),
         Expected("Sometimes", tests=("P-11", "A-2", "A-3")),
-        Expected("Never", tests=("P-10",)),
-        Expected(
-            "Never",
-            tests=(
-                "K-1",
-                "K-2",
-                "K-3",
-                "K-4",
-                "M-1",
-                "M-2",
-                "A-1",
-                "P-1",
-                "P-2",
-                "P-3",
-                "P-4",
-                "P-5",
-                "P-6",
-                "P-7",
-                "P-8",
-                "P-9",
-            ),
-        ),
+        Expected("Never", tests=ALL_ASK),
     ),
 )

@@ -1,0 +1,162 @@
+"""Tasks of the second implementation that also protect pages for a device, and migrate them."""
+
+from __future__ import annotations
+
+from tests.page_faults import Faults
+from tests.page_tables import Entry, Steps
+
+
+class Task(Faults):
+    """One task of a random program."""
+
+    def do_protect(self) -> Steps:
+        m, place = self.m, self.page
+        if m.design == "exclusive_pte":
+            yield from self._access("PROTECT", lambda entry: entry is not None and entry.write, self._found)
+            if self.held is None:
+                return
+        else:
+            while True:
+                yield "PROTECT"
+                entry = self.table.get(place)
+                if entry is None or entry.write or entry.moving or not self._shared_copy(entry.page):
+                    break
+                if not (yield from self._fault(place, entry)):
+                    self.m.refused += 1
+                    return
+            if entry is not None and entry.moving:
+                entry = None
+            if entry is None and m.maps != "shared":
+                return
+            self._found(entry or Entry(place))
+        page = self.held
+        assert page is not None
+        frame = m.frames[page]
+        yield "lock", page
+        while True:
+            yield "PROTECT_CHECK"
+            lost = frame.device is not None or frame.kind == "ksm" or self._entry_lost(place, page)
+            if lost or (
+                m.design != "exclusive_pte" and frame.refs != 1 + m.mapcount(page) + 2 * (frame.kind == "file")
+            ):
+                yield from self._let_go(page)
+                return
+            if not frame.writeback:
+                break
+            yield "wait", page
+        while True:
+            yield "PROTECT_WALK"
+            entries = [e for s in m.spaces for e in s.values() if e.page == page]
+            wanted = (lambda e: e.exclusive) if m.design == "exclusive_pte" else (lambda e: not (e.write or e.dirty))
+            left = next((e for e in entries if not wanted(e)), None)
+            if left is None:
+                break
+            if m.design == "exclusive_pte" and not left.write:
+                yield from self._let_go(page)
+                return
+            frame.dirty |= left.dirty
+            left.write = left.dirty = False
+            left.exclusive = m.design == "exclusive_pte"
+            m.flushes += 1
+        yield "PROTECT_SET"
+        if m.design != "exclusive_pte" and self._entry_lost(place, page):
+            yield from self._let_go(page)
+            return
+        if m.design != "exclusive_pte" and frame.refs != 1 + m.mapcount(page) + 2 * (frame.kind == "file"):
+            yield from self._let_go(page)
+            return
+        frame.device = self.number
+        yield "unlock", page
+        yield "PROTECT_END"
+
+    def _found(self, entry: Entry) -> None:
+        self.held = entry.page
+        self.m.frames[entry.page].refs += 1
+        self.m.frames[entry.page].pins += 1
+
+    def _let_go(self, page: int) -> Steps:
+        yield "unlock", page
+        yield "UNPROTECT_PUT"
+        self.held = None
+        self.m.frames[page].pins -= 1
+        self.m.put(page)
+
+    def do_device_write(self) -> Steps:
+        yield "DEVICE_WRITE"
+        if self.held is not None and self.m.frames[self.held].device == self.number:
+            frame = self.m.frames[self.held]
+            if frame.kind == "anon" and self.m.mapcount(self.held) > 1:
+                self.m.log.append("shared_copy_written")
+            if frame.kind == "ksm":
+                self.m.log.append("merged_written")
+            self._fill(frame)
+
+    def do_unprotect(self) -> Steps:
+        yield "UNPROTECT"
+        if (page := self.held) is None:
+            return
+        yield "lock", page
+        yield "UNPROTECT_CLEAR"
+        if self.m.frames[page].device == self.number:
+            self.m.frames[page].device = None
+        yield from self._let_go(page)
+
+    def _entry_lost(self, place: int, page: int) -> bool:
+        entry = self.table.get(place)
+        if self.m.maps == "shared":
+            return False
+        if entry is None or entry.page != page or entry.moving or entry.exclusive:
+            return True
+        return not entry.write and (self.m.design == "exclusive_pte" or self._shared_copy(page))
+
+    def do_migrate(self) -> Steps:
+        m, place = self.m, self.page
+        yield "MIGRATE_ANON"
+        entry = self.table.get(place)
+        if entry is None or entry.exclusive or entry.moving or m.frames[entry.page].kind != "anon":
+            return
+        page, new = entry.page, m.allocate(place)
+        if new is None:
+            return
+        frame, fresh = m.frames[page], m.frames[new]
+        frame.refs += 1
+        yield "MIGRATE_ANON_LOCK"
+        yield "lock", page
+        yield "MIGRATE_ANON_LOCKED"
+        fresh.owner = self.number
+        moved = False
+        if frame.kind == "anon":
+            while True:
+                yield "MIGRATE_ANON_UNMAP"
+                left = next((s[place] for s in m.spaces if self._plain(s.get(place), page)), None)
+                if left is None:
+                    break
+                frame.dirty |= left.dirty
+                left.moving, left.was_writable = True, left.write
+                left.write = left.dirty = False
+                m.flushes += 1
+                m.put(page)
+            yield "MIGRATE_ANON_MOVE"
+            moved = not m.mapcount(page) and frame.refs == 1
+            if moved:
+                fresh.value, fresh.dirty = frame.value, frame.dirty
+        while True:
+            yield "MIGRATE_ANON_RESTORE"
+            waiting = (s for s in m.spaces if place in s and s[place].page == page and s[place].moving)
+            space = next(waiting, None)
+            if space is None:
+                break
+            space[place] = Entry(new if moved else page, space[place].was_writable)
+            m.frames[new if moved else page].refs += 1
+        yield "MIGRATE_ANON_UNLOCK"
+        yield "unlock", new
+        yield "MIGRATE_ANON_OLD"
+        yield "unlock", page
+        yield "MIGRATE_ANON_PUT"
+        m.put(page)
+        m.put(new)
+        yield "MIGRATED"
+
+    @staticmethod
+    def _plain(entry: Entry | None, page: int) -> bool:
+        return entry is not None and entry.page == page and not (entry.exclusive or entry.moving)
