@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator
 from fastapi import Depends, FastAPI
 from fastapi.middleware.gzip import GZipMiddleware
 
-from app import anatomy, docs, explorations, forms, matrix, pages, problems
+from app import anatomy, device_profiles, docs, explorations, forms, matrix, pages, problems
 from app.api import catalogue, reading, recordings, runs, service, shares
 from app.api import explorations as explorations_api
 from app.api import matrix as matrix_api
@@ -76,6 +76,7 @@ def create_app(settings: Settings, store: Store, limits: Limits | None = None) -
     app.include_router(explorations.router)
     app.include_router(matrix.router)
     app.include_router(anatomy.router)
+    app.include_router(device_profiles.router)
     app.mount("/static", Files(), name="static")
 
     problems.install(app, page=lambda request, problem: error_page(request, problem) if wants_html(request) else None)

@@ -10,9 +10,19 @@ from pydantic import BaseModel, ConfigDict, Field
 VMEMMAP_BASE = 0xFFFFEA0000000000
 """Address of struct page 0 on x86-64 without address randomisation (Documentation/x86/x86_64/mm)."""
 STRUCT_PAGE_BYTES = 64
-ANON_TAG = 0x1
+ANON_TAG, MOVABLE_TAG = 0x1, 0x2
 ANON_WORD = -0x77FFFA000000 | ANON_TAG
 """page->mapping of anonymous pages: a made-up struct anon_vma at 0xffff880006000000, tagged PAGE_MAPPING_ANON."""
+
+FIRST_FILE_ADDRESS = -0x77FFFB000000
+"""The first made-up struct address_space: 0xffff880005000000, in the direct map of 4.16."""
+FILE_BYTES = 1 << 12
+"""Distance between two made-up struct address_space."""
+
+
+def file_address(file: int) -> int:
+    """Return the address of a file's made-up struct address_space."""
+    return FIRST_FILE_ADDRESS + file * FILE_BYTES
 
 
 class TaskName(BaseModel):
@@ -49,6 +59,10 @@ class Cast(BaseModel):
     """The first so many pages are anonymous when the run begins."""
     anon_word: int = ANON_WORD
     """page->mapping of anonymous pages."""
+    movable: Annotated[int, Field(ge=0)] = 0
+    """The first so many pages belong to a driver when the run begins; the driver is the first file."""
+    movable_word: int = 0
+    """page->mapping of these pages."""
     mapped: bool = False
     """Whether processes map the pages: the run has page tables."""
     devices: Annotated[int, Field(ge=0)] = 0
@@ -70,6 +84,8 @@ class Cast(BaseModel):
     def _first_mapping(self, row: int) -> int:
         if row < self.anonymous:
             return self.anon_word
+        if row < self.movable:
+            return self.movable_word
         if self.cached_in < 0 or (file := self.file_of(row)) < 0:
             return 0
         return self.files[file].address

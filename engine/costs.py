@@ -28,6 +28,9 @@ COSTS: dict[str, Cost] = {
     "fault_ns": Cost(0, 1_000, "page fault entered and left", "0.6-1.9 us for a minor fault, measured by others"),
     "flush_ns": Cost(0, 1_000, "TLB shoot-down of one address: its base", "about 1 us, Amit, ATC 2017, and estimates"),
     "flush_cpu_ns": Cost(0, 500, "and for each other CPU that runs the address space", "estimate, 0.2-1.5 us"),
+    "flush_socket_ns": Cost(
+        0, 300, "and more for each of them on another socket", "estimate, 100-300 ns for a line of another socket"
+    ),
     "break_ns": Cost(
         0, 5_000, "a device flushes its caches and gives a page back", "estimate, several PCIe round trips"
     ),
@@ -37,6 +40,7 @@ COSTS: dict[str, Cost] = {
         0, 80, "one cache line that no cache of this CPU holds", "60 ns local, 100 ns remote memory, vendor"
     ),
     "copy_ns": Cost(0, 250, "copy of 4 KiB in memory", "150-320 ns cold, 42-56 ns hot, measured"),
+    "swap_ns": Cost(0, 10_000, "the swap device writes or reads 4 KiB", "estimate, compressed memory to flash"),
     "context_switch_ns": Cost(0, 1_500, "the CPU goes to the next task in line", "estimate, 1.5-3 us bare metal"),
 }
 

@@ -131,6 +131,9 @@ class Kind(IntEnum):
     ksm_scanned = 56
     atomic_retried = 57
     page_migrated = 58
+    swap_cached = 59
+    swap_uncached = 60
+    notifier_range = 61
 
 
 @dataclass(frozen=True)
@@ -192,9 +195,13 @@ FAULT = Words(
     bits=bits("a", 48, 8, "bits of the entry", "pte"),
     write=word("b", "a write", "yes"),
 )
+RANGE = Words(
+    mm=bits("a", 0, 16, "address space"),
+    notifier=bits("a", 16, 8, "event", "notifier"),
+    pages=word("b", "virtual pages in it"),
+)
 FLUSH = Words(
     mm=bits("a", 0, 16, "address space"),
-    notifier=bits("a", 16, 8, "event of the MMU notifier range around it", "notifier"),
     cpus=word("b", "other CPUs interrupted"),
 )
 UNPROTECTED = Words(
@@ -208,6 +215,7 @@ TRANSFER = Words(
     local=bits("a", 48, 1, "in the device's own memory", "yes"),
     took_ns=word("b", "how long it takes, in ns"),
 )
+SLOT = Words(slot=word("a", "slot of the swap area"))
 HELD = Words(device=word("a", "device"))
 COUNT = Words(count=word("a", "reference count after"))
 
@@ -307,7 +315,7 @@ EVENTS: dict[Kind, Event] = {
     Kind.pte_cleared: Event(PTE, "an entry of address space {mm} no longer maps {page}", "tables", "#56b4e9"),
     Kind.tlb_flushed: Event(
         FLUSH,
-        "{task} flushed TLBs of address space {mm} ({notifier}); other CPUs interrupted: {cpus}",
+        "{task} flushed TLBs of address space {mm}; other CPUs interrupted: {cpus}",
         "tables",
         "#e69f00",
     ),
@@ -377,7 +385,7 @@ EVENTS: dict[Kind, Event] = {
         "#999999",
     ),
     Kind.atomic_retried: Event(
-        HELD, "an atomic of {task} on {page} begins again: the word has changed", "device", "#d55e00"
+        TRANSFER, "an atomic of {task} on {page} begins again: the word has changed", "device", "#d55e00"
     ),
     Kind.page_migrated: Event(
         Words(mapping=word("a", "mapping after", "mapping"), source=word("b", "row of the page that moved")),
@@ -385,6 +393,14 @@ EVENTS: dict[Kind, Event] = {
         "life",
         "#0072b2",
     ),
+    Kind.notifier_range: Event(
+        RANGE,
+        "{task} told devices that entries of address space {mm} change ({notifier}); virtual pages: {pages}",
+        "tables",
+        "#999999",
+    ),
+    Kind.swap_cached: Event(SLOT, "{page} was added to the swap cache, slot {slot}", "life", "#56b4e9"),
+    Kind.swap_uncached: Event(SLOT, "{page} was removed from the swap cache, slot {slot}", "life", "#cc79a7"),
 }
 
 
@@ -404,7 +420,15 @@ check_layouts(EVENTS)
 STOPS = ("end", "exclusive", "taken")
 """Why a walk ended, as recordings name it; the index is the number in walk_ended."""
 
-PTE_NAMES = {1: "present", 2: "writable", 4: "dirty", 8: "device-exclusive", 16: "migration", 32: "was writable"}
+PTE_NAMES = {
+    1: "present",
+    2: "writable",
+    4: "dirty",
+    8: "device-exclusive",
+    16: "migration",
+    32: "was writable",
+    64: "swap",
+}
 """Bits of a page table entry -> name (engine.world.state.PTE_PRESENT ..)."""
 NOTIFIER_EVENTS = (
     "UNMAP",

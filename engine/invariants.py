@@ -44,6 +44,8 @@ INVARIANTS: tuple[Invariant, ...] = (
     Invariant("merged_written", "a page that KSM shares was written"),
     Invariant("merged_under_device", "KSM merged a page that a device had protected"),
     Invariant("moved_written", "a page was written after it was migrated"),
+    Invariant("freed_in_tlb", "a page was freed while a CPU could still reach it through its TLB"),
+    Invariant("write_lost", "a page was written after it was written out, and nothing remembers that it is dirty"),
 )
 """Number (row) -> invariant. A number is never reused for another meaning: events contain it."""
 
@@ -74,6 +76,8 @@ INVARIANTS: tuple[Invariant, ...] = (
     MERGED_WRITTEN,
     MERGED_UNDER_DEVICE,
     MOVED_WRITTEN,
+    FREED_IN_TLB,
+    WRITE_LOST,
 ) = range(len(INVARIANTS))
 
 WITNESSES: tuple[tuple[str, str], ...] = (

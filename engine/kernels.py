@@ -27,6 +27,8 @@ class Profile:
     count_decides: bool = False
     """A write fault copies an anonymous page unless its reference count is 1 (09854ba94c6a); before, unless it is
     mapped once. From 5.19 on PageAnonExclusive() decides, which is modelled as the count."""
+    frees_swap: bool = False
+    """A write fault takes a page out of the swap cache before it looks at the reference count (53a05ad9f21d, 5.18)."""
 
 
 KERNELS: dict[str, Profile] = {
@@ -56,6 +58,7 @@ KERNELS: dict[str, Profile] = {
         writeback_pins=True,
         writeback_loops=True,
         count_decides=True,
+        frees_swap=True,
     ),
     "6.7+": Profile(
         "6.7 on: no bookmark, one XOR to unlock or to end writeback",
@@ -65,5 +68,6 @@ KERNELS: dict[str, Profile] = {
         writeback_loops=True,
         writeback_xor=True,
         count_decides=True,
+        frees_swap=True,
     ),
 }

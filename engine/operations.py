@@ -92,6 +92,13 @@ class KsmScan(Part):
     pages: Annotated[int, Field(ge=1, le=PAGES_MAX, description="pages to look at: pages_to_scan")] = 100
 
 
+class Reclaim(Part):
+    """Reclaim the page and those after it in the address space: unmap them, write them to the swap area, free them."""
+
+    op: Literal["reclaim"]
+    pages: Annotated[int, Field(ge=1, le=512, description="virtual pages to look at, from the chosen one on")] = 1
+
+
 class Atomic(Grown):
     """A PCIe atomic operation on a word of the page; local if the device has the page protected."""
 
@@ -120,4 +127,4 @@ class Plain(Part):
     op: PlainName
 
 
-Op = Annotated[Think | Pick | Hold | Migrate | Fork | KsmScan | Atomic | Plain, Field(discriminator="op")]
+Op = Annotated[Think | Pick | Hold | Migrate | Fork | KsmScan | Reclaim | Atomic | Plain, Field(discriminator="op")]

@@ -135,11 +135,16 @@ _ROWS = (
     Operation("unprotect", "UNPROTECT", needs=PROTECTED, forbids=BOTH, drops=PROTECTED, mapped=True),
     Operation("fork", "FORK", forbids=BOTH, argument=Argument.MM, page=Page.NONE, mapped=True, device=False),
     Operation("migrate", "MIGRATE_ANON", forbids=BOTH | PIN | PROTECTED, mapped=True, device=False),
+    Operation("reclaim", "RECLAIM", forbids=BOTH | PIN | PROTECTED, argument=Argument.COUNT, mapped=True, device=False),
     Operation("ksm_scan", "KSM_SCAN", argument=Argument.COUNT, page=Page.ALL, mapped=True, device=False),
     Operation("unmerge", "KSM_UNMERGE", forbids=BOTH, mapped=True, device=False),
 )
 OPERATIONS: MappingProxyType[str, Operation] = MappingProxyType({row.name: row for row in _ROWS})
 """Name -> operation."""
+
+
+OF_MOVABLE = frozenset({"think", "pick", "hold", "lock", "unlock", "wait_locked", "migrate_page"})
+"""Operations on a driver's movable pages."""
 
 
 def of_files(name: str) -> bool:

@@ -18,7 +18,7 @@ from engine.designs import AXES, DESIGNS
 from engine.devices import DEVICES
 from engine.formats import SCENARIO, upgraded_scenario
 from engine.operations import MMS_MAX, PAGES_MAX, Fork, Grown, Migrate, Op, Part, Pick
-from engine.program import OPERATIONS, check_program, of_files
+from engine.program import OF_MOVABLE, OPERATIONS, check_program, of_files
 from engine.schedule_word import LENGTH_MAX, read
 
 FORMAT = SCENARIO
@@ -109,7 +109,14 @@ class Memory(Grown):
         ),
     ] = 0
 
-    added = frozenset({"copies", "contents"})
+    private: Annotated[
+        list[Annotated[int, Field(ge=0, lt=MMS_MAX)]] | None,
+        Field(
+            max_length=MMS_MAX, description="address spaces whose area is MAP_PRIVATE, where the others map MAP_SHARED"
+        ),
+    ] = None
+
+    added = frozenset({"copies", "contents", "private"})
 
 
 class Group(Grown):
@@ -136,6 +143,20 @@ class Group(Grown):
         return [op.op for op in self.program]
 
 
+def _page_type(given: Any) -> Any:
+    """Reject types of page that no path of the model works on, with the reason."""
+    if given in ("slab", "zone_device", "ksm", "anonymous", "swap_cache"):
+        reasons = {
+            "slab": "no path that is modelled locks, maps or waits for slab pages, and none may write-protect them",
+            "zone_device": "pages of device memory are shown by the page Anatomy only",
+            "ksm": "KSM makes them from anonymous pages: set memory.maps to anonymous and memory.contents",
+            "anonymous": "they belong to a process: set memory.maps to anonymous",
+            "swap_cache": "reclaim makes them from anonymous pages: set memory.maps to anonymous and use reclaim",
+        }
+        raise ValueError(f"{given} pages: {reasons[given]}; type is file or movable")
+    return given
+
+
 class Tasks(Grown):
     """A synthetic workload: groups of tasks that use the pages of one file, or of several."""
 
@@ -149,14 +170,27 @@ class Tasks(Grown):
         Field(description="a reference on every page keeps it; if not, a task must look a page up before it uses it"),
     ] = True
     memory: Annotated[Memory | None, Field(description="address spaces that map the pages; none if absent")] = None
+    type: Annotated[
+        Literal["file", "movable"],
+        BeforeValidator(_page_type),
+        Field(
+            description="type of the pages: a file's, or a driver's (balloon, zsmalloc), tagged PAGE_MAPPING_MOVABLE"
+        ),
+    ] = "file"
     groups: Annotated[list[Group], Field(min_length=1, max_length=64)]
 
-    added = frozenset({"files", "memory"})
+    added = frozenset({"files", "memory", "type"})
 
     @property
     def all_pages(self) -> int:
         """Rows of pages: those of the workload, then the spare ones."""
         return self.pages + (self.memory.spare if self.memory is not None else 0)
+
+    @property
+    def movable(self) -> int:
+        """Pages that are a driver's at the start: the first ones; those that programs migrate to are free."""
+        targets = {op.to for group in self.groups for op in group.program if isinstance(op, Migrate)}
+        return self.pages - len(targets) if self.type == "movable" else 0
 
     @property
     def choices(self) -> int:
@@ -190,19 +224,31 @@ class Costs(Grown):
     fault_ns: Ns | None = None
     flush_ns: Ns | None = None
     flush_cpu_ns: Ns | None = None
+    flush_socket_ns: Ns | None = None
     copy_ns: Ns | None = None
     break_ns: Ns | None = None
     host_page_ns: Ns | None = None
     compare_ns: Ns | None = None
     line_ns: Ns | None = None
+    swap_ns: Ns | None = None
 
     added = frozenset(
-        {"fault_ns", "flush_ns", "flush_cpu_ns", "copy_ns", "break_ns", "host_page_ns", "compare_ns", "line_ns"}
+        {
+            *("fault_ns", "flush_ns", "flush_cpu_ns", "copy_ns", "break_ns", "host_page_ns", "compare_ns", "line_ns"),
+            *("swap_ns", "flush_socket_ns"),
+        }
     )
 
 
-class Machine(Part):
+class Machine(Grown):
+    """The CPUs that tasks run on."""
+
     cpus: Annotated[int, Field(ge=0, le=8192, description="0: every task has a CPU of its own")] = 0
+    sockets: Annotated[
+        int, Field(ge=1, le=64, description="sockets over which the CPUs are spread evenly: TLB flushes cross them")
+    ] = 1
+
+    added = frozenset({"sockets"})
 
 
 class Limits(Part):
@@ -229,6 +275,14 @@ def _check_memory(workload: Tasks) -> None:
             f"{mms} address spaces of {workload.pages} pages have {mms * workload.pages} page table entries; "
             f"the limit is {ENTRIES_MAX}: use fewer pages or address spaces"
         )
+    private = memory.private or []
+    if memory.private is not None and memory.maps != "shared":
+        raise ValueError(f"memory.private: all areas are {memory.maps}: leave it out, or set maps to shared")
+    if len(set(private)) < len(private) or any(mm >= memory.mms for mm in private):
+        raise ValueError(
+            f"memory.private names address spaces {', '.join(map(str, private))}: name each of 0 to "
+            f"{memory.mms - 1} at most once; a fork copies its parent's area"
+        )
     if not workload.cached and memory.maps != "anonymous":
         raise ValueError("memory maps pages of a file: leave cached true")
     if memory.maps == "anonymous" and memory.mms > workload.pages:
@@ -238,6 +292,8 @@ def _check_memory(workload: Tasks) -> None:
             raise ValueError(f"group {group.name!r}: {strange} is for pages of a file: memory.maps is anonymous")
         if memory.maps != "anonymous" and "migrate" in group.names:
             raise ValueError(f"group {group.name!r}: migrate is for anonymous pages: memory.maps is {memory.maps}")
+        if memory.maps != "anonymous" and "reclaim" in group.names:
+            raise ValueError(f"group {group.name!r}: reclaim is for anonymous pages: memory.maps is {memory.maps}")
         if group.mm >= mms:
             raise ValueError(f"group {group.name!r} runs in address space {group.mm}, but there are {mms}: raise mms")
         for op in group.program:
@@ -248,6 +304,32 @@ def _check_memory(workload: Tasks) -> None:
                     if memory.children
                     else f"group {group.name!r} forks, but no address space is empty: raise memory.children"
                 )
+
+
+def _check_movable(scenario: Scenario) -> None:
+    """Raise ValueError for what cannot be done with a driver's movable pages."""
+    workload = scenario.workload
+    assert isinstance(workload, Tasks)
+    if workload.type == "file":
+        return
+    if scenario.protect.design != "none":
+        raise ValueError(
+            f"protect: {scenario.protect.design} cannot protect movable pages, which no process maps: leave type out"
+        )
+    if workload.memory is not None:
+        raise ValueError("type: no process maps movable pages; leave memory out, or type")
+    if not workload.pinned or workload.files > 1:
+        raise ValueError("type: movable pages belong to one driver, which keeps them: leave pinned true and files at 1")
+    for group in workload.groups:
+        if stray := next((op for op in group.program if isinstance(op, Migrate) and op.to < workload.movable), None):
+            raise ValueError(
+                f"group {group.name!r} migrates to page {stray.to}, which is the driver's: pages to migrate to are the "
+                f"last ones, from {workload.movable} on"
+            )
+        if strange := next((name for name in group.names if name not in OF_MOVABLE), None):
+            raise ValueError(
+                f"group {group.name!r}: {strange} is not for movable pages; they take {', '.join(sorted(OF_MOVABLE))}"
+            )
 
 
 def _check_ksm(workload: Tasks) -> None:
@@ -321,15 +403,20 @@ def _check_devices(scenario: Scenario) -> None:
             )
 
 
+def _maps_anonymous(memory: Memory) -> bool:
+    """Return whether anonymous pages can come to be: at once, or as copies of a file's."""
+    return memory.maps != "shared" or bool(memory.private)
+
+
 def _check_tags(scenario: Scenario) -> None:
     """Raise ValueError if the wait design claims bits of page->mapping that other words there use."""
     workload, wait, card = scenario.workload, scenario.wait, AXES["protect"][scenario.protect.design]
     assert isinstance(workload, Tasks)
     if workload.memory is None or getattr(wait, "encoding", "") == "E1":  # E1 moves the other tags elsewhere
         return
-    used = card.tag_bits(scenario.protect) | (0 if workload.memory.maps == "shared" else ANON_TAG)
+    used = card.tag_bits(scenario.protect) | (0 if not _maps_anonymous(workload.memory) else ANON_TAG)
     if both := DESIGNS[wait.design].tag_bits(wait) & used:
-        users = "anonymous pages" if both & ANON_TAG and workload.memory.maps != "shared" else scenario.protect.design
+        users = "anonymous pages" if both & ANON_TAG and _maps_anonymous(workload.memory) else scenario.protect.design
         raise ValueError(
             f"{wait.design} takes every word of page->mapping with bit {(both & -both).bit_length() - 1} for its own, "
             f"and {users} {'set' if users == 'anonymous pages' else 'sets'} that bit: choose another encoding"
@@ -379,6 +466,7 @@ class Scenario(Grown):
                 raise ValueError(
                     f"{self.workload.files} files share {self.workload.pages} pages: each needs one; raise pages"
                 )
+            _check_movable(self)
             _check_memory(self.workload)
             _check_ksm(self.workload)
             _check_protection(self)

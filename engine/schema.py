@@ -51,7 +51,7 @@ NULL = 0xFFFFFFFF
 
 _TABLES = """
 pages tasks frames entries lists waits files mms ptes rmap protection sleepers devices copies
-contents emulations ksm_items ksm_nodes ksmd
+contents emulations ksm_items ksm_nodes ksmd swap_slots swap_pages swap_entries
 program picks machine trace code
 """
 ENGINE_TABLES = frozenset(_TABLES.split())

@@ -37,8 +37,8 @@ class Trees:
 class Ksmd(Task):
     """The task that scans."""
 
-    def __init__(self, m: Machine, number: int, program: list[str], virtual: int) -> None:
-        self.trees, self.virtual = Trees(), virtual
+    def __init__(self, m: Machine, number: int, program: list[str]) -> None:
+        self.trees = Trees()
         super().__init__(m, number, 0, program)
 
     def _entry(self, place: Place) -> Entry | None:
@@ -54,7 +54,7 @@ class Ksmd(Task):
                 place = places[trees.at]
                 trees.at += 1
                 entry = self._entry(place)
-                if entry is not None and (entry.exclusive or entry.moving):
+                if entry is not None and not entry.present:
                     entry = None
                 if entry is None:
                     self._forget(place)
@@ -149,11 +149,7 @@ class Ksmd(Task):
         yield "KSM_UNSTABLE"
         for other in sorted(trees.waiting):
             entry = self._entry(other)
-            if (
-                entry is not None
-                and not (entry.exclusive or entry.moving)
-                and m.frames[entry.page].value == m.frames[page].value
-            ):
+            if entry is not None and entry.present and m.frames[entry.page].value == m.frames[page].value:
                 if entry.page != page:
                     m.frames[entry.page].refs += 1
                     yield from self._merge_two(place, page, other, entry.page)
@@ -195,7 +191,10 @@ class Ksmd(Task):
         yield "KSM_BROKEN"
         entry = self._entry(place)
         if entry is not None and entry.page == page and not entry.write:
+            m.flush(*place)
             m.spaces[place[0]][place[1]] = Entry(copy, True, True)
+            if m.frames[page].owner is None:
+                m.free_swap(page)
             m.put(page)
         else:
             m.put(copy)
@@ -220,11 +219,11 @@ class Ksmd(Task):
         m, frame = self.m, self.m.frames[page]
         yield "KSM_WRITE_PROTECT"
         entry = self._entry(place)
-        if entry is None or entry.page != page or entry.exclusive or entry.moving:
+        if entry is None or entry.page != page or not entry.present:
             return False
         if entry.write or entry.dirty:
-            m.flushes += 1
-            if frame.refs != m.mapcount(page) + 1:
+            m.flush(*place)
+            if frame.refs != m.mapcount(page) + 1 + (frame.slot is not None):
                 return False
             frame.dirty |= entry.dirty
             entry.write = entry.dirty = False
@@ -240,8 +239,11 @@ class Ksmd(Task):
         entry = self._entry(place)
         if entry is None or entry.page != page or (entry.write or entry.dirty or entry.exclusive or entry.moving):
             return False
+        m.flush(*place)
         m.spaces[place[0]][place[1]] = Entry(into)
         m.frames[into].refs += 1
+        if not m.mapcount(page):
+            m.free_swap(page)
         m.put(page)
         self.trees.merged += 1
         return True

@@ -19,6 +19,14 @@ class Faults:
 
     held: int | None
 
+    @property
+    def shared(self) -> bool:
+        return self.m.areas[self.mm]
+
+    @property
+    def virtual(self) -> int:
+        return self.m.virtual
+
     def resume(self) -> None:
         """Take the step announced, and announce the next one."""
         self.label = next(self._steps, None)
@@ -51,7 +59,7 @@ class Faults:
 
     @staticmethod
     def _readable(entry: Entry | None) -> bool:
-        return not (entry is None or entry.exclusive or entry.moving)
+        return entry is not None and entry.present
 
     def do_store(self) -> Steps:
         yield from self._access("STORE", lambda entry: entry is not None and entry.write, self._stored)
@@ -61,8 +69,16 @@ class Faults:
 
     def _stored(self, entry: Entry) -> None:
         entry.dirty = True
-        frame = self.m.frames[entry.page]
-        if frame.kind == "anon" and self.m.mapcount(entry.page) > 1:
+        self._written(entry.page)
+
+    def _stored_stale(self, page: int) -> None:
+        self._written(page)
+        if not self.m.frames[page].dirty:
+            self.m.log.append("write_lost")
+
+    def _written(self, page: int) -> None:
+        frame = self.m.frames[page]
+        if frame.kind == "anon" and self.m.mapcount(page) > 1:
             self.m.log.append("shared_copy_written")
         if self.m.stable and frame.writeback:
             self.m.log.append("unstable_write")
@@ -108,11 +124,17 @@ class Faults:
         while True:
             yield "FORK"
             found = None
-            if m.maps != "shared":
+            if not m.spaces[child]:
+                m.areas[child] = self.shared
+            if not self.shared and not m.areas[child]:
                 found = min((p for p in self.table if p > done and p not in m.spaces[child]), default=None)
             if found is None:
-                m.flushes += 1
+                m.flush(self.mm)
                 return
+            if self.table[found].slot is not None:
+                done = found
+                m.spaces[child][found] = Entry(-1, slot=self.table[found].slot)
+                continue
             if self.table[found].exclusive:
                 frame = m.frames[self.table[found].page]
                 if frame.owner is None:
@@ -149,21 +171,22 @@ class Faults:
             if entry is None:
                 break
             entry.write = entry.dirty = False
-            m.flushes += 1
+            m.flush(next(mm for mm, s in enumerate(m.spaces) if entry in s.values()), self.page)
             changed += 1
         yield "MKCLEAN_END"
         frame.dirty |= changed > 0
         yield "WRITEBACK_SET"
         frame.dirty, frame.writeback = False, True
 
-    def do_writeback_end(self) -> Steps:
+    def do_writeback_end(self, page: int | None = None) -> Steps:
+        page = self.page if page is None else page
         yield "WRITEBACK_END"
-        frame = self.m.frames[self.page]
+        frame = self.m.frames[page]
         frame.writeback = False
         frame.refs += self.m.pins
         yield "WRITEBACK_PUT"
         if self.m.pins:
-            self.m.put(self.page)
+            self.m.put(page)
 
     def _access(self, name: str, allowed: Callable[[Entry | None], bool], act: Callable[[Entry], None]) -> Steps:
         """Make an access; fault as long as the entry does not allow it. An access that cannot be made is given up."""
@@ -175,13 +198,19 @@ class Faults:
                 assert entry is not None
                 act(entry)
                 return
-            if not (yield from self._fault(place, entry)):
+            left = self.m.stale.get((self.mm, place))
+            if name == "STORE" and left is not None and left[1]:
+                self._stored_stale(left[0])
+                return
+            if not (yield from self._fault(place, entry, write=name != "LOAD")):
                 self.m.refused += 1
                 return
 
-    def _fault(self, place: int, entry: Entry | None) -> Faulting:
+    def _fault(self, place: int, entry: Entry | None, *, write: bool = True) -> Faulting:
         if entry is None:
             return (yield from self._missing(place))
+        if entry.slot is not None:
+            return (yield from self._swap_in(place, write))
         if entry.moving:
             return (yield from self._await_migration(place, entry.page))
         if entry.exclusive:
@@ -189,7 +218,7 @@ class Faults:
         return (yield from self._write_fault(place, entry.page))
 
     def _shared_copy(self, page: int) -> bool:
-        return self.m.maps != "shared" and (self.m.frames[page].kind != "anon" or self.m.mapcount(page) > 1)
+        return not self.shared and (self.m.frames[page].kind != "anon" or self.m.mapcount(page) > 1)
 
     def _missing(self, place: int) -> Faulting:
         m = self.m
@@ -249,16 +278,55 @@ class Faults:
         yield "PROTECTED_BROKEN"
         self.m.frames[page].device = None
 
+    def _swap_in(self, place: int, write: bool) -> Faulting:
+        """do_swap_page()"""
+        m = self.m
+        yield "SWAP_FAULT"
+        entry = self.table.get(place)
+        if entry is None or entry.slot is None:
+            return True
+        slot = entry.slot
+        page = m.cached(slot)
+        if page is None:
+            page = m.allocate(place)
+            if page is None:
+                return False
+            frame = m.frames[page]
+            frame.owner, frame.slot = self.number, slot
+            frame.refs += 1
+            yield "SWAP_READ"
+            frame.value = m.slots.get(slot, 0)
+            yield "unlock", page
+            yield "SWAP_LOCK"
+        else:
+            m.frames[page].refs += 1
+        yield "lock", page
+        yield "SWAP_MAP"
+        entry, frame = self.table.get(place), m.frames[page]
+        if entry is not None and entry.slot is not None and entry.slot == frame.slot:
+            alone = frame.kind == "anon" and frame.device is None and m.mapcount(page) + m.named(frame.slot) == 1
+            allowed = write and alone
+            self.table[place] = Entry(page, allowed, allowed)
+            frame.refs += 1
+            if allowed:
+                m.free_swap(page)
+        return (yield from self._unlocked(page))
+
     def _same(self, place: int, page: int) -> bool:
         entry = self.table.get(place)
-        return entry is not None and entry.page == page and not (entry.write or entry.exclusive or entry.moving)
+        return entry is not None and entry.page == page and entry.present and not entry.write
 
     def _sole(self, page: int) -> bool:
         return (
             self.m.frames[page].kind == "anon"
-            and self.m.mapcount(page) == 1
-            and (not self.m.by_count or self.m.frames[page].refs == 1)
+            and self.m.mapcount(page) + self.m.named(self.m.frames[page].slot) == 1
+            and (not self.m.by_count or self.m.frames[page].refs == 1 + self._leaves(page))
         )
+
+    def _leaves(self, page: int) -> bool:
+        """Whether the page leaves the swap cache before its references are counted."""
+        frame = self.m.frames[page]
+        return self.m.drops_swap and frame.slot is not None and not frame.writeback
 
     def _write_fault(self, place: int, page: int) -> Faulting:
         m = self.m
@@ -267,7 +335,7 @@ class Faults:
             return True
         frame, sole = m.frames[page], self._sole(page)
         frame.refs += 1
-        if frame.kind == "file" and m.maps == "shared":
+        if frame.kind == "file" and self.shared:
             return (yield from self._mkwrite(place, page))
         if frame.device is not None or (frame.kind == "ksm" and m.design == "attachment"):
             return (yield from self._anon_after_lock(place, page))
@@ -294,6 +362,7 @@ class Faults:
     def _decided(self, place: int, page: int, sole: bool) -> Faulting:
         if sole:
             self.table[place] = Entry(page, True, True)
+            self.m.free_swap(page)
             return (yield from self._unlocked(page))
         yield "unlock", page
         return (yield from self._copy(place, page))
@@ -360,8 +429,10 @@ class Faults:
         m.frames[copy].value = m.frames[page].value
         yield "WP_COPY_INSTALL"
         if self._same(place, page):
-            m.flushes += 1
+            m.flush(self.mm, place)
             self.table[place] = Entry(copy, True, True)
+            if m.frames[page].owner is None:
+                m.free_swap(page)
             m.put(page)
         else:
             m.put(copy)

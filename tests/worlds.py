@@ -32,6 +32,7 @@ def scenario(*programs: str, design: str = "hashed", kernel: str = "4.16", **mor
     workload = {"kind": "tasks", "pages": more.pop("pages", 1), "groups": groups, "cached": more.pop("cached", True)}
     if (memory := more.pop("memory", None)) is not None:
         workload["memory"] = memory
+    workload |= {name: more.pop(name) for name in ("type", "files") if name in more}
     workload["pinned"] = more.pop("pinned", True)
     more["truncate"] = {"design": more.pop("truncate", "helper")}
     wait = wait_of(design, more.pop("bits", 8)) | more.pop("wait", {})

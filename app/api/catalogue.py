@@ -6,13 +6,14 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Path
 
-from app import anatomy
+from app import anatomy, device_profiles
 from app.api.deps import problems
 from app.api.models import Design, EventField, EventKind, Preset, Structure
 from app.refusals import Refusal
 from app.strict import StrictRoute
 from app.wording import nearest
 from engine.designs import AXES
+from engine.devices import DEVICES
 from engine.events import EVENTS
 from engine.scenario import Scenario
 from engine.scenarios import shipped
@@ -74,6 +75,12 @@ async def list_layouts() -> list[anatomy.PageLayout]:
 async def read_layout(layout: Annotated[str, Path(max_length=20)]) -> anatomy.PageLayout:
     """Return one of them."""
     return anatomy.described(anatomy.known_layout(layout))
+
+
+@router.get("/devices")
+async def list_devices() -> list[device_profiles.DeviceProfile]:
+    """List the devices that a group of tasks can name, with the unit, range, kind and source of each number."""
+    return [device_profiles.described(name, profile) for name, profile in DEVICES.items()]
 
 
 @router.get("/scenario/schema")

@@ -48,6 +48,8 @@ class Profile(_Part):
     local_mb_s: Number
     local_ns: Number
     in_flight: Number
+    payload_bytes: Number
+    """Bytes that one posted write carries at most; for readers only."""
 
     def link_page_ps(self, size: int) -> int:
         """Return the picoseconds for which `size` bytes occupy the link."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from engine.events import Kind
-from engine.invariants import BUG_ON, COUNTS, WILD_DEREFERENCE, WRONG_IDENTITY
+from engine.invariants import BUG_ON, COUNTS, FREED_IN_TLB, WILD_DEREFERENCE, WRONG_IDENTITY
 from engine.mm.contents import count_write
 from engine.mm.frames import ret
 from engine.mm.mapping import PAGE_MAPPING_KSM, POINTER_BITS
@@ -24,6 +24,14 @@ def take_reference(w: World, task: int, page: int) -> None:
     record(w, PAGE_PINNED, task, page, w.pages.refcount[page], 0)
 
 
+@jit
+def _check_tlbs(w: World, task: int, page: int) -> None:
+    """Check that no TLB still maps a page that is freed."""
+    for row in range(w.rules.mms * w.rules.virtual_pages):
+        if w.swap_entries.stale[row] == page:
+            broken(w, task, page, FREED_IN_TLB)
+
+
 @inlined
 def drop_reference(w: World, task: int, page: int) -> None:
     """Drop a reference; the last one frees the page (mm/page_alloc.c: free_pages_prepare() clears all flags)."""
@@ -39,6 +47,8 @@ def drop_reference(w: World, task: int, page: int) -> None:
         w.pages.flags[page] = 0
         w.pages.owner[page] = NONE
         if w.rules.mapped:
+            if w.rules.swaps:
+                _check_tlbs(w, task, page)
             if w.rules.contents:
                 w.contents.value[page] = 0
             count_write(w, page)
@@ -60,7 +70,12 @@ def mapping_seen(w: World, page: int) -> int:
 
 @inlined
 def follow_mapping(w: World, task: int, page: int, null: bool) -> None:
-    """Call page_mapping() and dereference the result; null: NULL is allowed too, and not dereferenced."""
+    """Call page_mapping() and dereference the result; null: NULL is allowed too, and not dereferenced.
+
+    For a page in the swap cache it answers with the swap area's mapping, without a look at page->mapping.
+    """
+    if w.rules.swaps and w.swap_pages.slot[page] != NONE:
+        return
     seen = mapping_seen(w, page)
     if seen & POINTER_BITS or not (null or seen):
         broken(w, task, page, WILD_DEREFERENCE)

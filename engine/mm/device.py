@@ -24,6 +24,8 @@ from engine.world.trace import record, record_transfer
 DEVICE_READ, DEVICE_ATOMIC, COPY_MADE = int(Kind.device_read), int(Kind.device_atomic), int(Kind.copy_made)
 ATOMIC_RETRIED = int(Kind.atomic_retried)
 PAGE_BYTES, ATOMIC_BYTES, CAS_BYTES = 4096, 8, 16
+ATTEMPT_BYTES = ATOMIC_BYTES + CAS_BYTES
+"""What an attempt at an emulated operation carries: the word that is read, and the two operands of the CAS."""
 
 
 @inlined
@@ -204,12 +206,12 @@ def compare_and_swap(w: World, task: int) -> Any:
     took, row = max(1, w.devices.link_ns[w.tasks.device[task]]), own_row(w, task, w.tasks.page[task])
     page = w.ptes.page[row]
     if not w.ptes.bits[row] & PTE_WRITE or w.emulations.page[task] != page:
-        record(w, ATOMIC_RETRIED, task, page, w.tasks.device[task], 0)
+        record_transfer(w, ATOMIC_RETRIED, task, page, ATTEMPT_BYTES, 0, took)
         w.emulations.page[task] = NONE
         w.tasks.step[task] = EMULATED_ATOMIC
         return took + OFF_CPU
     since = w.clock[NOW] - w.emulations.since[task] + took
-    record_transfer(w, DEVICE_ATOMIC, task, page, CAS_BYTES, 0, since)
+    record_transfer(w, DEVICE_ATOMIC, task, page, ATTEMPT_BYTES, 0, since)
     written(w, task, page)
     w.emulations.since[task] = -1
     w.emulations.page[task] = NONE

@@ -7,11 +7,20 @@ from typing import Any
 from engine.events import PG_LOCKED
 from engine.mm.exclusive import restored_bits
 from engine.mm.frames import ret
-from engine.mm.page_table import PROTECTION_PAGE, flush_tlb, map_page, own_row, row_of, set_entry
+from engine.mm.page_table import PROTECTION_PAGE, flush_tlb, map_page, own_row, row_of, set_entry, vm_shared
 from engine.mm.protect import end_protection
 from engine.mm.steps import OFF_CPU
 from engine.world.jit import inlined, jit
-from engine.world.state import ANON_PAGE, NONE, PTE_EXCLUSIVE, PTE_MIGRATION, PTE_PRESENT, PTE_WRITE, SHARED, World
+from engine.world.state import (
+    ANON_PAGE,
+    NONE,
+    PTE_EXCLUSIVE,
+    PTE_MIGRATION,
+    PTE_PRESENT,
+    PTE_SWAP,
+    PTE_WRITE,
+    World,
+)
 from engine.world.verbs import protect_holds
 
 
@@ -48,6 +57,15 @@ def _take_back(w: World, task: int, page: int) -> None:
 
 
 @jit
+def _empty(w: World, mm: int) -> bool:
+    """Whether an address space has no entries: its area is then copied too."""
+    entries = 0
+    for virtual in range(w.rules.virtual_pages):
+        entries += w.ptes.bits[row_of(w, mm, virtual)] != 0
+    return entries == 0
+
+
+@jit
 def copy_page_range(w: World, task: int) -> int:
     """Copy the next entry, and take write access from both. Next: this step; after the last ret.
 
@@ -55,23 +73,32 @@ def copy_page_range(w: World, task: int) -> int:
     are left to faults.
     """
     to, virtual = w.program.arg[w.tasks.at[task]], w.tasks.argument[task]
-    while virtual < w.rules.virtual_pages and w.rules.mapped != SHARED:
+    if w.mms.shared[to] != w.mms.shared[w.tasks.mm[task]] and _empty(w, to):
+        w.mms.shared[to] = w.mms.shared[w.tasks.mm[task]]
+    while virtual < w.rules.virtual_pages and not vm_shared(w, task) and w.mms.shared[to] == 0:
         row, copy = own_row(w, task, virtual), row_of(w, to, virtual)
-        if w.rules.exclusive and w.ptes.bits[row] & PTE_EXCLUSIVE and w.ptes.page[copy] == NONE:
+        if w.rules.exclusive and w.ptes.bits[row] & PTE_EXCLUSIVE and w.ptes.bits[copy] == 0:
             _restore(w, task, row)
             w.tasks.argument[task] = virtual
             return max(1, w.rules.atomic_ns) + OFF_CPU  # cond_resched(): the holder of the page lock may need this CPU
-        if w.rules.migrates and w.ptes.bits[row] & PTE_MIGRATION and w.ptes.page[copy] == NONE:
+        if w.rules.migrates and w.ptes.bits[row] & PTE_MIGRATION and w.ptes.bits[copy] == 0:
             w.ptes.bits[row] = PTE_MIGRATION  # neither entry is to be writable afterwards
             w.ptes.page[copy] = w.ptes.page[row]
             set_entry(w, task, copy, PTE_MIGRATION)
             w.tasks.argument[task] = virtual + 1
             return max(1, w.rules.atomic_ns)
-        if _taken(w, row) and w.ptes.page[copy] == NONE:
+        if w.rules.swaps and w.ptes.bits[row] & PTE_SWAP and w.ptes.bits[copy] == 0:
+            slot = w.swap_entries.slot[row]  # swap_duplicate()
+            w.swap_slots.entries[slot] += 1
+            w.swap_entries.slot[copy] = slot
+            w.ptes.bits[copy] = PTE_SWAP
+            w.tasks.argument[task] = virtual + 1
+            return max(1, w.rules.atomic_ns)
+        if _taken(w, row) and w.ptes.bits[copy] == 0:
             _take_back(w, task, w.ptes.page[row])
             w.tasks.argument[task] = virtual
             return max(1, w.rules.break_ns) + OFF_CPU
-        if w.ptes.bits[row] & PTE_PRESENT and w.ptes.page[copy] == NONE:
+        if w.ptes.bits[row] & PTE_PRESENT and w.ptes.bits[copy] == 0:
             bits = w.ptes.bits[row] & ~PTE_WRITE
             if w.ptes.bits[row] & PTE_WRITE:
                 set_entry(w, task, row, bits)

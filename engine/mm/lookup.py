@@ -12,9 +12,11 @@ lookup_locked ends with the page locked; write and fault unlock and put it.
 
 from __future__ import annotations
 
-from engine.events import Kind
+from engine.events import PG_WRITEBACK, Kind
 from engine.invariants import LOOKUP_SEEN_RETRIED, PROTECTED_WRITTEN, STRANDED_PTE, TRUNCATED_WRITTEN
 from engine.mm.cache import drop_reference, give_up, still_ours, take_reference
+from engine.mm.contents import count_write
+from engine.mm.filemap import wait_for_writeback
 from engine.mm.frames import call, ret
 from engine.mm.steps import (
     FAULT,
@@ -153,8 +155,16 @@ def found_stale(w: World, task: int) -> int:
 
 @jit
 def write_copy(w: World, task: int) -> int:
-    """Copy the data into the page. Next: set_page_dirty, then found_unlock."""
+    """Copy the data into the page, after a wait for writeback if its device needs stable pages. Next: set_page_dirty,
+    then found_unlock; after the wait this step again.
+
+    mm/filemap.c: grab_cache_page_write_begin(), which calls wait_for_stable_page() with the page locked.
+    """
     page = w.tasks.page[task]
+    if w.rules.stable_pages and w.pages.flags[page] & (1 << PG_WRITEBACK):
+        wait_for_writeback(w, task, WRITE_COPY)
+        return 0
+    count_write(w, page)
     record(w, PAGE_WRITTEN, task, page, w.pages.mapping[page], w.pages.index[page])
     if w.pages.file[page] == NONE:
         broken(w, task, page, TRUNCATED_WRITTEN)

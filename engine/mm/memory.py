@@ -34,10 +34,22 @@ from engine.mm.steps import (
     MISSING_CHECK,
     MISSING_MAP,
     STORE,
+    SWAP_FAULT,
     UNLOCK_PAGE,
 )
+from engine.mm.swap.unmap import stale_write, store_stale
 from engine.world.jit import jit
-from engine.world.state import ANONYMOUS, NONE, PTE_DIRTY, PTE_EXCLUSIVE, PTE_MIGRATION, PTE_PRESENT, PTE_WRITE, World
+from engine.world.state import (
+    ANONYMOUS,
+    NONE,
+    PTE_DIRTY,
+    PTE_EXCLUSIVE,
+    PTE_MIGRATION,
+    PTE_PRESENT,
+    PTE_SWAP,
+    PTE_WRITE,
+    World,
+)
 from engine.world.trace import broken, record
 
 PAGE_ALLOCATED = int(Kind.page_allocated)
@@ -56,6 +68,8 @@ def load(w: World, task: int) -> int:
         call_on(w, task, EXCLUSIVE_FAULT, LOAD, w.ptes.page[row], virtual, 0)
     elif w.rules.migrates and w.ptes.bits[row] & PTE_MIGRATION:
         call_on(w, task, MIGRATION_WAIT, LOAD, w.ptes.page[row], virtual, 0)
+    elif w.rules.swaps and w.ptes.bits[row] & PTE_SWAP:
+        call_on(w, task, SWAP_FAULT, LOAD, virtual, virtual, 0)
     else:
         call_on(w, task, MISSING, LOAD, virtual, virtual, 0)
     return cost
@@ -63,9 +77,13 @@ def load(w: World, task: int) -> int:
 
 @jit
 def store(w: World, task: int) -> int:
-    """Write through the page table. Next: ret; or do_wp_page or do_fault, and then this step again."""
+    """Write through the page table, or through a TLB entry that outlives its page table entry. Next: ret; or
+    a fault, and then this step again.
+    """
     row = own_row(w, task, w.tasks.page[task])
     if not w.ptes.bits[row] & PTE_WRITE:
+        if stale_write(w, row):
+            return store_stale(w, task, row)
         return write_fault(w, task, row, STORE)
     store_through(w, task, row)
     ret(w, task)
@@ -126,7 +144,7 @@ def do_anonymous_page(w: World, task: int) -> int:
     """
     virtual = w.tasks.second[task]
     row = own_row(w, task, virtual)
-    if w.ptes.page[row] == NONE:
+    if w.ptes.bits[row] == 0:
         page = alloc_anon_page(w, virtual)
         if page == NONE:
             return refuse(w, task, NONE, NO_MEMORY)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from engine.events import PG_DIRTY, PG_WRITEBACK, Kind
 from engine.invariants import SHARED_WAIT
-from engine.mm.cache import drop_reference, take_reference
+from engine.mm.cache import drop_reference, mapping_seen, store_mapping, take_reference
 from engine.mm.filemap import trylock_page, wait_for_writeback
 from engine.mm.frames import call, ret
 from engine.mm.mapping import PAGE_MAPPING_KSM, POINTER_BITS
@@ -28,19 +28,26 @@ from engine.world.trace import broken, record
 from engine.world.verbs import kept_mapping, write_mapping
 
 PAGE_INSERTED, PAGE_REMOVED = int(Kind.page_inserted), int(Kind.page_removed)
+PAGE_MIGRATED = int(Kind.page_migrated)
 PAGE_MAPPED, PAGE_UNMAPPED = int(Kind.page_mapped), int(Kind.page_unmapped)
 PAGE_DIRTIED, PAGE_CLEANED = int(Kind.page_dirtied), int(Kind.page_cleaned)
 NULL = 0
 
 
+@inlined
+def _movable(w: World, page: int) -> bool:
+    """__PageMovable(): whether the page is a driver's, by page->mapping."""
+    return w.rules.movable_word != 0 and mapping_seen(w, page) == w.rules.movable_word
+
+
 @jit
 def migrate_page(w: World, task: int) -> int:
-    """Isolate the page: take a reference if it is in its file. Next: lock_page, then migrate_wait.
+    """Isolate the page: take a reference if it is in its file, or a driver's. Next: lock_page, then migrate_wait.
 
     mm/migrate.c: unmap_and_move(), __unmap_and_move().
     """
     page = w.tasks.page[task]
-    if w.pages.file[page] == NONE:
+    if w.pages.file[page] == NONE and not _movable(w, page):
         ret(w, task)
         return 0
     take_reference(w, task, page)
@@ -71,7 +78,7 @@ def _unlock(w: World, task: int) -> None:
 def migrate_new(w: World, task: int) -> int:
     """Lock the new page and take a reference. Next: migrate_move; unlock_page and found_put if it is in use."""
     new = w.tasks.second[task]
-    if w.pages.file[new] == NONE and trylock_page(w, task, new):
+    if w.pages.file[new] == NONE and not _movable(w, new) and trylock_page(w, task, new):
         take_reference(w, task, new)
         w.tasks.holds[task] += 1
         w.tasks.step[task] = MIGRATE_MOVE
@@ -88,7 +95,9 @@ def migrate_move(w: World, task: int) -> int:
     mm/migrate.c: migrate_page_move_mapping(), migrate_page_copy(), under the tree lock with the count frozen.
     """
     page, new = w.tasks.page[task], w.tasks.second[task]
-    if w.pages.file[page] != NONE and w.pages.refcount[page] == 2 + w.rules.pins:
+    if _movable(w, page):
+        _move_drivers(w, task, page, new)
+    elif w.pages.file[page] != NONE and w.pages.refcount[page] == 2 + w.rules.pins:
         _move(w, task, page, new)
     call(w, task, UNLOCK_PAGE, MIGRATE_PUT)
     return w.rules.atomic_ns
@@ -123,6 +132,20 @@ def _move(w: World, task: int, page: int, new: int) -> None:
         p.flags[new] |= 1 << PG_DIRTY
         record(w, PAGE_CLEANED, task, page, p.flags[page], 0)
         record(w, PAGE_DIRTIED, task, new, p.flags[new], 0)
+
+
+@inlined
+def _move_drivers(w: World, task: int, page: int, new: int) -> None:
+    """Let the new page be the driver's: its migratepage(), which counts no references, __SetPageMovable() and
+    __ClearPageMovable(), which leaves the tag.
+    """
+    before = w.pages.mapping[page]
+    store_mapping(w, task, new, w.rules.movable_word)
+    store_mapping(w, task, page, w.rules.movable_left)
+    take_reference(w, task, new)
+    record(w, PAGE_MIGRATED, task, new, w.pages.mapping[new], page)
+    record(w, PAGE_REMOVED, task, page, before, w.pages.mapping[page])
+    drop_reference(w, task, page)
 
 
 @jit

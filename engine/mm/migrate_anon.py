@@ -31,6 +31,7 @@ from engine.mm.steps import (
     UNLOCK_PAGE,
     WAIT_ON_LOCKED,
 )
+from engine.mm.swap.cache import move_swap_cache, swap_cached
 from engine.world.jit import inlined, jit
 from engine.world.state import (
     ANON_PAGE,
@@ -125,11 +126,12 @@ def move_page(w: World, task: int) -> int:
     """Move mapping, contents and PG_dirty to the new page if nothing maps the old one and nobody else has a reference.
     Next: remove_migration_ptes.
 
-    mm/migrate.c: migrate_page_move_mapping(), migrate_page_copy(). The only reference left is the caller's.
+    mm/migrate.c: migrate_page_move_mapping(), migrate_page_copy(). The only references left are the caller's and
+    the swap cache's.
     """
     page, new = w.tasks.page[task], w.tasks.second[task]
     w.tasks.step[task] = MIGRATE_ANON_RESTORE
-    if w.rmap.mapcount[page] or w.pages.refcount[page] != 1:
+    if w.rmap.mapcount[page] or w.pages.refcount[page] != 1 + swap_cached(w, page):
         return w.rules.atomic_ns
     before = w.pages.mapping[page]
     if w.rules.plain_writers:
@@ -140,6 +142,8 @@ def move_page(w: World, task: int) -> int:
         write_mapping(w, task, new, kept_mapping(w, page))
         write_mapping(w, task, page, NULL)
     copy_contents(w, page, new)
+    if swap_cached(w, page):
+        move_swap_cache(w, task, page, new)
     record(w, PAGE_MIGRATED, task, new, w.pages.mapping[new], page)
     record(w, PAGE_REMOVED, task, page, before, w.pages.mapping[page])
     if w.pages.flags[page] & (1 << PG_DIRTY):

@@ -18,7 +18,7 @@ from engine.invariants import (
 from engine.mm.cache import drop_reference
 from engine.mm.contents import count_write, write_contents
 from engine.mm.frames import call_on, ret
-from engine.mm.steps import EXCLUSIVE_FAULT, MIGRATION_WAIT, MISSING, WP_PAGE
+from engine.mm.steps import EXCLUSIVE_FAULT, MIGRATION_WAIT, MISSING, SWAP_FAULT, WP_PAGE
 from engine.world.jit import inlined, jit
 from engine.world.state import (
     ANON_PAGE,
@@ -30,14 +30,17 @@ from engine.world.state import (
     PTE_EXCLUSIVE,
     PTE_MIGRATION,
     PTE_PRESENT,
+    PTE_SWAP,
     PTE_WRITE,
+    SHARED,
     World,
 )
-from engine.world.trace import broken, record, record_flush, record_pte
+from engine.world.trace import broken, record, record_flush, record_pte, record_range
 
 FAULT_TAKEN, FAULT_REFUSED = int(Kind.fault_taken), int(Kind.fault_refused)
 PTE_SET, PTE_CLEARED = int(Kind.pte_set), int(Kind.pte_cleared)
 CLEAR, PROTECTION_PAGE, EXCLUSIVE = (NOTIFIER_EVENTS.index(name) for name in ("CLEAR", "PROTECTION_PAGE", "EXCLUSIVE"))
+NO_RANGE = -1
 PAGE_WRITTEN = int(Kind.page_written)
 
 BEYOND_SIZE, NOT_CACHED, NO_MEMORY, PROTECTED = range(4)
@@ -54,6 +57,12 @@ def row_of(w: World, mm: int, virtual: int) -> int:
 def own_row(w: World, task: int, virtual: int) -> int:
     """Return the row of the entry for a virtual page of the task's address space."""
     return w.tasks.mm[task] * w.rules.virtual_pages + virtual
+
+
+@inlined
+def vm_shared(w: World, task: int) -> bool:
+    """Return whether the task's address space maps the file MAP_SHARED."""
+    return w.rules.mapped == SHARED and w.mms.shared[w.tasks.mm[task]] != 0
 
 
 @jit
@@ -84,19 +93,43 @@ def unmap_entry(w: World, task: int, row: int) -> None:
 
 
 @jit
-def flush_tlb(w: World, task: int, mm: int, page: int, notifier: int) -> int:
-    """Flush an address space's entry, or all its entries, from the TLBs of the CPUs that run it; return the cost in ns.
-    notifier: the event of the MMU notifier range that begins before the change and ends after the flush.
+def _forget_stale(w: World, mm: int, page: int) -> None:
+    """After a flush: no TLB has the page's old entry, or with NONE any old entry of the address space."""
+    for virtual in range(w.rules.virtual_pages):
+        if page == NONE or w.rmap.virtual[page] == virtual:
+            row = row_of(w, mm, virtual)
+            w.swap_entries.stale[row] = NONE
+            w.swap_entries.stale_dirty[row] = 0
+            w.swap_entries.batch[row] = NONE
 
-    arch/x86/mm/tlb.c: flush_tlb_mm_range(). The CPU of a task of this address space flushes its own TLB without an
-    interrupt.
-    """
+
+@inlined
+def other_cpus(w: World, task: int, mm: int) -> int:
+    """Return how many CPUs besides the task's own run an address space."""
     own = w.tasks.mm[task] == mm and w.tasks.device[task] == NO_DEVICE
     others = w.mms.tasks[mm] - own
     if w.rules.cpus:
         others = min(others, w.rules.cpus - own)
-    record_flush(w, task, page, mm, notifier, others)
-    return w.rules.flush_ns + others * w.rules.flush_cpu_ns
+    return others
+
+
+@jit
+def flush_tlb(w: World, task: int, mm: int, page: int, notifier: int) -> int:
+    """Flush an address space's entry, or all its entries, from the TLBs of the CPUs that run it; return the cost in ns.
+    notifier: the event of the MMU notifier range that begins before the change and ends after the flush; NO_RANGE if
+    that range has ended before.
+
+    arch/x86/mm/tlb.c: flush_tlb_mm_range(). The CPU of a task of this address space flushes its own TLB without an
+    interrupt. CPUs are spread evenly over the sockets.
+    """
+    others = other_cpus(w, task, mm)
+    if notifier != NO_RANGE:
+        record_range(w, task, page, mm, notifier, w.rules.virtual_pages if page == NONE else 1)
+    record_flush(w, task, page, mm, others)
+    if w.rules.swaps:
+        _forget_stale(w, mm, page)
+    remote = others * (w.rules.sockets - 1) // w.rules.sockets
+    return w.rules.flush_ns + others * w.rules.flush_cpu_ns + remote * w.rules.flush_socket_ns
 
 
 @inlined
@@ -108,8 +141,8 @@ def fault(w: World, task: int, row: int, page: int, write: int) -> int:
 
 @inlined
 def write_fault(w: World, task: int, row: int, then: int) -> int:
-    """Fault on an entry of the task's virtual page that may not be written. Next: do_wp_page, exclusive_fault or
-    do_fault, then the step `then`, which makes the access again.
+    """Fault on an entry of the task's virtual page that may not be written. Next: do_wp_page, exclusive_fault,
+    migration_entry_wait, swap_fault or do_fault, then the step `then`, which makes the access again.
     """
     virtual, page, bits = w.tasks.page[task], w.ptes.page[row], w.ptes.bits[row]
     cost = fault(w, task, row, page, 1)
@@ -119,6 +152,8 @@ def write_fault(w: World, task: int, row: int, then: int) -> int:
         call_on(w, task, EXCLUSIVE_FAULT, then, page, virtual, 0)
     elif w.rules.migrates and bits & PTE_MIGRATION:
         call_on(w, task, MIGRATION_WAIT, then, page, virtual, 0)
+    elif w.rules.swaps and bits & PTE_SWAP:
+        call_on(w, task, SWAP_FAULT, then, virtual, virtual, 1)
     else:
         call_on(w, task, MISSING, then, virtual, virtual, 0)
     return cost

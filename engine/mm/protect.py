@@ -30,6 +30,7 @@ from engine.mm.page_table import (
     own_row,
     row_of,
     set_entry,
+    vm_shared,
     write_fault,
 )
 from engine.mm.steps import (
@@ -44,6 +45,7 @@ from engine.mm.steps import (
     UNPROTECT_PUT,
     WAIT_PREPARE,
 )
+from engine.mm.swap.cache import make_dirty, swap_cached
 from engine.mm.wait_list import make_ready
 from engine.world.jit import inlined, jit
 from engine.world.state import (
@@ -57,7 +59,6 @@ from engine.world.state import (
     PTE_EXCLUSIVE,
     PTE_PRESENT,
     PTE_WRITE,
-    SHARED,
     World,
 )
 from engine.world.trace import broken, record, record_unprotected
@@ -75,18 +76,18 @@ NOT_MAPPED, LEFT, HELD, NOT_ANONYMOUS, PINNED, MERGED, CHANGED = range(7)
 def found_page(w: World, task: int) -> Any:
     """Return the page that the device asks for: the one in the page cache, or what the program's entry maps."""
     virtual = w.tasks.page[task]
-    if w.rules.mapped == SHARED:
+    if vm_shared(w, task):
         return virtual if w.pages.file[virtual] != NONE else NONE
     row = own_row(w, task, virtual)
     return w.ptes.page[row] if w.ptes.bits[row] & (PTE_PRESENT | PTE_EXCLUSIVE) else NONE
 
 
 @inlined
-def _shared_copy(w: World, page: int) -> bool:
+def _shared_copy(w: World, task: int, page: int) -> bool:
     """Whether a device that wants to write must get a copy of its own: of a private file's page, or of one that other
     address spaces share. Devices that only read, into copies, may share it.
     """
-    if page == NONE or w.rules.mapped == SHARED or w.rules.keeps_copies:
+    if page == NONE or vm_shared(w, task) or w.rules.keeps_copies:
         return False
     return w.rmap.kind[page] != ANON_PAGE or w.rmap.mapcount[page] > 1
 
@@ -96,12 +97,12 @@ def _entry_changed(w: World, task: int, page: int) -> bool:
     """Whether the program's entry has ceased to map the page since it was found, or to map it writable where that
     counts.
     """
-    if w.rules.mapped == SHARED:
+    if vm_shared(w, task):
         return False
     row = own_row(w, task, w.tasks.page[task])
     if w.ptes.page[row] != page or not w.ptes.bits[row] & PTE_PRESENT:
         return True
-    if w.rules.exclusive or _shared_copy(w, page):
+    if w.rules.exclusive or _shared_copy(w, task, page):
         return w.ptes.bits[row] & PTE_WRITE == 0
     return False
 
@@ -115,7 +116,7 @@ def protect(w: World, task: int) -> int:
     """
     page = found_page(w, task)
     row = own_row(w, task, w.tasks.page[task])
-    if (w.rules.exclusive or _shared_copy(w, page)) and not w.ptes.bits[row] & PTE_WRITE:
+    if (w.rules.exclusive or _shared_copy(w, task, page)) and not w.ptes.bits[row] & PTE_WRITE:
         return write_fault(w, task, row, PROTECT)
     if page == NONE:
         record(w, PROTECT_REFUSED, task, NONE, NOT_MAPPED, 0)
@@ -199,7 +200,7 @@ def _only_known(w: World, page: int) -> bool:
     if w.rules.exclusive:
         return True
     in_file = w.pages.file[page] != NONE
-    expected = 1 + w.rmap.mapcount[page] + in_file
+    expected = 1 + w.rmap.mapcount[page] + in_file + swap_cached(w, page)
     if w.rmap.kind[page] == FILE_PAGE:
         expected += w.rules.pins
     return w.pages.refcount[page] == expected
@@ -245,6 +246,8 @@ def device_write(w: World, task: int) -> int:
         write_contents(w, task, page)
         check_moved(w, task, page)
         count_write(w, page)
+        if swap_cached(w, page):
+            make_dirty(w, task, page)
         if w.rmap.kind[page] == ANON_PAGE and w.rmap.mapcount[page] > 1:
             broken(w, task, page, SHARED_COPY_WRITTEN)
         if w.rules.contents and w.rmap.kind[page] == KSM_PAGE:

@@ -13,7 +13,7 @@ from engine.designs.protect.options import BREAK, REFUSE, WAIT
 from engine.events import Kind
 from engine.mm.cache import drop_reference
 from engine.mm.frames import call, ret
-from engine.mm.page_table import PROTECTED, refuse
+from engine.mm.page_table import PROTECTED, refuse, vm_shared
 from engine.mm.protect import end_protection
 from engine.mm.steps import (
     BLOCKED,
@@ -33,7 +33,7 @@ from engine.mm.steps import (
     WRITE_COPY,
 )
 from engine.world.jit import inlined, jit
-from engine.world.state import ASLEEP, FILE_PAGE, NONE, NOW, SHARED, World
+from engine.world.state import ASLEEP, FILE_PAGE, NONE, NOW, World
 from engine.world.trace import record
 from engine.world.verbs import protect_holds
 
@@ -61,7 +61,7 @@ def protected_fault(w: World, task: int) -> int:
         call(w, task, UNLOCK_PAGE, PROTECTED_REFUSED)
     elif w.rules.policy == WAIT:
         call(w, task, UNLOCK_PAGE, PROTECTED_SLEEP)
-    elif w.rules.mapped == SHARED and w.rmap.kind[w.tasks.page[task]] == FILE_PAGE:
+    elif vm_shared(w, task) and w.rmap.kind[w.tasks.page[task]] == FILE_PAGE:
         call(w, task, PROTECTED_BREAK, MKWRITE_CHECK)
     else:
         call(w, task, PROTECTED_BREAK, WP_ANON_LOCKED)

@@ -18,7 +18,7 @@ from engine.mm.cache import drop_reference, still_ours, take_reference
 from engine.mm.contents import copy_contents
 from engine.mm.filemap import trylock_page, wait_for_writeback
 from engine.mm.frames import call, ret
-from engine.mm.page_table import CLEAR, NO_MEMORY, flush_tlb, own_row, refuse, same_entry, set_entry
+from engine.mm.page_table import CLEAR, NO_MEMORY, flush_tlb, own_row, refuse, same_entry, set_entry, vm_shared
 from engine.mm.steps import (
     FAULT_PUT,
     LOCK_PAGE,
@@ -32,8 +32,9 @@ from engine.mm.steps import (
     WP_COPY,
     WP_COPY_INSTALL,
 )
+from engine.mm.swap.cache import free_swap_cache, swap_cached, swap_entries_of, try_to_free_swap
 from engine.world.jit import inlined, jit
-from engine.world.state import ANON_PAGE, KSM_PAGE, NONE, PTE_DIRTY, PTE_PRESENT, PTE_WRITE, SHARED, World
+from engine.world.state import ANON_PAGE, KSM_PAGE, NONE, PTE_DIRTY, PTE_PRESENT, PTE_WRITE, World
 from engine.world.trace import record, record_pte
 from engine.world.verbs import protect_holds
 
@@ -43,10 +44,22 @@ PAGE_UNMERGED = int(Kind.page_unmerged)
 
 @inlined
 def _only_user(w: World, page: int) -> bool:
-    """Whether an anonymous page may be written in place: mapped once, and from 5.9 on with no other reference."""
-    if w.rules.count_decides and w.pages.refcount[page] != 1:
+    """Whether an anonymous page may be written in place: mapped once, and from 5.9 on with no other reference.
+
+    A swap entry counts like one that maps the page. The swap cache's reference is dropped first from 6.1 on, unless the
+    page is being written out; in 5.9 and 5.10 the page is copied.
+    """
+    if w.rules.count_decides and w.pages.refcount[page] != 1 + _left_first(w, page):
         return False
-    return w.rmap.kind[page] == ANON_PAGE and w.rmap.mapcount[page] == 1
+    return w.rmap.kind[page] == ANON_PAGE and w.rmap.mapcount[page] + swap_entries_of(w, page) == 1
+
+
+@inlined
+def _left_first(w: World, page: int) -> int:
+    """Return 1 if the page leaves the swap cache before its references are counted."""
+    if w.rules.frees_swap and not w.pages.flags[page] & (1 << PG_WRITEBACK):
+        return swap_cached(w, page)
+    return 0
 
 
 @inlined
@@ -73,7 +86,7 @@ def do_wp_page(w: World, task: int) -> int:
         return w.rules.atomic_ns
     anonymous, only_user = w.rmap.kind[page] == ANON_PAGE, _only_user(w, page)
     take_reference(w, task, page)
-    if not anonymous and w.rules.mapped == SHARED:
+    if not anonymous and vm_shared(w, task):
         call(w, task, LOCK_PAGE, MKWRITE_CHECK)
     elif _asks(w, page):
         call(w, task, LOCK_PAGE, WP_ANON_LOCKED)
@@ -95,6 +108,8 @@ def _decide(w: World, task: int, row: int, only_user: bool) -> None:
         w.tasks.step[task] = PROTECTED_FAULT
     elif only_user:
         set_entry(w, task, row, PTE_PRESENT | PTE_WRITE | PTE_DIRTY)
+        if w.rules.swaps:
+            try_to_free_swap(w, task, w.tasks.page[task])
         call(w, task, UNLOCK_PAGE, FAULT_PUT)
     else:
         call(w, task, UNLOCK_PAGE, WP_COPY)
@@ -155,6 +170,8 @@ def install_copy(w: World, task: int, row: int, page: int, copy: int) -> int:
     set_entry(w, task, row, PTE_PRESENT | PTE_WRITE | PTE_DIRTY)
     if w.rules.contents and w.rmap.kind[page] == KSM_PAGE:
         record_pte(w, PAGE_UNMERGED, task, page, row, w.ptes.bits[row], w.rmap.mapcount[page])
+    if w.rules.swaps:
+        free_swap_cache(w, task, page)
     drop_reference(w, task, page)
     return w.rules.atomic_ns + cost
 

@@ -15,6 +15,7 @@ from engine.invariants import COUNTS, DEADLOCK, LEAK, LOST_WAKEUP, MAPPING_LOST,
 from engine.mm.frames import ret
 from engine.mm.ksm.tree import ksm_word
 from engine.mm.steps import NEXT_OP, PICK, SPIN, STEPS, WAIT_FINISH, WAIT_PUBLISH, WAKE_END
+from engine.mm.swap.cache import slots_balance, swap_cached
 from engine.runs.batches import cut_batch
 from engine.world.dispatch import step
 from engine.world.jit import jit
@@ -153,17 +154,23 @@ def at_end(w: World, pages: int, references: int) -> Any:
         if w.rules.mapped:
             if w.rmap.kind[page] == ANON_PAGE:
                 expected = w.rules.anon_word
+                if swap_cached(w, page) and w.rmap.mapcount[page] == 0 and w.pages.mapping[page] == 0:
+                    expected = 0  # read from its slot, and not mapped yet
             elif w.rules.scans and w.rmap.kind[page] == KSM_PAGE:
                 expected = ksm_word(w, page)
-            references += w.rmap.mapcount[page] + w.rmap.pinned[page]
+            references += w.rmap.mapcount[page] + w.rmap.pinned[page] + swap_cached(w, page)
             if entries_of(w, page) != w.rmap.mapcount[page]:
                 violated |= 1 << COUNTS
         word = w.pages.mapping[page]
+        if w.rules.movable_word and word in (w.rules.movable_word, w.rules.movable_left):
+            expected = word
         if w.rules.attaches:
             word = protect_mapping(w, page, word)
         if word != expected:
             violated |= 1 << MAPPING_LOST
         references -= w.pages.refcount[page] - (file != NONE)
+    if w.rules.swaps and not slots_balance(w):
+        violated |= 1 << COUNTS
     if leaks(w):
         violated |= 1 << LEAK
     if references != 0:

@@ -7,12 +7,12 @@ from typing import Any
 
 import numpy as np
 
-from engine.cast import Cast, FileName, TaskName
+from engine.cast import Cast, FileName, TaskName, file_address
 from engine.devices import DEVICES
 from engine.errors import BadScenario
 from engine.events import BATCH, Batch
 from engine.mm import steps
-from engine.operations import Atomic, Fork, Hold, KsmScan, Migrate, Pick, Think
+from engine.operations import Atomic, Fork, Hold, KsmScan, Migrate, Pick, Reclaim, Think
 from engine.program import OPERATIONS, ends_with_put, put_after
 from engine.runs.batches import cut_batch
 from engine.runs.timed import FULL, STUCK, run_batch, start
@@ -21,21 +21,17 @@ from engine.world.build import hash_pages, make_world, page_addresses
 from engine.world.linking import link
 from engine.world.memory import add_device, map_pages, scans
 from engine.world.rng import alias_table, seed_streams
-from engine.world.rules import actor_names, actors_of, anon_word, queues_of, rules_of
+from engine.world.rules import actor_names, actors_of, anon_word, movable_word, queues_of, rules_of
 from engine.world.state import ASLEEP, NONE, NOW, World
-
-FIRST_FILE_ADDRESS = -0x77FFFB000000
-"""The first made-up struct address_space: 0xffff880005000000, in the direct map of 4.16."""
-
-FILE_BYTES = 1 << 12
-"""Distance between two made-up struct address_space."""
 
 QUIET_MAX = 32
 """Consecutive batches without an event (timed.TURNS_MAX turns each) before a run is abandoned: half a minute."""
 
 
-def _address(file: int) -> int:
-    return FIRST_FILE_ADDRESS + file * FILE_BYTES
+def _file_name(workload: Tasks, row: int) -> str:
+    if workload.type == "movable":
+        return "driver"
+    return "file" if workload.files == 1 else f"file-{row}"
 
 
 def _files_of(workload: Tasks) -> list[int]:
@@ -84,13 +80,14 @@ class TimedRun:
             first_pfn=workload.first_pfn,
             page_count=workload.all_pages,
             files=[
-                FileName(name="file" if workload.files == 1 else f"file-{row}", address=_address(row))
-                for row in range(workload.files)
+                FileName(name=_file_name(workload, row), address=file_address(row)) for row in range(workload.files)
             ],
             page_files=_page_files(workload),
-            cached_in=-1 if _anonymous(workload) or not workload.cached else 0,
+            cached_in=-1 if _anonymous(workload) or not workload.cached or workload.type == "movable" else 0,
             anonymous=_anonymous(workload),
             anon_word=anon_word(scenario),
+            movable=workload.movable,
+            movable_word=movable_word(scenario),
             mapped=workload.memory is not None,
             devices=sum(group.device is not None for group in workload.groups),
             queues=queues_of(scenario, workload.all_pages),
@@ -114,7 +111,7 @@ class TimedRun:
                     arg = op.to
                 elif isinstance(op, Atomic):
                     arg = op.bytes
-                elif isinstance(op, KsmScan):
+                elif isinstance(op, KsmScan | Reclaim):
                     arg = op.pages
                 elif isinstance(op, Pick):
                     count = op.count or workload.choices - op.first
@@ -152,12 +149,18 @@ class TimedRun:
         pages.index.array[own] = np.arange(workload.pages) - (np.cumsum(sizes) - sizes)[home]
         pages.refcount.array[own] = int(workload.cached) + int(workload.pinned)
         w.files.size.array[:] = sizes
-        w.files.address.array[:] = [_address(row) for row in range(workload.files)]
+        w.files.address.array[:] = [file_address(row) for row in range(workload.files)]
         pages.file.array[:] = NONE
         if workload.cached:
             pages.file.array[own] = home
             pages.mapping.array[own] = w.files.address.array[home]
             w.files.pages.array[:] = sizes
+        if workload.type == "movable":
+            pages.file.array[:] = NONE
+            pages.home.array[:] = NONE
+            pages.mapping.array[:] = 0
+            pages.mapping.array[: workload.movable] = w.rules.movable_word
+            pages.refcount.array[workload.movable :] = 1  # the pin; the driver has a reference on the others
         if workload.memory is not None:
             map_pages(w, workload)
         tasks.random.array[:] = seed_streams(scenario.seed, n_tasks + len(actors))

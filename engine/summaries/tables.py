@@ -134,7 +134,7 @@ def _note_series(s: State, kind: int, page: int, a: int, b: int, time: int, bin:
         _gauge(s, G_COPIES, bin, 1, time, place)
     elif kind == K_DROPPED:
         _gauge(s, G_COPIES, bin, -1, time, place)
-    elif kind in (K_READ, K_ATOMIC):
+    elif kind in (K_READ, K_ATOMIC, K_RETRIED):
         row[M_DEVICES + 2 * _device(a, b) + _local(a, b)] += _bytes(a, b)
         if kind == K_ATOMIC:
             row[M_SUM + C_ATOMICS] += 1

@@ -41,6 +41,9 @@ from engine.world.state import (
     Rules,
     Sleepers,
     Structures,
+    SwapEntries,
+    SwapPages,
+    SwapSlots,
     Tasks,
     World,
     make_trace,
@@ -124,6 +127,9 @@ def make_world(
     buffer.plan(KsmItems, {"": rules.mms * rules.virtual_pages if rules.scans else 0})
     buffer.plan(KsmNodes, {"": n_pages if rules.scans else 0})
     buffer.plan(Ksmd, {"": int(rules.scans)})
+    buffer.plan(SwapSlots, {"": rules.mms * rules.virtual_pages if rules.swaps else 0})
+    buffer.plan(SwapPages, {"": n_pages if rules.swaps else 0})
+    buffer.plan(SwapEntries, {"": rules.mms * rules.virtual_pages if rules.swaps else 0})
     buffer.plan(
         Machine,
         {"": n_cpus, "heap": n_tasks + 1, "woken": 2 * n_tasks + 2, "woken_delay": 2 * n_tasks + 2, "exponential": 0},
@@ -160,6 +166,9 @@ def make_world(
         ksm_items=take(KsmItems),
         ksm_nodes=take(KsmNodes),
         ksmd=take(Ksmd),
+        swap_slots=take(SwapSlots),
+        swap_pages=take(SwapPages),
+        swap_entries=take(SwapEntries),
         machine=take(Machine)._replace(exponential=Column(exponential_table())),
         **{name: take(table) for name, table in own.items()},
         program=Program(

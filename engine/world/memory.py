@@ -14,6 +14,7 @@ from engine.world.state import (
     PTE_DIRTY,
     PTE_PRESENT,
     PTE_WRITE,
+    SHARED,
     World,
 )
 
@@ -23,7 +24,7 @@ PAGE_BYTES = 4096
 def map_pages(w: World, workload: Tasks) -> None:
     """Map the workload's pages: a file read-only and clean in each address space, anonymous memory writable in its own.
 
-    Address spaces that begin empty come after the others.
+    Address spaces that begin empty come after the others. Each has one area, which holds all its entries.
     """
     assert workload.memory is not None, "the workload maps pages"
     pages, rmap, n, mms = w.pages, w.rmap, workload.pages, workload.memory.mms
@@ -50,6 +51,9 @@ def map_pages(w: World, workload: Tasks) -> None:
         pages.refcount.array[:n] += mms
         w.ptes.page.array[: mms * n] = np.tile(np.arange(n), mms)
         w.ptes.bits.array[: mms * n] = PTE_PRESENT
+    if w.rules.mapped == SHARED:
+        w.mms.shared.array[:] = 1
+        w.mms.shared.array[workload.memory.private or []] = 0
     if w.rules.contents:
         w.contents.value.array[:n] = 1 + np.arange(n) % w.rules.contents
     for group in workload.groups:

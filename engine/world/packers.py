@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from engine.events import ENTRY, FLUSH, PTE, TRANSFER, UNPROTECTED, WALK
+from engine.events import ENTRY, FLUSH, PTE, RANGE, TRANSFER, UNPROTECTED, WALK
 from engine.words import Words
 from engine.world.jit import INTERPRETED, inlined
 
@@ -24,5 +24,5 @@ def reader(words: Words, name: str) -> Callable[[Any, Any], Any]:
 
 
 pack_entry, pack_walk, pack_pte = packer(ENTRY), packer(WALK), packer(PTE)
-pack_flush = packer(FLUSH)
+pack_flush, pack_range = packer(FLUSH), packer(RANGE)
 pack_unprotected, pack_transfer = packer(UNPROTECTED), packer(TRANSFER)

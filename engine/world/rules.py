@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from engine.cast import ANON_TAG, ANON_WORD, TaskName
+from engine.cast import ANON_TAG, ANON_WORD, MOVABLE_TAG, TaskName, file_address
 from engine.costs import costs
 from engine.designs import AXES, DESIGNS
 from engine.designs.card import OWN_STEPS
@@ -46,6 +46,8 @@ def rules_of(scenario: Scenario, n_tasks: int, kernel: str) -> Rules:
         "latency_ns": ns["wake_latency_ns"],
         "switch_ns": ns["context_switch_ns"],
         **{name: NONE for name, _ in (*MEMORY_STEPS, *PROTECT_STEPS)},
+        "movable_word": movable_word(scenario),
+        "movable_left": movable_word(scenario) & MOVABLE_TAG,
         **_memory(scenario),
     }
     return Rules(**numbers)
@@ -54,7 +56,7 @@ def rules_of(scenario: Scenario, n_tasks: int, kernel: str) -> Rules:
 def _memory(scenario: Scenario) -> dict[str, int]:
     """Return the rules of a workload's address spaces; none without them."""
     if not isinstance(scenario.workload, Tasks) or (memory := scenario.workload.memory) is None:
-        return {"count_decides": 0, "migration_pins": 0}
+        return {"count_decides": 0, "migration_pins": 0, "frees_swap": 0}
     ns = costs(scenario.costs.preset, scenario.costs.model_dump(exclude={"preset"}))
     protecting = AXES["protect"][scenario.protect.design]
     e1 = anon_word(scenario) & ANON_TAG == 0
@@ -70,11 +72,13 @@ def _memory(scenario: Scenario) -> dict[str, int]:
         **dict(memory_steps(protects=scenario.protect.design != "none")),
         "contents": memory.contents,
         "migrates": int(any("migrate" in group.names for group in scenario.workload.groups)),
+        "swaps": int(any("reclaim" in group.names for group in scenario.workload.groups)),
+        "sockets": scenario.machine.sockets,
         "emulates": int(any("emulated_atomic" in group.names for group in scenario.workload.groups)),
         "scans": int(any("ksm_scan" in group.names for group in scenario.workload.groups)),
         "ksm_tag": 0 if e1 else PAGE_MAPPING_KSM,
         **{name: lines * ns["line_ns"] for name, lines in zip(PROTECT_LINES, protecting.lines, strict=True)},
-        **{name: ns[name] for name in ("fault_ns", "flush_ns", "flush_cpu_ns", "copy_ns", "break_ns", "compare_ns")},
+        **{name: ns[name] for name in _NS},
     }
 
 
@@ -84,6 +88,16 @@ def anon_word(scenario: Scenario) -> int:
     return ANON_WORD & ~ANON_TAG if encoding == E1 else ANON_WORD
 
 
+def movable_word(scenario: Scenario) -> int:
+    """Return page->mapping of a driver's movable pages; 0 if the workload has none. Encoding E1 moves the tag."""
+    if not isinstance(scenario.workload, Tasks) or scenario.workload.type != "movable":
+        return 0
+    encoding = DESIGNS[scenario.wait.design].rules(scenario.wait).get("encoding")
+    return file_address(0) | (0 if encoding == E1 else MOVABLE_TAG)
+
+
+_NS = ("fault_ns", "flush_ns", "flush_cpu_ns", "flush_socket_ns", "copy_ns", "break_ns", "compare_ns", "swap_ns")
+"""Costs that rules take over by their names."""
 PROTECT_LINES = ("protect_ns", "unprotect_ns", "owner_ns")
 """Rules that hold what the lines of a protect design cost (Card.lines)."""
 MEMORY_STEPS = (("unmap_step", "UNMAP_RANGE"), ("unmap_page_step", "UNMAP_PAGE"))

@@ -135,6 +135,7 @@ class Mms(NamedTuple):
     """One row per address space (mm_struct); none in workloads without them, nor in the two tables below."""
 
     tasks: I64 = unseen()  # tasks that run in it: the CPUs whose TLBs a flush must reach
+    shared: U8 = flag()  # VM_SHARED of its area (vm_area_struct), where the workload maps a file MAP_SHARED
 
 
 class PageTables(NamedTuple):
@@ -225,15 +226,43 @@ class Ksmd(NamedTuple):
     merged: U8 = flag()  # whether the last attempt to merge a page went through
 
 
+class SwapSlots(NamedTuple):
+    """Slots of the swap area: as many rows as page table entries; none where nothing is reclaimed, as in the two tables
+    below.
+    """
+
+    page: U32 = row("pages")  # page in the swap cache, or NONE
+    entries: I64 = number(0, 7)  # entries that name it
+    value: U32 = number(0, 31)  # contents written to it
+
+
+class SwapPages(NamedTuple):
+    """What page->private says of a page in the swap cache; one row per page."""
+
+    slot: U32 = row("swap_slots")  # or NONE
+    freed_by: U32 = row("tasks")  # task that frees it after the next flush, or NONE
+
+
+class SwapEntries(NamedTuple):
+    """One row per page table entry."""
+
+    slot: U32 = row("swap_slots")  # slot that a swap entry names, or NONE
+    stale: U32 = row("pages")  # page that TLBs may still map here although the entry is gone, or NONE
+    stale_dirty: U8 = flag()  # that entry was dirty
+    batch: U32 = row("tasks")  # task that is to flush it
+
+
 NO_DEVICE = 0xFFFF
 """Value of tasks.device."""
-PTE_PRESENT, PTE_WRITE, PTE_DIRTY, PTE_EXCLUSIVE, PTE_MIGRATION, PTE_WAS_WRITABLE = 1, 2, 4, 8, 16, 32
-"""Bits of ptes.bits. An entry with PTE_WRITE is present; one with PTE_EXCLUSIVE is a swap entry, and no other bit is
-set; one with PTE_MIGRATION is another, which may remember PTE_WAS_WRITABLE."""
+PTE_PRESENT, PTE_WRITE, PTE_DIRTY, PTE_EXCLUSIVE, PTE_MIGRATION, PTE_WAS_WRITABLE, PTE_SWAP = 1, 2, 4, 8, 16, 32, 64
+"""Bits of ptes.bits; 0 is an empty entry. One with PTE_WRITE is present; one with PTE_EXCLUSIVE is a swap entry, and no
+other bit is set; one with PTE_MIGRATION is another, which may remember PTE_WAS_WRITABLE; one with PTE_SWAP maps no page
+and names a slot (swap_entries)."""
 NO_TYPE, FILE_PAGE, ANON_PAGE, KSM_PAGE = range(4)
 """Values of rmap.kind. NO_TYPE: a free page."""
 SHARED, PRIVATE, ANONYMOUS = range(1, 4)
-"""Values of Rules.mapped: what the address spaces map; 0 without address spaces."""
+"""Values of Rules.mapped: what the address spaces map; 0 without address spaces. Where it is SHARED, mms.shared says
+which of them do."""
 
 
 class Program(NamedTuple):
@@ -308,6 +337,8 @@ class Rules(NamedTuple):
     grant_step: int  # first step of a recorded wake, if the design hands the lock over
     sleep_step: int  # step at which a task sleeps for the lock on that path
     pins: int  # references on every page that no task drops
+    movable_word: int  # page->mapping of a driver's movable pages, 0 if there are none
+    movable_left: int  # and what __ClearPageMovable() leaves of it
     n_tasks: int  # rows of tasks, including actors
     first_actor: int  # row of the first actor: a kernel thread of the design
     n_pages: int
@@ -352,10 +383,15 @@ class Rules(NamedTuple):
     fault_ns: int
     flush_ns: int
     flush_cpu_ns: int
+    flush_socket_ns: int
+    sockets: int
     copy_ns: int
     migrates: int  # tasks migrate anonymous pages
     migration_pins: bool  # before 5.0: a fault that waits for migration holds a reference
     contents: int  # different contents of pages at the start, 0 if what they contain is not known
+    swaps: int  # tasks reclaim anonymous pages
+    swap_ns: int  # the swap device writes or reads a page
+    frees_swap: bool  # 6.1 on: a write fault takes the page out of the swap cache before it looks at the count
     emulates: int  # devices emulate atomic operations by compare-and-swap
     scans: int  # ksmd scans the pages
     ksm_tag: int  # tag of page->mapping of KSM pages
@@ -394,6 +430,9 @@ GROUPS: dict[str, Any] = {
     "ksm_items": KsmItems,
     "ksm_nodes": KsmNodes,
     "ksmd": Ksmd,
+    "swap_slots": SwapSlots,
+    "swap_pages": SwapPages,
+    "swap_entries": SwapEntries,
     "program": Program,
     "picks": Picks,
     "machine": Machine,
@@ -432,6 +471,9 @@ class World:
     ksm_items: KsmItems
     ksm_nodes: KsmNodes
     ksmd: Ksmd
+    swap_slots: SwapSlots
+    swap_pages: SwapPages
+    swap_entries: SwapEntries
     program: Program
     picks: Picks
     machine: Machine

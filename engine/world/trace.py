@@ -6,11 +6,19 @@ import numpy as np
 
 from engine.events import Kind
 from engine.world.jit import INTERPRETED, inlined, jit
-from engine.world.packers import pack_entry, pack_flush, pack_pte, pack_transfer, pack_unprotected, pack_walk
+from engine.world.packers import (
+    pack_entry,
+    pack_flush,
+    pack_pte,
+    pack_range,
+    pack_transfer,
+    pack_unprotected,
+    pack_walk,
+)
 from engine.world.state import BROKEN, CAPACITY, EVENTS, NONE, NOW, OVERFLOW, SEEN, World
 
 INVARIANT_BROKEN, WALK_ENDED = int(Kind.invariant_broken), int(Kind.walk_ended)
-TLB_FLUSHED = int(Kind.tlb_flushed)
+TLB_FLUSHED, NOTIFIER_RANGE = int(Kind.tlb_flushed), int(Kind.notifier_range)
 PAGE_UNPROTECTED = int(Kind.page_unprotected)
 
 
@@ -71,10 +79,17 @@ def record_pte(w: World, kind: int, task: int, page: int, row: int, bits: int, l
 
 
 @inlined
-def record_flush(w: World, task: int, page: int, mm: int, notifier: int, cpus: int) -> None:
+def record_flush(w: World, task: int, page: int, mm: int, cpus: int) -> None:
     """Append an event of a TLB flush: the words of engine.events.FLUSH."""
-    a, b = pack_flush(mm, notifier, cpus)
+    a, b = pack_flush(mm, cpus)
     record(w, TLB_FLUSHED, task, page, a, b)
+
+
+@inlined
+def record_range(w: World, task: int, page: int, mm: int, notifier: int, pages: int) -> None:
+    """Append an event of an MMU notifier range, begun and ended in this step: the words of engine.events.RANGE."""
+    a, b = pack_range(mm, notifier, pages)
+    record(w, NOTIFIER_RANGE, task, page, a, b)
 
 
 @inlined

@@ -40,7 +40,7 @@ _MAPPED = (
     "lock writeback_begin unlock think:80 writeback_end",
 )
 FILES = (*_MAPPED, "write", "lookup_locked unlock put", "dirty", "truncate pick")
-ANONYMOUS = ("load", "store", "store", "pin dma unpin", "migrate")
+ANONYMOUS = ("load", "store", "store", "pin dma unpin", "migrate", "reclaim:3")
 DEVICES = ("gpu-pcie3", "gpu-pcie5", "nic")
 
 

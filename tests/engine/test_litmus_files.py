@@ -54,6 +54,7 @@ def test_the_litmus_tests_are_those_that_the_debate_names() -> None:
         *(f"K-{n}" for n in range(1, 5)),
         "M-1",
         "M-2",
+        *(f"S-{n}" for n in range(1, 4)),
         *(f"A-{n}" for n in range(1, 4)),
     }
     assert len(LITMUS) == sum(len(list(read_litmus(path))) for path in FOLDER.glob("*.toml")), "two have one name"

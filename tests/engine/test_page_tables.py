@@ -25,6 +25,7 @@ from engine.world.state import (
     PTE_DIRTY,
     PTE_EXCLUSIVE,
     PTE_MIGRATION,
+    PTE_SWAP,
     PTE_WAS_WRITABLE,
     PTE_WRITE,
     World,
@@ -43,7 +44,8 @@ OWN = (
     *("UNPROTECT", "UNPROTECT_CLEAR", "UNPROTECT_PUT", "EXCLUSIVE_FAULT", "EXCLUSIVE_RESTORE"),
     *("PROTECTED_FAULT", "PROTECTED_BREAK", "PROTECTED_BROKEN", "PROTECTED_REFUSED", "PROTECTED_SLEEP"),
     *("PROTECTED_RESUME", "THINK"),
-    *(name for name in NUMBERS if name.startswith(("KSM_", "MIGRATE_ANON", "MIGRATED", "MIGRATION"))),
+    *(name for name in NUMBERS if name.startswith(("KSM_", "MIGRATE_ANON", "MIGRATED", "MIGRATION", "RECLAIM"))),
+    *(name for name in NUMBERS if name.startswith("SWAP_")),
     "WAIT_ON_LOCKED",
     *("WRITEBACK_MAPPED", "MKCLEAN", "MKCLEAN_END", "WRITEBACK_SET", "WRITEBACK_END", "WRITEBACK_PUT"),
 )
@@ -52,13 +54,16 @@ FILE_OPERATIONS = ("load", "store", "store", "pin dma unpin", "lock writeback_be
 PROTECTING = ("protect device_write unprotect", "protect think:1 device_write unprotect")
 ANON_OPERATIONS = ("load", "store", "store", "pin dma unpin", "fork:1", "fork:1")
 MOVING = ("migrate", "migrate")
+SWAPPING = ("reclaim:1", "reclaim:3", "reclaim:2", "store", "load")
 
 
-def drawn(draw: random.Random, maps: str, more: tuple[str, ...] = (), *, ksm: bool = False) -> dict[str, Any]:
+def drawn(
+    draw: random.Random, maps: str, more: tuple[str, ...] = (), *, ksm: bool = False, mixed: bool = False
+) -> dict[str, Any]:
     """Return programs and sizes of a random small workload: up to four tasks, three pages, two address spaces; and
     ksmd.
     """
-    choice = (*(ANON_OPERATIONS if maps != "shared" else FILE_OPERATIONS), *more)
+    choice = (*(ANON_OPERATIONS if maps != "shared" else FILE_OPERATIONS), *(("fork:2",) if mixed else ()), *more)
     tasks, pages = draw.randint(2, 4), draw.randint(1, 3)
     mms = 1 if maps != "shared" else 2
     virtual = pages // mms if maps == "anonymous" else pages
@@ -68,12 +73,14 @@ def drawn(draw: random.Random, maps: str, more: tuple[str, ...] = (), *, ksm: bo
         programs.append(" ".join(parts))
     memory = {"maps": maps, "mms": mms, "children": 2 - mms, "spare": draw.randint(0, 3)}
     memory["stable_pages"] = draw.random() < 0.5
+    if mixed:
+        memory |= {"private": [draw.randrange(mms)], "children": 1}
     if ksm:
         memory["contents"] = draw.randint(1, 2)
         programs.append(" ".join(f"ksm_scan:{draw.randint(1, 4)}" for _ in range(draw.randint(3, 6))))
     return {
         "programs": programs,
-        "mms": [draw.randrange(2) for _ in range(tasks)] + [0] * ksm,
+        "mms": [draw.randrange(2 + mixed) for _ in range(tasks)] + [0] * ksm,
         "pages": pages,
         "memory": memory,
     }
@@ -95,14 +102,31 @@ def agree(w: World, m: Machine, where: str) -> None:
     for mm, table in enumerate(m.spaces):
         for place in range(virtual):
             entry, row = table.get(place), mm * virtual + place
-            assert w.ptes.page[row] == (NONE if entry is None else entry.page), f"{where}: entry {mm}, {place}"
+            assert w.ptes.page[row] == (NONE if entry is None or entry.page < 0 else entry.page), (
+                f"{where}: entry {mm}, {place}"
+            )
+            if w.rules.swaps:
+                agree_on_swap(w, m, (mm, place), where)
             bits = w.ptes.bits[row]
-            wanted = [False] * 5
+            wanted = [False] * 6
             if entry is not None:
                 wanted = [entry.write, entry.dirty, entry.exclusive, entry.moving, entry.was_writable]
-            names = (PTE_WRITE, PTE_DIRTY, PTE_EXCLUSIVE, PTE_MIGRATION, PTE_WAS_WRITABLE)
+                wanted.append(entry.slot is not None)
+            names = (PTE_WRITE, PTE_DIRTY, PTE_EXCLUSIVE, PTE_MIGRATION, PTE_WAS_WRITABLE, PTE_SWAP)
             here = [bool(bits & name) for name in names]
             assert here == wanted, f"{where}: entry {mm}, {place}"
+
+
+def agree_on_swap(w: World, m: Machine, at: tuple[int, int], where: str) -> None:
+    """Assert the same slot, and the same old entry in TLBs, for a virtual page of an address space."""
+    row, entry = at[0] * w.rules.virtual_pages + at[1], m.spaces[at[0]].get(at[1])
+    slot = NONE if entry is None or entry.slot is None else entry.slot
+    assert w.swap_entries.slot[row] == slot, f"{where}: slot of {at}"
+    stale = (w.swap_entries.stale[row], w.swap_entries.stale_dirty[row] != 0, w.swap_entries.batch[row])
+    assert stale == m.stale.get(at, (NONE, False, NONE)), f"{where}: TLBs for {at}"
+    for page, frame in enumerate(m.frames):
+        assert w.swap_pages.slot[page] == (NONE if frame.slot is None else frame.slot), f"{where}: swap cache, {page}"
+        assert w.swap_pages.freed_by[page] == (NONE if frame.freed_by is None else frame.freed_by), f"{where}: {page}"
 
 
 def resumed(w: World, task: Task, was: str, tasks: list[Task]) -> None:
@@ -126,26 +150,42 @@ def resumed(w: World, task: Task, was: str, tasks: list[Task]) -> None:
 
 
 def side_by_side(
-    maps: str, kernel: str, protect: dict[str, str], seeds: int, *, ksm: bool = False, moves: bool = False
+    maps: str,
+    kernel: str,
+    protect: dict[str, str],
+    seeds: int,
+    *,
+    ksm: bool = False,
+    moves: bool = False,
+    swaps: bool = False,
+    mixed: bool = False,
 ) -> Counter[str]:
     """Play random programs in both implementations, and assert that they agree after every step; count the steps."""
     seen: Counter[str] = Counter()
     for seed in range(seeds):
         draw = random.Random(f"{seed} {maps} {kernel} {protect}")
-        given = drawn(draw, maps, (PROTECTING if protect else ()) + (MOVING if moves else ()), ksm=ksm)
+        given = drawn(
+            draw,
+            maps,
+            (PROTECTING if protect else ()) + (MOVING if moves else ()) + (SWAPPING if swaps else ()),
+            ksm=ksm,
+            mixed=mixed,
+        )
         programs, memory = given.pop("programs"), given["memory"]
         given |= {"protect": protect} if protect else {}
         stage = Stage(*programs, kernel=kernel, **given)
         w = stage.world
         profile, sizes = KERNELS[kernel], (memory["mms"], memory["children"], memory["spare"])
         rules = {"by_count": profile.count_decides, "loops": profile.writeback_loops, "stable": memory["stable_pages"]}
-        rules["contents"] = memory.get("contents", 0)
+        rules |= {"contents": memory.get("contents", 0), "private": memory.get("private", ())}
         m = machine(maps, given["pages"], *sizes, pins=profile.writeback_pins, **rules)
         m.design, m.policy = protect.get("design", "none"), protect.get("policy", "break")
+        m.virtual, m.drops_swap = w.rules.virtual_pages, profile.frees_swap
+        m.running = w.mms.tasks.array.tolist()
         m.paths, m.moves_pinned = protect.get("paths", "all"), profile.migration_pins
         tasks = [Task(m, i, given["mms"][i], text.split()) for i, text in enumerate(programs[: len(programs) - ksm])]
         if ksm:
-            tasks.append(Ksmd(m, len(tasks), programs[-1].split(), w.rules.virtual_pages))
+            tasks.append(Ksmd(m, len(tasks), programs[-1].split()))
         for move in range(5_000):
             ready = [task for task in range(len(tasks)) if enabled(w, task)]
             if not ready:
@@ -202,6 +242,27 @@ def test_given_migration_beside_random_programs_then_every_state_is_that_of_the_
     options = dict(zip(("design", "policy", "paths"), design.split(), strict=False))
     seen = side_by_side("anonymous", kernel, {} if design == "none" else options, 80, ksm=True, moves=True)
     assert min(seen[step] for step in ("MIGRATE_ANON_RESTORE", "MIGRATION_PUT", "KSM_REPLACE", "FORK")) > 0
+
+
+@pytest.mark.parametrize("kernel", ["4.16", "6.7+"])
+@pytest.mark.parametrize("design", ["none", "attachment wait", "page_flag break posted"])
+def test_given_a_file_mapped_shared_and_private_then_every_state_is_that_of_the_second_implementation(
+    kernel: str, design: str
+) -> None:
+    options = dict(zip(("design", "policy", "paths"), design.split(), strict=False))
+    seen = side_by_side("shared", kernel, {} if design == "none" else options, 80, mixed=True)
+    assert min(seen[step] for step in ("MKWRITE_REUSE", "WP_COPY_INSTALL", "MKCLEAN_END", "FORK")) > 0
+
+
+@pytest.mark.parametrize("kernel", ["4.16", "5.10", "6.7+"])
+@pytest.mark.parametrize("design", ["none", "attachment wait", "page_flag break posted", "exclusive_pte"])
+def test_given_reclaim_beside_random_programs_then_every_state_is_that_of_the_second_implementation(
+    kernel: str, design: str
+) -> None:
+    options = dict(zip(("design", "policy", "paths"), design.split(), strict=False))
+    seen = side_by_side("anonymous", kernel, {} if design == "none" else options, 70, ksm=True, moves=True, swaps=True)
+    steps = ("RECLAIM_FREED", "RECLAIM_KEEP", "RECLAIM_PUT", "RECLAIM_DONE", "SWAP_READ", "SWAP_MAP", "KSM_REPLACE")
+    assert min(seen[step] for step in steps) > 0
 
 
 @pytest.mark.parametrize("kernel", ["4.16", "6.7+"])
@@ -312,3 +373,16 @@ def test_dma_to_a_page_under_writeback_breaks_stable_pages_and_no_store_does() -
     assert stage.world.tasks.state[2] == 1, "the store waits for writeback"
     stage.play("0")
     assert stage.broke() == {"unstable_write"}
+
+
+@pytest.mark.parametrize(("sockets", "remote"), [(1, 0), (2, 2), (4, 3)])
+def test_a_flush_costs_more_for_each_cpu_on_another_socket(sockets: int, remote: int) -> None:
+    def ended(**machine: int) -> int:
+        memory = {"maps": "anonymous", "children": 1, "spare": 1}
+        costs = {"flush_ns": 1_000, "flush_cpu_ns": 500, "flush_socket_ns": 300}
+        run = open_run(scenario("fork:1", "4*1/think:1", memory=memory, machine=machine, costs=costs))
+        (batch,) = list(run.batches())
+        finished = (batch.kind == int(Kind.task_finished)) & (batch.task == 0)
+        return int(batch.time[finished][0])
+
+    assert ended(sockets=sockets) - ended() == 300 * remote

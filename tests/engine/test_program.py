@@ -67,7 +67,7 @@ def stage_of(op: Operation) -> Stage:
     """Return a world that plays what the operation needs, the operation, and what drops what it takes."""
     first, last = program_of(op)
     memory = {"maps": "shared", "children": 1} if op.mapped else None
-    if op.name in ("ksm_scan", "unmerge", "migrate"):
+    if op.name in ("ksm_scan", "unmerge", "migrate", "reclaim"):
         memory = {"maps": "anonymous", "contents": 1}
     more: dict[str, Any] = {"protect": {"design": "attachment"}} if op.mapped else {}
     if op.device:

@@ -10,8 +10,10 @@ import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -90,11 +92,10 @@ from engine.explore.search.explorer import Explorer
 from engine.explore.plan import Limits, Plan
 from engine.explore.worlds.subject import WorldSubject
 from engine.scenario import Scenario
-found = []
-for told, reduction in json.load(sys.stdin):
+for told, reduction in json.loads(sys.stdin.readline()):
     explorer = Explorer(WorldSubject(Scenario.model_validate(told)), Plan(reduction=reduction, promises=False))
-    found.append(answer(explorer, explorer.run(Limits(states=20_000)), Limits()))
-json.dump(found, sys.stdout)
+    found = answer(explorer, explorer.run(Limits(states=20_000)), Limits())
+    print(json.dumps(found), flush=True)
 """
 
 
@@ -103,35 +104,52 @@ def truth() -> dict[str, Counts]:
     return dict(zip(WORLDS, searched(list(WORLDS.values())), strict=True))
 
 
-def disagreements(source: Path) -> list[str]:
-    """Return what an explorer, run from this copy of the sources, counts otherwise than the plain search."""
+def disagreements(source: Path) -> Iterator[str]:
+    """Yield what an explorer, run from this copy of the sources, counts otherwise than the plain search, as it goes."""
     asked = [(name, reduction) for name in WORLDS for reduction in ("none", "all")]
-    done = subprocess.run(
-        [sys.executable, "-c", RUN],
-        input=json.dumps([(WORLDS[name].model_dump(), reduction) for name, reduction in asked]),
-        cwd=source,
-        env={
-            **os.environ,
-            "PYTHONPATH": str(source),
-            "NUMBA_DISABLE_JIT": "1",
-            "FOLIOSCOPE_CACHE": str(source / "cache"),
-        },
-        capture_output=True,
-        text=True,
-        timeout=200,
-    )
-    if done.returncode:
-        return [f"it stops: {done.stderr.strip().splitlines()[-1][:200]}"]
-    wrong = []
-    for (name, reduction), found in zip(asked, json.loads(done.stdout), strict=True):
-        true = truth()[name]
-        if found["verdict"] != ("Sometimes" if true.stuck or true.broken or true.wrong_ends else "Never"):
-            wrong.append(f"{name} {reduction} verdict")
-        if reduction == "none":
-            told = (found["states"], found["edges"], found["deadlock_states"], found["final_states"], found["depth"])
-            wrong += [f"{name} counts"] * (told != (true.states, true.edges, true.stuck, true.ends, true.depth))
-        elif found["states"] > true.states or [bool(found[key]) for key in KEPT] != [bool(true.stuck), bool(true.ends)]:
-            wrong.append(f"{name} reduced")
+    errors = source / "errors"
+    with (
+        errors.open("w") as stderr,
+        subprocess.Popen(
+            [sys.executable, "-c", RUN],
+            cwd=source,
+            env={
+                **os.environ,
+                "PYTHONPATH": str(source),
+                "NUMBA_DISABLE_JIT": "1",
+                "FOLIOSCOPE_CACHE": str(source / "cache"),
+            },
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=stderr,
+            text=True,
+        ) as child,
+    ):
+        assert child.stdin is not None
+        assert child.stdout is not None
+        try:
+            child.stdin.write(json.dumps([(WORLDS[name].model_dump(), reduction) for name, reduction in asked]) + "\n")
+            child.stdin.close()
+            for name, reduction in asked:
+                if not (line := child.stdout.readline()):
+                    child.wait()
+                    yield f"it stops: {errors.read_text().strip().splitlines()[-1][:200]}"
+                    return
+                yield from _wrong(name, reduction, json.loads(line))
+        finally:
+            child.kill()
+
+
+def _wrong(name: str, reduction: str, found: dict[str, Any]) -> list[str]:
+    """Return how an answer differs from what is true of a world."""
+    true, wrong = truth()[name], list[str]()
+    if found["verdict"] != ("Sometimes" if true.stuck or true.broken or true.wrong_ends else "Never"):
+        wrong.append(f"{name} {reduction} verdict")
+    if reduction == "none":
+        told = (found["states"], found["edges"], found["deadlock_states"], found["final_states"], found["depth"])
+        wrong += [f"{name} counts"] * (told != (true.states, true.edges, true.stuck, true.ends, true.depth))
+    elif found["states"] > true.states or [bool(found[key]) for key in KEPT] != [bool(true.stuck), bool(true.ends)]:
+        wrong.append(f"{name} reduced")
     return wrong
 
 
@@ -150,13 +168,13 @@ def source(tmp_path: Path) -> Path:
 
 
 def test_the_explorer_as_it_is_counts_worlds_right_interpreted_too(source: Path) -> None:
-    assert disagreements(source) == []
+    assert list(disagreements(source)) == []
 
 
 @pytest.mark.parametrize("fault", MUTANTS)
 def test_given_a_fault_in_the_explorer_of_worlds_then_the_counts_show_it(source: Path, fault: str) -> None:
     break_source(source, *MUTANTS[fault])
-    assert disagreements(source), f"nobody notices {fault}"
+    assert next(disagreements(source), None) is not None, f"nobody notices {fault}"
 
 
 def test_given_an_assertion_that_fails_within_a_search_then_the_search_ends_with_it(source: Path) -> None:
@@ -166,4 +184,4 @@ def test_given_an_assertion_that_fails_within_a_search_then_the_search_ends_with
         "            w.clock[EVENTS] = 0\n",
         '            assert task < 1, "only the first task may move"\n            w.clock[EVENTS] = 0\n',
     )
-    assert disagreements(source) == ["it stops: AssertionError: only the first task may move"]
+    assert list(disagreements(source)) == ["it stops: AssertionError: only the first task may move"]

@@ -53,7 +53,7 @@ class WithPolicy(Protecting):
 ALL_ASK: tuple[str, ...] = (
     *(f"P-{n}" for n in (*range(1, 11), 12)),
     *(f"K-{n}" for n in range(1, 5)),
-    *("A-1", "M-1", "M-2"),
+    *("A-1", "M-1", "M-2", "S-1", "S-2", "S-3"),
 )
 """Litmus tests whose error a design that keeps its own protection never shows where all paths ask for the page."""
 

@@ -13,7 +13,7 @@ from typing import NamedTuple
 from engine.events import NONE
 from engine.runs.schedule import at_end, choices, make_move
 from engine.schema import element_types
-from engine.world.linking import names_in
+from engine.world.linking import names_in, unlinked
 from engine.world.state import BROKEN, FREE_WAIT, GROUPS, World
 
 Span = tuple[int, int]
@@ -58,13 +58,23 @@ def state_columns(w: World) -> list[StateColumn]:
         rows = tuple(_rows(w, group)) if group in names else ()
         for name, given in table._field_defaults.items():
             if rows and given.state and name in names and (not given.by or given.by in names):
-                high = given.high + (_size(w, given.per) if given.per else 0)
+                high = _known(w, group, name) or given.high + (_size(w, given.per) if given.per else 0)
                 found.append(StateColumn(group, name, element_types(table)[name], rows, (given.low, max(high, 0))))
     for place, name in CLOCK:
         if name != "free_wait" or w.rules.n_waits:
             span = (0, 1) if name == "broken" else (-1, w.rules.n_waits)
             found.append(StateColumn("clock", name, "I64", (place,), span))
     return found
+
+
+def _known(w: World, group: str, name: str) -> int:
+    """Return the greatest value that this world's code can store in a column, 0 if only its declaration says so.
+
+    A search that meets a greater one changes its layout, which costs as much as the search of a small world.
+    """
+    if name == "step":
+        return max(number for number, function in enumerate(w.step_functions) if function is not unlinked)
+    return w.nesting if (group, name) == ("tasks", "depth") else 0
 
 
 def names_of(w: World) -> frozenset[str]:

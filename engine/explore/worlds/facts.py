@@ -38,12 +38,17 @@ def facts(subject: WorldSubject) -> State:
             values[f"page {page}: protected by"] = _holder(w.protection.owner[page], "no device")
         if w.rules.contents:
             values[f"page {page}: contents"] = w.contents.value[page]
+        if w.rules.swaps:
+            values[f"page {page}: in the swap cache for slot"] = _row(w.swap_pages.slot[page], "none")
+            values[f"page {page}: freed after the flush by"] = _holder(w.swap_pages.freed_by[page], "no task")
         if w.rules.keeps_copies:
             held = [row for row in range(w.rules.n_devices) if w.copies.held[row * w.rules.n_pages + page]]
             values[f"page {page}: copies in devices"] = " ".join(map(str, held)) or "none"
             values[f"page {page}: protected for copies"] = w.copies.held[w.rules.n_devices * w.rules.n_pages + page]
     for file in range(w.files.size.array.size):
         values[f"file {file}: i_size"] = w.files.size[file]
+    for mm in range(w.rules.mms):
+        values[f"address space {mm}: VM_SHARED"] = w.mms.shared[mm]
     for row in range(w.rules.mms * w.rules.virtual_pages):
         mm, virtual = divmod(row, w.rules.virtual_pages)
         values[f"address space {mm}, virtual page {virtual}"] = _entry(w, row)
@@ -51,6 +56,8 @@ def facts(subject: WorldSubject) -> State:
         values |= _task(w, task, files)
     if w.rules.scans:
         values |= _ksm(w)
+    if w.rules.swaps:
+        values |= _swap(w)
     for axis in ("wait", "protect"):
         if (more := AXES[axis][w.designs[axis]].facts) is not None:
             values |= more(w)
@@ -71,7 +78,7 @@ def _flags(flags: int) -> str:
 def _entry(w: World, row: int) -> str:
     page, bits = w.ptes.page[row], w.ptes.bits[row]
     if page == NONE:
-        return "empty"
+        return f"swap entry, slot {w.swap_entries.slot[row]}" if bits else "empty"
     return ", ".join([f"page {page}", *(name for bit, name in PTE_NAMES.items() if bits & bit and name != "present")])
 
 
@@ -130,6 +137,23 @@ def _ksm(w: World) -> State:
     values["ksmd: takes the page of node"] = _row(ksmd.node[0], "none")
     values["ksmd: found page"] = _row(ksmd.found[0], "none")
     values["ksmd: merged"] = "yes" if ksmd.merged[0] else "no"
+    return values
+
+
+def _swap(w: World) -> State:
+    """Return what the slots of the swap area hold, and which entries TLBs may still have."""
+    values, slots = State(), w.swap_slots
+    for slot in range(slots.page.array.size):
+        inside = f"contents {slots.value[slot]}, named by {slots.entries[slot]} entries"
+        values[f"slot {slot}"] = f"page {_row(slots.page[slot], 'none')}, {inside}"
+    for row in range(w.rules.mms * w.rules.virtual_pages):
+        mm, virtual = divmod(row, w.rules.virtual_pages)
+        stale = w.swap_entries.stale[row]
+        how = ", dirty" if w.swap_entries.stale_dirty[row] else ""
+        by = _holder(w.swap_entries.batch[row], "no task")
+        values[f"TLBs of address space {mm}, virtual page {virtual}"] = (
+            "as the entry" if stale == NONE else f"page {stale}{how}, to be flushed by {by}"
+        )
     return values
 
 

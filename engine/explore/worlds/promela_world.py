@@ -33,6 +33,7 @@ REPLACED = {
     "trace.record_walk": "",
     "trace.record_pte": "",
     "trace.record_flush": "",
+    "trace.record_range": "",
     "trace.record_unprotected": "",
     "trace.record_transfer": "",
     "trace.witness": "",

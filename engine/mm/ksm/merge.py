@@ -11,6 +11,7 @@ from engine.mm.frames import call, ret
 from engine.mm.ksm.tree import node_of, set_node
 from engine.mm.page_table import CLEAR, flush_tlb, map_page, set_entry, unmap_entry
 from engine.mm.steps import KSM_COMPARE, KSM_MERGED, KSM_REPLACE, KSM_WRITE_PROTECT, UNLOCK_PAGE
+from engine.mm.swap.cache import swap_cached, try_to_free_swap
 from engine.world.jit import inlined, jit
 from engine.world.state import ANON_PAGE, KSM_PAGE, NONE, PTE_DIRTY, PTE_PRESENT, PTE_WRITE, World
 from engine.world.trace import broken, record, record_pte
@@ -58,8 +59,8 @@ def _give_up(w: World, task: int) -> None:
 def write_protect_page(w: World, task: int) -> int:
     """Make the entry read-only and clean, under the page table lock. Next: compare_pages; unlock_page, then merge_end.
 
-    If it was writable or dirty, no reference may be left but those of the entries and ksmd's own; otherwise the entry
-    is put back. The references of an entry that was read-only and clean already are not counted.
+    If it was writable or dirty, no reference may be left but those of the entries, of the swap cache and ksmd's own;
+    otherwise the entry is put back. The references of an entry that was read-only and clean already are not counted.
     """
     page, row = w.tasks.page[task], w.tasks.argument[task]
     bits, cost = w.ptes.bits[row], w.rules.atomic_ns
@@ -68,7 +69,7 @@ def write_protect_page(w: World, task: int) -> int:
         return cost
     if bits & (PTE_WRITE | PTE_DIRTY):
         cost += flush_tlb(w, task, row // w.rules.virtual_pages, page, CLEAR)
-        if w.rmap.mapcount[page] + 1 != w.pages.refcount[page]:
+        if w.rmap.mapcount[page] + 1 + swap_cached(w, page) != w.pages.refcount[page]:
             _give_up(w, task)
             return cost
         flags = w.pages.flags[page]
@@ -115,6 +116,8 @@ def replace_page(w: World, task: int) -> int:
         unmap_entry(w, task, row)
         map_page(w, task, row, other, PTE_PRESENT)
         record_pte(w, PAGE_MERGED, task, other, row, PTE_PRESENT, w.rmap.mapcount[other])
+        if w.rules.swaps and w.rmap.mapcount[page] == 0:
+            try_to_free_swap(w, task, page)
         w.ksmd.merged[0] = 1
     _give_up(w, task)
     return cost
