@@ -112,6 +112,8 @@ def import_recording(
     """Import a recording of a real kernel, and print what was used, skipped and lost."""
     from app.commands.playing import import_file
     from app.uploads import recording_name
+    from engine.recordings.missing import missing
+    from engine.recordings.moves import Report
 
     row, report = import_file(file, recording_name(name or file.name))
     if as_json:
@@ -121,6 +123,8 @@ def import_recording(
         f"recording {row.id}: {report['form']}, {counted(report['lines'], 'line')}, "
         f"kernel {report['kernel'] or 'unknown'}"
     )
+    for why in missing(Report.model_validate(report)):
+        say(f"  warning: {why}")
     for words, counts in (("used", report["used"]), ("skipped", report["skipped"])):
         for event, count in sorted(counts.items(), key=lambda item: -item[1]):
             say(f"  {words:8} {count:>10,}  {event}")

@@ -1,6 +1,7 @@
-"""Present a run's key figures: the verdict, the tiles, the split of visited entries, and the differences of two runs.
+"""Present a run's key figures: the verdict, the tiles, the split of visited entries.
 
-Pure functions of the stored figures, which the worker sums from the engine's events.
+Pure functions of figures: of a whole run, which the worker sums from the engine's events, or of a window
+(app.windows.window_figures), which has fewer of them.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from app.formats import DASH, counted, figure, percent, plural, signed, size, span, whole
+from app.formats import counted, figure, percent, plural, quotient, size, span, whole
 from engine.designs import DESIGNS
 from engine.invariants import INVARIANTS
 
@@ -34,34 +35,25 @@ class Part:
     share: float
 
 
-class Difference(NamedTuple):
-    """One figure of two runs; words give the direction, because colour and sign alone do not."""
-
-    label: str
-    unit: str
-    a: str
-    b: str
-    change: str
-    ratio: str
-    words: str
-
-
 def swaps_mapping(design: str) -> bool:
     """Return whether a design replaces page->mapping while tasks wait."""
     card = DESIGNS.get(design)
     return card is not None and card.tag_bits(card.options()) != 0
 
 
-def per_wake(figures: Figures) -> float | None:
-    """Return the mean number of entries visited per wake-up; None without wake-ups."""
-    wakes = figures.get("wakes")
-    return (figures.get("walked") or 0) / wakes if wakes else None
+def per_task(figures: Figures) -> float | None:
+    """Return the entries visited per task woken, 1 where no visit was wasted; None if no task was woken.
+
+    Not per wake-up: designs differ in how many wake-ups they need for the same tasks.
+    """
+    woken = figures.get("woken")
+    return (figures.get("walked") or 0) / woken if woken else None
 
 
-def strangers_share(figures: Figures) -> float | None:
-    """Return the share of visited entries that waited for other pages; None if no entry was visited."""
+def wasted_share(figures: Figures) -> float | None:
+    """Return the share of visited entries that waited for another page or bit; None if no entry was visited."""
     walked = figures.get("walked")
-    return (figures.get("strangers") or 0) / walked if walked else None
+    return ((figures.get("strangers") or 0) + (figures.get("other_bit") or 0)) / walked if walked else None
 
 
 def split(figures: Figures) -> list[Part]:
@@ -159,9 +151,10 @@ def faults(figures: Figures) -> str:
     return text + "."
 
 
-def verdict(figures: Figures, *, live: bool = False) -> str:
-    """Return the sentence at the top of a run's page; live: the run has not ended."""
-    wakes, walked, broke = figures.get("wakes"), figures.get("walked"), broken(figures)
+def verdict(figures: Figures, *, live: bool = False, recorded: bool = False, window: bool = False) -> str:
+    """Return the sentence above the key figures. live: the run has not ended; recorded: it replays a recording;
+    window: the figures are those of a window."""
+    wakes, walked, broke = figures.get("wakes") or 0, figures.get("walked") or 0, broken(figures)
     if broke:
         return broke
     if said := devices(figures):
@@ -170,42 +163,63 @@ def verdict(figures: Figures, *, live: bool = False) -> str:
         return f"{said} {protection(figures)}".strip()
     if said := protection(figures) or faults(figures):
         return said
+    if recorded and not live and not figures.get("waits", 1):
+        return _without_waits(wakes)
     if not wakes:
-        return "No wake-ups yet." if live else "No task was woken in this run."
+        return "No task was woken in this window." if window else f"No wake-ups {'yet' if live else 'in this run'}."
+    woken, entries = figures.get("woken") or 0, counted(walked, "queue entry", "queue entries")
+    if not woken:
+        return f"{counted(wakes, 'wake-up')} visited {entries} and woke no task."
+    tasks = counted(woken, "task")
+    text = f"To wake {tasks} the kernel visited {entries} ({quotient(per_task(figures))} per task woken)"
     strangers, other = figures.get("strangers") or 0, figures.get("other_bit") or 0
-    text = f"{counted(wakes, 'wake-up')} visited {counted(walked, 'queue entry', 'queue entries')}"
-    text += f" ({figure(per_wake(figures))} per wake-up)"
     if not strangers and not other:
-        return text + (", every one waiting for the page and bit being woken." if walked else ".")
-    wasted = (strangers + other) / walked if walked else 0
+        return f"{text}: every entry visited was waiting for this page and bit."
     return (
-        f"{text}. {percent(wasted)} of the visits were wasted: {whole(strangers)} to waiters for other pages, "
-        f"{whole(other)} to waiters for another bit of the same page."
+        f"{text}. {percent(wasted_share(figures))} of the visits were wasted: {whole(strangers)} to waiters for other "
+        f"pages, {whole(other)} to waiters for another bit of the same page."
     )
 
 
+def _without_waits(wakes: float) -> str:
+    """Return the sentence on a replayed recording in which no task ever waited."""
+    found = f"The recording has {counted(wakes, 'wake-up')} but no waits" if wakes else "The recording has no waits"
+    return f"{found}: all queues stay empty, and nothing can be said about visits to them. Page states are complete."
+
+
 def tiles(figures: Figures, design: str) -> list[Tile]:
-    """Return the key figures, most important first."""
+    """Return the key figures, most important first; without those that a window's figures lack."""
     value = figures.get
-    queue, longest_walk = value("longest_queue"), counted(value("longest_walk"), "entry", "entries")
-    strangers = counted(value("strangers"), "entry", "entries")
-    waits = f"p99 {span(value('wait_ns_p99'))}, max. {span(value('wait_ns_max'))}"
-    lost = f"{counted(value('lost'), 'event')} lost in the recording"
+    visited = Tile("Entries visited per task woken", quotient(per_task(figures)), "", "1.00 is ideal")
+    if "longest_walk" in figures:
+        longest = counted(value("longest_walk"), "entry", "entries")
+        visited = visited._replace(more=f"1.00 is ideal; longest walk: {longest}")
+    wasted = f"{whole(value('strangers'))} to other pages, {whole(value('other_bit'))} to another bit"
+    waits = f"{counted(value('waits'), 'wait')} in total" if "waits" in figures else "highest in this window"
+    found = [
+        visited,
+        Tile("Wasted visits", percent(wasted_share(figures)), "", wasted),
+        Tile("Longest queue", whole(value("longest_queue")), plural(value("longest_queue"), "task"), waits),
+        Tile("Max. tasks waiting", whole(value("waiters_max")), "at once", _waiting(figures)),
+    ]
+    if "wait_ns_mean" in figures:
+        more = f"p99 {span(value('wait_ns_p99'))}, max. {span(value('wait_ns_max'))}"
+        found.append(Tile("Mean wait", span(value("wait_ns_mean")), "", more))
     if swaps_mapping(design):
         more = f"{whole(value('swaps_out'))} restored; max. {counted(value('pages_swapped_max'), 'page')} at once"
-        swaps = Tile("Mapping swaps", whole(value("swaps_in")), "", more)
-    else:
-        swaps = Tile("Mapping swaps", "none", "", "the wait design never swaps page->mapping")
-    return [
-        *_mapped_tiles(figures),
-        Tile("Entries visited per wake-up", figure(per_wake(figures)), "", f"longest walk: {longest_walk}"),
-        Tile("Entries of other pages", percent(strangers_share(figures)), "", strangers),
-        Tile("Longest queue", whole(queue), plural(queue, "task"), f"{counted(value('waits'), 'wait')} in total"),
-        Tile("Max. tasks waiting", whole(value("waiters_max")), "at once", f"{whole(value('gave_up'))} gave up"),
-        Tile("Mean wait", span(value("wait_ns_mean")), "", waits),
-        swaps,
-        Tile("Pages truncated", whole(value("truncated")), "", lost),
-    ]
+        found.append(Tile("Mapping swaps", whole(value("swaps_in")), "", more))
+    if value("truncated"):
+        found.append(Tile("Pages truncated", whole(value("truncated")), "", "removed from their file"))
+    if value("lost"):
+        found.append(Tile("Events lost", whole(value("lost")), "", "missing in the recording"))
+    return [*_mapped_tiles(figures), *found]
+
+
+def _waiting(figures: Figures) -> str:
+    """Return what else there is to say of the tasks waiting."""
+    if "waiters_mean" in figures:
+        return f"mean {figure(figures['waiters_mean'])}"
+    return f"{whole(figures.get('gave_up'))} gave up"
 
 
 def _mapped_tiles(figures: Figures) -> list[Tile]:
@@ -244,87 +258,3 @@ def _mapped_tiles(figures: Figures) -> list[Tile]:
         Tile("Accesses blocked", whole(value("blocked")), "", waits),
         *found,
     ]
-
-
-_ROWS = (
-    # label, figure, kind, whether less is better; otherwise the words only say more or fewer
-    ("wake-ups", "wakes", "count", False),
-    ("entries visited", "walked", "count", True),
-    ("entries visited per wake-up", "per_wake", "count", True),
-    ("longest walk", "longest_walk", "count", True),
-    ("entries of other pages (strangers)", "strangers", "count", True),
-    ("entries waiting for another bit", "other_bit", "count", True),
-    ("entries matched", "matched", "count", False),
-    ("tasks woken", "woken", "count", False),
-    ("longest queue", "longest_queue", "count", True),
-    ("max. tasks waiting", "waiters_max", "count", True),
-    ("mean wait", "wait_ns_mean", "time", True),
-    ("p99 wait", "wait_ns_p99", "time", True),
-    ("max. wait", "wait_ns_max", "time", True),
-    ("mapping swaps", "swaps_in", "count", False),
-    ("max. pages swapped", "pages_swapped_max", "count", False),
-    ("pages truncated", "truncated", "count", False),
-    ("invariants broken", "broken", "count", True),
-    ("events", "events", "count", False),
-)
-_MAPPED_ROWS = (
-    ("pages protected", "protected", "count", False),
-    ("pages taken back from devices", "taken_back", "count", True),
-    ("accesses that met a protected page", "blocked", "count", True),
-    ("mean time blocked", "blocked_ns_mean", "time", True),
-    ("p99 time blocked", "blocked_ns_p99", "time", True),
-    ("accesses refused", "faults_refused", "count", True),
-    ("page faults", "faults", "count", True),
-    ("TLB shoot-downs", "flushes", "count", True),
-    ("CPUs interrupted by them", "cpus_interrupted", "count", True),
-    ("pages copied on write", "copies", "count", True),
-    ("pages migrated", "migrated", "count", False),
-    ("pages merged by KSM", "merged", "count", False),
-    ("merges undone by a write", "unmerged", "count", True),
-    ("entries that share a KSM page", "ksm_sharing", "count", False),
-    ("bytes read over links", "link_bytes", "count", True),
-    ("bytes read from copies", "local_bytes", "count", False),
-    ("copies dropped", "copies_dropped", "count", True),
-    ("PCIe atomics", "link_atomics", "count", True),
-    ("attempts at atomics that began again", "atomic_retries", "count", True),
-    ("atomics in devices' own memory", "local_atomics", "count", False),
-)
-"""Shown if one of the runs has them."""
-
-
-def differences(a: Figures, b: Figures) -> list[Difference]:
-    """Compare the figures of run B with those of run A, the baseline."""
-    rows = []
-    mapped = tuple(row for row in _MAPPED_ROWS if row[1] in a or row[1] in b)
-    for label, name, kind, less_is_better in (*mapped, *_ROWS):
-        first, second = _value(a, name), _value(b, name)
-        say = span if kind == "time" else figure
-        if first is None or second is None:
-            rows.append(Difference(label, "", say(first), say(second), DASH, DASH, "not in both runs"))
-            continue
-        change = second - first
-        ratio = signed(change, percent(abs(change) / first)) if first else (DASH if change else "±0")
-        words = _words(change, kind, less_is_better)
-        rows.append(Difference(label, "", say(first), say(second), signed(change, say(abs(change))), ratio, words))
-    return rows
-
-
-def _value(figures: Figures, name: str) -> float | None:
-    return per_wake(figures) if name == "per_wake" else figures.get(name)
-
-
-def _words(change: float, kind: str, less_is_better: bool) -> str:
-    if not change:
-        return "the same"
-    word = ("longer" if change > 0 else "shorter") if kind == "time" else ("more" if change > 0 else "fewer")
-    return f"{word}: {'worse' if change > 0 else 'better'} in B" if less_is_better else f"{word} in B"
-
-
-def comparison(a: Figures, b: Figures, designs: tuple[str, str]) -> str:
-    """Return the sentence at the top of a comparison."""
-    first, second = per_wake(a), per_wake(b)
-    if first is None or second is None:
-        return "No comparison yet: at least one of the runs has no wake-ups."
-    text = f"A ({designs[0]}) visited {figure(first)} entries per wake-up, B ({designs[1]}) {figure(second)}"
-    shares = strangers_share(a) or 0, strangers_share(b) or 0
-    return text + f". Entries of other pages: {percent(shares[0])} in A, {percent(shares[1])} in B."

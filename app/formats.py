@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from math import ceil, log10
 
 DASH = "–"
 _UNITS = ((10**9, "s"), (10**6, "ms"), (10**3, "µs"), (1, "ns"))
@@ -32,6 +33,13 @@ def figure(n: float | None) -> str:
     return f"{n:.3g}"
 
 
+def quotient(n: float | None) -> str:
+    """Return a quotient with three significant digits, trailing zeros kept: 1.00, 13.1, 120."""
+    if n is None:
+        return DASH
+    return whole(n) if n >= 99.95 else f"{n:.{1 if n >= 9.995 else 2}f}"
+
+
 def span(ns: float | None) -> str:
     """Return a duration in nanoseconds with three significant digits and a fitting unit."""
     if ns is None:
@@ -48,6 +56,19 @@ def percent(share: float | None) -> str:
     if points == 0 or points >= 9.95:
         return f"{points:.0f} %"
     return f"{points:.1f} %" if points >= 0.05 else "<0.1 %"
+
+
+def moment(ns: int, step: float, scale: float) -> str:
+    """Return an instant in the unit that fits `scale` ns, with enough digits to tell it from one `step` ns away."""
+    size, name = next((unit for unit in _UNITS if scale >= unit[0]), _UNITS[-1])
+    digits = min(9, max(0, ceil(-log10(step / size) - 1e-9)))
+    return f"{ns / size:.{digits}f} {name}"
+
+
+def stretch(t0: int, t1: int) -> str:
+    """Return a window as the page's bar has it: "1.9850 s to 2.0120 s"."""
+    step = max((t1 - t0) / 1000, 1)
+    return f"{moment(t0, step, t1)} to {moment(t1, step, t1)}"
 
 
 def signed(n: float, text: str) -> str:

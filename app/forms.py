@@ -23,6 +23,7 @@ from app.strict import parse_json
 from app.wording import refusal_of_model
 from engine.designs import DESIGNS
 from engine.errors import UserError
+from engine.recordings.missing import missing
 from engine.recordings.moves import Report
 from engine.scenario import Recorded, Scenario
 from engine.scenarios import shipped
@@ -142,29 +143,41 @@ def to_run(run_id: str) -> Response:
 
 
 @router.post("/r/{run_id}/again")
-def again(request: Request, run_id: RUN_ID, key: KEY, design: Annotated[str, Form(max_length=60)]) -> Response:
-    """Play a run's scenario under another design at the same pace, and redirect to the comparison."""
+def again(
+    request: Request,
+    run_id: RUN_ID,
+    key: KEY,
+    design: Annotated[str, Form(max_length=60)],
+    bits: Annotated[int | None, Form(ge=1, le=20)] = None,
+) -> Response:
+    """Play a run's scenario under another design or with another number of shared queues (2^bits) at the same pace,
+    and redirect to the comparison."""
     row = find_run(store_of(request), run_id)
-    scenario = under(row.to_play(), design)
+    scenario = under(row.to_play(), design, bits)
     return RedirectResponse(f"/c/{run_id},{_start(request, scenario, row.pace_ms_per_s or 0, [], key)}", 303)
 
 
-def under(scenario: Scenario, design: str) -> Scenario:
-    """Return a scenario under another wait design. Raises Refusal for an unknown one."""
+def under(scenario: Scenario, design: str, bits: int | None = None) -> Scenario:
+    """Return a scenario under another wait design; bits: power of two of its shared queues, where it has any. Raises
+    Refusal for an unknown design."""
     if design not in DESIGNS:
         raise Refusal(422, "unknown_value", f"unknown design; known designs: {', '.join(DESIGNS)}", field="design")
     options = DESIGNS[design].options
     kept = {name: value for name, value in scenario.wait.model_dump().items() if name in options.model_fields}
+    if bits is not None and "bits" in options.model_fields:
+        kept["bits"] = bits
     wait = options.model_validate({**kept, "design": design})
     return scenario.model_copy(update={"wait": wait})
 
 
 @router.post("/r/{run_id}/cancel")
-def cancel(request: Request, run_id: RUN_ID) -> Response:
-    """Cancel a queued or running run."""
+def cancel(
+    request: Request, run_id: RUN_ID, back: Annotated[str, Form(pattern=r"^(/c/[0-9a-f]{12},[0-9a-f]{12})?$")] = ""
+) -> Response:
+    """Cancel a queued or running run, and redirect to its page, or back to the comparison that asked for it."""
     find_run(store_of(request), run_id)
     store_of(request).cancel(run_id)
-    return to_run(run_id)
+    return RedirectResponse(back, 303) if back else to_run(run_id)
 
 
 # --- recordings ------------------------------------------------------------------------------------------------------
@@ -179,6 +192,7 @@ class ShownRecording(NamedTuple):
     facts: list[tuple[str, str]]
     events: list[tuple[str, int, int]]
     bad_lines: list[tuple[int, str, str]]
+    warnings: tuple[str, ...]
 
 
 @router.get("/recordings")
@@ -215,9 +229,8 @@ def shown_recording(row: RecordingRow) -> ShownRecording:
     ]
     names = sorted({*report.used, *report.skipped}, key=lambda name: -report.used.get(name, 0))
     events = [(name, report.used.get(name, 0), report.skipped.get(name, 0)) for name in names]
-    return ShownRecording(
-        row.id, row.name, new_key(), facts, events, [(bad.line, bad.why, bad.text) for bad in report.bad]
-    )
+    bad = [(bad.line, bad.why, bad.text) for bad in report.bad]
+    return ShownRecording(row.id, row.name, new_key(), facts, events, bad, missing(report))
 
 
 def lost_words(report: Report) -> str:

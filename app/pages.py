@@ -13,18 +13,23 @@ from urllib.parse import urlencode
 from fastapi import APIRouter, Path, Query, Request
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
 
-from app.figures import broken, comparison, differences, split, tiles, verdict
+from app import windows
+from app.comparing import compared
+from app.differences import comparison, differences
+from app.figures import Figures, broken, split, tiles, verdict
 from app.files import STATIC
-from app.formats import counted
+from app.formats import counted, stretch
 from app.refusals import Refusal
 from app.rendering import PageRoute, fragment, new_key, render
 from app.representations import represented
-from app.shown import Shown, queues, same_workload, shown
-from app.tracks import devices_of, states, tracks_of
+from app.shown import QUEUE_BITS, Shown, proposed, queues, same_workload, shown
+from app.tracks import devices_of, states, tracks_of, waits
 from engine.cast import Cast
 from engine.designs import AXES, DESIGNS
 from engine.errors import UserError
 from engine.events import EVENTS, LANES
+from engine.recordings.missing import missing
+from engine.recordings.moves import Report
 
 if TYPE_CHECKING:
     from app.store import RunRow, ShareRow, Store
@@ -36,6 +41,8 @@ RUN_ID = Annotated[str, Path(pattern=r"^[0-9a-f]{12}$")]
 PAIR = Annotated[str, Path(pattern=r"^[0-9a-f]{12},[0-9a-f]{12}$")]
 TOKEN = Annotated[str, Path(pattern=r"^[A-Za-z0-9_-]{16,128}$")]
 Suffix = Literal["json", "csv", "txt"]
+T = Annotated[int | None, Query(ge=0, le=2**53)]
+"""Beginning or end of a window, ns."""
 OTHERS_LOOKED_AT, OTHERS_SHOWN = 100, 8
 MODULES = sorted(
     path.stem for path in (STATIC / "js").glob("*.js") if path.stem not in {"docs", "explore", "runs", "upload"}
@@ -121,10 +128,11 @@ def run_twin(request: Request, run_id: RUN_ID, suffix: Suffix) -> Response:
 
 
 @router.get("/r/{run_id}/figures")
-def run_figures(request: Request, run_id: RUN_ID) -> Response:
-    """Return the current key figures of a run."""
-    run = shown(find_run(store_of(request), run_id))
-    return render(request, "partials/figures.html", figures_context(run, f"{run.url}/figures"))
+def run_figures(request: Request, run_id: RUN_ID, t0: T = None, t1: T = None) -> Response:
+    """Return the current key figures of a run, or those of its window t0..t1."""
+    store = store_of(request)
+    run = shown(find_run(store, run_id))
+    return render(request, "partials/figures.html", figures_context(store, run, f"{run.url}/figures", t0, t1))
 
 
 @router.get("/r/{run_id}")
@@ -136,6 +144,8 @@ def run(request: Request, run_id: RUN_ID) -> Response:
         "others": others_of(store, run),
         "other_designs": [(name, card.title) for name, card in DESIGNS.items()],
         "key": new_key(),
+        "proposed": proposed(run),
+        "queue_bits": QUEUE_BITS,
     }
     return render(request, "run.html", context)
 
@@ -149,17 +159,39 @@ def others_of(store: Store, run: Shown) -> list[Shown]:
 
 def run_context(store: Store, run: Shown, figures_url: str, view: str = "") -> dict[str, Any]:
     """Return the context of run.html, for owners and for viewers of a share link."""
-    return stage_context(store, [run], view) | figures_context(run, figures_url) | {"run": run, "live": run.live}
+    context = stage_context(store, [run], view) | figures_context(store, run, figures_url)
+    return context | recording_context(store, run) | {"run": run, "live": run.live}
 
 
-def figures_context(run: Shown, figures_url: str) -> dict[str, Any]:
-    """Return the context of partials/figures.html."""
+def recording_context(store: Store, run: Shown) -> dict[str, Any]:
+    """Return what run.html says of a run's workload and kernel, and what its recording lacks, in sentences."""
+    row = store.recording(run.row.recording_id) if run.row.recording_id else None
+    if row is None:
+        return {"workload_words": run.workload_words, "kernel_words": run.row.kernel, "warnings": ()}
+    given = run.scenario.get("kernel") is not None
+    return {
+        "workload_words": row.name,
+        "kernel_words": run.row.kernel if given or not row.kernel else f"{row.kernel} (from the recording)",
+        "warnings": missing(Report.model_validate_json(row.report_json)),
+    }
+
+
+def figures_context(
+    store: Store, run: Shown, figures_url: str, t0: int | None = None, t1: int | None = None
+) -> dict[str, Any]:
+    """Return the context of partials/figures.html: of the window t0..t1 if it is given, else of the run."""
+    figures: Figures = run.figures
+    window = t0 is not None and t1 is not None and not run.row.newer_events
+    if t0 is not None and t1 is not None and window:
+        figures = windows.window_figures(store, run.row, t0, t1) if t0 < t1 else {}
     return {
         "figures_url": figures_url,
-        "verdict": verdict(run.figures, live=run.live),
-        "broken": broken(run.figures) is not None,
-        "split": split(run.figures),
-        "tiles": tiles(run.figures, run.row.design),
+        "scope": f"window, {stretch(t0 or 0, t1 or 0)}" if window else "whole run" if not run.live else "run so far",
+        "window": window,
+        "verdict": verdict(figures, live=run.live, recorded=run.recorded, window=window),
+        "broken": broken(figures) is not None,
+        "split": split(figures),
+        "tiles": tiles(figures, run.row.design),
     }
 
 
@@ -191,9 +223,17 @@ def stage_context(store: Store, found: Sequence[Shown], view: str = "") -> dict[
             }
             for letter, run, count in zip("AB", found, counts, strict=False)
         ],
-        "kinds": {kind.name: {"lane": event.lane, "colour": event.colour} for kind, event in EVENTS.items()},
+        "kinds": {
+            kind.name: {
+                "lane": event.lane,
+                "colour": event.colour,
+                "fields": {name: field.label for name, field in event.words.fields.items()},
+            }
+            for kind, event in EVENTS.items()
+        },
         "lanes": LANES,
-        "states": states(),
+        "states": states(run.scenario for run in found),
+        "waits": waits(),
         "view": view,
     }
     return {
@@ -209,7 +249,7 @@ def stage_context(store: Store, found: Sequence[Shown], view: str = "") -> dict[
 
 def status_line(row: RunRow) -> str:
     """Return the status line of a run as HTML, for the event stream."""
-    return fragment("partials/status.html", {"run": row})
+    return fragment("partials/status.html", {"run": shown(row)})
 
 
 # --- two runs ------------------------------------------------------------------------------------------------------
@@ -239,10 +279,11 @@ def compare_twin(request: Request, pair: PAIR, suffix: Suffix) -> Response:
 
 
 @router.get("/c/{pair}/figures")
-def compare_figures(request: Request, pair: PAIR) -> Response:
-    """Return the current table of both runs' key figures."""
-    found = pair_of(store_of(request), pair)
-    return render(request, "partials/differences.html", differences_context(found, f"/c/{pair}/figures"))
+def compare_figures(request: Request, pair: PAIR, t0: T = None, t1: T = None) -> Response:
+    """Return the current table of both runs' key figures, or of those of the window t0..t1."""
+    store = store_of(request)
+    context = differences_context(store, pair_of(store, pair), f"/c/{pair}/figures", t0, t1)
+    return render(request, "partials/differences.html", context)
 
 
 @router.get("/c/{pair}")
@@ -258,23 +299,38 @@ def compare_context(
     """Return the context of compare.html."""
     return (
         stage_context(store, found, view)
-        | differences_context(found, figures_url)
+        | differences_context(store, found, figures_url)
         | {
             "live": any(run.live for run in found),
             "same_workload": same_workload(found),
+            "recordings": [recording_context(store, run) for run in found],
             "url": url or f"/c/{','.join(run.row.id for run in found)}",
+            "swapped_url": f"/c/{','.join(run.row.id for run in reversed(found))}",
         }
     )
 
 
-def differences_context(found: list[Shown], figures_url: str) -> dict[str, Any]:
-    """Return the context of partials/differences.html."""
+FIRST_ROWS = 3
+"""Differences shown at once; the others are folded, so that the charts are seen without scrolling."""
+
+
+def differences_context(
+    store: Store, found: list[Shown], figures_url: str, t0: int | None = None, t1: int | None = None
+) -> dict[str, Any]:
+    """Return the context of partials/differences.html; t0, t1: the window that it is about."""
     a, b = found
+    both = compared(store, found, t0, t1)
+    rows = differences(both.a, both.b, both.basis)
+    telling, same = [row for row in rows if not row.same], [row for row in rows if row.same]
     return {
         "runs": found,
         "figures_url": figures_url,
-        "verdict": comparison(a.figures, b.figures, (a.design_words, b.design_words)),
-        "differences": differences(a.figures, b.figures),
+        "window": t0 is not None and t1 is not None,
+        "scope": both.note,
+        "verdict": comparison(both.a, both.b, (f"A ({a.design_words})", f"B ({b.design_words})"), both.basis),
+        "first": telling[:FIRST_ROWS],
+        "further": telling[FIRST_ROWS:],
+        "same": same,
     }
 
 
@@ -300,14 +356,15 @@ def shared_twin(request: Request, token: TOKEN, suffix: Suffix) -> Response:
 
 
 @router.get("/s/{token}/figures")
-def shared_figures(request: Request, token: TOKEN) -> Response:
-    """Return the key figures of shared runs."""
-    _, found = share_of(store_of(request), token)
+def shared_figures(request: Request, token: TOKEN, t0: T = None, t1: T = None) -> Response:
+    """Return the key figures of shared runs, or those of their window t0..t1."""
+    store = store_of(request)
+    _, found = share_of(store, token)
     url = f"/s/{token}/figures"
     if len(found) == 2:
-        context, name = differences_context(found, url), "partials/differences.html"
+        context, name = differences_context(store, found, url, t0, t1), "partials/differences.html"
     else:
-        context, name = figures_context(found[0], url), "partials/figures.html"
+        context, name = figures_context(store, found[0], url, t0, t1), "partials/figures.html"
     return private(render(request, name, context | {"shared": True}))
 
 

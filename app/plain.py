@@ -5,7 +5,8 @@ from __future__ import annotations
 import textwrap
 from collections.abc import Sequence
 
-from app.figures import Difference, Tile
+from app.differences import Difference
+from app.figures import Tile
 
 COLUMNS = 75
 _ASCII = str.maketrans({"–": "-", "−": "-", "±": "+", "µ": "u", "→": "->"})

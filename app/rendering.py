@@ -26,6 +26,7 @@ templates.env.filters.update(
     whole=formats.whole,
     counted=formats.counted,
     figure=formats.figure,
+    quotient=formats.quotient,
     span=formats.span,
     percent=formats.percent,
     ago=formats.ago,

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError
 
-from app.figures import Figures, per_wake, strangers_share, swaps_mapping
+from app.figures import Figures, per_task, swaps_mapping, wasted_share
 from app.formats import counted, span, whole
 from engine.designs import AXES
 from engine.designs.card import Card
@@ -17,7 +17,13 @@ from engine.designs.card import Card
 if TYPE_CHECKING:
     from app.store import RunRow
 
+QUEUE_BITS = (6, 8, 10, 12, 14, 16)
+"""Numbers of shared queues that forms offer, as powers of two; the kernel has 2^8."""
 LIVE = ("queued", "running")
+EVENTS_USUAL = 1_000_000
+"""Events after which a made-up workload stops without a limit (engine.scenario.Scenario.events_max)."""
+VISITING = ("entry_walked_ns", "queue_lock_ns", "wake_call_ns")
+"""Costs of visiting a queue."""
 
 
 @dataclass(frozen=True)
@@ -47,12 +53,24 @@ class Shown:
         return swaps_mapping(self.row.design)
 
     @property
-    def walked_per_wake(self) -> float | None:
-        return per_wake(self.figures)
+    def walked_per_task(self) -> float | None:
+        return per_task(self.figures)
 
     @property
-    def strangers_share(self) -> float | None:
-        return strangers_share(self.figures)
+    def wasted_share(self) -> float | None:
+        return wasted_share(self.figures)
+
+    @property
+    def recorded(self) -> bool:
+        return bool(self.row.workload_kind == "recording")
+
+    @property
+    def cut(self) -> str:
+        """Say where a run stopped before its workload did; "" for one that did not, or has not ended."""
+        if self.row.state in ("cancelled", "failed"):
+            return f"{self.row.state} at {counted(self.row.events, 'event')}"
+        limit = events_limit(self.scenario)
+        return f"cut at {counted(limit, 'event')}" if limit and self.row.events >= limit and not self.live else ""
 
     @property
     def longest_queue(self) -> float | None:
@@ -69,7 +87,7 @@ class Shown:
     @property
     def pace_words(self) -> str:
         pace = self.row.pace_ms_per_s
-        return "full speed" if not pace else f"{pace} ms of run time per second"
+        return "unlimited" if not pace else f"{pace} ms per second"
 
     @property
     def facts(self) -> list[tuple[str, str]]:
@@ -128,6 +146,25 @@ def workload_words(scenario: Mapping[str, Any]) -> str:
             return "unknown"
 
 
+def events_limit(scenario: Mapping[str, Any]) -> int | None:
+    """Return after how many events a run of a stored scenario stops; None if it plays a recording to its end."""
+    limits = scenario.get("limits")
+    given = limits.get("events") if isinstance(limits, Mapping) else None
+    if isinstance(given, int):
+        return given
+    match scenario.get("workload"):
+        case {"kind": "tasks"}:
+            return EVENTS_USUAL
+    return None
+
+
+def visits_are_free(scenario: Mapping[str, Any]) -> bool:
+    """Return whether a stored scenario charges nothing for entries visited and queue locks: costs of `ideal`."""
+    given = scenario.get("costs")
+    costs = given if isinstance(given, Mapping) else {}
+    return costs.get("preset", "ideal") == "ideal" and not any(costs.get(name) for name in VISITING)
+
+
 def same_workload(runs: Sequence[Shown]) -> bool:
     """Return whether runs play the same workload with the same seed, so that their timelines correspond."""
     first = runs[0]
@@ -141,3 +178,12 @@ def queues(scenario: Mapping[str, Any]) -> int:
     """Return the number of shared queues according to the scenario; the cast has the exact number."""
     _, card, options = _design(scenario)
     return card.shared_queues(options) if card else 0
+
+
+def proposed(run: Shown) -> tuple[str, int]:
+    """Return the design, and the power of two of shared queues, to compare a run with: another than its own."""
+    options = run.scenario.get("wait") or {}
+    bits = options.get("bits", 8)
+    if run.row.design != "page_wait":
+        return "page_wait", 8
+    return "hashed", bits if isinstance(bits, int) else 8

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
 from engine.devices import DEVICES
-from engine.page_state import PAGE_STATE_COLOURS, SEVERITY, PageState
+from engine.page_state import HIDING, PAGE_STATE_COLOURS, STATES, PageState, PageWait
 
 
 class Track(NamedTuple):
@@ -65,7 +65,7 @@ TRACKS = (
     Track(
         "lanes",
         "Pages over time",
-        "one row per page, most severe state in each cell; click for the page history",
+        "one row per page: above its state, below whether tasks wait; the most severe moment of each cell",
         raster=True,
     ),
 )
@@ -83,7 +83,11 @@ STATE_WORDS = {
     PageState.merged: "merged (KSM)",
     PageState.duplicated: "copied to devices",
     PageState.exclusive: "device-exclusive",
+    PageState.gone: "gone (truncated before)",
+    PageState.unseen: "not seen yet",
 }
+WAIT_WORDS = {PageWait.waited_on: "tasks waiting", PageWait.swapped: "mapping swapped"}
+MAPPED_ONLY = (PageState.merged, PageState.protected, PageState.duplicated, PageState.exclusive)
 
 
 def tracks_of(scenarios: Iterable[Mapping[str, Any]]) -> list[Track]:
@@ -139,9 +143,25 @@ def devices_of(scenario: Mapping[str, Any]) -> list[dict[str, str | float]]:
     ]
 
 
-def states() -> list[dict[str, str | int]]:
-    """Return each page state with its stored number, words and colour, mildest first."""
+def states(scenarios: Iterable[Mapping[str, Any]] = ()) -> list[dict[str, Any]]:
+    """Return each page state with its number, words and colour, mildest first. usual: whether the legend of runs of
+    these scenarios names it: states of page tables only for runs that have them, and none that old runs alone have."""
+    mapped = any("mapped" in _traits(scenario) for scenario in scenarios)
     return [
-        {"name": state.name, "number": state, "words": STATE_WORDS[state], "colour": PAGE_STATE_COLOURS[state]}
-        for state in SEVERITY
+        {
+            "name": state.name,
+            "number": state,
+            "words": STATE_WORDS[state],
+            "colour": PAGE_STATE_COLOURS[state],
+            "usual": state in STATES and (mapped or state not in MAPPED_ONLY),
+        }
+        for state in dict.fromkeys((*STATES, *HIDING))
+    ]
+
+
+def waits() -> list[dict[str, Any]]:
+    """Return what the second band of a lane shows, with its number, words and colour."""
+    return [
+        {"number": wait, "words": words, "colour": PAGE_STATE_COLOURS[PageState[wait.name]]}
+        for wait, words in WAIT_WORDS.items()
     ]

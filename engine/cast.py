@@ -73,6 +73,11 @@ class Cast(BaseModel):
     clock: str = "simulated"
     """What time 0 is: "simulated", or the recording's clock at its first event, in words."""
 
+    @property
+    def recorded(self) -> bool:
+        """Whether the run replays a recording, which names pages one by one: before that, their state is not known."""
+        return self.pfns is not None
+
     def file_of(self, row: int) -> int:
         """Return the row of the file that a page is (first) cached in, -1 for none."""
         return self.page_files[row] if row < len(self.page_files) else self.cached_in

@@ -222,7 +222,9 @@ COUNT = Words(count=word("a", "reference count after"))
 EVENTS: dict[Kind, Event] = {
     Kind.page_locked: Event(FLAGS_LENGTH, "{task} locked {page}", "lock", "#0072b2"),
     Kind.page_unlocked: Event(FLAGS_LENGTH, "{task} unlocked {page}", "lock", "#56b4e9"),
-    Kind.waiter_queued: Event(ENTRY, "{task} queued for {bit} of {page}", "wait", "#e69f00"),
+    Kind.waiter_queued: Event(
+        ENTRY, "{task} queued for {bit} of {page}: queue {queue}, length now {length}", "wait", "#e69f00"
+    ),
     Kind.waiter_woken: Event(ENTRY, "{task} was woken for {bit} of {page}", "wait", "#009e73"),
     Kind.waiter_left: Event(ENTRY, "{task} left the queue without a wake-up", "wait", "#cc79a7"),
     Kind.walk_paused: Event(
@@ -233,7 +235,8 @@ EVENTS: dict[Kind, Event] = {
     ),
     Kind.walk_ended: Event(
         WALK,
-        "{task} walked the queue for {page}: {walked} entries, {strangers} of other pages; {woken} woken",
+        "{task} walked queue {queue} for {page}: {walked} visited, {woken} woken, {strangers} of other pages, "
+        "{other_bit} for another bit; {stop}",
         "wait",
         "#666666",
     ),
@@ -419,6 +422,8 @@ check_layouts(EVENTS)
 
 STOPS = ("end", "exclusive", "taken")
 """Why a walk ended, as recordings name it; the index is the number in walk_ended."""
+STOP_WORDS = ("end of the queue", "stopped at an exclusive waiter", "stopped: the bit was taken again")
+"""The same in words."""
 
 PTE_NAMES = {
     1: "present",

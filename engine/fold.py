@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from engine.events import ENTRY, NONE, Batch, Kind
-from engine.page_state import MARK_SWAPPED, SEVERITY, PageState, page_after, severity_of
+from engine.page_state import MARK_SWAPPED, SEVERITY, Sight, page_after, severity_of
 
 
 @dataclass
@@ -27,9 +27,14 @@ class Page:
     """Bits: MARK_SWAPPED, MARK_TRUNCATED of engine.page_state."""
 
     @property
-    def state(self) -> PageState:
-        """The most severe of the states that the page is in."""
-        return SEVERITY[severity_of(self.mapping, self.flags, self.waiters, self.marks)]
+    def severity(self) -> int:
+        """The index in SEVERITY of what is shown of the page."""
+        return int(severity_of(self.mapping, self.flags, self.waiters, self.marks))
+
+    @property
+    def sight(self) -> Sight:
+        """What is shown of the page: its state, and whether tasks wait for it or its mapping is swapped."""
+        return SEVERITY[self.severity]
 
     def add(self, kind: int, a: int, b: int) -> None:
         """Fold one event of this page."""

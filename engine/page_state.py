@@ -1,13 +1,16 @@
-"""How an event changes its page, and which state the page is in afterwards. No other module decides either.
+"""How an event changes its page, and what is shown of the page afterwards. No other module decides either.
 
-`page_after` and `severity_of` are plain functions of numbers. The worker compiles them unchanged
-(engine.summaries.tally) and stores the state after each event with it; the plain fold, page histories and chunks
+Two things are shown of a page, a band each: its state, and whether tasks wait for it or its mapping is swapped. Neither
+hides the other. Both together are a severity, a small number by which the most severe of several moments is found.
+
+`page_after`, `severity_of` and `severity_at` are plain functions of numbers. The worker compiles them unchanged
+(engine.summaries.tally) and stores the severity after each event with it; the plain fold, page histories and chunks
 without states call them."""
 
 from __future__ import annotations
 
 from enum import IntEnum
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -21,31 +24,62 @@ class PageState(IntEnum):
     clean = 1
     dirty = 2
     locked = 3
-    waited_on = 4  # tasks are queued for it
-    swapped = 5  # page->mapping holds a tagged pointer to the design's structure
+    waited_on = 4  # tasks are queued for it; in runs of before 0.3.0, which had one band
+    swapped = 5  # page->mapping holds a tagged pointer to the design's structure; in runs of before 0.3.0
     writeback = 6
-    truncated = 7  # removed from its file by truncation, not yet freed or inserted again
+    truncated = 7  # the moment of truncation; in runs of before 0.3.0 until freed or inserted again
     protected = 8  # write-protected for a device
     merged = 9  # a KSM page
     duplicated = 10  # write-protected, and devices have copies of it
     exclusive = 11  # write-protected, and its entries are device-exclusive
+    gone = 12  # removed from its file by truncation, not yet freed or inserted again
+    unseen = 13  # the recording has not named it yet: nobody knows its state
 
 
-SEVERITY = (
+class PageWait(IntEnum):
+    """What the second band shows of a page."""
+
+    none = 0
+    waited_on = 1  # tasks are queued for it
+    swapped = 2  # page->mapping holds a tagged pointer to the design's structure
+    unknown = 255  # stored before 0.3.0 in a state that hid it
+
+
+class Sight(NamedTuple):
+    """What is shown of a page."""
+
+    state: PageState
+    wait: PageWait
+
+
+STATES = (
+    PageState.unseen,
     PageState.free,
     PageState.clean,
     PageState.dirty,
+    PageState.gone,
     PageState.merged,
     PageState.locked,
     PageState.protected,
     PageState.duplicated,
     PageState.exclusive,
-    PageState.waited_on,
-    PageState.swapped,
     PageState.writeback,
     PageState.truncated,
 )
-"""Least severe first: of several states of a page or a cell, the last is displayed. Insert a new state by severity."""
+"""Least severe first: of several states of a page, the last is displayed. Insert a new state by severity."""
+WAITS = (PageWait.none, PageWait.waited_on, PageWait.swapped)
+HIDING = {
+    PageState.waited_on: PageWait.waited_on,
+    PageState.swapped: PageWait.swapped,
+    PageState.writeback: PageWait.unknown,
+    PageState.truncated: PageWait.unknown,
+}
+"""States of before 0.3.0 that hid others, least severe first, and what they tell of the second band."""
+SEVERITY = (
+    *(Sight(state, wait) for wait in WAITS for state in STATES),
+    *(Sight(state, wait) for state, wait in HIDING.items()),
+)
+"""Severity -> what is shown, least severe first: of several moments of a page, the last is displayed; waits first."""
 PAGE_STATE_COLOURS = {
     PageState.free: "#d9dde2",
     PageState.clean: "#9fb8cc",
@@ -59,18 +93,47 @@ PAGE_STATE_COLOURS = {
     PageState.merged: "#56b4e9",
     PageState.duplicated: "#7fcdbb",
     PageState.exclusive: "#cc79a7",
+    PageState.gone: "#8d949c",
+    PageState.unseen: "#f2f4f6",
 }
 
-NUMBERS = np.array(SEVERITY, np.uint8)
-"""Severity (index in SEVERITY) -> stored number."""
-SEVERITIES = np.zeros(256, np.uint8)
-"""Stored number -> severity; 0 for a number that this version does not know."""
-SEVERITIES[NUMBERS] = np.arange(len(SEVERITY))
-_, _CLEAN, _DIRTY, _LOCKED, _WAITED_ON, _SWAPPED, _WRITEBACK, _TRUNCATED, _PROTECTED, _MERGED, _COPIED, _EXCLUSIVE = (
-    1 << SEVERITY.index(state) for state in PageState
+_BAND_AT = 6
+"""A stored number holds the state in its low bits and, from here on, one more than the wait; 0 before 0.3.0."""
+NUMBERS = np.array(
+    [
+        state | (0 if at >= len(STATES) * len(WAITS) else wait + 1 << _BAND_AT)
+        for at, (state, wait) in enumerate(SEVERITY)
+    ],
+    np.uint8,
 )
-_HIGHEST = np.array([max(applies.bit_length() - 1, 0) for applies in range(1 << len(SEVERITY))], np.uint8)
-"""Bits of severities -> the highest. A table, because branches on the states of pages are mostly mispredicted."""
+"""Severity (index in SEVERITY) -> stored number."""
+SEVERITIES = np.full(256, STATES.index(PageState.free), np.uint8)
+"""Stored number -> severity; that of a free page for a number that this version does not know."""
+SEVERITIES[list(STATES)] = np.arange(len(STATES))
+SEVERITIES[NUMBERS] = np.arange(len(SEVERITY))
+SHOWN_STATES = np.array([sight.state for sight in SEVERITY], np.uint8)
+SHOWN_WAITS = np.array([sight.wait for sight in SEVERITY], np.uint8)
+"""Severity -> the state and the wait that are shown."""
+UNSEEN = STATES.index(PageState.unseen)
+"""Severity of a page that a recording has not named yet."""
+_N_STATES, _TRUNCATED, _BANDED = len(STATES), STATES.index(PageState.truncated), len(STATES) * len(WAITS)
+_CLEAN, _DIRTY, _LOCKED, _WRITEBACK, _GONE, _PROTECTED, _MERGED, _COPIED, _EXCLUSIVE = (
+    1 << STATES.index(state)
+    for state in (
+        PageState.clean,
+        PageState.dirty,
+        PageState.locked,
+        PageState.writeback,
+        PageState.gone,
+        PageState.protected,
+        PageState.merged,
+        PageState.duplicated,
+        PageState.exclusive,
+    )
+)
+_FREE = STATES.index(PageState.free)
+_HIGHEST = np.array([max(applies.bit_length() - 1, _FREE) for applies in range(1 << _N_STATES)], np.int64)
+"""Bits of states -> the most severe. A table, because branches on the states of pages are mostly mispredicted."""
 
 MARK_SWAPPED, MARK_TRUNCATED, MARK_PROTECTED, MARK_MERGED, MARK_DUPLICATED, MARK_EXCLUSIVE = 1, 2, 4, 8, 16, 32
 """Bits of a page's marks: state that neither its mapping word nor its flags contain."""
@@ -186,18 +249,24 @@ def page_after(
 
 
 def severity_of(mapping: Any, flags: Any, waiters: Any, marks: Any) -> Any:
-    """Return the severity (index in SEVERITY) of a page's most severe state; takes numbers, or columns of them."""
+    """Return the severity (index in SEVERITY) of a page; takes numbers, or columns of them."""
     applies = (
         (mapping != 0) * _CLEAN
         | (flags >> PG_DIRTY & 1) * _DIRTY
         | (flags >> PG_LOCKED & 1) * _LOCKED
-        | (waiters > 0) * _WAITED_ON
         | (flags >> PG_WRITEBACK & 1) * _WRITEBACK
-        | (marks & MARK_SWAPPED != 0) * _SWAPPED
-        | (marks & MARK_TRUNCATED != 0) * _TRUNCATED
+        | (marks & MARK_TRUNCATED != 0) * _GONE
         | (marks & MARK_PROTECTED != 0) * _PROTECTED
         | (marks & MARK_MERGED != 0) * _MERGED
         | (marks & (MARK_PROTECTED | MARK_DUPLICATED) == MARK_PROTECTED | MARK_DUPLICATED) * _COPIED
         | (marks & (MARK_PROTECTED | MARK_EXCLUSIVE) == MARK_PROTECTED | MARK_EXCLUSIVE) * _EXCLUSIVE
     )
-    return _HIGHEST[applies]
+    swapped = marks & MARK_SWAPPED  # MARK_SWAPPED is 1
+    return (2 * swapped + (1 - swapped) * (waiters > 0)) * _N_STATES + _HIGHEST[applies]
+
+
+def severity_at(kind: int, severity: int) -> int:
+    """Return the severity at the instant of an event, given the one after it: truncation is shown as a moment."""
+    if kind == K_TRUNCATED and severity < _BANDED:
+        return severity - severity % _N_STATES + _TRUNCATED
+    return severity

@@ -14,7 +14,7 @@ from engine.designs.card import Card
 from engine.designs.loading import problems
 from engine.events import COLUMNS, EVENTS, FLAG_LETTERS, LANES, RECORD, Kind
 from engine.kernels import KERNELS
-from engine.page_state import NUMBERS, PAGE_STATE_COLOURS, SEVERITIES, SEVERITY, PageState
+from engine.page_state import NUMBERS, PAGE_STATE_COLOURS, SEVERITIES, SEVERITY, PageState, PageWait
 from engine.scenario import Kernel, Scenario
 
 ROOT = Path(__file__).parent.parent
@@ -61,8 +61,10 @@ def test_given_the_page_states_when_coloured_then_each_has_a_colour_of_its_own()
 
 
 def test_given_the_page_states_when_ordered_by_severity_then_each_has_its_place_and_its_stored_number() -> None:
-    assert sorted(SEVERITY) == sorted(PageState)
-    assert NUMBERS[SEVERITIES[list(PageState)]].tolist() == list(PageState)
+    assert {sight.state for sight in SEVERITY} == set(PageState)
+    assert len(set(NUMBERS.tolist())) == len(SEVERITY) == len(set(SEVERITY))
+    assert NUMBERS[SEVERITIES[NUMBERS]].tolist() == NUMBERS.tolist()
+    assert [SEVERITY[SEVERITIES[number]].state for number in PageState] == list(PageState)
     stored = {"free": 0, "clean": 1, "dirty": 2, "locked": 3, "waited_on": 4, "swapped": 5, "writeback": 6}
     stored |= {"truncated": 7}  # as version 0.1.0 wrote them
     assert {name: PageState[name].value for name in stored} == stored
@@ -174,10 +176,11 @@ def test_given_the_tracks_when_compared_with_the_script_then_each_line_track_is_
 
 
 def test_given_the_page_states_when_drawn_then_words_and_colours_come_from_the_tables_alone() -> None:
-    from app.tracks import STATE_WORDS, states
+    from app.tracks import STATE_WORDS, states, waits
 
     assert list(STATE_WORDS) == list(PageState)
     assert {state["number"]: state["colour"] for state in states()} == PAGE_STATE_COLOURS
+    assert {wait["number"] for wait in waits()} == {PageWait.waited_on, PageWait.swapped}
     scripts = "".join(path.read_text() for path in (ROOT / "static" / "js").glob("*.js")).lower()
     assert [colour for colour in PAGE_STATE_COLOURS.values() if colour in scripts] == []
 

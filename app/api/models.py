@@ -289,6 +289,31 @@ class EventList(BaseModel):
     next_after_seq: int | None = Field(
         description="after_seq for the next request; null at the end. Finding a rare kind may take several requests."
     )
+    total: int | None = Field(
+        None, description="with count=1: events that fit, before and after these too; null if counting takes too long"
+    )
+
+
+class QueueEntry(BaseModel):
+    """A task in a wait queue."""
+
+    task: int
+    task_name: str
+    pid: int
+    page: int = Field(description="row of the page that it waits for")
+    pfn: str
+    label: str
+    bit: str = Field(description="page bit that it waits for")
+    since_ns: int
+
+
+class QueueMoment(BaseModel):
+    """A wait queue at an instant."""
+
+    queue: int
+    time_ns: int
+    entries: list[QueueEntry] = Field(description="first in line first")
+    unnamed: int = Field(description="entries in front of these that were queued too long ago to be named")
 
 
 class Mapping(BaseModel):
@@ -351,11 +376,12 @@ class Heat(BaseModel):
 
 
 class Lanes(BaseModel):
-    """Pages by columns: the worst state each page was in (255: not reached)."""
+    """Pages by columns: what the most severe moment of each page in each column was like (255: not reached)."""
 
     pages: list[int]
     labels: list[str]
-    z: Packed
+    z: Packed = Field(description="the page's state, a number of PageState")
+    waits: Packed = Field(description="0: no task waits for it; 1: some do; 2: its mapping is swapped; 255: not known")
 
 
 class Gap(BaseModel):
@@ -380,6 +406,9 @@ class Window(BaseModel):
     dx: float
     series: dict[str, Any] | None = Field(
         None, description="name -> min, max, mean or sum, each px numbers; null beyond the end of the run so far"
+    )
+    totals: dict[str, dict[str, float | None]] | None = Field(
+        None, description="name -> min, max, mean or sum over the window, exact at any px; with the part series"
     )
     heat: Heat | None = None
     lanes: Lanes | None = None

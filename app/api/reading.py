@@ -5,13 +5,13 @@ from __future__ import annotations
 import functools
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Header, Query, Request, Response
-from pydantic import AfterValidator, WithJsonSchema
+from fastapi import APIRouter, Header, Path, Query, Request, Response
+from pydantic import AfterValidator, Field, WithJsonSchema
 from pydantic_core import PydanticCustomError
 
 from app import windows
 from app.api.deps import FoundRun, PageRow, Size, address_of, hub_of, json_answer, pass_of, problems, store_of
-from app.api.models import EventList, History, Run, Window
+from app.api.models import EventList, History, QueueMoment, Run, Window
 from app.refusals import Refusal
 from app.sse import EventStream
 from app.strict import LAST, StrictRoute, Whole
@@ -67,24 +67,22 @@ def list_events(
     t1: T1 = None,
     after_seq: Annotated[Whole | None, Query(ge=-1, le=LAST, description="only events after this one")] = None,
     kind: Annotated[list[KindName] | None, Query(max_length=30, description="may be repeated")] = None,
-    task: Row = None,
+    task: Annotated[
+        list[Annotated[Whole, Field(ge=0, lt=2**32 - 1)]] | None, Query(max_length=500, description="may be repeated")
+    ] = None,
     page: Row = None,
+    queue: Annotated[Whole | None, Query(ge=0, lt=2**32, description="waits and walks of this queue")] = None,
+    count: Annotated[Whole, Query(ge=0, le=1, description="1: also return how many events fit")] = 0,
     size: Size = 100,
 ) -> Response:
-    """Return events of a window in order: of some kinds, of one task, of one page."""
+    """Return events of a window in order: of some kinds, of some tasks, of one page, of one queue."""
     begin, end = bounds(run, t0, t1)
-    found = windows.events(
-        store_of(request),
-        run.id,
-        after_seq=after_seq,
-        t0=begin,
-        t1=end if t1 is not None else None,
-        kinds=[Kind[name] for name in kind] if kind else None,
-        task=task,
-        page=page,
-        limit=size,
-    )
-    return json_answer({"events": found, "next_after_seq": found.next_after_seq})
+    kinds = [Kind[name] for name in kind] if kind else None
+    wanted = windows.Filter(begin, end if t1 is not None else None, kinds, task, page, queue)
+    store = store_of(request)
+    found = windows.events(store, run.id, after_seq, wanted, size)
+    answer = {"events": found, "next_after_seq": found.next_after_seq}
+    return json_answer(answer | ({"total": windows.count(store, run.id, wanted)} if count else {}))
 
 
 @router.get("/window", response_model=None, responses={200: {"model": Window}, **problems(404, 409, 422, 429)})
@@ -123,6 +121,28 @@ def read_history(
     """Return what happened to one page, with its mapping word and flags before and after each event."""
     begin, end = bounds(run, t0, t1)
     return json_answer(windows.history(store_of(request), run.id, page, begin, end, size))
+
+
+@router.get(
+    "/queues/{queue}",
+    response_model=None,
+    responses={200: {"model": QueueMoment}, **problems(404, 409, 422, 429)},
+)
+def read_queue(
+    request: Request,
+    run: FoundRun,
+    queue: Annotated[Whole, Path(ge=0, lt=2**32, description="number of the queue")],
+    t: Annotated[
+        Whole | None, Query(ge=0, le=LAST, description="the instant, ns; the run's end so far if absent")
+    ] = None,
+    until: Annotated[
+        Whole | None,
+        Query(ge=0, le=LAST, description="take the instant from t to this one (ns) at which the queue is longest"),
+    ] = None,
+) -> Response:
+    """Return which tasks stand in a queue at an instant, for which pages, first in line first."""
+    time = run.time_ns if t is None else t
+    return json_answer(windows.queue_at(store_of(request), run.id, queue, time, until))
 
 
 @router.get(

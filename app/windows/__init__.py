@@ -3,6 +3,7 @@
     tree       which nodes of the summary tree, and which chunks, tell a window finely enough
     series     gauges and counters        cells      heat map, lanes, one queue
     rows       events, a page's history   states     pages and queues at an instant
+    totals     exact figures of a window  blame      which tasks stand in a queue
 
 NumPy only: the server's process never loads the engine. Coarse columns are made of bins, whose extremes go to every
 column that they meet, so no peak is lost; fine ones are made of the events themselves, and are exact (level -1).
@@ -18,16 +19,18 @@ from typing import Any
 import numpy as np
 
 from app.store import RunRow, Store
+from app.windows.blame import queue_at
 from app.windows.cells import Gap, Heat, Lanes, Queue, Walk
 from app.windows.columns import columns_of
-from app.windows.rows import Found, events, history
+from app.windows.rows import Filter, Found, count, events, history
 from app.windows.series import Series
+from app.windows.totals import totals, window_figures
 from app.windows.tree import Run
 from engine.cast import Cast
 from engine.errors import Damaged, UserError
 from engine.nodes import more_names
 
-__all__ = ["Found", "events", "history", "window"]
+__all__ = ["Filter", "Found", "count", "events", "history", "queue_at", "window", "window_figures"]
 
 PX_MAX = 5_000
 CELLS_PX_MAX = 1_000
@@ -73,6 +76,7 @@ def window(
         series.gather(reader)
         gaps |= set(series.gaps)
         answer["level"], answer["series"] = series.level, series.answer()
+        answer["totals"] = totals(reader, cast, t0, t1)
     coarse = columns_of(t0, t1, min(px, CELLS_PX_MAX))
     heat = Heat(cast, coarse) if "heat" in parts else None
     lanes = Lanes(cast, coarse, _pages_of(pages, run, cast)) if "lanes" in parts else None
@@ -89,8 +93,18 @@ def window(
         answer["lanes"] = lanes.answer()
     if chosen is not None:
         answer["series"]["queue"] = chosen.answer(columns)
+        answer["totals"]["queue"] = _of_queue(reader, chosen, t0, t1)
     answer["gaps"] = [{"t0": start, "t1": stop, "why": why} for start, stop, why in sorted(gaps)]
     return answer
+
+
+def _of_queue(run: Run, chosen: Queue, t0: int, t1: int) -> dict[str, float | None]:
+    """Return the exact least and highest length of a queue in a window."""
+    column = columns_of(t0, t1, 1)
+    queue = Queue(chosen.cast, column, chosen.queue)
+    Walk(run, column, [queue]).gather(exact=True)
+    told = queue.answer(column)
+    return {name: told[name][0] for name in ("min", "max")}
 
 
 def _refuse_badly_asked(t0: int, t1: int, px: int, parts: Sequence[str]) -> None:

@@ -17,7 +17,7 @@ from engine.cast import Cast
 from engine.errors import Damaged
 from engine.events import ENTRY, Kind
 from engine.nodes import Cells, heat_fold, heat_rows
-from engine.page_state import NUMBERS
+from engine.page_state import SHOWN_STATES, SHOWN_WAITS, severity_at
 from engine.raster import bin_instants, column_of, overlaps
 
 Words = NDArray[np.int64]
@@ -43,9 +43,10 @@ class Walk:
         self.level = -1
         self.gaps: list[Gap] = []
 
-    def gather(self) -> None:
-        """Take all of the run that the window holds."""
-        pieces = self.run.pieces(self.columns.t0, self.columns.t1, self.columns.width, cells=True)
+    def gather(self, *, exact: bool = False) -> None:
+        """Take all of the run that the window holds. exact: nothing of a bin that sticks out of the window."""
+        t0, t1 = self.columns.t0, self.columns.t1
+        pieces = self.run.whole_pieces(t0, t1) if exact else self.run.pieces(t0, t1, self.columns.width, cells=True)
         if not pieces:
             return
         first = pieces[0].first_chunk
@@ -163,7 +164,7 @@ class Heat:
 
 
 class Lanes:
-    """The worst state of some pages in each column, as its severity; answered as stored numbers of PageState."""
+    """The most severe moment of some pages in each column, as its severity; answered as a state and a wait."""
 
     def __init__(self, cast: Cast, columns: Columns, pages: Sequence[int]) -> None:
         self.cast = cast
@@ -205,12 +206,19 @@ class Lanes:
             columns, piece.t0, piece.t1, at[which], batch.time[which], worst, self._carry
         )
         self.z[:, where] = np.maximum(self.z[:, where], high)
+        cut = np.flatnonzero(batch.kind[which] == Kind.page_truncated)
+        moment = [severity_at(int(Kind.page_truncated), severity) for severity in worst[cut].tolist()]
+        column = column_of(columns.edges, batch.time[which[cut]])
+        inside = (column >= 0) & (column < columns.px)
+        np.maximum.at(self.z, (at[which[cut[inside]]], column[inside]), np.array(moment, np.int64)[inside])
 
     def answer(self) -> dict[str, Any]:
         """Return the lanes as JSON has them, in the order that was asked for."""
-        z = np.where(self.z < 0, UNKNOWN, NUMBERS[np.maximum(self.z, 0)]).astype(np.uint8)
         order = np.searchsorted(self.rows, np.array(self.asked, np.int64))
-        return {"pages": self.asked, "labels": [label(self.cast, page) for page in self.asked], "z": packed(z[order])}
+        z, known = np.maximum(self.z[order], 0), self.z[order] >= 0
+        states, waits = (np.where(known, shown[z], UNKNOWN).astype(np.uint8) for shown in (SHOWN_STATES, SHOWN_WAITS))
+        labels = [label(self.cast, page) for page in self.asked]
+        return {"pages": self.asked, "labels": labels, "z": packed(states), "waits": packed(waits)}
 
 
 class Queue:

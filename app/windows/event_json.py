@@ -16,6 +16,7 @@ from engine.events import (
     PROTECT_REFUSALS,
     PTE_NAMES,
     REFUSALS,
+    STOP_WORDS,
     STOPS,
     WQ_NAMES,
     Batch,
@@ -100,6 +101,8 @@ def _said(form: str, value: int, cast: Cast) -> str:
     match form:
         case "page_bit":
             return PAGE_BITS.get(value, f"bit {value}")
+        case "stop" if 0 <= value < len(STOP_WORDS):
+            return STOP_WORDS[value]
         case "invariant" if 0 <= value < len(INVARIANTS):
             return INVARIANTS[value].says
         case "mark" if not 0 <= value < len(cast.marks):
@@ -116,9 +119,11 @@ def word(value: int) -> str:
     return f"0x{value & (1 << 64) - 1:016x}"
 
 
-def page_json(page: PageWords, cast: Cast) -> dict[str, Any]:
-    """Return a page at one instant as JSON has it."""
+def page_json(page: PageWords, cast: Cast, *, seen: bool = True) -> dict[str, Any]:
+    """Return a page at one instant as JSON has it; seen: whether the recording has named it by then."""
     mapping = mapping_json(page.mapping, bool(page.marks & MARK_SWAPPED), cast)
+    if not seen:
+        mapping["means"] = "not known: the recording has not named this page yet"
     return {"mapping": mapping, "flags": {"word": word(page.flags), "names": flag_names(page.flags)}}
 
 

@@ -66,9 +66,10 @@ class Series:
         self.level = -1
         self.gaps: list[Gap] = []
 
-    def gather(self, run: Run) -> None:
-        """Add all of the run that the window holds."""
-        pieces = run.pieces(self.columns.t0, self.columns.t1, self.columns.width, cells=False)
+    def gather(self, run: Run, *, exact: bool = False) -> None:
+        """Add all of the run that the window holds. exact: nothing of a bin that sticks out of the window."""
+        t0, t1 = self.columns.t0, self.columns.t1
+        pieces = run.whole_pieces(t0, t1) if exact else run.pieces(t0, t1, self.columns.width, cells=False)
         for level, group in groupby(pieces, lambda piece: piece.level):
             if level < 0:
                 self._add_events(run, list(group))

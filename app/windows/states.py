@@ -16,7 +16,7 @@ from app.windows.tree import Run
 from engine.cast import Cast
 from engine.events import NONE, Batch
 from engine.nodes import Changes
-from engine.page_state import MARK_SWAPPED, SEVERITIES, page_after, severity_of
+from engine.page_state import MARK_SWAPPED, SEVERITIES, UNSEEN, page_after, severity_of
 
 Words = NDArray[np.int64]
 Severities = NDArray[np.uint8]
@@ -30,11 +30,13 @@ class Pages:
     flags: Words
     waiters: Words
     marks: Words
+    seen: NDArray[np.bool_]
+    """False for pages whose state is not known, because the recording has not named them yet."""
 
     def severities(self) -> Severities:
-        """Return the severity of each page's state, a place in engine.page_state.SEVERITY."""
-        found: Severities = severity_of(self.mapping, self.flags, self.waiters, self.marks)
-        return found
+        """Return the severity of each page, a place in engine.page_state.SEVERITY."""
+        found = severity_of(self.mapping, self.flags, self.waiters, self.marks)
+        return np.where(self.seen, found, UNSEEN).astype(np.uint8)
 
 
 class PageWords(NamedTuple):
@@ -48,8 +50,10 @@ class PageWords(NamedTuple):
 
 def pages_before(run: Run, cast: Cast, chunk: int, rows: Words) -> Pages:
     """Return the pages `rows` (rising) as they were before a chunk. Raises Damaged where that is not known."""
-    zeros = [np.zeros(len(rows), np.int64) for _ in range(3)]
-    pages = Pages(np.array(cast.first_mappings(rows.tolist()), np.int64), *zeros)
+    flags, waiters, marks = (np.zeros(len(rows), np.int64) for _ in range(3))
+    known = np.full(len(rows), not cast.recorded)
+    mapping = np.array(cast.first_mappings(rows.tolist()), np.int64)
+    pages = Pages(mapping, flags, waiters, marks, known)
     for folded in run.before(chunk):
         at = np.searchsorted(folded.pages, rows)
         at[at == len(folded.pages)] = 0
@@ -57,6 +61,7 @@ def pages_before(run: Run, cast: Cast, chunk: int, rows: Words) -> Pages:
         at = at[here]
         pages.mapping[here], pages.flags[here] = folded.mapping[at], folded.flags[at]
         pages.waiters[here], pages.marks[here] = folded.waiters[at], folded.marks[at]
+        pages.seen[here] = True
     return pages
 
 

@@ -249,11 +249,20 @@ class Run:
 
     def pieces(self, t0: int, t1: int, column_ns: float, *, cells: bool) -> list[Piece]:
         """Return the coarsest pieces, in order, that cover t0..t1 with no bin longer than a column."""
-        grains, found = self._grains(cells), []
+        grains = self._grains(cells)
+        return self._coarsest(t0, t1, lambda piece: grains[piece.level][piece.number] <= column_ns)
+
+    def whole_pieces(self, t0: int, t1: int) -> list[Piece]:
+        """Return the coarsest nodes, in order, that lie within t0..t1 (t1 excluded), and the chunks at its ends."""
+        return self._coarsest(t0, t1, lambda piece: t0 <= piece.t0 and piece.t1 < t1)
+
+    def _coarsest(self, t0: int, t1: int, enough: Callable[[Piece], bool]) -> list[Piece]:
+        """Return the coarsest pieces, in order, that cover t0..t1 and are `enough`; events always are."""
+        found = []
         waiting = list(self.forest(t0, t1))[::-1]
         while waiting:
             top = waiting.pop()
-            if top.level < 0 or grains[top.level][top.number] <= column_ns:
+            if top.level < 0 or enough(top):
                 found.append(top)
                 continue
             waiting += [child for child in reversed(top.children(self.index)) if child.t1 >= t0 and child.t0 < t1]

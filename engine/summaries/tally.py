@@ -9,7 +9,7 @@ from typing import Any
 
 from engine.events import ENTRY, NONE, WALK, Kind
 from engine.nodes import COUNTERS, GAUGES, HEAT_ROWS
-from engine.page_state import MARK_SWAPPED, NUMBERS, page_after, severity_of
+from engine.page_state import MARK_SWAPPED, NUMBERS, page_after, severity_at, severity_of
 from engine.summaries.state import (
     B_AREA,
     B_HIGH,
@@ -87,7 +87,7 @@ K_QUEUED, K_WOKEN, K_LEFT, K_WALK_ENDED = (
 )
 K_SWAPPED, K_RESTORED, K_TRUNCATED = int(Kind.mapping_swapped), int(Kind.mapping_restored), int(Kind.page_truncated)
 K_LOST, K_BROKEN = int(Kind.events_lost), int(Kind.invariant_broken)
-_page_after, _severity_of = inlined(page_after), inlined(severity_of)
+_page_after, _severity_of, _severity_at = inlined(page_after), inlined(severity_of), inlined(severity_at)
 _queue, _length = reader(ENTRY, "queue"), reader(ENTRY, "length")
 _walked, _matched, _woken = reader(WALK, "walked"), reader(WALK, "matched"), reader(WALK, "woken")
 _strangers, _other_bit = reader(WALK, "strangers"), reader(WALK, "other_bit")
@@ -222,7 +222,7 @@ def _change_page(s: State, kind: int, page: int, a: int, b: int, time: int, bin:
     severity = _severity_of(mapping, flags, waiters, marks)
     s.states[place] = NUMBERS[severity]
     cell = s.pages[page, CELL]
-    s.lane_cells[cell, HIGH] = max(s.lane_cells[cell, HIGH], severity)
+    s.lane_cells[cell, HIGH] = max(s.lane_cells[cell, HIGH], _severity_at(kind, severity))
     s.lane_cells[cell, LAST] = severity
     if marks == before and kind != K_SWAPPED and kind != K_RESTORED:
         return

@@ -33,8 +33,9 @@ export class Labels {
     root.append(this.#root);
   }
 
-  /** Show time along the bottom and, for each of `scales` ({low, high, vals, top, bottom} in pixels), values at the left. */
-  show({ t0, t1 }, { left, top, inner, height }, scales) {
+  /** Show time along the bottom, if `timed`, and for each of `scales` ({low, high, vals, from, to} in pixels) values at the
+   *  left. Returns where the ticks of time are. */
+  show({ t0, t1 }, { left, top, inner, height }, scales, timed = true) {
     let used = 0;
     const put = (name, x, y, text) => {
       const span = (this.#spans[used] ??= this.#root.appendChild(document.createElement("span")));
@@ -44,11 +45,11 @@ export class Labels {
       span.style.transform = `translate(${x.toFixed(1)}px, ${y.toFixed(1)}px)`;
     };
     const times = ticks(t0, t1, inner);
-    times.tickvals.forEach((t, i) => {
+    for (const [i, t] of timed ? times.tickvals.entries() : []) {
       const x = ((t - t0) / (t1 - t0)) * inner;
       const edge = x < 24 ? "x first" : x > inner - 24 ? "x last" : "x";
       put(edge, left + x, top + height, times.ticktext[i]);
-    });
+    }
     for (const { low, high, vals, from, to } of scales) {
       for (const v of vals) put("y", left, top + to - ((v - low) / (high - low)) * (to - from), short(Math.abs(v)));
     }

@@ -4,11 +4,12 @@ import { listenToKeys } from "./keys.js";
 import { $ } from "./scene.js";
 import { write } from "./view.js";
 import { shareDialog } from "./share.js";
-import { showFigures } from "./told.js";
+import { pageRow } from "./events.js";
+import { notice, showFigures } from "./told.js";
 
 const trackBoxes = () => [...document.querySelectorAll("#track-choice input")];
 
-export function listenToControls(scene, events, panel) {
+export function listenToControls(scene, events, closePanel) {
   let steps = 0; // a wish that has not begun is forgotten for a newer one: key presses are counted, so that none is lost
   const step = (by) => {
     steps += by;
@@ -16,18 +17,23 @@ export function listenToControls(scene, events, panel) {
       for (const way = Math.sign(steps); steps !== 0 && Math.sign(steps) === way; steps -= way) await events.step(way);
     });
   };
+  events.tell.step = step;
   const { view } = scene;
   const quarter = (sign) => () => scene.pan((sign * (scene.axis.t1 - scene.axis.t0)) / 4);
   const presses = {
-    follow: () => scene.pause(),
+    follow: () => (scene.live ? scene.pause() : false), // Space scrolls the page of a run that has ended
     "pan-left": quarter(-1),
     "pan-right": quarter(1),
     "zoom-in": () => scene.scale(0.5),
     "zoom-out": () => scene.scale(2),
     "zoom-all": () => scene.all(),
     "help-open": () => $("help").showModal(),
-    side: () => view.change({ side: !view.now.side }),
+    side: () => view.change({ side: !scene.side }),
   };
+  $("swap")?.addEventListener("click", (event) => { // the view comes along
+    event.preventDefault();
+    location.assign(`${event.currentTarget.getAttribute("href")}?${write(view.now)}`);
+  });
   if ($("share")) presses["share-open"] = shareDialog($("share"), scene.runs, () => write(shared(scene)));
   for (const [id, press] of Object.entries(presses)) $(id)?.addEventListener("click", press);
   for (const close of document.querySelectorAll("dialog .close")) close.addEventListener("click", () => close.closest("dialog").close());
@@ -46,21 +52,28 @@ export function listenToControls(scene, events, panel) {
     escape() {
       const menu = document.querySelector("details.menu[open]");
       if (menu) menu.open = false;
-      else if (panel.open) view.change({ page: null });
-      else return false;
+      else return closePanel();
       return true;
     },
   });
 
-  $("queue-choice").addEventListener("change", ({ target }) => view.change({ queue: /^\d+$/.test(target.value.trim()) ? Number(target.value) : null }));
+  $("queue-choice").addEventListener("change", ({ target }) => {
+    const most = Number(target.max);
+    const queue = /^\d+$/.test(target.value.trim()) ? Number(target.value) : null;
+    notice("queue", queue !== null && queue > most ? `There is no queue ${queue}: the queues are 0 to ${most}.` : "");
+    if (queue === null || queue <= most) view.change({ queue, at: null });
+  });
   $("pages-choice").addEventListener("change", ({ target }) => {
     $("pages-list").hidden = target.value !== "list";
     if (target.value === "list") $("pages-list").focus();
     else view.change({ pages: target.value });
   });
   $("pages-list").addEventListener("change", ({ target }) => {
-    const rows = target.value.split(/[\s,]+/).filter((word) => /^\d{1,9}$/.test(word));
-    if (rows.length) view.change({ pages: `list:${rows.slice(0, 256).join(",")}` });
+    scene.asker.want("step", async () => {
+      const cast = await events.castOf(scene.chosenRun);
+      const rows = target.value.split(/[\s,]+/).filter(Boolean).map((pfn) => pageRow(cast, pfn));
+      if (rows.length) view.change({ pages: `list:${rows.slice(0, 256).join(",")}` });
+    });
   });
   for (const box of trackBoxes()) {
     box.addEventListener("change", () => {
@@ -88,8 +101,8 @@ export function showControls(scene, events) {
   const options = [...$("pages-choice").options].map((option) => option.value);
   $("pages-choice").value = options.includes(now.pages) ? now.pages : "list";
   $("pages-list").hidden = $("pages-choice").value !== "list";
-  if (now.pages.startsWith("list:")) $("pages-list").value = now.pages.slice(5);
-  $("side")?.setAttribute("aria-pressed", String(now.side));
-  $("stage").classList.toggle("side", now.side);
+  $("side")?.setAttribute("aria-pressed", String(scene.side));
+  if ($("events-run")) $("events-run").value = String(now.of);
+  $("stage").classList.toggle("side", scene.side);
   events.follow(now);
 }

@@ -4,6 +4,8 @@ import { ask } from "./asker.js";
 import { moment, whole } from "./time.js";
 
 const SIZE = 100;
+const TASKS_MOST = 500;
+const FORMS = "Try walk_ended, task:NAME, pid:126, page:0x29b0 or queue:7.";
 
 export class Events {
   constructor(root, setup, view, tell) {
@@ -35,6 +37,14 @@ export class Events {
       });
     }
     this.more.addEventListener("click", () => this.tell.want(() => this.#page()));
+    this.holder.addEventListener("keydown", (event) => {
+      const by = { ArrowDown: 1, ArrowUp: -1 }[event.key];
+      const chosen = this.rows.find((row) => row.seq === this.view.now.sel);
+      if (by) this.tell.step(by);
+      else if (event.key === "Enter" && chosen && (chosen.page ?? null) !== null) this.tell.open(this.run, chosen.page, chosen.time_ns);
+      else return;
+      event.preventDefault();
+    });
     this.body.addEventListener("click", (event) => {
       const row = event.target.closest("tr");
       if (!row) return;
@@ -81,11 +91,13 @@ export class Events {
     query.set("t1", String(this.window.t1));
     if (around) query.set("after_seq", String(sel - SIZE / 2));
     query.set("_size", String(SIZE));
+    query.set("count", "1");
     let found = await ask(`${run.data}/events?${query}`);
     if (around && !found.events.some((event) => event.seq === sel)) { // the selection lies outside: begin at the window's beginning
       query.delete("after_seq");
       found = await ask(`${run.data}/events?${query}`);
     }
+    this.total = found.total ?? null;
     this.#show(found.events, found.events.length < SIZE);
     const { sel: now } = this.view.now; // another event may have been chosen meanwhile
     this.mark(now, false);
@@ -114,8 +126,8 @@ export class Events {
   #tail(done) {
     this.done = done;
     this.more.hidden = done;
-    const n = whole(this.rows.length);
-    this.count.textContent = this.rows.length ? (done ? `${n} shown, end of window` : `${n} shown, more below`) : "No matching events in this window.";
+    const of = this.total === null ? "many" : whole(this.total);
+    this.count.textContent = this.rows.length ? `${whole(this.rows.length)} of ${of} shown` : "No matching events in this window.";
   }
 
   #row(event) {
@@ -150,6 +162,7 @@ export class Events {
       open.dataset.page = String(event.page);
       open.textContent = event.pfn;
       open.title = "Open the page history";
+      open.tabIndex = -1; // the table is one stop: arrows choose a row, Enter opens its page
       page.append(open);
     }
     cell(event.says, "says");
@@ -185,7 +198,8 @@ export class Events {
     return found.events.length ? this.tell.select(found.events[0]) : undefined;
   }
 
-  /** The filter's words as query parameters: kinds by name, task:name or number, page:0xpfn. Throws what is wrong in words. */
+  /** The filter's words as query parameters: kinds and tasks by the beginning of their names, task:, pid:, page: (pfn),
+   *  queue:. Throws what is wrong in words. */
   async #filter() {
     const query = new URLSearchParams();
     const { kinds, find } = this.view.now;
@@ -194,41 +208,63 @@ export class Events {
     const words = find.split(/\s+/).filter(Boolean);
     const asked = [];
     for (const word of words) {
-      const [key, value] = word.includes(":") ? word.split(/:(.*)/) : ["kind", word];
-      if (key === "kind") {
+      const [key, value] = word.includes(":") ? word.split(/:(.*)/) : ["", word];
+      if (key === "") {
         const hits = names.filter((name) => name.includes(value.toLowerCase()));
-        if (!hits.length) throw new Error(`No event kind matches “${value}”. Try task:NAME or page:0x29b0.`);
-        asked.push(...hits);
-      } else if (key === "task") query.set("task", String(await this.#taskRow(value)));
-      else if (key === "page") query.set("page", String(await this.#pageRow(value)));
-      else throw new Error(`Unknown filter “${key}:”. Use an event kind, task:NAME or page:0x29b0.`);
+        if (hits.length) asked.push(...hits);
+        else if (/^0x[0-9a-f]+$/i.test(value)) query.set("page", String(await this.#pageRow(value)));
+        else await this.#tasks(query, value, (task) => task.name.startsWith(value), `No event type and no task begins with “${value}”. ${FORMS}`);
+      } else if (key === "task") {
+        const named = (task) => task.name.startsWith(value) || `${task.name}-${task.pid}` === value || String(task.pid) === value;
+        await this.#tasks(query, value, named, `This run has no task named “${value}”.`);
+      } else if (key === "pid") await this.#tasks(query, value, (task) => String(task.pid) === value, `This run has no task with pid ${value}.`);
+      else if (key === "page" || key === "pfn") query.set("page", String(await this.#pageRow(value)));
+      else if (key === "queue") query.set("queue", String(this.#queue(value)));
+      else throw new Error(`Unknown filter “${key}:”. ${FORMS}`);
     }
     if (asked.length) wanted = wanted ? wanted.filter((name) => asked.includes(name)) : asked;
     if (wanted) {
-      if (!wanted.length) throw new Error("The filter excludes every selected event kind.");
+      if (!wanted.length) throw new Error("The filter excludes every ticked type.");
       for (const name of new Set(wanted)) query.append("kind", name);
     }
     return query;
   }
 
-  async #cast() {
-    this.run.cast ??= await ask(`${this.run.data}/cast`);
-    return this.run.cast;
+  /** Ask for the events of all tasks that `fits`; throws `otherwise` where there is none. */
+  async #tasks(query, value, fits, otherwise) {
+    const { tasks } = await this.#cast();
+    const rows = value ? tasks.flatMap((task, row) => (fits(task) ? [row] : [])) : [];
+    if (!rows.length) throw new Error(otherwise);
+    if (rows.length > TASKS_MOST) throw new Error(`${whole(rows.length)} tasks fit “${value}”: at most ${TASKS_MOST} can be filtered.`);
+    for (const row of rows) query.append("task", String(row));
   }
 
-  async #taskRow(value) {
-    const { tasks } = await this.#cast();
-    const row = tasks.findIndex((task) => task.name === value || String(task.pid) === value || `${task.name}-${task.pid}` === value);
-    if (row < 0) throw new Error(`This run has no task named “${value}”.`);
-    return row;
+  #queue(value) {
+    const queues = this.run.queues;
+    if (!/^\d+$/.test(value) || (queues && Number(value) >= queues)) throw new Error(`This run has no queue ${value}: 0 to ${whole(queues - 1)}.`);
+    return Number(value);
+  }
+
+  /** The names behind a run's rows, read once. */
+  async castOf(run) {
+    run.cast ??= await ask(`${run.data}/cast`);
+    return run.cast;
+  }
+
+  #cast() {
+    return this.castOf(this.run);
   }
 
   async #pageRow(value) {
-    const cast = await this.#cast();
-    const pfn = Number(value);
-    const row = cast.pfns ? cast.pfns.indexOf(pfn) : pfn - cast.first_pfn;
-    const pages = cast.pfns ? cast.pfns.length : cast.page_count;
-    if (!Number.isInteger(pfn) || row < 0 || row >= pages) throw new Error(`This run has no page ${value}.`);
-    return row;
+    return pageRow(await this.#cast(), value);
   }
+}
+
+/** The row of the page with that frame number, in hex with or without 0x; throws what is wrong in words. */
+export function pageRow(cast, value) {
+  const pfn = /^(0x)?[0-9a-f]+$/i.test(value) ? parseInt(value.replace(/^0x/i, ""), 16) : NaN;
+  const row = cast.pfns ? cast.pfns.indexOf(pfn) : pfn - cast.first_pfn;
+  const pages = cast.pfns ? cast.pfns.length : cast.page_count;
+  if (!Number.isInteger(row) || row < 0 || row >= pages) throw new Error(`This run has no page ${value}.`);
+  return row;
 }

@@ -5,6 +5,21 @@ import { ask } from "./asker.js";
 
 const EVERY_MS = 1_000;
 
+/** Put a run's state into its badge, as partials/state.html writes it. */
+function showState(id, { state, progress }) {
+  const place = document.querySelector(`[data-state-of="${id}"]`);
+  if (!place) return;
+  const badge = document.createElement("span");
+  badge.className = `badge ${state}`;
+  badge.textContent = state;
+  place.replaceChildren(badge);
+  const share = document.createElement("span");
+  share.className = "quiet number";
+  if (state === "running" && progress !== null) share.textContent = ` ${Math.round(100 * progress)} %`;
+  place.append(share);
+  if (!["queued", "running"].includes(state)) document.querySelector(`[data-live-of="${id}"]`)?.remove();
+}
+
 /** Tell of live runs: moved(run, {time_ns, events, state}) often, ended(run) once, gone(run) when there is none any more. */
 export function followLive(runs, feed, { moved, ended, gone }) {
   if (feed) {
@@ -24,6 +39,7 @@ export function followLive(runs, feed, { moved, ended, gone }) {
       for (const run of [...live]) {
         try {
           const now = await ask(run.data);
+          showState(run.id, now);
           moved(run, now);
           if (!["queued", "running"].includes(now.state)) {
             live.delete(run);

@@ -43,13 +43,15 @@ export function onScheme(redraw) {
   });
 }
 
+const CALM = { unseen: 0.06, free: 0.16, clean: 0.4 };
+
 /** A table of 256 pixels for page states; states without a colour, and 255 (not known), stay clear. */
 export function stateWords(states) {
   const table = new Uint32Array(256);
   const paper = parts(colour("--paper"));
-  states.forEach((state, severity) => {
-    // The two mildest states step back on dark paper, where their pale colours would glare.
-    const weight = dark() && severity < 2 ? [0.16, 0.4][severity] : 1;
+  states.forEach((state) => {
+    // The mildest states step back on dark paper, where their pale colours would glare.
+    const weight = dark() ? CALM[state.name] ?? 1 : 1;
     table[state.number] = word(parts(state.colour).map((c, i) => Math.round(c * weight + paper[i] * (1 - weight))));
   });
   return table;

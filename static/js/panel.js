@@ -5,11 +5,13 @@ import { counted, moment, whole } from "./time.js";
 import { bits, hex } from "./words.js";
 
 const SIZE = 200;
+const WORDS_SHOWN = /^(flags|mapping|before|after)$/;
 
 export class Panel {
-  constructor(root, stage, tell) {
+  constructor(root, stage, setup, tell) {
     this.root = root;
     this.stage = stage;
+    this.setup = setup;
     this.tell = tell;
     this.rows = [];
     this.at = 0;
@@ -35,7 +37,7 @@ export class Panel {
   }
 
   /** Show a page's transitions in a window; the one at or before `t` is chosen. */
-  async load(run, page, { t0, t1 }, t) {
+  async load(run, page, { t0, t1 }, t, focus) {
     const query = new URLSearchParams({ t0: String(Math.floor(t0)), t1: String(Math.ceil(t1)), _size: String(SIZE) });
     const found = await ask(`${run.data}/pages/${page}/history?${query}`);
     this.rows = found.events;
@@ -50,6 +52,7 @@ export class Panel {
     this.at = 0;
     this.show();
     this.#go(t === null ? 0 : next < 0 ? this.rows.length - 1 : Math.max(0, next - 1), false);
+    if (focus) this.root.focus({ preventScroll: true });
   }
 
   show() {
@@ -59,7 +62,6 @@ export class Panel {
 
   hide() {
     this.root.hidden = true;
-    this.stage.classList.remove("with-panel");
   }
 
   #row(event) {
@@ -93,12 +95,16 @@ export class Panel {
   #detail(event) {
     const says = document.createElement("p");
     says.textContent = `${moment(event.time_ns, 1, this.scale)}: ${event.says}`;
-    const parts = [says];
-    for (const [name, state, other] of [["before", event.before, event.after], ["after", event.after, event.before]]) {
+    const parts = [says, this.#fields(event)];
+    const same = event.before.mapping.word === event.after.mapping.word && event.before.mapping.means === event.after.mapping.means;
+    const states = same
+      ? [["unchanged", event.after, event.after]]
+      : [["before", event.before, event.after], ["after", event.after, event.before]];
+    for (const [name, state, other] of states) {
       const box = document.createElement("div");
       box.className = "word";
       const head = document.createElement("h3");
-      head.textContent = `page->mapping ${name}`;
+      head.textContent = same ? "page->mapping, unchanged" : `page->mapping ${name}`;
       const line = document.createElement("div");
       const m = state.mapping;
       line.append(hex(m.word, other.mapping.word), ` ${m.means}`);
@@ -112,6 +118,21 @@ export class Panel {
     flags.append(head, ...flagChanges(event.before.flags, event.after.flags));
     parts.push(flags);
     return parts;
+  }
+
+  /** What else the event says, field by field; words of page->mapping and page->flags are shown below. */
+  #fields(event) {
+    const list = document.createElement("dl");
+    list.className = "event-fields";
+    const { fields } = this.setup.kinds[event.kind] ?? { fields: {} };
+    for (const [name, value] of Object.entries(event.fields)) {
+      if (WORDS_SHOWN.test(name)) continue;
+      const [head, body] = [document.createElement("dt"), document.createElement("dd")];
+      head.textContent = fields[name] ?? name;
+      body.textContent = typeof value === "number" ? whole(value) : Array.isArray(value) ? value.join(", ") || "none" : value === true ? "yes" : value === false ? "no" : value;
+      list.append(head, body);
+    }
+    return list;
   }
 }
 

@@ -1,11 +1,12 @@
 // One plot: a track of one run. Plotly draws grid and lines, a canvas the rasters; an overlay shows cursor, band and gaps.
-// All plots share their left and right margins, so that a moment stands at the same place in each.
+// All plots share their left and right margins, so that a moment stands at the same place in each: one time axis above
+// them (timeaxis.js) is enough.
 
 import { Labels, valueTicks } from "./axis.js";
 import { colour } from "./palette.js";
 
 export const TOP = 6;
-export const BOTTOM = 19;
+export const BOTTOM = 5;
 export const RIGHT = 12;
 export const leftOf = (width) => (width < 560 ? 50 : 62);
 export const innerOf = (width) => Math.max(10, width - leftOf(width) - RIGHT);
@@ -124,7 +125,7 @@ export class Plot {
 
   #show(axis) {
     this.axis = axis;
-    const tickvals = this.labels.show(axis, this.box, this.scales);
+    const tickvals = this.labels.show(axis, this.box, this.scales, false); // the time axis above all tracks has the words
     for (const old of this.gaps) old.remove();
     this.gaps = (this.data?.gaps ?? []).map((gap) => {
       const made = element("gap", this.over);
@@ -173,9 +174,10 @@ export class Plot {
   }
 
   /** Frame row `index` of a raster of `rows`; null takes the frame away. */
-  frame(index, rows) {
-    this.row.hidden = index === null || index < 0;
+  frame(index, rows, name = "") {
+    this.row.hidden = index === null || index < 0 || index >= rows;
     if (this.row.hidden) return;
+    this.row.dataset.name = name;
     this.row.style.top = `${(index / rows) * 100}%`;
     this.row.style.height = `${100 / rows}%`;
   }

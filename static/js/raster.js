@@ -11,10 +11,20 @@ export function unpack({ dtype, bdata, shape }) {
   return { rows, columns, cells };
 }
 
-/** Paint states by a table of 256 pixels. */
-export function paintStates(canvas, picture, table) {
-  paint(canvas, picture, (cells, pixels) => {
-    for (let i = 0; i < cells.length; i += 1) pixels[i] = table[cells[i]];
+const STATE_ROWS = 2; // pixels of a lane's state, above
+const LANE_ROWS = 3; // and of the lane as a whole: the last is whether tasks wait
+
+/** Paint two bands a row: states by a table of 256 pixels, below them waits by another. */
+export function paintLanes(canvas, { rows, columns, cells }, table, waits, waitTable) {
+  paint(canvas, { rows: LANE_ROWS * rows, columns, cells }, (_, pixels) => {
+    for (let row = 0; row < rows; row += 1) {
+      for (let column = 0; column < columns; column += 1) {
+        const at = row * columns + column;
+        let pixel = LANE_ROWS * row * columns + column;
+        for (let i = 0; i < STATE_ROWS; i += 1, pixel += columns) pixels[pixel] = table[cells[at]];
+        pixels[pixel] = waitTable[waits.cells[at]];
+      }
+    }
   });
 }
 
@@ -43,12 +53,22 @@ function thicken(pixels, columns) {
   }
 }
 
-/** The row at a point of the heat map, or the neighbour whose cell is shown there because the row's own is empty. */
-export function rowAt({ rows, columns, cells }, x, y) {
+const REACH_ROWS = 8; // how far a click looks for a queue with tasks in it, and
+const REACH_COLUMNS = 3;
+
+/** The row at a point of the heat map, or the nearest one with tasks where it has none: {row, column}, the cell's. */
+export function cellAt({ rows, columns, cells }, x, y) {
   const row = Math.min(rows - 1, Math.floor(y * rows));
   const column = Math.min(columns - 1, Math.floor(x * columns));
-  const near = rows > THIN ? [row, row + 1, row - 1] : [row];
-  return near.find((r) => r >= 0 && r < rows && cells[r * columns + column]) ?? row;
+  let found = { row, column, away: Infinity };
+  const reach = rows > THIN ? REACH_ROWS : 0;
+  for (let r = Math.max(0, row - reach); r <= Math.min(rows - 1, row + reach); r += 1) {
+    for (let c = Math.max(0, column - REACH_COLUMNS); c <= Math.min(columns - 1, column + REACH_COLUMNS); c += 1) {
+      const away = Math.abs(r - row) + Math.abs(c - column) / 8;
+      if (cells[r * columns + c] && away < found.away) found = { row: r, column: c, away };
+    }
+  }
+  return found;
 }
 
 function paint(canvas, { rows, columns, cells }, fill) {

@@ -1,6 +1,7 @@
 // The run page and the compare page: asks the server for the window, lets the parts draw it, follows the live run.
 
 import { ask } from "./asker.js";
+import { Blame } from "./blame.js";
 import { listenToControls, showControls } from "./controls.js";
 import { Events } from "./events.js";
 import { followLive } from "./live.js";
@@ -8,8 +9,11 @@ import { Overview } from "./overview.js";
 import { onScheme } from "./palette.js";
 import { Panel } from "./panel.js";
 import { Reader } from "./reader.js";
-import { $, Scene } from "./scene.js";
+import { $, Scene, WIDE } from "./scene.js";
+import { Scope } from "./scope.js";
 import { listenTo } from "./surface.js";
+import { TimeAxis } from "./timeaxis.js";
+import { span } from "./time.js";
 import { notice, showGaps, showRange, showValues } from "./told.js";
 
 const SETTLE_MS = 180; // the events table waits until the window stands still
@@ -28,13 +32,13 @@ const reader = new Reader(scene, () => {
   scene.showSelected();
   showGaps(scene);
   overview.show(scene.axis);
+  axis.show(scene.axis, reader.width);
 });
 
 let settling = 0;
 function readEventsSoon() {
   clearTimeout(settling);
-  const run = runs[Number($("events-run")?.value ?? 0)];
-  settling = setTimeout(() => asker.want("events", () => events.load(run, scene.wanted)), SETTLE_MS);
+  settling = setTimeout(() => asker.want("events", () => events.load(scene.chosenRun, scene.wanted)), SETTLE_MS);
 }
 
 function readOverview() {
@@ -48,18 +52,40 @@ function readOverview() {
   });
 }
 
-function readHistory() {
-  const { page } = view.now;
-  if (page === null) panel.hide();
-  else asker.want("history", () => panel.load(scene.opened.run, page, scene.wanted, scene.opened.t));
+let asked = { focus: false, until: null }; // a hand has just asked for the panel; the queue's longest moment up to `until`
+
+/** Read what the panel beside the charts shows: a page's history, or a queue's tasks. */
+function readPanel() {
+  const { page, queue, at } = view.now;
+  const { focus, until } = asked;
+  asked = { focus: false, until: null };
+  const [pages, queues] = [page !== null, page === null && at !== null];
+  if (!pages) panel.hide();
+  if (!queues) blame.hide();
+  stage.classList.toggle("with-panel", pages || queues);
+  if (pages) asker.want("history", () => panel.load(scene.chosenRun, page, scene.wanted, scene.moment, focus));
+  else if (queues) asker.want("history", () => blame.load(scene.chosenRun, queue, at, until, focus));
 }
 
 // --- the parts ---------------------------------------------------------------------------------------------------------
 
+let opener = null; // what had the focus before the panel took it
+
 function openPage(run, page, t) {
-  scene.opened = { run, t };
-  if (view.now.page === page) readHistory();
-  else view.change({ page });
+  scene.moment = t;
+  opener = document.activeElement;
+  const of = runs.indexOf(run);
+  asked = { focus: true, until: null };
+  if (view.now.page !== page) view.change({ page, of });
+  else {
+    view.change({ of });
+    readPanel();
+  }
+}
+
+function closePanel() {
+  view.change({ page: null, at: view.now.page === null ? null : view.now.at });
+  if (opener?.isConnected && opener !== document.body) opener.focus({ preventScroll: true });
 }
 
 const hands = {
@@ -77,13 +103,20 @@ const hands = {
   all: () => scene.all(),
   centre: (t) => scene.centre(t),
   click(plot, t, y) {
-    const row = plot.track.raster ? plot.track.row(plot, t, y) : null;
-    if (row === null) return;
-    if (plot.track.id === "lanes") openPage(plot.run, plot.data.lanes.pages[row], t);
-    else view.change({ queue: Math.min(plot.run.queues - 1, row * plot.data.heat.fold) });
+    if (plot.track.id === "lanes") {
+      const row = plot.track.row(plot, t, y);
+      if (row !== null) openPage(plot.run, plot.data.lanes.pages[row], t);
+    } else if (plot.track.id === "heat") {
+      const found = plot.track.queue(plot, t, y);
+      if (!found) return;
+      opener = null;
+      asked = { focus: true, until: found.until };
+      view.change({ queue: found.queue, at: found.t, page: null, of: runs.indexOf(plot.run) });
+    }
   },
 };
 
+const axis = new TimeAxis($("axis"), main.querySelector(".bar"), stage, runs.length);
 const overview = new Overview($("overview"), hands);
 const events = new Events($("events"), scene.setup, view, {
   want: (work) => asker.want("step", work),
@@ -97,8 +130,16 @@ const events = new Events($("events"), scene.setup, view, {
   },
   open: openPage,
 });
-const panel = new Panel($("panel"), stage, {
-  close: () => view.change({ page: null }),
+const blame = new Blame($("blame"), stage, {
+  close: closePanel,
+  page: openPage,
+  moment(t) {
+    asked.known = t; // the address says the moment that is shown; it is not read again for that
+    view.change({ at: t }, "quiet");
+  },
+});
+const panel = new Panel($("panel"), stage, scene.setup, {
+  close: closePanel,
   chosen(event) {
     scene.select(event);
     events.mark(event.seq, false);
@@ -111,8 +152,12 @@ for (const plot of plots) {
     if (button) openPage(plot.run, Number(button.dataset.page), null);
   });
 }
-listenToControls(scene, events, panel);
-$("events-run")?.addEventListener("change", readEventsSoon);
+listenToControls(scene, events, () => {
+  const open = panel.open || blame.open;
+  if (open) closePanel();
+  return open;
+});
+$("events-run")?.addEventListener("change", ({ target }) => view.change({ of: Number(target.value), sel: null, page: null }));
 
 // --- what changes: the view, the run, the size, the colours ------------------------------------------------------------
 
@@ -122,23 +167,29 @@ view.listen((now) => {
   before = now;
   const changed = (...names) => names.some((name) => String(was[name]) !== String(now[name]));
   const moved = changed("t0", "t1", "span");
-  if (changed("tracks", "queue", "pages", "find", "kinds", "side")) showControls(scene, events);
+  if (changed("tracks", "queue", "pages", "find", "kinds", "side", "of")) showControls(scene, events);
   if (changed("side", "tracks")) reader.resized();
-  if (changed("page")) {
-    readHistory();
+  if (changed("queue")) for (const track of tracks) track.markQueue(now.queue);
+  if (changed("of")) {
+    readEventsSoon();
+    scene.showSelected();
+  }
+  if (changed("page", "at")) {
+    if (asked.known === undefined || asked.known !== now.at || changed("page")) readPanel();
+    delete asked.known;
     for (const track of tracks) track.markPage(now.page);
   }
   if (moved && main.dataset.drawn) {
     for (const track of tracks) if (track.onScreen) for (const plot of track.plots) plot.preview(scene.wanted);
     overview.show(scene.wanted);
+    axis.show(scene.wanted, reader.width);
   }
   if (moved || changed("queue", "pages", "tracks", "side")) reader.refresh();
+  if (moved || changed("figures")) scope.refresh(true);
   if (moved || changed("find", "kinds")) readEventsSoon();
 });
 
-function showFigures() {
-  if ($("figures")) htmx.trigger($("figures"), "refresh");
-}
+const scope = new Scope(scene);
 
 let told = 0;
 followLive(runs, $("feed"), {
@@ -147,7 +198,7 @@ followLive(runs, $("feed"), {
     reader.refreshSoon();
     if (performance.now() - told < 1_000) return;
     told = performance.now();
-    showFigures();
+    scope.refresh();
     readOverview();
     if (scene.following && (view.now.span !== null || !events.full)) readEventsSoon();
   },
@@ -156,7 +207,7 @@ followLive(runs, $("feed"), {
     const now = await ask(run.data).catch(() => null);
     if (now) Object.assign(run, { time_ns: now.time_ns });
     for (const part of document.querySelectorAll(".live-only")) part.hidden = !scene.live;
-    showFigures();
+    scope.refresh();
     reader.refresh();
     readOverview();
     readEventsSoon();
@@ -178,6 +229,8 @@ new ResizeObserver(() => {
   }, 100);
 }).observe(room);
 
+matchMedia(WIDE).addEventListener("change", () => showControls(scene, events));
+
 onScheme(() => {
   asker.want("window", () => reader.redraw());
   readOverview();
@@ -193,7 +246,12 @@ await styled();
 size = room.clientWidth;
 showControls(scene, events);
 if (view.newer) notice("newer", "This link was made by a newer Folioscope: unknown settings are ignored.", false);
+if (view.now.t0 !== null && !scene.live && view.now.t0 >= scene.end) {
+  notice("beyond", `The linked window begins after the end of the run, at ${span(scene.end)}: all of the run is shown.`, false);
+  view.change({ t0: null, t1: null }, "quiet");
+}
 reader.begin();
+if (scope.window) scope.refresh();
 readEventsSoon();
 readOverview();
-readHistory();
+readPanel();

@@ -5,16 +5,21 @@ const button = document.getElementById("compare-button");
 const hint = document.getElementById("compare-hint");
 const form = document.getElementById("compare");
 
+// In the order of ticking: the first is A, the baseline. The address had them in this order, too.
+let order = new URLSearchParams(location.search).getAll("run");
+
 function picked() {
   const hidden = [...form.querySelectorAll("input[type=hidden][name=run]")];
   const ticked = [...form.querySelectorAll("input[type=checkbox][name=run]:checked")];
-  return [...hidden, ...ticked].map((input) => input.value);
+  const now = [...hidden, ...ticked].map((input) => input.value);
+  order = [...order.filter((id) => now.includes(id)), ...now.filter((id) => !order.includes(id))];
+  return order;
 }
 
 function show() {
   const runs = picked();
   button.disabled = runs.length !== 2;
-  hint.textContent = ["Select two runs of the same workload to compare.", "1 selected; select another.", "2 selected."][runs.length] ?? `${runs.length} selected; keep two.`;
+  hint.textContent = ["Select two runs of the same workload to compare.", "1 selected (A); select another (B).", `2 selected: A ${runs[0]}, B ${runs[1]}.`][runs.length] ?? `${runs.length} selected; keep two.`;
 }
 
 function keep() {
@@ -33,6 +38,10 @@ function keep() {
 form.addEventListener("change", () => {
   show();
   keep();
+});
+form.addEventListener("submit", (event) => {
+  event.preventDefault();
+  location.assign(`${form.action}?${new URLSearchParams(picked().map((id) => ["run", id]))}`);
 });
 // The filter asks for the list anew: it takes the ticks along.
 document.body.addEventListener("htmx:config:request", (event) => {

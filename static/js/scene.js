@@ -1,10 +1,12 @@
 // What all parts of a run page share: the runs, the view, the tracks, the window that is drawn, and the one queue of requests.
 
 import { Asker } from "./asker.js";
+import { moment, whole } from "./time.js";
 import { Track } from "./track.js";
 import { View } from "./view.js";
 
 export const LEAST_NS = 20; // no window is narrower
+export const WIDE = "(min-width: 80rem)"; // from here on two runs stand beside each other, unless the reader says otherwise
 
 export const $ = (id) => document.getElementById(id);
 
@@ -15,18 +17,28 @@ export class Scene {
     this.runs = this.setup.runs.map((run) => ({ ...run, answers: {}, keys: {}, latest: null })); // answers: by part of a window
     this.many = this.runs.length > 1;
     this.view = new View(this.setup.view);
-    this.asker = new Asker(["history", "window", "step", "unseen", "events", "overview"]);
+    this.asker = new Asker(["history", "window", "figures", "step", "unseen", "events", "overview"]);
     this.tracks = [...main.querySelectorAll("[data-track]")].map((section) => new Track(section, this.setup, this.runs, this.many));
     this.plots = this.tracks.flatMap((track) => track.plots);
     this.axis = { t0: 0, t1: 1 }; // what is drawn
     this.hovered = null; // the moment under the pointer
     this.selected = null; // the event that view.sel names, once it was read
-    this.opened = { run: this.runs[0], t: null }; // whose page's history is open, and at which moment
+    this.moment = null; // at which the page history that is open was asked for
+  }
+
+  /** The run that the selected event, the open page and the listed events are of. */
+  get chosenRun() {
+    return this.runs[this.view.now.of] ?? this.runs[0];
   }
 
   /** Where the runs end so far. */
   get end() {
     return Math.max(1, ...this.runs.map((run) => (run.time_ns ?? 0) + 1));
+  }
+
+  /** Whether two runs stand beside each other. */
+  get side() {
+    return this.view.now.side ?? (this.many && matchMedia(WIDE).matches);
   }
 
   get live() {
@@ -90,7 +102,7 @@ export class Scene {
   /** Select an event; the window comes along where it lies outside. */
   select(event) {
     this.selected = event;
-    this.opened.t = event.time_ns;
+    this.moment = event.time_ns;
     this.view.change({ sel: event.seq }, "quiet");
     const { t0, t1 } = this.wanted;
     if (event.time_ns < t0 || event.time_ns >= t1) this.centre(event.time_ns);
@@ -99,6 +111,9 @@ export class Scene {
 
   showSelected() {
     const known = this.selected && this.selected.seq === this.view.now.sel;
-    for (const plot of this.plots) plot.choose(known ? this.selected.time_ns : null);
+    for (const plot of this.plots) plot.choose(known && plot.run === this.chosenRun ? this.selected.time_ns : null);
+    const said = $("selected");
+    said.hidden = !known;
+    if (known) said.textContent = `Selected: event ${whole(this.selected.seq)} at ${moment(this.selected.time_ns, 1e3)}: ${this.selected.says}`;
   }
 }

@@ -42,37 +42,36 @@ function group(values, w, i) {
   return values[i] === null ? null : total(values.slice(from, from + g));
 }
 
-// A gauge shows its highest value in the window, a count its total; at the cursor both show the value there.
-const gauge = (id, label, name, values) => ({ id, label, name, at: (w, i) => values(w)?.[i] ?? null, all: (w) => (values(w) ? most(values(w)) : null) });
-const counter = (id, label, name, values) => ({
+// What a series says of the window is the server's exact figure (`totals`), at any width; at the cursor, its column.
+const total_at = (w, key, part) => w.totals?.[key]?.[part] ?? null;
+const gauge = (id, label, name, key, part = "max") => ({
+  id, label, name,
+  at: (w, i) => w.series[key]?.[part]?.[i] ?? null,
+  all: (w) => total_at(w, key, part),
+});
+const counter = (id, label, name, key) => ({
   id, label, name, count: true,
-  at: (w, i) => group(values(w), w, i),
-  all: (w) => total(values(w)),
+  at: (w, i) => (w.series[key] ? group(w.series[key].sum, w, i) : null),
+  all: (w) => total_at(w, key, "sum"),
 });
 
 const meanOrZero = (w) => w.series.queue_mean.mean.map((v, i) => v ?? (w.series.queue_longest.max[i] === null ? null : 0));
 // Entries that waited for another bit: what is left of those walked. Columns are rounded each by itself, sums are not.
 const left = (walked, matched, strangers) => Math.max(0, walked - matched - strangers);
+const VISITED = ["walked", "matched", "strangers"];
 const others = {
   id: "bit", label: "waiting for another bit", name: "--c-purple", count: true,
   at(w, i) {
-    const values = ["walked", "matched", "strangers"].map((name) => group(w.series[name].sum, w, i));
+    const values = VISITED.map((name) => group(w.series[name].sum, w, i));
     return values.includes(null) ? null : left(...values);
   },
-  all: (w) => left(...["walked", "matched", "strangers"].map((name) => total(w.series[name].sum))),
+  all: (w) => left(...VISITED.map((name) => total_at(w, name, "sum") ?? 0)),
 };
 
 const most_of = (w, name) => most(w.series[name]?.max ?? []);
 const total_of = (w, name) => total(w.series[name]?.sum ?? []);
-const highest = (id, label, name, key) => gauge(id, label, name, (w) => w.series[key]?.max);
-const mean = (id, label, name, key) => ({
-  ...gauge(id, label, name, (w) => w.series[key]?.mean),
-  all(w) {
-    const seen = (w.series[key]?.mean ?? []).filter((v) => v !== null);
-    return seen.length ? total(seen) / seen.length : null;
-  },
-});
-const amount = (id, label, name, key) => counter(id, label, name, (w) => w.series[key]?.sum ?? []);
+const highest = gauge;
+const mean = (id, label, name, key) => gauge(id, label, name, key, "mean");
 
 // Rates: what was counted in an interval, over its length; bytes per ns are GB/s, and ns per ns are operations in flight.
 const DEVICE_COLOURS = ["--c-blue", "--c-orange", "--c-green", "--c-purple", "--c-red", "--c-sky"];
@@ -87,7 +86,7 @@ function rates(w, key) {
 const rate = (id, label, name, key) => ({
   id, label, name,
   at: (w, i) => rates(w, key)[Math.floor(i / gathered(w))] ?? null,
-  all: (w) => total_of(w, key) / (w.dx * w.px),
+  all: (w) => (total_at(w, key, "sum") ?? 0) / (w.dx * w.px),
 });
 
 function hold(w, values, name, more = {}) {
@@ -129,7 +128,7 @@ export const SERIES = {
     least: 0.001,
     legend: [
       rate("flying", "in flight, mean", "--c-blue", "atomic_ns"),
-      amount("atomics", "atomic operations", null, "atomics"),
+      counter("atomics", "atomic operations", null, "atomics"),
     ],
     traces: (w) => [hold(w, rates(w, "atomic_ns"), "--c-blue")],
     high: (w) => most(rates(w, "atomic_ns")),
@@ -168,9 +167,9 @@ export const SERIES = {
   faults: {
     height: 188,
     legend: [
-      amount("faults", "page faults", "--c-blue", "faults"),
-      amount("flushes", "TLB shoot-downs", "--c-orange", "flushes"),
-      amount("cpus", "CPUs interrupted", "--c-red", "cpus_interrupted"),
+      counter("faults", "page faults", "--c-blue", "faults"),
+      counter("flushes", "TLB shoot-downs", "--c-orange", "flushes"),
+      counter("cpus", "CPUs interrupted", "--c-red", "cpus_interrupted"),
     ],
     traces: (w) => {
       const g = gathered(w);
@@ -188,9 +187,13 @@ export const SERIES = {
   queue: {
     height: 158,
     legend: [
-      gauge("longest", "longest", "--c-blue", (w) => w.series.queue_longest.max),
-      gauge("mean", "mean of non-empty queues", "--c-green", meanOrZero),
-      gauge("chosen", "selected queue", "--c-red", (w) => w.series.queue?.max),
+      highest("longest", "longest", "--c-blue", "queue_longest"),
+      {
+        ...mean("mean", "mean of non-empty queues", "--c-green", "queue_mean"),
+        at: (w, i) => meanOrZero(w)[i] ?? null,
+        all: (w) => total_at(w, "queue_mean", "mean") ?? 0,
+      },
+      highest("chosen", "selected queue", "--c-red", "queue"),
     ],
     traces: (w) => [
       area(w, w.series.queue_longest.max, "--c-blue"),
@@ -203,11 +206,11 @@ export const SERIES = {
   wakes: {
     height: 158,
     legend: [
-      counter("walked", "entries visited", null, (w) => w.series.walked.sum),
-      counter("matched", "waiting for this page and bit", "--c-blue", (w) => w.series.matched.sum),
+      counter("walked", "entries visited", null, "walked"),
+      counter("matched", "waiting for this page and bit", "--c-blue", "matched"),
       others,
-      counter("strangers", "waiting for other pages", "--c-orange", (w) => w.series.strangers.sum),
-      counter("wakes", "wake-ups", null, (w) => w.series.wakes.sum),
+      counter("strangers", "waiting for other pages", "--c-orange", "strangers"),
+      counter("wakes", "wake-ups", null, "wakes"),
     ],
     traces: (w) => {
       const g = gathered(w);
@@ -223,8 +226,8 @@ export const SERIES = {
   waiters: {
     height: 118,
     legend: [
-      gauge("most", "max.", "--c-blue", (w) => w.series.waiters.max),
-      gauge("mean", "mean", "--c-green", (w) => w.series.waiters.mean),
+      highest("most", "max.", "--c-blue", "waiters"),
+      mean("mean", "mean", "--c-green", "waiters"),
     ],
     traces: (w) => [area(w, w.series.waiters.max, "--c-blue"), line(w, w.series.waiters.mean, "--c-green")],
     high: (w) => most(w.series.waiters.max),
@@ -233,9 +236,9 @@ export const SERIES = {
   swaps: {
     height: 188,
     legend: [
-      gauge("now", "pages with a swapped mapping", "--c-red", (w) => w.series.pages_swapped.max),
-      counter("in", "swaps", "--c-orange", (w) => w.series.swaps_in.sum),
-      counter("out", "restores", "--c-green", (w) => w.series.swaps_out.sum),
+      highest("now", "pages with a swapped mapping", "--c-red", "pages_swapped"),
+      counter("in", "swaps", "--c-orange", "swaps_in"),
+      counter("out", "restores", "--c-green", "swaps_out"),
     ],
     traces: (w) => {
       const g = gathered(w);
@@ -267,27 +270,19 @@ const FURTHER_COUNTS = [
 
 /** Lowest, mean, highest and total of every series of a window, for the table beside the charts; all: every run's window. */
 export function windowFigures(w, all = [w]) {
-  const there = ([key]) => all.every((each) => key in each.series);
-  const rows = [];
-  const mean = (values) => {
-    const seen = values.filter((v) => v !== null);
-    return seen.length ? total(seen) / seen.length : null;
-  };
-  const least = (values) => values.reduce((low, v) => (v === null ? low : low === null ? v : Math.min(low, v)), null);
-  for (const [key, label, unit] of [
+  const there = ([key]) => all.every((each) => key in each.totals);
+  const gauges = [
     ["queue_longest", "longest queue", "tasks"], ["waiters", "tasks waiting", "tasks"], ["pages_swapped", "pages swapped", "pages"],
     ...FURTHER_GAUGES.filter(there),
-  ]) {
-    const s = w.series[key];
-    rows.push({ label, unit, low: least(s.min), mean: mean(s.mean), high: most(s.max), total: null });
-  }
-  for (const [key, label, unit] of [
+  ];
+  const counts = [
     ["wakes", "wake-ups", ""], ["walked", "entries visited", ""], ["matched", "entries matched", ""], ["woken", "tasks woken", ""],
     ["strangers", "entries of other pages", ""], ["swaps_in", "mapping swaps", ""], ["swaps_out", "mapping restores", ""],
     ["events", "events", ""], ...FURTHER_COUNTS.filter(there),
-  ]) {
-    const s = w.series[key].sum;
-    rows.push({ label, unit, low: null, mean: null, high: null, total: total(s) });
-  }
-  return rows;
+  ];
+  const row = ([key, label, unit]) => {
+    const { min = null, mean: middle = null, max = null, sum = null } = w.totals[key] ?? {};
+    return { label, unit, low: min, mean: middle, high: max, total: sum };
+  };
+  return [...gauges, ...counts].map(row);
 }

@@ -1,11 +1,14 @@
 // What a hand does on a plot: drag to zoom, Shift and drag to pan, Ctrl and wheel to zoom, wheel sideways to pan,
-// a click to choose, a double click for all. Says what was meant; does nothing itself.
+// a click to choose, a double click to zoom in. Says what was meant; does nothing itself.
 
 const NEAR = 4; // pixels that a press may move and still be a click
+const TWICE_MS = 250; // a click waits so long for a second one
+const NEARER = 0.25; // what a double click leaves of the window
 
 export function listenTo(plot, tell) {
   const over = plot.over;
   let press = null;
+  let clicked = 0;
 
   const place = (event) => {
     const box = over.getBoundingClientRect();
@@ -41,8 +44,11 @@ export function listenTo(plot, tell) {
     const was = press;
     press = null;
     tell.band(null, null);
-    if (!was.moved) tell.click(plot, plot.time(x), y);
-    else if (!was.pan) tell.zoom(Math.min(was.time, plot.time(x)), Math.max(was.time, plot.time(x)));
+    if (!was.moved) {
+      const t = plot.time(x);
+      clearTimeout(clicked);
+      clicked = setTimeout(() => tell.click(plot, t, y), TWICE_MS);
+    } else if (!was.pan) tell.zoom(Math.min(was.time, plot.time(x)), Math.max(was.time, plot.time(x)));
   });
   const forget = () => {
     press = null;
@@ -52,7 +58,10 @@ export function listenTo(plot, tell) {
   addEventListener("keydown", (event) => {
     if (event.key === "Escape" && press) forget();
   });
-  over.addEventListener("dblclick", () => tell.all());
+  over.addEventListener("dblclick", (event) => {
+    clearTimeout(clicked);
+    tell.scale(NEARER, plot.time(place(event).x));
+  });
   over.addEventListener("wheel", (event) => {
     const { x } = place(event);
     const { t0, t1 } = plot.axis;

@@ -51,7 +51,7 @@ export function showValues(scene, t) {
     if (t === null) track.tell("");
   }
   const { t0, t1 } = scene.axis;
-  $("at").textContent = t === null ? "peaks and totals for this window" : `values at ${moment(t, Math.max(1, (t1 - t0) / 1000), t1)}`;
+  $("at").textContent = t === null ? "peaks, means and totals for this window" : `values at ${moment(t, Math.max(1, (t1 - t0) / 1000), t1)}`;
 }
 
 const notices = new Map();
@@ -87,11 +87,13 @@ const FAILED = {
   step: "Could not load the next event",
   history: "Could not load the page history",
   unseen: "Could not load the rest of the window",
+  figures: "Could not load the key figures",
   overview: "Could not load the overview",
 };
 
 addEventListener("asker:failed", ({ detail: { name, error } }) => {
-  const why = error.status === 404 ? "the run was deleted, or the link was revoked" : error.message;
+  const gone = error.status === 404 && ["no_run", "not_found"].includes(error.code);
+  const why = gone ? "the run was deleted, or the link was revoked" : error.message;
   notice(name, `${FAILED[name]}: ${why}. The charts may be out of date.`);
 });
 addEventListener("asker:done", ({ detail: { name } }) => notice(name, ""));

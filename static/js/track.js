@@ -2,7 +2,7 @@
 
 import { Plot } from "./plot.js";
 import { colour, rampStops, rampWords, stateWords } from "./palette.js";
-import { paintHeat, paintStates, rowAt, unpack } from "./raster.js";
+import { paintHeat, cellAt, paintLanes, unpack } from "./raster.js";
 import { SERIES } from "./series.js";
 import { counted, figure } from "./time.js";
 
@@ -151,8 +151,8 @@ export class Track {
       plot.picture.setAttribute("aria-label", `${this.title}, run ${plot.run.label}; longest queue: ${counted(heat.max, "task")}`);
       plot.raster(span(plot.data), 0, heat.rows * heat.fold);
       plot.say(heat.max ? "" : "No task was queued in this window.");
-      plot.frame(view.queue === null ? null : Math.floor(view.queue / heat.fold), heat.rows);
     }
+    this.markQueue(view.queue);
     this.#ramp(most);
   }
 
@@ -168,7 +168,8 @@ export class Track {
       const lanes = plot.data?.lanes;
       if (!lanes) continue;
       plot.cells = unpack(lanes.z);
-      paintStates(plot.picture, plot.cells, table);
+      plot.waits = unpack(lanes.waits);
+      paintLanes(plot.picture, plot.cells, table, plot.waits, stateWords(this.setup.waits));
       plot.picture.setAttribute("aria-label", `${this.title}, run ${plot.run.label}: ${counted(lanes.pages.length, "page")}; one button per page precedes the chart`);
       plot.raster(span(plot.data), 0, null);
       plot.say(lanes.pages.length ? "" : "This run has touched no page yet.");
@@ -219,8 +220,27 @@ export class Track {
   row(plot, t, y) {
     const w = plot.data;
     if (!w || !plot.cells?.rows || t < w.x0) return null;
-    if (this.id === "heat") return rowAt(plot.cells, (t - w.x0) / (w.dx * w.px), y);
+    if (this.id === "heat") return cellAt(plot.cells, (t - w.x0) / (w.dx * w.px), y).row;
     return Math.min(plot.cells.rows - 1, Math.floor(y * plot.cells.rows));
+  }
+
+  /** The queue at a point of the heat map, and when the cell that shows it begins and ends; null for none. */
+  queue(plot, t, y) {
+    const w = plot.data;
+    if (!w?.heat || !plot.cells?.rows || t < w.x0) return null;
+    const { row, column } = cellAt(plot.cells, (t - w.x0) / (w.dx * w.px), y);
+    const width = (w.dx * w.px) / plot.cells.columns;
+    const from = w.x0 + column * width;
+    const queue = Math.min(plot.run.queues - 1, row * w.heat.fold);
+    return { queue, t: Math.max(0, Math.floor(from)), until: Math.ceil(from + width) };
+  }
+
+  /** Frame the row of the chosen queue; null: of none. */
+  markQueue(queue) {
+    for (const plot of this.id === "heat" ? this.plots : []) {
+      const heat = plot.data?.heat;
+      if (heat) plot.frame(queue === null ? null : Math.floor(queue / heat.fold), heat.rows, `queue ${queue}`);
+    }
   }
 
   /** What the cell under a point says, for the line beside the heading. */
@@ -230,14 +250,18 @@ export class Track {
     if (row === null) return "";
     const column = Math.min(plot.cells.columns - 1, Math.floor(((t - w.x0) / (w.dx * w.px)) * plot.cells.columns));
     const value = plot.cells.cells[row * plot.cells.columns + column];
-    if (this.id === "lanes") return `${w.lanes.labels[row]}: ${value === 255 ? "no data yet" : this.setup.states.find((state) => state.number === value).words}`;
+    if (this.id === "lanes") {
+      const wait = this.setup.waits.find(({ number }) => number === plot.waits.cells[row * plot.cells.columns + column]);
+      const state = value === 255 ? "no data yet" : this.setup.states.find(({ number }) => number === value).words;
+      return `${w.lanes.labels[row]}: ${state}${wait ? `; ${wait.words}` : ""}`;
+    }
     const first = row * w.heat.fold;
     return `${w.heat.fold > 1 ? `queues ${first} to ${first + w.heat.fold - 1}` : `queue ${first}`}: max. length ${value}`;
   }
 }
 
 function rowHeight(rows) {
-  return rows <= 3 ? 28 : rows <= 24 ? 16 : rows <= 64 ? 13 : Math.max(3, Math.floor(832 / rows));
+  return rows <= 3 ? 30 : rows <= 24 ? 18 : rows <= 64 ? 12 : Math.max(3, Math.floor(832 / rows)); // thirds: two bands
 }
 
 function roam(event, group) {

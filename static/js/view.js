@@ -11,12 +11,15 @@ const EMPTY = {
   span: null, // nanoseconds: the last so many, moving with the run
   sel: null, // sequence number of the selected event
   queue: null, // the chosen queue
+  at: null, // nanoseconds: the moment at which the chosen queue's tasks are listed
+  of: 0, // which of two runs the selected event, the open page and the listed events are of
   pages: "hot:48", // which lanes: hot:n, file:row, list:row,row
   page: null, // row of the page whose history is open
   tracks: null, // ids of the tracks shown; null: all
   find: "", // the events table's filter
   kinds: null, // lanes of kinds shown in the events table; null: all
-  side: false, // two runs beside each other instead of below each other
+  figures: null, // of what the key figures are: "run" or "window"; null: of what is shown
+  side: null, // two runs beside each other or below each other; null: as the window is wide
 };
 
 const PAGES = /^(hot:\d{1,3}|file:\d{1,9}|list:\d{1,9}(,\d{1,9}){0,255})$/;
@@ -41,13 +44,16 @@ export function read(text) {
   view.span = view.t0 === null ? whole(query.get("span")) || null : null;
   view.sel = whole(query.get("sel"));
   view.queue = whole(query.get("q"), 2 ** 32);
+  view.at = view.queue === null ? null : whole(query.get("at"));
+  view.of = query.get("of") === "b" ? 1 : 0;
   view.page = whole(query.get("page"), 2 ** 32);
   const pages = query.get("pages") ?? "";
   if (PAGES.test(pages)) view.pages = pages;
   if (query.has("tracks")) view.tracks = query.get("tracks").split(",").filter((name) => /^[a-z]+$/.test(name));
   if (query.has("kinds")) view.kinds = query.get("kinds").split(",").filter((name) => /^[a-z]+$/.test(name));
   view.find = (query.get("find") ?? "").slice(0, 200);
-  view.side = query.get("side") === "1";
+  if (["run", "window"].includes(query.get("figures"))) view.figures = query.get("figures");
+  view.side = { 1: true, 0: false }[query.get("side")] ?? null;
   return [view, newer];
 }
 
@@ -58,14 +64,16 @@ export function write(view) {
     query.set("t0", String(view.t0));
     query.set("t1", String(view.t1));
   } else if (view.span !== null) query.set("span", String(view.span));
-  for (const [name, value] of [["sel", view.sel], ["q", view.queue], ["page", view.page]]) {
+  for (const [name, value] of [["sel", view.sel], ["q", view.queue], ["at", view.at], ["page", view.page]]) {
     if (value !== null) query.set(name, String(value));
   }
+  if (view.of) query.set("of", "b");
   if (view.pages !== EMPTY.pages) query.set("pages", view.pages);
   if (view.tracks) query.set("tracks", view.tracks.join(","));
   if (view.kinds) query.set("kinds", view.kinds.join(","));
   if (view.find) query.set("find", view.find);
-  if (view.side) query.set("side", "1");
+  if (view.figures) query.set("figures", view.figures);
+  if (view.side !== null) query.set("side", view.side ? "1" : "0");
   return query.toString().replaceAll("%3A", ":").replaceAll("%2C", ",");
 }
 

@@ -22,7 +22,7 @@ from engine.events import (
     Batch,
     Kind,
 )
-from engine.page_state import PageState
+from engine.page_state import SEVERITY, PageState, PageWait
 
 FILE = -0x77FF_8000_0000
 STRUCTURE = -0x77FE_0000_0000 | 1
@@ -45,15 +45,18 @@ class Page:
     merged: bool = False
     saved: int = 0
 
+    def wait(self) -> PageWait:
+        if self.swapped:
+            return PageWait.swapped
+        return PageWait.waited_on if self.waiters or self.stranded else PageWait.none
+
+    def severity(self, *, cut: bool = False) -> int:
+        """Where what is shown of the page stands in SEVERITY; cut: at the moment of its truncation."""
+        return SEVERITY.index((PageState.truncated if cut else self.state(), self.wait()))
+
     def state(self) -> PageState:
-        if self.truncated:
-            return PageState.truncated
         if self.flags >> PG_WRITEBACK & 1:
             return PageState.writeback
-        if self.swapped:
-            return PageState.swapped
-        if self.waiters or self.stranded:
-            return PageState.waited_on
         if self.protected and self.exclusive:
             return PageState.exclusive
         if self.protected and self.duplicated:
@@ -64,6 +67,8 @@ class Page:
             return PageState.locked
         if self.merged:
             return PageState.merged
+        if self.truncated:
+            return PageState.gone
         if self.flags >> PG_DIRTY & 1:
             return PageState.dirty
         return PageState.clean if self.mapping else PageState.free
@@ -76,9 +81,11 @@ class After:
     gauges: tuple[int, int, int, int]
     queues: dict[int, int]
     state: tuple[int, int] | None
-    """Page and its state, where the event is about a page."""
+    """Page and the severity of what is shown of it, where the event is about a page."""
     words: tuple[int, int] | None
     """That page's mapping and flags."""
+    moment: int | None
+    """The severity at the event itself."""
 
 
 class Log:
@@ -127,7 +134,7 @@ class Log:
         del self.rows[count - 1 :], self.after[count - 1 :]
         self.rows.append((self.rows[-1][0] if self.rows else 0, int(Kind.task_finished), 0, 0, NONE, 0, 0))
         if self.after:
-            self.after.append(After(self.after[-1].gauges, self.after[-1].queues, None, None))
+            self.after.append(After(self.after[-1].gauges, self.after[-1].queues, None, None, None))
 
     def batch(self) -> Batch:
         columns = zip(*self.rows, strict=True)
@@ -153,8 +160,9 @@ class Log:
             After(
                 gauges,
                 {q: n for q, n in self._queues.items() if n},
-                None if here is None else (page, int(here.state())),
+                None if here is None else (page, here.severity()),
                 None if here is None else (here.mapping, here.flags),
+                None if here is None else here.severity(cut=kind is Kind.page_truncated),
             )
         )
 
@@ -345,5 +353,5 @@ class Log:
 
 
 def state_at_start(cast: Cast) -> int:
-    """Return the state of every page before the first event."""
-    return int(PageState.clean if cast.cached_in >= 0 else PageState.free)
+    """Return the severity of what is shown of every page before the first event."""
+    return SEVERITY.index((PageState.clean if cast.cached_in >= 0 else PageState.free, PageWait.none))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from hypothesis import given, strategies
 
-from app.figures import broken, comparison, differences, per_wake, split, strangers_share, tiles, verdict
+from app.figures import broken, per_task, split, tiles, verdict, wasted_share
 from engine.designs import DESIGNS
 from engine.invariants import INVARIANTS, WRONG_IDENTITY
 
@@ -37,8 +37,8 @@ COUNTS = strategies.integers(0, 10**9)
 
 def test_the_verdict_says_how_many_visits_were_wasted_and_why() -> None:
     assert verdict(STORM) == (
-        "2,000 wake-ups visited 10,000 queue entries (5 per wake-up). 50 % of the visits were wasted: "
-        "1,000 to waiters for other pages, 4,000 to waiters for another bit of the same page."
+        "To wake 4,900 tasks the kernel visited 10,000 queue entries (2.04 per task woken). 50 % of the visits were "
+        "wasted: 1,000 to waiters for other pages, 4,000 to waiters for another bit of the same page."
     )
 
 
@@ -53,27 +53,59 @@ def test_given_a_broken_invariant_then_it_is_what_is_read_first(times: int, more
 
 def test_given_no_wasted_visit_the_verdict_says_so() -> None:
     assert verdict(STORM | {"strangers": 0, "other_bit": 0}).endswith(
-        "(5 per wake-up), every one waiting for the page and bit being woken."
+        "(2.04 per task woken): every entry visited was waiting for this page and bit."
     )
 
 
 def test_nouns_agree_with_their_counts() -> None:
-    one = {"wakes": 1, "walked": 1, "matched": 1, "longest_walk": 1, "longest_queue": 1, "waits": 1, "lost": 1}
-    assert verdict(one).startswith("1 wake-up visited 1 queue entry (1 per wake-up)")
-    assert verdict(one | {"walked": 0}) == "1 wake-up visited 0 queue entries (0 per wake-up)."
-    said = {tile.label: f"{tile.value} {tile.unit}; {tile.more}" for tile in tiles(one, "hashed")}
-    assert said["Entries visited per wake-up"] == "1 ; longest walk: 1 entry"
+    one = {"wakes": 1, "walked": 1, "matched": 1, "woken": 1, "longest_walk": 1, "longest_queue": 1, "waits": 1}
+    assert verdict(one).startswith("To wake 1 task the kernel visited 1 queue entry (1.00 per task woken)")
+    assert verdict(one | {"walked": 0, "woken": 0}) == "1 wake-up visited 0 queue entries and woke no task."
+    said = {tile.label: f"{tile.value} {tile.unit}; {tile.more}" for tile in tiles(one | {"lost": 1}, "hashed")}
+    assert said["Entries visited per task woken"] == "1.00 ; 1.00 is ideal; longest walk: 1 entry"
     assert said["Longest queue"] == "1 task; 1 wait in total"
-    assert said["Pages truncated"].endswith("1 event lost in the recording")
+    assert said["Events lost"].startswith("1 ")
+
+
+def test_given_nothing_lost_and_nothing_truncated_then_no_tile_says_so() -> None:
+    assert {"Events lost", "Pages truncated"}.isdisjoint(tile.label for tile in tiles(STORM, "hashed"))
+
+
+@pytest.mark.parametrize(
+    ("wakes", "said"),
+    [(115, "The recording has 115 wake-ups but no waits: "), (0, "The recording has no waits: ")],
+)
+def test_given_a_recording_without_waits_then_it_is_not_praised(wakes: int, said: str) -> None:
+    """Its probes are missing, not its contention."""
+    figures = {"wakes": wakes, "walked": 0, "woken": 0, "waits": 0}
+    assert verdict(figures, recorded=True).startswith(said)
+    assert "waiting for this page" not in verdict(figures, recorded=True)
+    assert verdict(figures, recorded=True, live=True) != verdict(figures, recorded=True)
+
+
+def test_given_the_figures_of_a_window_then_only_what_a_window_has_is_shown() -> None:
+    window = {
+        "wakes": 9,
+        "walked": 30,
+        "matched": 10,
+        "woken": 10,
+        "strangers": 20,
+        "other_bit": 0,
+        "waiters_mean": 1.5,
+    }
+    labels = [tile.label for tile in tiles(window | {"longest_queue": 3, "waiters_max": 4}, "hashed")]
+    assert labels == ["Entries visited per task woken", "Wasted visits", "Longest queue", "Max. tasks waiting"]
+    assert "so far" not in verdict(window, window=True)
+    assert verdict({"wakes": 0}, window=True) == "No task was woken in this window."
 
 
 @pytest.mark.parametrize("figures", [{}, {"wakes": 0, "walked": 0}])
 def test_given_nobody_was_woken_nothing_is_divided(figures: dict[str, float | None]) -> None:
-    assert verdict(figures) == "No task was woken in this run."
+    assert verdict(figures) == "No wake-ups in this run."
     assert verdict(figures, live=True) == "No wake-ups yet."
     assert split(figures) == []
-    assert per_wake(figures) is None
-    assert strangers_share(figures) is None
+    assert per_task(figures) is None
+    assert wasted_share(figures) is None
 
 
 @given(matched=COUNTS, other=COUNTS, strangers=COUNTS)
@@ -90,28 +122,5 @@ def test_the_parts_of_the_bar_stand_side_by_side_and_fill_it(matched: int, other
 
 @pytest.mark.parametrize("design", DESIGNS)
 def test_only_designs_that_swap_have_a_count_of_swaps(design: str) -> None:
-    tile = next(tile for tile in tiles(STORM | {"swaps_in": 7}, design) if tile.label == "Mapping swaps")
-    assert tile.value == ("7" if DESIGNS[design].tag_bits(DESIGNS[design].options()) else "none")
-
-
-def test_differences_tell_direction_by_sign_and_by_word() -> None:
-    rows = {
-        row.label: row for row in differences(STORM, STORM | {"strangers": 0, "walked": 9_000, "wait_ns_mean": 3e6})
-    }
-    strangers, wait = rows["entries of other pages (strangers)"], rows["mean wait"]
-    assert (strangers.change, strangers.ratio, strangers.words) == ("−1,000", "−100 %", "fewer: better in B")
-    assert (wait.change, wait.ratio, wait.words) == ("+1.5 ms", "+100 %", "longer: worse in B")
-    assert rows["wake-ups"].words == "the same"
-
-
-def test_given_a_figure_is_missing_in_one_run_no_difference_is_made_up() -> None:
-    rows = {row.label: row for row in differences(STORM, STORM | {"wait_ns_p99": None})}
-    assert rows["p99 wait"].words == "not in both runs"
-
-
-def test_the_comparison_names_both_designs_and_their_strangers() -> None:
-    text = comparison(STORM, STORM | {"walked": 9_000, "strangers": 0}, ("hashed, 256 queues", "page_wait"))
-    assert text == (
-        "A (hashed, 256 queues) visited 5 entries per wake-up, B (page_wait) 4.5. "
-        "Entries of other pages: 10 % in A, 0 % in B."
-    )
+    values = [tile.value for tile in tiles(STORM | {"swaps_in": 7}, design) if tile.label == "Mapping swaps"]
+    assert values == (["7"] if DESIGNS[design].tag_bits(DESIGNS[design].options()) else [])

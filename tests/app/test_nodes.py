@@ -15,7 +15,7 @@ from app.store import Store, open_store
 from app.windows.cache import cache_of
 from engine.errors import Damaged
 from engine.nodes import COUNTERS, GAUGES, Cells, Changes, Node, Series
-from engine.page_state import SEVERITIES, SEVERITY, PageState
+from engine.page_state import SEVERITIES, PageState
 from tests.app.stored import play_log
 from tests.app.synthetic import Log
 
@@ -75,13 +75,13 @@ def test_given_more_states_in_another_order_then_a_stored_state_keeps_its_number
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Stored with today's numbers, read by a version with twenty states, new ones in between."""
-    stored = encode_cells(node([SEVERITY.index(PageState.waited_on), SEVERITY.index(PageState.dirty)]))
+    stored = encode_cells(node(SEVERITIES[[PageState.waited_on, PageState.swapped]].tolist()))
     order = np.array([0, 1, 8, 9, 2, 10, 3, 11, 12, 13, 4, 14, 15, 16, 5, 17, 6, 18, 7, 19], np.uint8)
     severities = np.zeros(256, np.uint8)
     severities[order] = np.arange(len(order))
     monkeypatch.setattr(nodes, "NUMBERS", order)
     monkeypatch.setattr(nodes, "SEVERITIES", severities)
-    assert CellsPart(stored).lanes.high.tolist() == [10, 4]
+    assert CellsPart(stored).lanes.high.tolist() == [10, 14]
     assert CellsPart(encode_cells(node([19, 17]))).lanes.high.tolist() == [19, 17]
 
 

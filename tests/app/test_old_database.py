@@ -23,7 +23,7 @@ from app.windows.tree import Run
 from engine.events import NONE
 from engine.formats import UPGRADERS, upgraded_scenario
 from engine.nodes import GAUGES
-from engine.page_state import MARK_SWAPPED, SEVERITIES
+from engine.page_state import MARK_SWAPPED
 from engine.runs.play import open_run, seal
 from engine.scenario import Scenario
 from tests.app.old import DONE, EXPECTED, EXPLORATIONS, RUNS, SHARES, opened
@@ -170,7 +170,7 @@ def test_given_an_old_chunk_without_states_when_read_then_it_has_those_of_the_fo
             marks = state.page(page).marks
             state.page(page).add(kind, a, b)
             swapped += (state.page(page).marks & MARK_SWAPPED) - (marks & MARK_SWAPPED)
-            expected.append(int(SEVERITIES[state.page(page).state]))
+            expected.append(state.page(page).severity)
         assert severities_after(reader, cast, chunk).tolist() == expected
         changes = swapped_changes(reader, cast, chunk)
         assert (before + int(changes.to[-1]) if len(changes.to) else before) == swapped

@@ -21,12 +21,13 @@ from app.windows.tree import Run
 from engine.events import NONE, WALK, Kind
 from engine.fold import Folded
 from engine.nodes import GAUGES, heat_fold
-from engine.page_state import MARK_SWAPPED, SEVERITIES
+from engine.page_state import MARK_SWAPPED, severity_at
 from tests.app.stored import play_log
 from tests.app.synthetic import Log
-from tests.app.test_windows import cells_of
+from tests.app.test_windows import cells_of, severities
 from tests.worlds import start_of
 
+IN_QUEUES = (Kind.waiter_queued, Kind.waiter_woken, Kind.waiter_left)
 SLICE_NS = 1_000
 """A window this long has a column for each ns: chunks of more than a few events are read event by event."""
 
@@ -61,7 +62,7 @@ class Told:
         """Mapping and flags of each event's page after it."""
         state = start_of(log.cast)
         rows = range(log.cast.page_count)
-        self.worst = {row: int(SEVERITIES[state.page(row).state]) for row in rows}
+        self.worst = {row: state.page(row).severity for row in rows}
         self.gauges = {name: [0] for name in GAUGES}
         lengths = dict.fromkeys(range(log.cast.queues), 0)
         self.longest = dict(lengths)
@@ -71,7 +72,7 @@ class Told:
             if page != NONE:
                 here = state.page(page)
                 self.after.append((here.mapping, here.flags))
-                self.worst[page] = max(self.worst[page], int(SEVERITIES[here.state]))
+                self.worst[page] = max(self.worst[page], severity_at(kind, here.severity))
             else:
                 self.after.append(None)
             if kind in (Kind.waiter_queued, Kind.waiter_woken, Kind.waiter_left):
@@ -138,9 +139,9 @@ def test_given_any_log_then_zoomed_out_zoomed_in_and_folded_answers_agree(
         assert out["series"][name]["sum"] == [total]
         assert sum(sum(window["series"][name]["sum"]) for window in fine) == total
 
-    worst = SEVERITIES[np.concatenate([cells_of(window["lanes"]) for window in fine], axis=1)].max(axis=1)
+    worst = np.concatenate([severities(window["lanes"]) for window in fine], axis=1).max(axis=1)
     assert worst.tolist() == [told.worst[page] for page in pages]
-    assert SEVERITIES[cells_of(out["lanes"])[:, 0]].tolist() == worst.tolist()
+    assert severities(out["lanes"])[:, 0].tolist() == worst.tolist()
 
     longest = np.zeros(len(cells_of(out["heat"])), int)
     np.maximum.at(longest, [row // heat_fold(log.cast.queues) for row in told.longest], list(told.longest.values()))
@@ -171,6 +172,52 @@ def test_given_any_log_then_histories_and_keyframes_hold_the_words_of_the_fold(
         words = [(event["after"]["mapping"]["word"], event["after"]["flags"]["word"]) for event in history]
         folded = [told.after[event["seq"]] for event in history]
         assert words == [tuple(f"0x{word % 2**64:016x}" for word in both or ()) for both in folded]
+
+
+@settings(max_examples=30, deadline=None, phases=(Phase.generate, Phase.explain))
+@given(log=logs, sizes=sizes, begin=st.floats(0, 1), width=st.floats(0, 1.2), queue=st.integers(0, 7))
+def test_given_any_window_then_its_figures_are_those_of_its_events_at_five_widths(
+    store: Store, log: Log, sizes: list[int], begin: float, width: float, queue: int
+) -> None:
+    """What a legend says must not depend on how many pixels the picture has."""
+    run, told, queue = play_log(store, log, sizes), Told(log), queue % log.cast.queues
+    t0 = int(begin * run.time_ns)
+    t1 = t0 + 1 + int(width * run.time_ns)
+    first, stop = (sum(row[0] < time for row in log.rows) for time in (t0, t1))
+    expected: dict[str, dict[str, Any]] = {}
+    for name in ("waiters", "queue_longest", "pages_swapped"):
+        values = told.gauges[name][first : stop + 1]
+        covered = min(t1, run.time_ns) - t0
+        mean = cut_area(log, told.gauges[name], t0, t1) / covered if covered else max(values)
+        expected[name] = {"min": min(values), "max": max(values), "mean": pytest.approx(mean, abs=1e-3)}
+    in_use = cut_area(log, told.gauges["queues_in_use"], t0, t1)
+    ratio = cut_area(log, told.gauges["waiters"], t0, t1) / in_use if in_use else None
+    expected["queue_mean"] = {"mean": None if ratio is None else pytest.approx(ratio, abs=1e-3)}
+    walks = [WALK.unpack(row[5], row[6]) for row in log.rows[first:stop] if row[1] == Kind.walk_ended]
+    for name in ("walked", "matched", "woken", "strangers"):
+        expected[name] = {"sum": sum(getattr(walk, name) for walk in walks)}
+    kinds = [row[1] for row in log.rows[first:stop]]
+    for name, kind in (("wakes", Kind.walk_ended), ("swaps_in", Kind.mapping_swapped)):
+        expected[name] = {"sum": kinds.count(kind)}
+    expected["swaps_out"] = {"sum": kinds.count(Kind.mapping_restored)}
+    expected["events"] = {"sum": stop - first}
+    changes = [(row[5], row[6] & 0xFFFFFFFF) for row in log.rows[:stop] if row[1] in IN_QUEUES]
+    before = [row[5] for row in log.rows[:first] if row[1] in IN_QUEUES].count(queue)
+    lengths = [0, *(length for number, length in changes if number == queue)][before:]
+    expected["queue"] = {"min": min(lengths), "max": max(lengths)}
+    for px in (1, 37, 400, 1_111, 5_000):
+        answer = windows.window(store, run, t0, t1, px, queue=queue)
+        assert answer["totals"] == expected
+    assert windows.window_figures(store, run, t0, t1)["walked"] == expected["walked"]["sum"]
+
+
+def cut_area(log: Log, values: list[int], t0: int, t1: int) -> int:
+    """Return the integral of a gauge over t0..t1, as far as the run goes."""
+    times = [0, *(row[0] for row in log.rows)]
+    return sum(
+        value * max(0, min(after, t1) - max(before, t0))
+        for value, before, after in zip(values, times, times[1:], strict=False)
+    )
 
 
 def area(log: Log, values: list[int]) -> int:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from app.figures import comparison, differences, tiles, verdict
+from app.differences import comparison, differences
+from app.figures import tiles, verdict
 from app.plain import COLUMNS, comparison_text, run_text
 from tests.app.test_figures import STORM
 

@@ -24,12 +24,15 @@ from app.writing import Writer
 from engine.errors import UserError
 from engine.events import Kind
 from engine.nodes import GAUGES, heat_fold
-from engine.page_state import SEVERITIES
+from engine.page_state import SEVERITY
 from tests.app.stored import play_log
 from tests.app.synthetic import Log, state_at_start
 
 REACH = 3
 """Columns from which a coarse column may show something: no bin of the three levels is longer than a column."""
+IN_QUEUES = {
+    Kind.waiter_queued, Kind.waiter_woken, Kind.waiter_left, Kind.walk_paused, Kind.walk_ended
+}  # fmt: skip
 COUNTED = {"swaps_in": Kind.mapping_swapped, "swaps_out": Kind.mapping_restored, "wakes": Kind.walk_ended}
 
 
@@ -98,15 +101,18 @@ def plain_gauge(log: Log, columns: list[int], which: int) -> list[tuple[int, int
     return told
 
 
-def cells_of(part: dict[str, Any]) -> np.ndarray[Any, Any]:
-    rows, columns = map(int, part["z"]["shape"].split(","))
-    dtype = {"u1": "<u1", "u2": "<u2"}[part["z"]["dtype"]]
-    return np.frombuffer(base64.b64decode(part["z"]["bdata"]), dtype).reshape(rows, columns)
+def cells_of(part: dict[str, Any], name: str = "z") -> np.ndarray[Any, Any]:
+    rows, columns = map(int, part[name]["shape"].split(","))
+    dtype = {"u1": "<u1", "u2": "<u2"}[part[name]["dtype"]]
+    return np.frombuffer(base64.b64decode(part[name]["bdata"]), dtype).reshape(rows, columns)
 
 
-def severities(numbers: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
-    """Return the severities of states as the page gets them; 255 stays: no state."""
-    return np.where(numbers == 255, 255, SEVERITIES[numbers]).astype(int)
+def severities(lanes: dict[str, Any]) -> np.ndarray[Any, Any]:
+    """Return the severities of both bands together as the page gets them; 255 stays: no state."""
+    places = {(int(sight.state), int(sight.wait)): at for at, sight in enumerate(SEVERITY)} | {(255, 255): 255}
+    states, waits = cells_of(lanes), cells_of(lanes, "waits")
+    flat = [places[pair] for pair in zip(states.ravel().tolist(), waits.ravel().tolist(), strict=True)]
+    return np.array(flat).reshape(states.shape)
 
 
 def plain_heat(log: Log, columns: list[int]) -> np.ndarray[Any, Any]:
@@ -126,7 +132,7 @@ def plain_lanes(log: Log, columns: list[int], pages: list[int]) -> np.ndarray[An
     """Return the worst severity of each page in each column; 255 behind the run's end."""
     z = np.full((len(pages), len(columns) - 1), 255)
     last = log.rows[-1][0]
-    state = dict.fromkeys(pages, int(SEVERITIES[state_at_start(log.cast)]))
+    state = dict.fromkeys(pages, state_at_start(log.cast))
     at = 0
     for column, (left, _, first, inside) in enumerate(spans(log, columns)):
         if left > last:
@@ -134,14 +140,14 @@ def plain_lanes(log: Log, columns: list[int], pages: list[int]) -> np.ndarray[An
         while at < first:
             seen = log.after[at].state
             if seen and seen[0] in state:
-                state[seen[0]] = int(SEVERITIES[seen[1]])
+                state[seen[0]] = seen[1]
             at += 1
         worst = dict(state)
         for event in inside:
             seen = log.after[event].state
             if seen and seen[0] in state:
-                state[seen[0]] = int(SEVERITIES[seen[1]])
-                worst[seen[0]] = max(worst[seen[0]], state[seen[0]])
+                state[seen[0]] = seen[1]
+                worst[seen[0]] = max(worst[seen[0]], log.after[event].moment or 0)
         at = first + len(inside)
         z[:, column] = [worst[page] for page in pages]
     return z
@@ -182,7 +188,7 @@ def test_given_any_window_when_drawn_then_exact_columns_are_exact_and_coarse_one
     check_counters(told["series"], log, columns, exact)
     _, coarse = edges_of(t0, t1, min(px, windows.CELLS_PX_MAX))
     check_cells(cells_of(told["heat"]).astype(int), plain_heat(log, coarse), exact)
-    check_cells(severities(cells_of(told["lanes"])), plain_lanes(log, coarse, pages), exact)
+    check_cells(severities(told["lanes"]), plain_lanes(log, coarse, pages), exact)
 
 
 def edges_of(t0: int, t1: int, px: int) -> tuple[list[int], list[int]]:
@@ -317,22 +323,23 @@ def test_given_any_filter_when_followed_page_by_page_then_all_that_fits_is_told_
     rows, run = case.log.rows, case.run
     t0, t1 = data.draw(stretches(run.time_ns))
     kinds = data.draw(st.none() | st.lists(st.sampled_from(list(Kind)), min_size=1, max_size=3))
-    task = data.draw(st.none() | st.integers(0, 19))
-    page = data.draw(st.none() | st.integers(0, 11))
+    tasks = data.draw(st.none() | st.lists(st.integers(0, 19), min_size=1, max_size=4))
+    queue = data.draw(st.none() | st.integers(0, 7))
+    wanted = windows.Filter(t0, t1, kinds, tasks, data.draw(st.none() | st.integers(0, 11)), queue)
     fits = [
         seq
         for seq, row in enumerate(rows)
         if t0 <= row[0] < t1
         and (kinds is None or row[1] in kinds)
-        and task in (None, row[3])
-        and page in (None, row[4])
+        and (tasks is None or row[3] in tasks)
+        and wanted.page in (None, row[4])
+        and (queue is None or (row[1] in IN_QUEUES and row[5] & 0xFFFFFFFF == queue))
     ]
+    assert windows.count(store, run.id, wanted) in (len(fits), None)
     told: list[int] = []
     after: int | None = None
     while True:
-        found = windows.events(
-            store, run.id, after_seq=after, t0=t0, t1=t1, kinds=kinds, task=task, page=page, limit=37
-        )
+        found = windows.events(store, run.id, after, wanted, limit=37)
         told += [event["seq"] for event in found]
         after = found.next_after_seq
         if after is None:
@@ -344,7 +351,7 @@ def test_given_few_fitting_events_then_a_question_reads_so_many_chunks_and_says_
     cases: list[Case], store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("app.windows.rows.SCAN_MAX", 3)
-    found = windows.events(store, cases[0].run.id, kinds=[Kind.task_finished], limit=5)
+    found = windows.events(store, cases[0].run.id, wanted=windows.Filter(kinds=[Kind.task_finished]), limit=5)
     assert list(found) == []
     assert found.next_after_seq == 3 * 16 - 1
 

@@ -15,7 +15,9 @@ from engine.page_state import (
     MARK_TRUNCATED,
     SEVERITY,
     PageState,
+    PageWait,
     page_after,
+    severity_at,
     severity_of,
 )
 from engine.world.jit import inlined, jit
@@ -53,20 +55,31 @@ def test_given_columns_of_pages_then_each_has_the_severity_that_it_has_alone(
 
 
 @pytest.mark.parametrize(
-    ("page", "state"),
+    ("page", "state", "wait"),
     [
-        ((0, 0, 0, 0), PageState.free),
-        ((8, 0, 0, 0), PageState.clean),
-        ((8, 1 << PG_DIRTY, 0, 0), PageState.dirty),
-        ((8, 1 << PG_DIRTY | 1 << PG_LOCKED, 0, 0), PageState.locked),
-        ((8, 1 << PG_LOCKED | 1 << PG_WAITERS, 2, 0), PageState.waited_on),
-        ((9, 1 << PG_LOCKED, 1, MARK_SWAPPED), PageState.swapped),
-        ((9, 1 << PG_WRITEBACK, 1, MARK_SWAPPED), PageState.writeback),
-        ((9, 1 << PG_WRITEBACK, 1, MARK_SWAPPED | MARK_TRUNCATED), PageState.truncated),
+        ((0, 0, 0, 0), PageState.free, PageWait.none),
+        ((8, 0, 0, 0), PageState.clean, PageWait.none),
+        ((8, 1 << PG_DIRTY, 0, 0), PageState.dirty, PageWait.none),
+        ((8, 1 << PG_DIRTY | 1 << PG_LOCKED, 0, 0), PageState.locked, PageWait.none),
+        ((8, 1 << PG_LOCKED | 1 << PG_WAITERS, 2, 0), PageState.locked, PageWait.waited_on),
+        ((9, 1 << PG_LOCKED, 1, MARK_SWAPPED), PageState.locked, PageWait.swapped),
+        ((9, 1 << PG_WRITEBACK, 1, MARK_SWAPPED), PageState.writeback, PageWait.swapped),
+        ((9, 1 << PG_WRITEBACK, 1, MARK_SWAPPED | MARK_TRUNCATED), PageState.writeback, PageWait.swapped),
+        ((9, 1 << PG_DIRTY, 2, MARK_TRUNCATED), PageState.gone, PageWait.waited_on),
     ],
 )
-def test_given_a_page_in_several_states_then_the_worst_shows(page: tuple[int, int, int, int], state: PageState) -> None:
-    assert SEVERITY[severity_of(*page)] is state
+def test_given_a_page_in_several_states_then_the_worst_shows_and_hides_no_wait(
+    page: tuple[int, int, int, int], state: PageState, wait: PageWait
+) -> None:
+    assert SEVERITY[severity_of(*page)] == (state, wait)
+
+
+@pytest.mark.parametrize("waiters", [0, 2])
+def test_given_a_truncation_then_it_is_a_moment_and_the_page_is_gone_afterwards(waiters: int) -> None:
+    after = severity_of(*page_after(Kind.page_truncated, 8, 0, 8, 0, waiters, 0))
+    assert SEVERITY[after].state is PageState.gone
+    assert SEVERITY[severity_at(Kind.page_truncated, after)] == (PageState.truncated, SEVERITY[after].wait)
+    assert severity_at(Kind.page_locked, after) == after
 
 
 @pytest.mark.parametrize("kind", [Kind.page_inserted, Kind.page_removed, Kind.page_truncated, Kind.page_freed])

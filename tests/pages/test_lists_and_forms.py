@@ -155,7 +155,7 @@ def test_a_run_has_its_other_representations(site: Site) -> None:
     told = site.client.get(f"/r/{run_id}.json").json()
     assert told["figures"] == site.run(run_id)["figures"]
     lines = site.client.get(f"/r/{run_id}.csv").text.splitlines()
-    assert lines[0] == "seq,time_ns,kind,cpu,task_name,pfn,a,b,says"
+    assert lines[0] == "seq,time_ns,kind,cpu,task_name,pfn,a,b,says,queue,walked,matched,woken,other_bit,strangers,stop"
     assert len(lines) == 1 + told["events"]
     assert [int(line.split(",")[0]) for line in lines[1:]] == list(range(told["events"]))
     text = site.client.get(f"/r/{run_id}.txt").text

@@ -30,6 +30,7 @@ def call(site: Site, page: Page) -> Any:
         "v=1&t0=0&t1=4398046511103",
         "v=1&span=20000000",
         "v=1&t0=5&t1=90&sel=17&q=255&page=3&pages=list:1,2,3&tracks=queue,heat&kinds=wait&find=task:wl-1&side=1",
+        "v=1&t0=5&t1=90&q=7&at=44&of=b&figures=run&side=0",
         "v=1&pages=file:0&tracks=",
     ],
 )

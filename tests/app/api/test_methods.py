@@ -25,6 +25,7 @@ def names(store: Store) -> dict[str, str]:
         "token": token,
         "share_id": share.id,
         "page": "0",
+        "queue": "0",
         "name": "demo",
         "layout": "4.16",
         "recording_id": "0" * 12,

@@ -56,6 +56,7 @@ def test_given_a_token_when_used_anywhere_else_then_it_opens_and_changes_nothing
         "share_id": "0" * 12,
         "recording_id": "0" * 12,
         "page": 0,
+        "queue": 0,
         "name": "demo",
         "layout": "4.16",
     }
