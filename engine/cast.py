@@ -15,6 +15,9 @@ ANON_WORD = -0x77FFFA000000 | ANON_TAG
 """page->mapping of anonymous pages: a made-up struct anon_vma at 0xffff880006000000, tagged PAGE_MAPPING_ANON."""
 
 
+SIMULATED = "simulated"
+
+
 class TaskName(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
     name: str
@@ -56,8 +59,15 @@ class Cast(BaseModel):
     marks: list[str] = []
     queues: int = 0
     """Number of queues in the wait design (page_wait: one per page)."""
-    clock: str = "simulated"
+    clock: str = SIMULATED
     """What time 0 is: "simulated", or the recording's clock at its first event, in words."""
+
+    def task_label(self, row: int) -> str | None:
+        """Return a task's name, with its pid in a recording, as in ftrace: threads share names. None for no task."""
+        if row >= len(self.tasks):
+            return None
+        task = self.tasks[row]
+        return task.name if self.clock == SIMULATED else f"{task.name}-{task.pid}"
 
     def file_of(self, row: int) -> int:
         """Return the row of the file that a page is (first) cached in, -1 for none."""

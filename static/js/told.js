@@ -91,7 +91,8 @@ const FAILED = {
 };
 
 addEventListener("asker:failed", ({ detail: { name, error } }) => {
-  const why = error.status === 404 ? "the run was deleted, or the link was revoked" : error.message;
-  notice(name, `${FAILED[name]}: ${why}. The charts may be out of date.`);
+  const gone = error.status === 404 && error.code !== "no_page";
+  const why = gone ? "the run was deleted, or the link was revoked" : error.message;
+  notice(name, `${FAILED[name]}: ${why}.${error.code === "no_page" ? "" : " The charts may be out of date."}`);
 });
 addEventListener("asker:done", ({ detail: { name } }) => notice(name, ""));
