@@ -24,6 +24,20 @@ def opened(request: Request, token: str) -> tuple[str, str]:
     return kind, name
 
 
+@router.get("/s/{token}.itf.json")
+def shared_itf(request: Request, token: TOKEN) -> Response:
+    """Return the schedule of a shared exploration's finding as an ITF trace."""
+    return _represented(request, token, "itf.json")
+
+
+@router.get("/s/{token}.{suffix}")
+def shared_twin(
+    request: Request, token: TOKEN, suffix: Literal["json", "csv", "txt", "pml", "shiviz", "dot"]
+) -> Response:
+    """Return what a link opens in another format."""
+    return _represented(request, token, suffix)
+
+
 @router.get("/s/{token}")
 def shared_view(request: Request, token: TOKEN) -> Response:
     """Return the read-only page of what a link opens."""
@@ -45,20 +59,6 @@ def shared_status(request: Request, token: TOKEN) -> Response:
     if kind != "x":
         raise Refusal(404, "not_found", "no such address")
     return private(explorations.status_of(request, explorations.find(request, name), f"/s/{token}"))
-
-
-@router.get("/s/{token}.itf.json")
-def shared_itf(request: Request, token: TOKEN) -> Response:
-    """Return the schedule of a shared exploration's finding as an ITF trace."""
-    return _represented(request, token, "itf.json")
-
-
-@router.get("/s/{token}.{suffix}")
-def shared_twin(
-    request: Request, token: TOKEN, suffix: Literal["json", "csv", "txt", "pml", "shiviz", "dot"]
-) -> Response:
-    """Return what a link opens in another format."""
-    return _represented(request, token, suffix)
 
 
 def _represented(request: Request, token: str, suffix: str) -> Response:

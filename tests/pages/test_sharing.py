@@ -9,7 +9,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from tests.pages.conftest import watched
-from tests.pages.looking import Site, drag, drawn, faults, picture, wait_for_other_window
+from tests.pages.looking import WAIT_MS, Site, drag, drawn, faults, picture, wait_for_other_window
 from tests.pages.workloads import storm
 
 
@@ -114,7 +114,7 @@ def test_an_exploration_and_the_matrix_are_shared_to_be_read(
     page.goto(site.address + path)
     if what == "matrix":
         page.locator("#kernel").select_option("5.9")
-        expect(page.locator("#cells form input[name=kernel]")).to_have_value("5.9")
+        expect(page.locator("#cells form input[name=kernel]")).to_have_value("5.9", timeout=WAIT_MS)
     link = share(page)
     expect(page.locator(".share-list li")).to_have_count(1)
 
@@ -141,7 +141,10 @@ def test_an_exploration_and_the_matrix_are_shared_to_be_read(
     wrong.clear()
 
 
-def test_a_link_to_a_page_that_the_run_does_not_have_says_just_that(site: Site, page: Page, run: str) -> None:
+def test_a_link_to_a_page_that_the_run_does_not_have_says_just_that(
+    site: Site, page: Page, run: str, console: list[str]
+) -> None:
     page.goto(f"{site.address}/r/{run}?v=1&page=99999")
-    expect(page.locator("#notices")).to_contain_text("there is no page row 99999")
+    expect(page.locator("#notices")).to_contain_text("there is no page row 99999", timeout=WAIT_MS)
     expect(page.locator("#notices")).not_to_contain_text("deleted")
+    assert "status of 404" in console.pop()
