@@ -27,7 +27,7 @@ help:
 	@echo "make bench-page   the page in a browser on a run of ten million events"
 	@echo "make bench-explore  the explorer beside SPIN: states/s, bytes/state, reductions, starts"
 	@echo "make break-evens  claims 13 to 19: what is fastest at which sizes, in simulated time"
-	@echo "make soak         runs and viewers for a while; memory and files must stay level"
+	@echo "make soak         runs and viewers for a while, then faults at full figures; what is promised must hold"
 	@echo "make lock         resolve the dependencies anew into requirements*.lock"
 	@echo "make vendor       fetch htmx $(HTMX) and plotly.js $(PLOTLY) into static/vendor (needs npm)"
 	@echo "make wheel        the package that pipx or uvx can install, in dist/"
@@ -129,6 +129,7 @@ break-evens: $(VENV)/installed
 
 soak: $(VENV)/installed-dev
 	$(BIN)/python -m benchmarks.soak
+	$(BIN)/python -m benchmarks.soak_faults
 
 # --- what comes from elsewhere --------------------------------------------------------------------------------------
 

@@ -1,7 +1,9 @@
 """The command `folioscope`: serve, run, import, replay, explore, matrix, list, verify, version, warm.
 
-Every subcommand takes --json. Exit code 0: success; 1: failure; 2: usage error. An error is one line on
-standard error. Importing this module loads neither the engine nor the web server: each command loads what it needs.
+Every subcommand takes --json. Exit code 0: success; 1: failure; 2: usage error; on request (--threshold,
+--exit-code) 3: the result is not as wanted; 4: it is not known. An error is one
+line on standard error. Importing this module loads neither the engine nor the web server: each command loads what it
+needs.
 """
 
 from __future__ import annotations
@@ -19,6 +21,7 @@ from app.formats import counted
 from engine.errors import FolioscopeError, UserError
 
 if TYPE_CHECKING:
+    from app.thresholds import Threshold
     from engine.explore.tables.table import Table
     from engine.scenario import Scenario
 
@@ -29,6 +32,13 @@ app = typer.Typer(
     help="Replays a kernel's page locks and waits under competing designs, live in the browser.",
 )
 
+Thresholds = Annotated[
+    list[str] | None,
+    typer.Option("--threshold", help="Exit with 3 unless this holds: longest_walk<=50, walked/woken<=1.5; repeatable."),
+]
+ExitCode = Annotated[
+    bool, typer.Option("--exit-code", help="Exit with 3 if something breaks, with 4 if that is not known.")
+]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 
@@ -84,16 +94,28 @@ def run(
         str, typer.Argument(help="A preset, or a scenario file (.toml or .json; - reads JSON from standard input).")
     ],
     tag: Annotated[list[str] | None, typer.Option(help="Tag of the run; may be repeated.")] = None,
+    change: Annotated[
+        list[str] | None, typer.Option("--set", help="Change a field: wait.design=page_wait; may be repeated.")
+    ] = None,
+    threshold: Thresholds = None,
     as_json: Json = False,
 ) -> None:
     """Run a scenario in this process, and print its seal and key figures. The run is stored like any other."""
-    from app.asking import read_scenario
+    from app.asking import read_run_tags, read_scenario, with_changes
     from app.commands.playing import play_here
+    from app.thresholds import read_thresholds
 
-    result = play_here(read_scenario(scenario), tag or [], say=None if as_json else say)
+    wanted, tags = read_thresholds(threshold or []), read_run_tags(tag or [])
+    result = play_here(with_changes(read_scenario(scenario), change or []), tags, say=None if as_json else say)
     if as_json:
         tell(result)
-        return
+    else:
+        say_run(result)
+    exit_if_crossed(wanted, result["figures"] or {})
+
+
+def say_run(result: dict[str, Any]) -> None:
+    """Print a finished run: its seal and its key figures."""
     say(
         f"run {result['id']}: {result['state']}, {counted(result['events'], 'event')}, "
         f"{result['time_ns'] / 1e6:,.3f} ms"
@@ -101,6 +123,26 @@ def run(
     say(f"seal {result['seal']}")
     for name, value in (result["figures"] or {}).items():
         say(f"  {name:18} {'-' if value is None else f'{value:,}'}")
+
+
+def exit_if_crossed(wanted: list[Threshold], figures: dict[str, Any]) -> None:
+    """Print the thresholds that do not hold on standard error, and exit with their code."""
+    from app.thresholds import CROSSED, crossed
+
+    if failed := crossed(wanted, figures):
+        for line in failed:
+            typer.echo(f"threshold crossed: {line}", err=True)
+        raise typer.Exit(CROSSED)
+
+
+def exit_for(words: list[str], against: list[bool]) -> None:
+    """Exit with the code of verdicts: against tells of each whether it is other than expected."""
+    from app.thresholds import CROSSED, INCOMPLETE
+
+    if any(against):
+        raise typer.Exit(CROSSED)
+    if any(word == "not explored" for word in words):
+        raise typer.Exit(INCOMPLETE)
 
 
 @app.command("import")
@@ -150,6 +192,7 @@ def replay(
     export: Annotated[
         str | None, typer.Option(help="With --schedule: print it as text (for mail), itf, shiviz or dot.")
     ] = None,
+    threshold: Thresholds = None,
     as_json: Json = False,
 ) -> None:
     """Predict every wake-up of a recording from its input alone, and compare it with what the kernel did.
@@ -168,18 +211,23 @@ def replay(
     if export is not None:
         raise UserError("--export prints a schedule: add --schedule", code="usage", field="schedule")
     from app.commands.replaying import replay_recording
+    from app.thresholds import read_thresholds
 
+    wanted = read_thresholds(threshold or [])
     result = replay_recording(recording, truth, design=design, bits=bits, kernel=kernel)
     if as_json:
         tell(result)
-        return
-    for key, value in result.items():
-        say(f"  {key:20} {value:,}" if isinstance(value, int) else f"  {key:20} {value}")
+    else:
+        for key, value in result.items():
+            say(f"  {key:20} {value:,}" if isinstance(value, int) else f"  {key:20} {value}")
+    exit_if_crossed(wanted, result)
 
 
 @app.command()
 def explore(
-    table: Annotated[Path, typer.Argument(help="A protocol table or a scenario, .json or .toml, or a preset.")],
+    table: Annotated[
+        Path, typer.Argument(help="A protocol table or a scenario, .json or .toml, or the name of one that ships.")
+    ],
     search: Annotated[str, typer.Option(help="bfs (shortest schedule), dfs; sampling: random, pct.")] = "bfs",
     reduction: Annotated[str, typer.Option(help="none, por (partial-order), symmetry, all.")] = "none",
     preemptions: Annotated[int | None, typer.Option(help="Max. preemptions per schedule.")] = None,
@@ -198,6 +246,7 @@ def explore(
         str | None, typer.Option(help="Do not explore; print the model as promela, or all states of a table as dot.")
     ] = None,
     shrink: Annotated[bool, typer.Option("--shrink", help="Then shrink the model to a smaller reproducer.")] = False,
+    exit_code: ExitCode = False,
     as_json: Json = False,
 ) -> None:
     """Try every interleaving of a protocol table or of a small scenario: Never, with its bounds, or the shortest
@@ -232,7 +281,14 @@ def explore(
         found["shrunk"] = smaller and smaller[0]
     if as_json:
         tell(found)
-        return
+    else:
+        say_found(found, text, smaller)
+    if exit_code:
+        exit_for([found["verdict"]], [found["verdict"] == "Sometimes"])
+
+
+def say_found(found: dict[str, Any], text: str, smaller: tuple[dict[str, Any], str] | None) -> None:
+    """Print the answer of a search; text: its schedule as columns, smaller: the smaller reproducer and its columns."""
     bounds = found["bounds"]
     say(f"{found['name']}: {found['verdict']}{' (' + found['error'] + ')' if found['error'] else ''}")
     for key in ("states", "edges", "depth", "deadlock_states", "assert_failures", "final_states", "final_violations"):
@@ -266,6 +322,10 @@ def explore(
 @app.command()
 def matrix(
     kernel: Annotated[str, typer.Option(help="Kernel profile.")] = "",
+    exit_code: Annotated[
+        bool,
+        typer.Option("--exit-code", help="Exit with 3 if a verdict is other than expected, with 4 if one is missing."),
+    ] = False,
     as_json: Json = False,
 ) -> None:
     """Explore the missing cells of the matrix in this process, and print it. The explorations are stored."""
@@ -278,7 +338,14 @@ def matrix(
         table = cells.table(store, name)
     if as_json:
         tell(table)
-        return
+    else:
+        say_matrix(table, name)
+    if exit_code:
+        exit_for([cell["word"] for cell in table["cells"]], [cell["against"] for cell in table["cells"]])
+
+
+def say_matrix(table: dict[str, Any], name: str) -> None:
+    """Print the matrix of a kernel profile, row by row."""
     for row in table["rows"]:
         say(f"{row['title']}, kernel {name}")
         for cell in [cell for cell in table["cells"] if cell["row"] == row["name"]]:

@@ -17,10 +17,14 @@ PAGE = """<!doctype html>
 <title>REST API - Folioscope</title>
 <link rel="icon" href="/static/icon.svg" type="image/svg+xml">
 <link rel="stylesheet" href="{css}">
+<link rel="stylesheet" href="{own}">
 <script src="{bundle}" defer></script>
 <script src="{start}" defer></script>
 </head>
 <body>
+<header class="back">
+<a href="/">Folioscope</a> <span>REST API</span> <a href="/openapi.json">OpenAPI document</a>
+</header>
 <main id="docs" data-description="/openapi.json"></main>
 </body>
 </html>
@@ -30,6 +34,9 @@ PAGE = """<!doctype html>
 @router.get("/docs", response_class=HTMLResponse)
 async def docs() -> HTMLResponse:
     page = PAGE.format(
-        css=asset("swagger/swagger-ui.css"), bundle=asset("swagger/swagger-ui-bundle.js"), start=asset("js/docs.js")
+        css=asset("swagger/swagger-ui.css"),
+        own=asset("css/docs.css"),
+        bundle=asset("swagger/swagger-ui-bundle.js"),
+        start=asset("js/docs.js"),
     )
     return HTMLResponse(page)

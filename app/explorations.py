@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-from functools import cache
-from pathlib import Path as FilePath
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 from urllib.parse import urlencode
 
@@ -16,6 +14,7 @@ from pydantic import ValidationError
 from starlette.exceptions import HTTPException
 
 from app import verdicts
+from app.api.deps import CountedCancel
 from app.api.models import Exploration
 from app.forms import to_run
 from app.pages import store_of
@@ -24,13 +23,11 @@ from app.problems import problem_of, refusal_of
 from app.refusals import Refusal
 from app.rendering import PageRoute, new_key, render
 from app.stepping import Stepper
-from app.subjects import TEXT_MAX, Subject, read_subject, read_text
+from app.subjects import TEXT_MAX, Subject, read_subject, read_text, shipped_tables, small_presets
 from app.wording import refusal_of_model
 from engine.errors import UserError
-from engine.explore.small import check_small
-from engine.explore.tables import examples
 from engine.scenario import Scenario
-from engine.scenarios import shipped
+from engine.scenarios import shipped_text
 
 if TYPE_CHECKING:
     from app.store import ExplorationRow
@@ -114,26 +111,6 @@ def explorations(
 # --- the form --------------------------------------------------------------------------------------------------------
 
 
-@cache
-def tables() -> dict[str, str]:
-    """Return the text of the shipped tables, by name."""
-    folder = FilePath(examples.__file__).parent
-    return {path.stem: path.read_text("utf-8") for path in sorted(folder.glob("*.toml"))}
-
-
-@cache
-def small_presets() -> dict[str, Scenario]:
-    """Return the presets that are small enough to explore."""
-    found = {}
-    for name, scenario in shipped().items():
-        try:
-            check_small(scenario)
-        except UserError:
-            continue
-        found[name] = scenario
-    return found
-
-
 @router.get("/x/new")
 def new(
     request: Request,
@@ -142,16 +119,16 @@ def new(
     of: Annotated[str, Query(pattern=r"^([0-9a-f]{12})?$")] = "",
 ) -> Response:
     """Show the form: a text box for a protocol table or a small scenario, and the settings of the search."""
-    if table and table not in tables():
-        raise Refusal(404, "no_table", f"unknown table; known tables: {', '.join(tables())}")
+    if table and table not in shipped_tables():
+        raise Refusal(404, "no_table", f"unknown table; known tables: {', '.join(shipped_tables())}")
     if preset and preset not in small_presets():
         raise Refusal(404, "no_preset", f"unknown small preset; known presets: {', '.join(small_presets())}")
     if of:
         text = json.dumps(json.loads(find(request, of).subject_json), indent=2, ensure_ascii=False)
     elif preset:
-        text = json.dumps(small_presets()[preset].model_dump(exclude_unset=True), indent=2, ensure_ascii=False)
+        text = shipped_text(preset)
     else:
-        text = tables()[table or "lost_increment"]
+        text = shipped_tables()[table or "lost_increment"]
     return _form(request, {"subject": text})
 
 
@@ -223,7 +200,7 @@ def _form(request: Request, given: dict[str, str], refusal: HTTPException | None
         "given": plan | most | {"preemptions": ""} | given,
         "most": most,
         "problem": problem,
-        "tables": list(tables()),
+        "tables": list(shipped_tables()),
         "presets": {name: scenario.name for name, scenario in small_presets().items()},
         "searches": verdicts.SEARCHES,
         "reductions": verdicts.REDUCTIONS,
@@ -238,23 +215,23 @@ def _form(request: Request, given: dict[str, str], refusal: HTTPException | None
 @router.get("/x/{exploration_id}.itf.json")
 def itf_twin(request: Request, exploration_id: EXPLORATION_ID) -> Response:
     """Return the schedule of the finding as an ITF trace."""
-    return _export(request, find(request, exploration_id), "itf.json")
+    return in_form(request, find(request, exploration_id), "itf.json", f"/x/{exploration_id}")
 
 
 @router.get("/x/{exploration_id}.{form}")
 def represented(request: Request, exploration_id: EXPLORATION_ID, form: Form_) -> Response:
     """Return an exploration in another format."""
-    row = find(request, exploration_id)
+    return in_form(request, find(request, exploration_id), form, f"/x/{exploration_id}")
+
+
+def in_form(request: Request, row: ExplorationRow, form: str, address: str) -> Response:
+    """Return an exploration in the format of a suffix; address: that of its page."""
+    answer = answer_of(row)
     if form == "json":
         return JSONResponse(Exploration.of(row).model_dump())
-    return _export(request, row, form)
-
-
-def _export(request: Request, row: ExplorationRow, form: str) -> Response:
-    answer = answer_of(row)
     if form == "pml":
         return _saved(stepper_of(request).export(subject_of(row), "pml", ""), row, form)
-    link = f"{str(request.base_url).rstrip('/')}/x/{row.id}"
+    link = f"{str(request.base_url).rstrip('/')}{address}"
     if answer is None or answer["schedule"] is None:
         if form != "txt":
             raise Refusal(404, "no_schedule", "this exploration found no schedule", field="form")
@@ -275,25 +252,35 @@ def _saved(text: str, row: ExplorationRow, form: str) -> Response:
 @router.get("/x/{exploration_id}/status")
 def status(request: Request, exploration_id: EXPLORATION_ID) -> Response:
     """Return the progress of an exploration; after its end, make the page reload."""
-    row = find(request, exploration_id)
-    page = render(request, "partials/exploring.html", _live_context(row))
+    return status_of(request, find(request, exploration_id), f"/x/{exploration_id}")
+
+
+def status_of(request: Request, row: ExplorationRow, address: str) -> Response:
+    """Do the same; address: that of the page."""
+    page = render(request, "partials/exploring.html", _live_context(row, address))
     if not row.live:
         page.headers["HX-Refresh"] = "true"
     return page
 
 
-def _live_context(row: ExplorationRow) -> dict[str, Any]:
-    return {"row": row, "progress": json.loads(row.progress_json) if row.progress_json else None, "phases": PHASES}
+def _live_context(row: ExplorationRow, address: str) -> dict[str, Any]:
+    progress = json.loads(row.progress_json) if row.progress_json else None
+    return {"row": row, "address": address, "progress": progress, "phases": PHASES}
 
 
 @router.get("/x/{exploration_id}")
 def exploration(request: Request, exploration_id: EXPLORATION_ID) -> Response:
     """Return the page of an exploration: verdict, bounds, counts, and the shortest schedule as columns."""
     row = find(request, exploration_id)
+    return render(request, "exploration.html", exploration_context(request, row, f"/x/{row.id}"))
+
+
+def exploration_context(request: Request, row: ExplorationRow, address: str) -> dict[str, Any]:
+    """Return the context of exploration.html; address: that of the page."""
     answer = answer_of(row)
     story_json = store_of(request).story(row.id)
     story = json.loads(story_json) if story_json else None
-    context = _live_context(row) | {
+    return _live_context(row, address) | {
         "here": "/x",
         "answer": answer,
         "subject": json.loads(row.subject_json),
@@ -308,17 +295,16 @@ def exploration(request: Request, exploration_id: EXPLORATION_ID) -> Response:
         "searches": verdicts.SEARCHES,
         "reductions": verdicts.REDUCTIONS,
     }
-    return render(request, "exploration.html", context)
 
 
-@router.post("/x/{exploration_id}/cancel")
+@router.post("/x/{exploration_id}/cancel", dependencies=[CountedCancel])
 def cancel(request: Request, exploration_id: EXPLORATION_ID) -> Response:
     """Cancel a queued or running exploration."""
     store_of(request).cancel_exploration(find(request, exploration_id).id)
     return RedirectResponse(f"/x/{exploration_id}", 303)
 
 
-@router.post("/x/{exploration_id}/delete")
+@router.post("/x/{exploration_id}/delete", dependencies=[CountedCancel])
 def delete(request: Request, exploration_id: EXPLORATION_ID) -> Response:
     """Delete an exploration."""
     store_of(request).delete_exploration(find(request, exploration_id).id)

@@ -10,23 +10,25 @@ from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 from fastapi import APIRouter, Form, Path, Query, Request
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
-from pydantic import ValidationError
 from starlette.exceptions import HTTPException
 
+from app.api.deps import CountedCancel
 from app.formats import counted
 from app.pages import RUN_ID, find_run, store_of
 from app.problems import problem_of, refusal_of
 from app.refusals import Refusal
 from app.rendering import PageRoute, new_key, render
 from app.shown import design_words, workload_words
-from app.strict import parse_json
-from app.wording import refusal_of_model
+from app.store.runs import RequestedRun
+from app.subjects import read_scenario_text
+from app.tags import read_tags
+from app.uploads import recording_name
 from engine.designs import DESIGNS
 from engine.errors import UserError
 from engine.recordings.missing import missing
 from engine.recordings.moves import Report
 from engine.scenario import Recorded, Scenario
-from engine.scenarios import shipped
+from engine.scenarios import shipped, shipped_text
 
 if TYPE_CHECKING:
     from app.store import RecordingRow
@@ -44,6 +46,7 @@ PACES = (
     (1000, "real time"),
 )
 PACE_MAX = 1_000_000
+RECORDING_ID = Annotated[str, Path(pattern=r"^[0-9a-f]{12}$")]
 KEY = Annotated[str, Form(min_length=8, max_length=100)]
 PACE = Annotated[int, Form(ge=0, le=PACE_MAX)]
 SCENARIO_CHARACTERS_MAX = 1 << 20
@@ -58,8 +61,7 @@ def new(request: Request, preset: Annotated[str, Query(max_length=60)] = "") -> 
     presets = shipped()
     if preset and preset not in presets:
         raise Refusal(404, "no_preset", f"unknown preset; known presets: {', '.join(presets)}")
-    text = _as_text(presets[preset] if preset else next(iter(presets.values())))
-    return _new_page(request, text)
+    return _new_page(request, shipped_text(preset or next(iter(presets))))
 
 
 @router.post("/new")
@@ -69,38 +71,42 @@ def start(
     preset: Annotated[str, Form(max_length=60)] = "",
     scenario: Annotated[str, Form(max_length=SCENARIO_CHARACTERS_MAX)] = "",
     pace: PACE = 0,
-    tags: Annotated[str, Form(max_length=200)] = "",
+    tags: Annotated[str, Form(max_length=1_000)] = "",
 ) -> Response:
-    """Start a run of a preset or of the scenario in the text box; errors are shown above the box."""
+    """Start a run of a preset or of the scenario in the text box; errors are shown beside the form that was sent."""
     try:
         return to_run(_start(request, _asked(preset, scenario), pace, _tags(tags), key))
     except (HTTPException, UserError) as error:
         refusal = refusal_of(error) if isinstance(error, UserError) else error
-        return _new_page(request, scenario, refusal, pace, tags)
+        text = scenario or shipped_text(preset if preset in shipped() else next(iter(shipped())))
+        return _new_page(request, text, refusal, preset, pace, tags)
 
 
 def _asked(preset: str, scenario: str) -> Scenario:
-    """Return the requested scenario. Raises Refusal with field and remedy."""
-    if preset:
-        if preset not in shipped():
-            raise Refusal(404, "no_preset", f"unknown preset; known presets: {', '.join(shipped())}")
-        return shipped()[preset]
-    value = parse_json(scenario.encode("utf-8", "surrogatepass"), "the scenario")
-    try:
-        return Scenario.model_validate(value)
-    except ValidationError as error:
-        raise refusal_of_model(error, Scenario) from None
+    """Return the requested scenario. Raises Refusal or UserError with field, line and remedy."""
+    if not preset:
+        return read_scenario_text(scenario)
+    if preset not in shipped():
+        raise Refusal(404, "no_preset", f"unknown preset; known presets: {', '.join(shipped())}")
+    return shipped()[preset]
 
 
 def _new_page(
-    request: Request, text: str, refusal: HTTPException | None = None, pace: int = 0, tags: str = ""
+    request: Request,
+    text: str,
+    refusal: HTTPException | None = None,
+    refused_preset: str = "",
+    pace: int = 0,
+    tags: str = "",
 ) -> Response:
+    """Return the page, with the refusal of the scenario in the text box, or of a preset."""
     problem = problem_of(refusal) if refusal else None
     context = {
         "here": "/new",
         "presets": {name: (preset, preset_words(preset)) for name, preset in shipped().items()},
         "scenario_text": text,
         "problem": problem,
+        "refused": (refused_preset or "scenario") if problem else "",
         "paces": PACES,
         "chosen_pace": pace,
         "tags_text": tags,
@@ -116,22 +122,19 @@ def preset_words(scenario: Scenario) -> str:
     return f"{design_words(data)}; {workload_words(data)}; kernel {scenario.profile}{length}"
 
 
-def _as_text(scenario: Scenario) -> str:
-    return json.dumps(scenario.model_dump(exclude_unset=True), indent=2, ensure_ascii=False)
-
-
 def _tags(text: str) -> list[str]:
-    return [tag.strip() for tag in text.split(",") if tag.strip()]
+    return read_tags([tag.strip() for tag in text.split(",") if tag.strip()])
+
+
+def _requested(scenario: Scenario, pace: int, tags: list[str], key: str) -> RequestedRun:
+    """Return the run that a form requests. Submitting the same form again gives the same run."""
+    body = json.dumps([scenario.canonical().decode(), pace, tags]).encode()
+    return RequestedRun(scenario, pace or None, tuple(tags), f"form-{key}", hashlib.sha256(body).hexdigest())
 
 
 def _start(request: Request, scenario: Scenario, pace: int, tags: list[str], key: str) -> str:
-    """Start a run and return its id. Submitting the same form again returns the same run."""
-    body = json.dumps([scenario.canonical().decode(), pace, tags]).encode()
-    body_sha256 = hashlib.sha256(body).hexdigest()
-    row, _ = store_of(request).start_run(
-        scenario, pace_ms_per_s=pace or None, tags=tags, key=f"form-{key}", body_sha256=body_sha256
-    )
-    return row.id
+    """Start a run and return its id."""
+    return store_of(request).start_runs([_requested(scenario, pace, tags, key)])[0][0].id
 
 
 def to_run(run_id: str) -> Response:
@@ -170,7 +173,7 @@ def under(scenario: Scenario, design: str, bits: int | None = None) -> Scenario:
     return scenario.model_copy(update={"wait": wait})
 
 
-@router.post("/r/{run_id}/cancel")
+@router.post("/r/{run_id}/cancel", dependencies=[CountedCancel])
 def cancel(
     request: Request, run_id: RUN_ID, back: Annotated[str, Form(pattern=r"^(/c/[0-9a-f]{12},[0-9a-f]{12})?$")] = ""
 ) -> Response:
@@ -178,6 +181,13 @@ def cancel(
     find_run(store_of(request), run_id)
     store_of(request).cancel(run_id)
     return RedirectResponse(back, 303) if back else to_run(run_id)
+
+
+@router.post("/r/{run_id}/delete", dependencies=[CountedCancel])
+def delete(request: Request, run_id: RUN_ID) -> Response:
+    """Delete a run with its events and share links, and redirect to the list."""
+    store_of(request).delete(find_run(store_of(request), run_id).id)
+    return RedirectResponse("/", 303)
 
 
 # --- recordings ------------------------------------------------------------------------------------------------------
@@ -198,6 +208,12 @@ class ShownRecording(NamedTuple):
 @router.get("/recordings")
 def recordings(request: Request) -> Response:
     """List the recordings with their import reports."""
+    return _recordings_page(request)
+
+
+def _recordings_page(request: Request, refusal: HTTPException | None = None, refused: str = "") -> Response:
+    """Return the page; refused: the recording whose form was refused."""
+    problem = problem_of(refusal) if refusal else None
     rows = store_of(request).recordings()
     context = {
         "here": "/recordings",
@@ -205,8 +221,10 @@ def recordings(request: Request) -> Response:
         "designs": [(name, card.title) for name, card in DESIGNS.items()],
         "paces": PACES,
         "bytes_most": request.app.state.settings.recording_bytes_max,
+        "problem": problem,
+        "refused": refused,
     }
-    return render(request, "recordings.html", context)
+    return render(request, "recordings.html", context, problem.status if problem else 200)
 
 
 def shown_recording(row: RecordingRow) -> ShownRecording:
@@ -246,25 +264,44 @@ def lost_words(report: Report) -> str:
 @router.post("/recordings/{recording_id}/play")
 def play(
     request: Request,
-    recording_id: Annotated[str, Path(pattern=r"^[0-9a-f]{12}$")],
+    recording_id: RECORDING_ID,
     key: KEY,
-    design: Annotated[list[str], Form(max_length=8)],
+    design: Annotated[list[str] | None, Form(max_length=8)] = None,
     pace: PACE = 0,
 ) -> Response:
     """Play a recording under the selected designs, and redirect to the run, the comparison of two, or the list."""
     row = store_of(request).recording(recording_id)
     if row is None:
         raise Refusal(404, "no_recording", f"there is no recording {recording_id}")
+    try:
+        return _play(request, row, key, list(dict.fromkeys(design or [])), pace)
+    except (HTTPException, UserError) as error:
+        refusal = refusal_of(error) if isinstance(error, UserError) else error
+        return _recordings_page(request, refusal, recording_id)
+
+
+def _play(request: Request, row: RecordingRow, key: str, designs: list[str], pace: int) -> Response:
+    """Start all of the runs, or raise and start none."""
+    if not designs:
+        raise Refusal(422, "missing", "select at least one design", field="design")
     scenario = played(row)
-    scenarios = [under(scenario, name) for name in dict.fromkeys(design)]
+    scenarios = [under(scenario, name) for name in designs]
     tag = f"together-{hashlib.sha256(key.encode()).hexdigest()[:8]}"
     tags = [tag] if len(scenarios) > COMPARED else []
-    ids = [_start(request, one, pace, tags, f"{key}-{number}") for number, one in enumerate(scenarios)]
+    requests = [_requested(one, pace, tags, f"{key}-{number}") for number, one in enumerate(scenarios)]
+    ids = [run.id for run, _ in store_of(request).start_runs(requests)]
     if tags:
         return RedirectResponse(f"/?tag={tag}", 303)
     return to_run(ids[0]) if len(ids) == 1 else RedirectResponse(f"/c/{ids[0]},{ids[1]}", 303)
 
 
+@router.post("/recordings/{recording_id}/delete", dependencies=[CountedCancel])
+def delete_recording(request: Request, recording_id: RECORDING_ID) -> Response:
+    """Delete a recording, and redirect to those that are left."""
+    store_of(request).delete_recording(recording_id)
+    return RedirectResponse("/recordings", 303)
+
+
 def played(row: RecordingRow) -> Scenario:
     """Return the scenario that plays a recording, with the kernel profile detected in it."""
-    return Scenario.model_validate({"name": row.name, "workload": Recorded(kind="recording", recording=row.id)})
+    return Scenario(name=recording_name(row.name), workload=Recorded(kind="recording", recording=row.id))

@@ -20,8 +20,8 @@ from collections.abc import Iterable
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from app.limits import LIMITS, Limits, Quota
-from app.problems import answer
+from app.limits import LIMITS, RECEIVED_AT, Limits, Quota
+from app.problems import RETRY_AFTER, answer
 from app.refusals import Refusal, shown, visible
 
 log = logging.getLogger("folioscope")
@@ -42,6 +42,9 @@ SECURITY = {
 }
 PRIVATE = {"Referrer-Policy": "no-referrer", "X-Robots-Tag": "noindex"}
 """Overrides and additions for responses behind a share token."""
+SITES = ("Origin", "Sec-Fetch-Site")
+SINGLE = (*SITES, "Authorization", "Content-Length", "Content-Type", "Idempotency-Key", "Last-Event-ID")
+"""Headers of which each handler reads one."""
 SAFE = {"GET", "HEAD", "OPTIONS", "TRACE"}
 UPLOADS = {"/api/v1/recordings", "/recordings"}
 """Paths that accept a body as large as a recording."""
@@ -87,6 +90,10 @@ class Guard:
             ord(char) < 32 or ord(char) == 127 or char == "\ufffd" for char in path
         ):
             return Refusal(404, "not_found", "no such address")
+        if twice := next((name for name in SINGLE if len(headers.getlist(name)) > 1), None):
+            detail = f"the header {twice} appears twice: send it once"
+            # Browsers send one Origin: a second one comes from whoever wants the first to be checked in its place.
+            return Refusal(403 if twice in SITES else 400, "repeated_header", detail, field=twice)
         host = headers.getlist("host")
         if len(host) != 1 or not self.known_host(host[0]):
             detail = f"unknown host {shown(', '.join(host))}: list the names of this server in FOLIOSCOPE_HOSTS"
@@ -150,10 +157,10 @@ def same_site(headers: Headers) -> bool:
 
     Schemes are not compared: behind a TLS-terminating proxy Origin says https, but the request arrives over http.
     """
-    if headers.get("sec-fetch-site", "none") not in {"same-origin", "none"}:
+    if not {"same-origin", "none"}.issuperset(headers.getlist("sec-fetch-site")):
         return False
-    origin = headers.get("origin")
-    return origin is None or origin.partition("://")[2].lower() == headers.get("host", "").lower() != ""
+    host = headers.get("host", "").lower()
+    return all(origin.partition("://")[2].lower() == host != "" for origin in headers.getlist("origin"))
 
 
 class Exchange:
@@ -167,12 +174,15 @@ class Exchange:
         self.head = scope["method"] == "HEAD"
         self.ended = False
         self.body_read, self.body_done = 0, False
-        seconds = guard.limits.upload_s if _is_upload(scope) else guard.limits.body_s
-        self.deadline = self.began + seconds
+        self.seconds = guard.limits.upload_s if _is_upload(scope) else guard.limits.body_s
+        self.deadline = self.began + self.seconds
+        self.idle_left, self.idle_from = guard.limits.idle_s, 0
+        """Seconds left to wait until the body has grown by idle_bytes, and its size when they were counted anew."""
 
     async def run(self) -> None:
         inner = {**self.scope, "method": "GET" if self.head else self.scope["method"], "folioscope.head": self.head}
         inner["state"] = {**self.scope.get("state", {}), "request_id": self.id}
+        RECEIVED_AT.set(self.began)
         try:
             if refusal := self.guard.refusal(self.scope):
                 await answer(refusal)(inner, self.receive, self.send)
@@ -194,21 +204,33 @@ class Exchange:
         """Pass on the body in pieces; reject it if it is too large or too slow."""
         if self.body_done:
             return await self._receive()
+        asked = time.monotonic()
         try:
-            async with asyncio.timeout(max(0.0, self.deadline - time.monotonic())):
+            async with asyncio.timeout(max(0.0, min(self.deadline - asked, self.idle_left))):
                 message = await self._receive()
         except TimeoutError:
-            seconds = self.guard.limits.upload_s if _is_upload(self.scope) else self.guard.limits.body_s
-            detail = f"the body was not received within {seconds:g} s"
-            raise Refusal(408, "slow_body", detail, limit=seconds, headers={"Connection": "close"}) from None
+            raise self.too_slow() from None
         self._count(message)
         if self.body_read > self.guard.cap(self.scope):
             raise self.guard.too_large(self.scope)
+        self.idle_left -= time.monotonic() - asked  # time in which the application was busy is not the client's
+        if self.body_read - self.idle_from >= self.guard.limits.idle_bytes:
+            self.idle_left, self.idle_from = self.guard.limits.idle_s, self.body_read
         return message
+
+    def too_slow(self) -> Refusal:
+        limits, seconds = self.guard.limits, self.seconds
+        detail = f"the body was not received within {seconds:g} s"
+        if time.monotonic() < self.deadline:
+            seconds = limits.idle_s
+            detail = f"less than {limits.idle_bytes} bytes of the body came within {seconds:g} s: send it faster"
+        return Refusal(408, "slow_body", detail, limit=seconds, headers={"Connection": "close"})
 
     def _count(self, message: Message) -> None:
         self.body_read += len(message.get("body", b""))
         self.body_done = message["type"] != "http.request" or not message.get("more_body", False)
+        if self.body_done:
+            RECEIVED_AT.set(time.monotonic())
 
     async def send(self, message: Message) -> None:
         if self.ended:
@@ -225,6 +247,8 @@ class Exchange:
                 headers.setdefault("Cache-Control", "no-cache")
             for name, value in {**SECURITY, **(PRIVATE if shared else {})}.items():
                 headers.setdefault(name, value)
+            if self.status in RETRY_AFTER:  # pages and handlers of their own, too
+                headers.setdefault("Retry-After", RETRY_AFTER[self.status])
             headers["X-Request-ID"] = self.id
             if self.unread_body():
                 headers["Connection"] = "close"

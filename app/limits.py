@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from contextvars import ContextVar
 from typing import NamedTuple
 
 from app.settings import Settings
@@ -15,6 +16,9 @@ class Limits(NamedTuple):
     body_s: float = 30
     upload_bytes: int = 150_000_000
     upload_s: float = 600
+    idle_s: float = 15
+    idle_bytes: int = 1 << 14
+    """A body is given up while it is waited for idle_s seconds without so many further bytes."""
     uploads: int = 4
     """Concurrent uploads."""
     streams: int = 500
@@ -49,6 +53,8 @@ def limits_of(settings: Settings) -> Limits:
     )
 
 
+RECEIVED_AT: ContextVar[float | None] = ContextVar("received_at", default=None)
+"""When the body of the request being handled was there (time.monotonic()); None outside of requests."""
 ADDRESSES = 10_000
 """Max. client addresses tracked by a quota; the oldest are evicted first."""
 

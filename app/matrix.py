@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any
 from urllib.parse import urlencode
 
 from fastapi import APIRouter, Form, Query, Request
@@ -23,20 +23,26 @@ def breaks_under(
     left: Annotated[int, Query(ge=0, le=10**6)] = 0,
 ) -> Response:
     """Return the matrix of designs and questions of a kernel profile; left: explorations not admitted to the queue."""
-    name = cells.known_kernel(kernel)
-    found = cells.shown(store_of(request), name)
-    context = {
+    return render(
+        request, "matrix.html", matrix_context(request, cells.known_kernel(kernel), "/matrix") | {"left": left}
+    )
+
+
+def matrix_context(request: Request, kernel: str, address: str) -> dict[str, Any]:
+    """Return the context of matrix.html; address: that of the page."""
+    found = cells.shown(store_of(request), kernel)
+    return {
         "here": "/matrix",
-        "kernel": name,
+        "address": address,
+        "kernel": kernel,
         "kernels": list(cases.KERNELS),
         "tables": cases.tables(),
         "cells": found,
         "refusal": cases.refusal,
         "live": any(cell.state in ("queued", "running") for cell in found.values()),
-        "missing": len(cells.missing(store_of(request), name)),
-        "left": left,
+        "missing": len(cells.missing(store_of(request), kernel)),
+        "left": 0,
     }
-    return render(request, "matrix.html", context)
 
 
 @router.post("/matrix")

@@ -347,8 +347,7 @@ def share_of(store: Store, token: str) -> tuple[ShareRow, list[Shown]]:
     return share, [shown(row, mirror, f"/s/{token}") for row in rows if row is not None]
 
 
-@router.get("/s/{token}.{suffix}")
-def shared_twin(request: Request, token: TOKEN, suffix: Suffix) -> Response:
+def shared_twin(request: Request, token: str, suffix: str) -> Response:
     """Return shared runs in another format."""
     store = store_of(request)
     _, found = share_of(store, token)
@@ -368,8 +367,7 @@ def shared_figures(request: Request, token: TOKEN, t0: T = None, t1: T = None) -
     return private(render(request, name, context | {"shared": True}))
 
 
-@router.get("/s/{token}")
-def shared_view(request: Request, token: TOKEN) -> Response:
+def shared_view(request: Request, token: str) -> Response:
     """Return the read-only page of shared runs."""
     store = store_of(request)
     share, found = share_of(store, token)

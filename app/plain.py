@@ -1,15 +1,23 @@
-"""Plain text for mail: a run or a comparison in at most 75 columns, with a Link: line. ASCII apart from names."""
+"""Plain text for mail: a run, a comparison or a list in 75 columns, with a Link: line. ASCII apart from names."""
 
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from urllib.parse import urlsplit
 
 from app.differences import Difference
 from app.figures import Tile
 
 COLUMNS = 75
 _ASCII = str.maketrans({"–": "-", "−": "-", "±": "+", "µ": "u", "→": "->"})
+
+
+def link_lines(link: str) -> list[str]:
+    """Return the line of a link, never wrapped, with a warning if others cannot open it."""
+    host = urlsplit(link).hostname or ""
+    local = host == "localhost" or host == "::1" or host.startswith("127.")
+    return [f"Link: {link}", *(["(The link opens only on the machine that the server runs on.)"] if local else [])]
 
 
 def _fold(text: str, indent: str = "") -> list[str]:
@@ -30,7 +38,15 @@ def run_text(name: str, facts: Sequence[tuple[str, str]], verdict: str, tiles: S
         lines += (
             [line] if len(line) <= COLUMNS else [f"  {tile.label:<28}{value:>14}", *_fold(f"({tile.more})", " " * 6)]
         )
-    return "\n".join([*lines, "", f"Link: {link}", ""]).translate(_ASCII)
+    return "\n".join([*lines, "", *link_lines(link), ""]).translate(_ASCII)
+
+
+def listed(title: str, lines: Iterable[tuple[str, str]], link: str, more: str = "") -> str:
+    """Return a list as text: two or more lines an item, its facts, then its name indented; more: where the rest is."""
+    text = [title, "=" * len(title), ""]
+    for facts, name in lines:
+        text += [*_fold(facts), *_fold(name, " " * 4)]
+    return "\n".join([*text, "", *([more] if more else []), *link_lines(link), ""]).translate(_ASCII)
 
 
 def comparison_text(
@@ -40,4 +56,4 @@ def comparison_text(
     lines = [line for letter, words in heads for line in _fold(f"{letter}: {words}")]
     lines += ["", *_fold(verdict), "", f"{'':<35}{'A':>13}{'B':>13}{'B-A':>13}"]
     lines += [f"{row.label:<35}{row.a:>13}{row.b:>13}{row.ratio:>13}" for row in differences]
-    return "\n".join([*lines, "", f"Link: {link}", ""]).translate(_ASCII)
+    return "\n".join([*lines, "", *link_lines(link), ""]).translate(_ASCII)

@@ -11,6 +11,8 @@ import unicodedata
 from pydantic import BaseModel
 from starlette.exceptions import HTTPException
 
+from engine.text import UNSEEN
+
 SHOWN = 80
 """Max. characters of user input quoted in a response."""
 
@@ -21,6 +23,8 @@ class FieldProblem(BaseModel):
     field: str
     code: str
     detail: str
+    line: int | None = None
+    """Where the field stands in a text in TOML or JSON."""
 
 
 class Refusal(HTTPException):
@@ -54,6 +58,15 @@ def shown(value: object) -> str:
 
 
 def visible(text: str, most: int) -> str:
-    """Return text truncated to about `most` characters, with invisible characters as \\uXXXX escapes."""
-    cut = text if len(text) <= most else text[: most - 3] + "..."
-    return "".join(f"\\u{ord(char):04x}" if unicodedata.category(char)[0] == "C" else char for char in cut)
+    """Return at most `most` characters of a text, invisible ones as \\uXXXX escapes; a longer text ends with "..."."""
+    parts, size = [], 0
+    for char in text[: most + 1]:
+        parts.append(f"\\u{ord(char):04x}" if unicodedata.category(char) in UNSEEN else char)
+        size += len(parts[-1])
+        if size > most:
+            break
+    else:
+        return "".join(parts)
+    while size > most - 3:
+        size -= len(parts.pop())
+    return "".join(parts) + "..."

@@ -32,6 +32,10 @@ templates.env.filters.update(
     ago=formats.ago,
 )
 
+LISTS = {"/": "/runs", "/x": "/x", "/matrix": "/matrix", "/recordings": "/recordings", "/designs": "/designs"}
+"""Page that lists something -> its address with a suffix (app.lists)."""
+SUFFIXES = (("json", "JSON"), ("csv", "CSV"), ("txt", "text for mail"))
+
 HEADINGS = {
     404: "Not found",
     403: "Cross-site request refused",
@@ -44,7 +48,8 @@ HEADINGS = {
 }
 REMEDIES: dict[int | str, str] = {
     "stepper_busy": "The stepper is busy, or is still loading the engine: try again in a few seconds.",
-    404: "The run may have been deleted, or the link mistyped, revoked or expired.",
+    "no_share": "Ask for a new link.",
+    404: "It may have been deleted, or the address is mistyped.",
     429: "Close other tabs of this server, or wait a few seconds.",
     503: "The server is busy: try again when some of its runs have finished.",
     507: "Delete runs you no longer need, or free disk space on the server.",
@@ -54,6 +59,9 @@ REMEDIES: dict[int | str, str] = {
 def render(request: Request, name: str, context: dict[str, Any], status: int = 200) -> HTMLResponse:
     """Return an uncacheable page: a run may advance, and a share link may be revoked."""
     headers = {"Cache-Control": "private, no-store" if context.get("shared") else "no-cache"}
+    if (base := LISTS.get(request.url.path)) is not None and status == 200:
+        query = f"?{request.url.query}" if request.url.query else ""
+        context["twins"] = [(words, f"{base}.{suffix}{query}") for suffix, words in SUFFIXES]
     return templates.TemplateResponse(request, name, context, status_code=status, headers=headers)
 
 

@@ -11,7 +11,6 @@ import logging
 import os
 import secrets
 import signal
-import socket
 import sys
 import threading
 import time
@@ -23,6 +22,7 @@ from app.searching import explore_one
 from app.settings import load_settings
 from app.store import Fenced, RunRow, Store, open_store
 from app.store.events import cast_block
+from app.store.jobs import RECOVER_S, worker_name
 from app.writing import Writer
 from engine import VERSION
 from engine.errors import Damaged, UserError
@@ -37,8 +37,6 @@ log = logging.getLogger("folioscope.runner")
 BUSY_S = 60.0
 POLL_S = 0.1
 """Interval between polls for work; a poll takes about 10 microseconds."""
-RECOVER_S = 2.0
-"""Interval between checks for expired leases."""
 FLUSH_S = 0.25
 """Interval between chunks of a throttled run."""
 NICE = 10
@@ -143,7 +141,7 @@ def _abandon(store: Store, run: RunRow, writer: Writer | None, error: Exception)
         reason, detail = "limit_memory", limit_words("limit_memory", store)
     elif isinstance(error, UserError) and error.code == "storage_full":
         reason = "disk_full"
-        store.drop_ballast()
+        store.drop_ballast(half=True)
     elif not isinstance(error, UserError | Damaged):
         reference = secrets.token_hex(4)
         log.exception("run %s, fault %s", run.id, reference)
@@ -170,7 +168,7 @@ class Worker:
 
     def __init__(self, store: Store, stop: threading.Event, open_run: OpenRun = open_engine) -> None:
         self._store, self._stop, self._open_run = store, stop, open_run
-        self._name = f"{socket.gethostname()[:40]}:{os.getpid()}"
+        self._name = worker_name(os.getpid())
         self._parent = os.getppid()
         self._turns: list[Callable[[], bool]] = [self._play, self._explore]
 
@@ -182,10 +180,9 @@ class Worker:
             found = False
             try:
                 if time.monotonic() >= recover_at:
-                    self._store.run_jobs.recover()
-                    self._store.exploration_jobs.recover()
-                    self._store.checkpoint()
                     recover_at, seen = time.monotonic() + RECOVER_S, -1
+                    self._store.recover()
+                    self._store.checkpoint()
                 version = self._store.changed()
                 if version != seen:
                     found = next((True for take in list(self._turns) if take()), False)

@@ -231,7 +231,7 @@ def _abandon(store: Store, row: ExplorationRow, error: Exception) -> None:
         )
     elif isinstance(error, UserError) and error.code == "storage_full":
         reason = "disk_full"
-        store.drop_ballast()
+        store.drop_ballast(half=True)
     elif not isinstance(error, FolioscopeError):
         reference = secrets.token_hex(4)
         log.exception("exploration %s, fault %s", row.id, reference)

@@ -67,10 +67,11 @@ def serve(
     listener = listen(settings.host, settings.port)
     address = address_of(listener)
     with listener, contextlib.closing(open_store(settings)) as store:
+        store.db.open_readers()
         app = create_app(settings, store)
         if demo and settings.workers:  # both runs play at the same time
             settings = settings.model_copy(update={"workers": max(settings.workers, len(DEMO))})
-        workers = Workers(settings, None if report else say)
+        workers = Workers(settings, store, None if report else say)
 
         def started() -> None:
             ids = start_demo(store) if demo else []

@@ -61,7 +61,7 @@ class Settings(BaseSettings):
     explore_seconds_max: int = Field(300, ge=1, description="max. time of an exploration, seconds")
     free_bytes_min: int = Field(64 * MIB, ge=0, description="free disk space below which no run starts, bytes")
     ballast_bytes: int = Field(
-        4 * MIB, ge=0, description="disk space in reserve, released when the disk is full, bytes"
+        16 * MIB, ge=0, description="disk space in reserve, released when the disk is full, bytes"
     )
     cache_bytes: int = Field(256 * MIB, ge=MIB, description="max. cache of decoded chunks and summaries, bytes")
 

@@ -12,7 +12,6 @@ from starlette.types import Receive, Scope, Send
 
 MEDIA_TYPE = "text/event-stream"
 PING = b": ping\n\n"
-END = b"event: end\ndata: {}\n\n"
 
 
 def message(data: str, *, event: str = "", id: int | None = None, retry_ms: int | None = None) -> bytes:
@@ -24,11 +23,19 @@ def message(data: str, *, event: str = "", id: int | None = None, retry_ms: int 
     return ("\n".join(fields) + "\n\n").encode()
 
 
+def end(why: str) -> bytes:
+    """Return the last message of a stream. why: the state in which the run ended, gone, or damaged."""
+    return message(f'{{"why":"{why}"}}', event="end")
+
+
+GONE = message("{}", event="gone") + end("gone")
+"""The end of a stream whose run was deleted, or whose link was revoked."""
+
+
 class EventStream(Response):
     """Send messages until they end or the client disconnects; done is called exactly once.
 
-    waits_since is when the message that is being sent was begun: by it a client is seen that takes nothing. It is to be
-    dropped with what is still in its buffers, for closing politely would wait for it for ever.
+    The server's connection drops a client that does not read (app.wire).
     """
 
     media_type = MEDIA_TYPE
@@ -37,11 +44,12 @@ class EventStream(Response):
         super().__init__(headers={"Cache-Control": "no-store", "X-Accel-Buffering": "no"})
         del self.headers["content-length"]
         self.messages, self.done = messages, done
-        self.waits_since: float | None = None
         self._connection: Any = None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         self._connection = scope.get("state", {}).get("connection")
+        if self._connection is not None:
+            self._connection.narrow()
         sending = asyncio.ensure_future(self._send_all(send, head=bool(scope.get("folioscope.head"))))
         leaving = asyncio.ensure_future(_gone(receive))
         try:
@@ -57,14 +65,10 @@ class EventStream(Response):
             raise error
 
     async def _send_all(self, send: Send, *, head: bool) -> None:
-        clock = asyncio.get_running_loop().time
         await send({"type": "http.response.start", "status": 200, "headers": self.raw_headers})
         if not head:
             async for body in self.messages:
-                self.waits_since = clock()
                 await send({"type": "http.response.body", "body": body, "more_body": True})
-                self.waits_since = None
-        self.waits_since = clock()
         await send({"type": "http.response.body", "body": b"", "more_body": False})
 
     def drop(self) -> None:

@@ -20,8 +20,8 @@ from typing import Any, NamedTuple, Protocol
 
 from app.limits import LIMITS, Limits
 from app.refusals import Refusal, visible
-from app.sse import END, PING, EventStream, message
-from engine.errors import Damaged
+from app.sse import GONE, PING, EventStream, end, message
+from engine.errors import Damaged, UserError
 
 log = logging.getLogger("folioscope")
 
@@ -29,6 +29,8 @@ OVER = frozenset({"done", "failed", "cancelled"})
 RETRY_MS = 2_000
 PASS_S = 0.5
 """Max. age of a check that a link is still valid: a revoked link ends its streams within a second."""
+READERS = 2
+"""Streams of events that read and encode at the same time: more would keep the interpreter from everything else."""
 STOP_S = 1.0
 """Time after a stop until a viewer that has not received its last message is disconnected."""
 
@@ -54,7 +56,8 @@ class Frame(NamedTuple):
     number: int
     data: bytes
     events: int
-    last: bool
+    last: bytes
+    """What ends a stream of events here: b"" while the run goes on."""
 
 
 class Over(Exception):
@@ -71,10 +74,10 @@ class Watch:
     def __init__(self, run_id: str) -> None:
         self.run_id = run_id
         self.viewers = 0
-        self.frame = Frame(-1, b"", 0, False)
+        self.frame = Frame(-1, b"", 0, b"")
         self._moved = asyncio.Event()
 
-    def publish(self, data: bytes, events: int, last: bool) -> None:
+    def publish(self, data: bytes, events: int, last: bytes) -> None:
         """Publish a frame unless it equals the newest one."""
         if self.frame.data != data:
             self.frame = Frame(self.frame.number + 1, data, events, last)
@@ -102,6 +105,7 @@ class Hub:
         self.seats: Counter[str] = Counter()
         self.watches: dict[str, Watch] = {}
         self._poller: asyncio.Task[None] | None = None
+        self._reading = asyncio.Semaphore(READERS)
         self._passes: dict[str, tuple[float, bool]] = {}
 
     def open(self, messages: AsyncGenerator[bytes], address: str) -> EventStream:
@@ -158,19 +162,25 @@ class Hub:
                 while True:
                     frame = watch.frame  # read before the store: a commit in between appears in the next round
                     self._check(by)
-                    rows = await asyncio.to_thread(read, after)
-                    if rows:
-                        after = rows[-1]["seq"]
-                        yield message(json.dumps(rows, separators=(",", ":")), event="events", id=after)
+                    async with self._reading:
+                        after, data = await asyncio.to_thread(_next_message, read, after)
+                    if data:
+                        yield data
                     elif frame.last:
-                        yield END
+                        self._refresh(watch)  # it may have been deleted since
+                        yield watch.frame.last
                         return
                     elif await self._newer(watch, frame.number, by) is None:
                         yield PING
             except Over as over:
                 yield over.words
             except Damaged as damaged:
-                yield message(json.dumps({"after": after, "why": str(damaged)}), event="damaged") + END
+                self._refresh(watch)
+                why = message(json.dumps({"after": after, "why": str(damaged)}), event="damaged") + end("damaged")
+                yield GONE if watch.frame.last == GONE else why
+            except UserError:  # a run that is being deleted, or a locked database: then the viewer comes back
+                self._refresh(watch)
+                yield GONE if watch.frame.last == GONE else self._pause()
 
     def stop(self) -> None:
         """End every stream with a last message; disconnect viewers that do not receive it within STOP_S."""
@@ -201,8 +211,7 @@ class Hub:
 
     async def _poll(self) -> None:
         seen: int | None = None
-        while self.watches or self.streams:
-            self._drop_stuck()
+        while self.watches:
             try:
                 now = self.store.changed()
                 if now != seen:
@@ -214,22 +223,15 @@ class Hub:
                 log.exception("the store could not be polled")
             await asyncio.sleep(self.limits.frame_s)
 
-    def _drop_stuck(self) -> None:
-        """Disconnect stalled viewers; one scan over all costs less than a timer per message."""
-        limit = asyncio.get_running_loop().time() - self.limits.stuck_s
-        for stream in list(self.streams):
-            if stream.waits_since is not None and stream.waits_since < limit:
-                stream.drop()
-
     def _refresh(self, watch: Watch) -> None:
         run = self.store.run(watch.run_id)
         if run is None:
-            watch.publish(message("{}", event="gone") + END, 0, True)
+            watch.publish(GONE, 0, GONE)
             return
-        last = run.state in OVER
+        last = end(run.state) if run.state in OVER else b""
         advance = {"events": run.events, "time_ns": run.time_ns, "state": run.state, "progress": run.progress}
         data = message(self.status(run), id=run.events) if self.status else b""
-        data += message(json.dumps(advance), event="advance", id=run.events) + (END if last else b"")
+        data += message(json.dumps(advance), event="advance", id=run.events) + last
         watch.publish(data, run.events, last)
 
     async def _newer(self, watch: Watch, number: int, by: Pass | None) -> Frame | None:
@@ -248,8 +250,7 @@ class Hub:
     def _check(self, by: Pass | None) -> None:
         """Raise Over if the server is stopping or the pass was revoked (one check for all its holders)."""
         if self.stopping:
-            # Reconnect after a random delay, to avoid a thundering herd.
-            raise Over(message("{}", event="stop", retry_ms=RETRY_MS + random.randrange(4_000)))
+            raise Over(self._pause())
         if by is None:
             return
         now = asyncio.get_running_loop().time()
@@ -259,7 +260,11 @@ class Hub:
             good = by.good()
             self._passes[by.key] = (now, good)
         if not good:
-            raise Over(message("{}", event="gone") + END)
+            raise Over(GONE)
+
+    def _pause(self) -> bytes:
+        """Return a last message that asks for a new connection after a random delay, to avoid a thundering herd."""
+        return message("{}", event="stop", retry_ms=RETRY_MS + random.randrange(4_000))
 
     def _hello(self, last_id: str | None, latest: int) -> bytes:
         """Return the first message; an id unknown to this run yields a reset, never a silent gap."""
@@ -268,6 +273,15 @@ class Hub:
             return hello
         why = f"this run has no event {visible(last_id, 40)}: what follows starts anew"
         return hello + message(json.dumps({"why": why, "latest": latest}), event="reset")
+
+
+def _next_message(read: Callable[[int], list[dict[str, Any]]], after: int) -> tuple[int, bytes]:
+    """Return the number of the last event read, and the message of what was read, b"" for nothing."""
+    rows = read(after)
+    if not rows:
+        return after, b""
+    last: int = rows[-1]["seq"]
+    return last, message(json.dumps(rows, separators=(",", ":")), event="events", id=last)
 
 
 def _known(last_id: str, latest: int) -> bool:

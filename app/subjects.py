@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import re
-import unicodedata
 from collections.abc import Mapping
+from functools import cache
+from pathlib import Path
 from typing import Any, Literal, NamedTuple, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
+from app.changes import changed, preset_named
 from app.refusals import Refusal, shown
 from app.strict import parse_json
-from app.wording import refusal_of_model
+from app.wording import path_of, refusal_of_model
+from engine.errors import UserError
 from engine.explore.small import check_small
+from engine.explore.tables import examples
 from engine.explore.tables import table as tables
 from engine.explore.tables.checking import checked
 from engine.explore.tables.lines import line_of
@@ -22,7 +27,8 @@ from engine.explore.tables.table import Table, TableSpec
 from engine.formats import upgraded_scenario
 from engine.scenario import FORMAT as SCENARIO
 from engine.scenario import Scenario, Tasks
-from engine.scenarios import read_toml
+from engine.scenarios import read_toml, shipped
+from engine.text import unseen
 
 Asked = TypeVar("Asked", bound=BaseModel)
 
@@ -32,6 +38,8 @@ FORMATS = (tables.FORMAT, SCENARIO)
 DOTTED = re.compile(r"""(?:(?:[\w-]{1,80}|"[^"\n]{0,80}"|'[^'\n]{0,80}')[ \t]*\.[ \t]*){16}""")
 """Deeply dotted keys: parsing them takes quadratic time, and no valid subject has them."""
 
+NAMES = ("name", "start", "at", "to")
+"""Fields of a table that are one line."""
 UNION = re.compile(r"\.(?:constrained-int|list\[constrained-int\])")
 """Names that pydantic gives to the two forms of a variable's value."""
 
@@ -65,19 +73,36 @@ def digest(value: Any) -> str:
 def read_text(text: str, field: str = "table") -> Subject:
     """Parse a subject from TOML or JSON text (JSON starts with a brace); field: its name in error messages.
 
-    Raises Refusal or UserError, with the line if known.
+    Raises Refusal or UserError, with the lines if known.
     """
+    return read_subject(parse_text(text, field, "a table or a scenario"), text)
+
+
+def read_scenario_text(text: str) -> Scenario:
+    """Parse a scenario from TOML or JSON text. Raises Refusal or UserError, with the lines if known."""
+    data = parse_text(text, "the scenario", "a scenario")
+    if not isinstance(data, dict):
+        raise Refusal(422, "wrong_type", "the scenario must be an object", field="scenario")
+    try:
+        return Scenario.model_validate(data)
+    except ValidationError as error:
+        raise refusal_of_model(error, Scenario, text) from None
+
+
+def parse_text(text: str, field: str, wanted: str) -> Any:
+    """Return the data of a text in TOML or JSON. field: its name, wanted: what it should contain, for messages."""
     if len(text) > TEXT_MAX:
         detail = f"{field} has {len(text)} characters: the maximum is {TEXT_MAX}"
         raise Refusal(422, "too_long", detail, field=field, limit=TEXT_MAX)
     if not text.strip():
-        raise Refusal(422, "too_short", f"{field} is empty: give a table or a scenario as TOML or JSON", field=field)
+        raise Refusal(422, "too_short", f"{field} is empty: give {wanted} as TOML or JSON", field=field)
     if text.lstrip()[:1] == "{":
-        return read_subject(parse_json(text.encode("utf-8", "surrogatepass"), f"the {field}"), text)
+        name = field if field.startswith("the ") else f"the {field}"
+        return parse_json(text.encode("utf-8", "surrogatepass"), name)
     if deep := DOTTED.search(text):
         line = text.count("\n", 0, deep.start()) + 1
         raise Refusal(422, "too_deep", f"line {line} has a key of more than 15 parts: the maximum is 15", field=field)
-    return read_subject(read_toml(text), text)
+    return read_toml(text)
 
 
 def read_subject(data: Any, source: str = "") -> Subject:
@@ -102,10 +127,38 @@ def scenario_subject(scenario: Scenario) -> Subject:
     return Subject("scenario", scenario.name, scenario.story, data, scenario.model_copy(update={"schedule": None}))
 
 
+@cache
+def shipped_tables() -> dict[str, str]:
+    """Return the text of the tables that ship with the server, by name."""
+    folder = Path(examples.__file__).parent
+    return {path.stem: path.read_text("utf-8") for path in sorted(folder.glob("*.toml"))}
+
+
+@cache
+def small_presets() -> dict[str, Scenario]:
+    """Return the presets that are small enough to explore."""
+    found = {}
+    for name, scenario in shipped().items():
+        with contextlib.suppress(UserError):
+            check_small(scenario)
+            found[name] = scenario
+    return found
+
+
+def read_preset(name: str, changes: Mapping[str, Any]) -> Subject:
+    """Return a shipped table, or a small preset with some fields changed. Raises Refusal or UserError."""
+    if name in shipped_tables():
+        if changes:
+            raise Refusal(422, "no_field", f"{name} is a table: set changes fields of a scenario", field="set")
+        return read_text(shipped_tables()[name])
+    return scenario_subject(changed(preset_named(name, {**shipped_tables(), **small_presets()}), changes))
+
+
 def _table(data: Any, source: str) -> Subject:
     table = _valid(TableSpec, data, source)
-    _refuse_unseen(table)
-    return Subject("table", table.name, table.why, table.model_dump(exclude_unset=True), checked(table, source))
+    values = table.model_dump(exclude_unset=True)
+    _refuse_unseen(values, source)
+    return Subject("table", table.name, table.why, values, checked(table, source))
 
 
 def _valid(model: type[Asked], data: Any, source: str) -> Asked:
@@ -116,24 +169,25 @@ def _valid(model: type[Asked], data: Any, source: str) -> Asked:
 
 
 def _at_line(error: ValidationError, model: type[BaseModel], source: str) -> Refusal:
-    """Convert a validation error of a subject, with the line of its text if known."""
-    refusal = refusal_of_model(error, model)
-    refusal.field = UNION.sub("", refusal.field)
-    refusal.detail = UNION.sub("", str(refusal.detail))
-    fault = min(error.errors(), key=lambda one: one["type"] != "extra_forbidden")
-    if source and (at := line_of(source, fault["loc"])):
-        refusal.detail = f"line {at}, {refusal.detail}"
+    """Convert a validation error of a subject, with the lines of its text if known."""
+    refusal = refusal_of_model(error, model, source)
+    refusal.field, refusal.detail = UNION.sub("", refusal.field), UNION.sub("", str(refusal.detail))
+    for problem in refusal.errors or []:
+        problem.field, problem.detail = UNION.sub("", problem.field), UNION.sub("", problem.detail)
     return refusal
 
 
-def _refuse_unseen(table: TableSpec) -> None:
-    """Reject names with invisible characters."""
-    names = [("name", table.name), ("why", table.why.replace("\n", " "))]
-    for number, process in enumerate(table.procs):
-        names += [(f"procs[{number}].name", process.name), (f"procs[{number}].start", process.start)]
-        names += [(f"procs[{number}].steps[{at}].at", step.at) for at, step in enumerate(process.steps)]
-    for field, text in names:
-        char = next((char for char in text if unicodedata.category(char) in {"Cc", "Cf", "Cs", "Co", "Cn"}), None)
-        if char is not None:
-            detail = f"{field} contains the character U+{ord(char):04X}: use letters, digits, punctuation and spaces"
+def _refuse_unseen(data: Any, source: str) -> None:
+    """Reject texts with invisible characters, wherever they stand in a table's data."""
+    waiting: list[tuple[Any, tuple[str | int, ...]]] = [(data, ())]
+    while waiting:
+        node, place = waiting.pop()
+        if isinstance(node, dict):
+            waiting += [(inner, (*place, name)) for name, inner in node.items()]
+        elif isinstance(node, list | tuple):
+            waiting += [(inner, (*place, number)) for number, inner in enumerate(node)]
+        elif isinstance(node, str) and (char := unseen(node, "" if place[-1] in NAMES else "\n\t")):
+            field = path_of(place, None)
+            at = f"line {line}, " if source and (line := line_of(source, place)) else ""
+            detail = f"{at}{field} contains the character {char}: use letters, digits, punctuation and spaces"
             raise Refusal(422, "not_text", detail, field=field)

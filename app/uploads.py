@@ -11,6 +11,7 @@ import contextlib
 import json
 import sys
 import tempfile
+import unicodedata
 from collections.abc import AsyncIterator
 from typing import IO, Any
 
@@ -21,6 +22,7 @@ from app.children import environment
 from app.limits import Limits
 from app.refusals import Refusal, visible
 from app.settings import Settings
+from engine.text import NAME_MAX
 
 READ_S = 600
 """Max. time to parse a recording, in seconds."""
@@ -105,6 +107,9 @@ async def read_apart(file: IO[bytes], name: str, settings: Settings) -> str:
 
 
 def recording_name(given: str) -> str:
-    """Return a file's base name as one short line for display; it is never used as a path."""
-    last = given.replace("\\", "/").rpartition("/")[2].strip()
-    return visible(last, 200) or "recording"
+    """Return a file's base name as one short line for display; it is never used as a path.
+
+    It is escaped before it is cut: the name of a run that plays the recording has the same limit.
+    """
+    last = unicodedata.normalize("NFC", given.replace("\\", "/").rpartition("/")[2])
+    return visible(last, NAME_MAX).strip() or "recording"

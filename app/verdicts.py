@@ -6,6 +6,7 @@ import textwrap
 from typing import Any, NamedTuple
 
 from app.formats import counted, whole
+from app.plain import link_lines
 from engine.invariants import INVARIANTS, WITNESSES
 
 SEARCHES = {
@@ -141,4 +142,4 @@ def as_text(row: Any, answer: dict[str, Any] | None, link: str) -> str:
         lines += textwrap.wrap(f"{answer['verdict']}. {sentence(answer)}", 72)
         lines += ["", *textwrap.wrap(f"Within these bounds: {bounds_words(answer)}", 72), ""]
         lines += [f"  {what:<22}{number:>14}" for what, number, _ in counts(answer)]
-    return "\n".join([*lines, "", f"Link: {link}", ""])
+    return "\n".join([*lines, "", *link_lines(link), ""])

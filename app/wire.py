@@ -1,8 +1,12 @@
-"""The HTTP connection: uvicorn's protocol, with limits on size and time of the header, and a way to drop a client."""
+"""The HTTP connection: uvicorn's protocol, with limits on size and time of the header; clients that never read are
+dropped, whatever they asked for."""
 
 from __future__ import annotations
 
+import array
 import asyncio
+import contextlib
+import socket
 from typing import Any
 
 from uvicorn.config import Config
@@ -13,12 +17,23 @@ from app.limits import LIMITS
 from app.problems import MEDIA_TYPE, problem_of
 from app.refusals import Refusal
 
+try:
+    import fcntl
+    import termios
+except ImportError:  # not a Unix
+    fcntl = None  # type: ignore[assignment]
+
+SEND_BUFFER_BYTES = 1 << 16
+"""What the kernel buffers of a stream; it doubles this number for its own needs."""
 LINGER_S = 1.0
 """How long data from a rejected client is read and discarded."""
 
 
 class Connection(HttpToolsProtocol):
-    """One client's connection. Handlers find it as scope["state"]["connection"] and may call drop()."""
+    """One client's connection. Handlers find it as scope["state"]["connection"] and may call drop() and narrow()."""
+
+    stuck_s = LIMITS.stuck_s
+    """A client is dropped within this time from when it stopped reading, but not sooner than after half of it."""
 
     def __init__(
         self,
@@ -32,14 +47,47 @@ class Connection(HttpToolsProtocol):
         self._in_head = True
         self._refused = False
         self._head_timer: asyncio.TimerHandle | None = None
+        self._stuck_timer: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
+        # Whatever the client has not taken pauses writing: so what is left of a response that is complete is seen, too.
+        transport.set_write_buffer_limits(high=0)
         self._await_head()
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._stop_timer()
+        self._stop_watching()
         super().connection_lost(exc)
+
+    def pause_writing(self) -> None:
+        super().pause_writing()
+        self._stuck_timer = self.loop.call_later(self.stuck_s / 2, self._look, None)
+
+    def resume_writing(self) -> None:
+        super().resume_writing()
+        self._stop_watching()
+
+    def _look(self, before: int | None) -> None:
+        """Drop the client if it has taken none of the unsent bytes since the last look.
+
+        before: their number then. Nothing is added to them while writing is paused. Those that the kernel holds count,
+        too: it asks for more only when a good part of its buffer is free, which takes a slow client a while.
+        """
+        unsent = self.transport.get_write_buffer_size() + _held_by_kernel(self.transport.get_extra_info("socket"))
+        if before is not None and unsent >= before:
+            self.drop()
+        else:
+            self._stuck_timer = self.loop.call_later(self.stuck_s / 2, self._look, unsent)
+
+    def _stop_watching(self) -> None:
+        if self._stuck_timer is not None:
+            self._stuck_timer.cancel()
+            self._stuck_timer = None
+
+    def narrow(self) -> None:
+        """Keep the kernel from buffering megabytes for a client that does not read."""
+        self.transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER_BYTES)
 
     def data_received(self, data: bytes) -> None:
         if self._refused:
@@ -93,3 +141,12 @@ class Connection(HttpToolsProtocol):
         if self.transport.can_write_eof():
             self.transport.write_eof()
         self.loop.call_later(LINGER_S, self.transport.close)
+
+
+def _held_by_kernel(client: socket.socket) -> int:
+    """Return the bytes sent that the client's side has not acknowledged; 0 where that is not told."""
+    count = array.array("i", [0])
+    with contextlib.suppress(OSError):
+        if fcntl is not None:
+            fcntl.ioctl(client.fileno(), termios.TIOCOUTQ, count)
+    return count[0]

@@ -13,7 +13,10 @@ from starlette.requests import Request
 
 from app.refusals import FieldProblem, Refusal, shown, visible
 from engine.designs import AXES
+from engine.explore.tables.lines import lines_of, nearest_line
 
+NUMBERED_MAX = 1 << 16
+"""Max. characters of a text in which errors are given lines: finding them takes seconds in a text of megabytes."""
 ERRORS_MAX = 10
 """Max. faults reported per request; a form may show each beside its field."""
 
@@ -66,15 +69,18 @@ def refusal_of_validation(request: Request, error: RequestValidationError) -> Re
     return _refusal(faults, body_model(request))
 
 
-def refusal_of_model(error: ValidationError, model: type[BaseModel]) -> Refusal:
-    """Return the same for input from elsewhere (a scenario file)."""
-    return _refusal([{**fault, "loc": ("body", *fault["loc"])} for fault in error.errors()], model)
+def refusal_of_model(error: ValidationError, model: type[BaseModel], source: str = "") -> Refusal:
+    """Return the same for input from elsewhere (a scenario file). source: its text, for line numbers."""
+    return _refusal([{**fault, "loc": ("body", *fault["loc"])} for fault in error.errors()], model, source)
 
 
-def _refusal(faults: Sequence[Mapping[str, Any]], model: type[BaseModel] | None) -> Refusal:
+def _refusal(faults: Sequence[Mapping[str, Any]], model: type[BaseModel] | None, source: str = "") -> Refusal:
     # A misspelt key comes first: it is more helpful than the missing field that it causes.
     faults = sorted(faults, key=lambda fault: fault["type"] != "extra_forbidden")[:ERRORS_MAX]
     problems = [field_problem(fault, model) for fault in faults]
+    if source and len(source) <= NUMBERED_MAX:
+        known, places = lines_of(source), [untagged(fault["loc"][1:], model) for fault in faults]
+        problems = [at_line(problem, nearest_line(known, at)) for problem, at in zip(problems, places, strict=True)]
     context = faults[0].get("ctx", {})
     limit = next((context[name] for name in LIMITS if name in context), None)
     first, errors = problems[0], problems if len(problems) > 1 else None
@@ -116,6 +122,13 @@ def field_problem(fault: Mapping[str, Any], model: type[BaseModel] | None) -> Fi
     return FieldProblem(field=field, code=code, detail=visible(subject + join + sentence, 400))
 
 
+def at_line(problem: FieldProblem, line: int | None) -> FieldProblem:
+    """Return a problem with the line of its field, if that is known."""
+    if line is None:
+        return problem
+    return problem.model_copy(update={"line": line, "detail": visible(f"line {line}, {problem.detail}", 400)})
+
+
 def nearest(given: str, known: Iterable[str], *, or_list: bool = True) -> str:
     """Return "; did you mean 'x'?" if a known name is close, otherwise the list of known names."""
     names = sorted(known)
@@ -127,14 +140,24 @@ def nearest(given: str, known: Iterable[str], *, or_list: bool = True) -> str:
 
 def path_of(place: Iterable[object], model: type[BaseModel] | None) -> str:
     """Return a location as scenario.workload.groups[0].name, without pydantic's union tags."""
-    text, kinds = "", [model]
-    for step in place:
-        is_tag, kinds = enter(kinds, step)
+    text = ""
+    for step in untagged(place, model):
         if isinstance(step, int):
             text += f"[{step}]"
-        elif not is_tag:
-            text += f".{visible(str(step), 40)}" if text else visible(str(step), 40)
+        else:
+            text += f".{visible(step, 40)}" if text else visible(step, 40)
     return text
+
+
+def untagged(place: Iterable[object], model: type[BaseModel] | None) -> list[str | int]:
+    """Return a location without pydantic's union tags."""
+    found: list[str | int] = []
+    kinds: list[Any] = [model]
+    for step in place:
+        is_tag, kinds = enter(kinds, step)
+        if not is_tag:
+            found.append(step if isinstance(step, int) else str(step))
+    return found
 
 
 def names_at(model: type[BaseModel], place: Iterable[object]) -> set[str]:

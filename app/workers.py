@@ -1,4 +1,5 @@
-"""The workers of a server: child processes that play runs, restarted when they die, stopped with the server."""
+"""The workers of a server: child processes that play runs, restarted when they die, stopped with the server; and the
+store, looked after while they are busy."""
 
 from __future__ import annotations
 
@@ -10,6 +11,9 @@ from collections.abc import Callable
 
 from app.children import environment
 from app.settings import Settings
+from app.store import Store
+from app.store.jobs import RECOVER_S, worker_name
+from engine.errors import FolioscopeError
 
 log = logging.getLogger("folioscope")
 
@@ -22,13 +26,14 @@ AGAIN_S, AGAIN_MOST_S = 0.5, 30.0
 class Workers:
     """The workers, started when the code for a first run is compiled; the rest of the engine compiles in parallel."""
 
-    def __init__(self, settings: Settings, say: Callable[[str], None] | None) -> None:
-        self.settings, self.say = settings, say
+    def __init__(self, settings: Settings, store: Store, say: Callable[[str], None] | None) -> None:
+        self.settings, self.store, self.say = settings, store, say
         self._children: set[asyncio.subprocess.Process] = set()
         self._keepers: list[asyncio.Task[None]] = []
 
     def start(self) -> None:
         """Start in the background."""
+        self._keepers.append(asyncio.create_task(self._tend()))
         if self.settings.workers:
             self._keepers.append(asyncio.create_task(self._begin()))
 
@@ -46,6 +51,18 @@ class Workers:
             log.warning("a worker ended with %s: the next one starts in %.1f s", code, pause)
             await asyncio.sleep(pause)
 
+    async def _tend(self) -> None:
+        """Look after the store, also while all workers are busy, or none is there."""
+        while True:
+            await self._stored(self.store.tidy)
+            await asyncio.sleep(RECOVER_S)
+
+    async def _stored(self, work: Callable[[], object]) -> None:
+        try:
+            await asyncio.to_thread(work)
+        except FolioscopeError as error:
+            log.warning("the store could not be looked after: %s", error)
+
     async def _run_once(self, module: str, *arguments: str, forward: bool) -> int | None:
         """Run a module in a child process, forward its output, and return its exit code."""
         child = await asyncio.create_subprocess_exec(
@@ -59,10 +76,12 @@ class Workers:
             while child.stdout and (line := await child.stdout.readline()):
                 if self.say:
                     self.say(line.decode(errors="replace").rstrip())
-            return await child.wait()
+            code = await child.wait()
         finally:
             if child.returncode is not None:
                 self._children.discard(child)
+        await self._stored(lambda: self.store.abandon(worker_name(child.pid)))
+        return code
 
     async def stop(self) -> None:
         """Stop all workers: SIGTERM first, then SIGKILL."""

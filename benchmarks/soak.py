@@ -129,27 +129,27 @@ class Soak:
     def sample(self) -> None:
         """Look at the processes and the files, every few seconds."""
         while not self.over.wait(SAMPLE_S):
-            children = [int(pid) for pid in _read(self.server, "task", str(self.server), "children").split()]
+            children = [int(pid) for pid in read_proc(self.server, "task", str(self.server), "children").split()]
             log = self.folder / "folioscope.db-wal"
             self.samples.append(
                 {
-                    "server_mib": _resident_mib(self.server),
-                    "workers_mib": sum(_resident_mib(pid) for pid in children),
+                    "server_mib": resident_mib(self.server),
+                    "workers_mib": sum(resident_mib(pid) for pid in children),
                     "server_files": len(os.listdir(f"/proc/{self.server}/fd")),
                     "log_mib": log.stat().st_size / MIB if log.exists() else 0.0,
                 }
             )
 
 
-def _read(pid: int, *names: str) -> str:
+def read_proc(pid: int, *names: str) -> str:
     try:
         return Path("/proc", str(pid), *names).read_text()
     except OSError:  # it ended just now
         return ""
 
 
-def _resident_mib(pid: int) -> float:
-    for line in _read(pid, "status").splitlines():
+def resident_mib(pid: int) -> float:
+    for line in read_proc(pid, "status").splitlines():
         if line.startswith("VmRSS:"):
             return int(line.split()[1]) / 1024
     return 0.0

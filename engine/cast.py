@@ -25,6 +25,9 @@ def file_address(file: int) -> int:
     return FIRST_FILE_ADDRESS + file * FILE_BYTES
 
 
+SIMULATED = "simulated"
+
+
 class TaskName(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
     name: str
@@ -70,13 +73,20 @@ class Cast(BaseModel):
     marks: list[str] = []
     queues: int = 0
     """Number of queues in the wait design (page_wait: one per page)."""
-    clock: str = "simulated"
+    clock: str = SIMULATED
     """What time 0 is: "simulated", or the recording's clock at its first event, in words."""
 
     @property
     def recorded(self) -> bool:
         """Whether the run replays a recording, which names pages one by one: before that, their state is not known."""
         return self.pfns is not None
+
+    def task_label(self, row: int) -> str | None:
+        """Return a task's name, with its pid in a recording, as in ftrace: threads share names. None for no task."""
+        if row >= len(self.tasks):
+            return None
+        task = self.tasks[row]
+        return task.name if self.clock == SIMULATED else f"{task.name}-{task.pid}"
 
     def file_of(self, row: int) -> int:
         """Return the row of the file that a page is (first) cached in, -1 for none."""

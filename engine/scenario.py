@@ -6,7 +6,6 @@ found here, before any worker starts.
 
 from __future__ import annotations
 
-import unicodedata
 from functools import reduce
 from operator import or_
 from typing import TYPE_CHECKING, Annotated, Any, Literal, Self, TypeAlias
@@ -20,6 +19,7 @@ from engine.formats import SCENARIO, upgraded_scenario
 from engine.operations import MMS_MAX, PAGES_MAX, Fork, Grown, Migrate, Op, Part, Pick
 from engine.program import OF_MOVABLE, OPERATIONS, check_program, of_files
 from engine.schedule_word import LENGTH_MAX, read
+from engine.text import NAME_MAX, STORY_MAX, lines, one_line
 
 FORMAT = SCENARIO
 TIME_MAX_NS = 2**43 - 2
@@ -37,19 +37,8 @@ PICKS_MAX = 2**23
 Kernel = Literal["4.13", "4.16", "5.9-rc", "5.9", "5.10", "6.1", "6.7+"]
 
 
-def _plain(text: str) -> str:
-    """Reject control and format characters and lone surrogates; normalise the rest (NFC)."""
-    for char in text:
-        if unicodedata.category(char) in {"Cc", "Cf", "Cs", "Co", "Cn"}:
-            raise ValueError(f"holds the character U+{ord(char):04X}: use letters, digits, marks and spaces")
-    text = unicodedata.normalize("NFC", text).strip()
-    if not text:
-        raise ValueError("is empty")
-    return text
-
-
-Name = Annotated[str, Field(min_length=1, max_length=200), AfterValidator(_plain)]
-Story = Annotated[str, Field(max_length=2_000)]
+Name = Annotated[str, Field(min_length=1, max_length=NAME_MAX), AfterValidator(one_line)]
+Story = Annotated[str, Field(max_length=STORY_MAX), AfterValidator(lines)]
 Ns = Annotated[int, Field(ge=0, le=TIME_MAX_NS)]
 
 
@@ -462,6 +451,9 @@ class Scenario(Grown):
             total = sum(group.tasks for group in self.workload.groups)
             if total > TASKS_MAX:
                 raise ValueError(f"{total} tasks in all groups; the limit is {TASKS_MAX}: use fewer")
+            names = [group.name for group in self.workload.groups]
+            if twice := next((name for name in names if names.count(name) > 1), None):
+                raise ValueError(f"two groups are named {twice!r}: their tasks could not be told apart; rename one")
             if self.workload.files > self.workload.pages:
                 raise ValueError(
                     f"{self.workload.files} files share {self.workload.pages} pages: each needs one; raise pages"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from typing import Annotated, Any
 
 from fastapi import Depends, Path, Query, Request, Response
@@ -43,6 +42,20 @@ def address_of(request: Request) -> str:
     return request.client.host if request.client else "-"
 
 
+def count_cancel(request: Request) -> None:
+    """Take one token from the address's bucket for cancellations and deletions, whether by API or by form.
+
+    Raises Refusal when the bucket is empty.
+    """
+    cancels = request.app.state.cancels
+    if not cancels.take(address_of(request)):
+        detail = f"too many cancellations and deletions: at most {cancels.per_minute} per minute"
+        raise Refusal(429, "too_many_cancels", detail, limit=cancels.per_minute)
+
+
+CountedCancel = Depends(count_cancel)
+
+
 def open_share(request: Request, token: Token) -> None:
     """Admit the holder of a share link; wrong, revoked and expired tokens get the same 404 (the guard counts them)."""
     share = store_of(request).by_token(token)
@@ -71,8 +84,7 @@ def find_run(request: Request, run_id: RunId) -> RunRow:
 
 def shared_ids(share: ShareRow) -> list[str]:
     """Return the runs shared by a link."""
-    ids: list[str] = json.loads(share.run_ids)
-    return ids
+    return [name for name in share.names if "/" not in name]
 
 
 def pass_of(request: Request) -> Pass | None:

@@ -8,15 +8,15 @@ from typing import Annotated
 
 from fastapi import APIRouter, Depends, Path, Query, Request, Response
 
-from app.api.deps import Size, problems, store_of
+from app.api.deps import CountedCancel, Size, problems, store_of
 from app.api.models import Exploration, ExplorationLine, ExplorationList, State
 from app.api.requests import StartExploration
-from app.api.runs import Key, count_cancel
+from app.api.runs import Key
 from app.plans import exploration_of
 from app.refusals import Refusal
 from app.store import ExplorationRow
 from app.strict import StrictRoute
-from app.subjects import read_subject, read_text
+from app.subjects import read_preset, read_subject, read_text
 
 router = APIRouter(tags=["explorations"], route_class=StrictRoute)
 
@@ -46,7 +46,10 @@ Found = Annotated[ExplorationRow, Depends(find_exploration)]
 )
 def start_exploration(request: Request, response: Response, body: StartExploration, key: Key = None) -> Exploration:
     """Explore every interleaving of a small protocol. The request is validated completely before it is queued."""
-    subject = read_text(body.table) if body.table is not None else read_subject(body.subject)
+    if body.preset is not None:
+        subject = read_preset(body.preset, body.set)
+    else:
+        subject = read_text(body.table) if body.table is not None else read_subject(body.subject)
     request.app.state.stepper.refuse_unbounded(subject)
     requested = exploration_of(subject, body.plan, body.limits, request.app.state.settings)
     sha256 = hashlib.sha256(json.dumps(body.model_dump(), sort_keys=True).encode()).hexdigest()
@@ -81,10 +84,11 @@ def read_exploration(found: Found) -> Exploration:
     return Exploration.of(found)
 
 
-@router.post("/explorations/{exploration_id}/cancel", responses=problems(403, 404, 409, 429))
+@router.post(
+    "/explorations/{exploration_id}/cancel", responses=problems(403, 404, 409, 429), dependencies=[CountedCancel]
+)
 def cancel_exploration(request: Request, found: Found) -> Exploration:
     """Cancel an exploration; its answer states what it had covered."""
-    count_cancel(request)
     return Exploration.of(store_of(request).cancel_exploration(found.id))
 
 
@@ -93,9 +97,9 @@ def cancel_exploration(request: Request, found: Found) -> Exploration:
     status_code=204,
     response_class=Response,
     responses=problems(403, 404, 409, 429),
+    dependencies=[CountedCancel],
 )
 def delete_exploration(request: Request, found: Found) -> Response:
     """Delete an exploration with its answer; a running one is cancelled first."""
-    count_cancel(request)
     store_of(request).delete_exploration(found.id)
     return Response(status_code=204)

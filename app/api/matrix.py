@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import Annotated
+from urllib.parse import urlencode
 
 from fastapi import APIRouter, Query, Request
 
@@ -29,4 +30,5 @@ def explore_missing(request: Request, body: ExploreMissing) -> MatrixQueued:
     name = cells.known_kernel(body.kernel)
     needed = cells.missing(store_of(request), name)
     left = store_of(request).explore_all(needed)
-    return MatrixQueued(kernel=name, queued=len(needed) - len(left), left=len(left))
+    page = f"/matrix?{urlencode({'kernel': name})}"
+    return MatrixQueued(kernel=name, queued=len(needed) - len(left), left=len(left), page=page)

@@ -86,7 +86,7 @@ class Run(RunLine):
                     "event_format": 1,
                     "attempt": 1,
                     "figures": {"wakes": 1264, "walked": 3268, "longest_walk": 260},
-                    "hot_pages": [{"page": 3, "waits": 1200, "events": 4100}],
+                    "links": {"self": f"/api/v1/runs/{RUN_ID}", "page": f"/r/{RUN_ID}", "txt": f"/r/{RUN_ID}.txt"},
                 }
             ]
         }
@@ -98,12 +98,16 @@ class Run(RunLine):
     event_format: int
     attempt: int = Field(description="1, plus 1 for each worker that died during the run")
     figures: dict[str, int | float | None] | None = Field(description="key figures, computed from the events")
+    links: dict[str, str] = Field(description="addresses of the run here, of its page and of the page's other formats")
 
     @classmethod
     def of(cls, row: Any) -> Run:
         more = {name: getattr(row, name) for name in ("scenario_sha256", "engine_version", "event_format", "attempt")}
         figures = json.loads(row.figures_json) if row.figures_json else None
-        return cls(**cls.fields_of(row), **more, scenario=json.loads(row.scenario_json), figures=figures)
+        links = {"self": f"/api/v1/runs/{row.id}", "page": f"/r/{row.id}"}
+        links |= {form: f"/r/{row.id}.{form}" for form in ("json", "csv", "txt")}
+        scenario = json.loads(row.scenario_json)
+        return cls(**cls.fields_of(row), **more, scenario=scenario, figures=figures, links=links)
 
 
 class RunList(BaseModel):
@@ -234,6 +238,7 @@ class MatrixQueued(BaseModel):
     kernel: str
     queued: int
     left: int
+    page: str = Field(description="address of the matrix's page")
 
 
 class Event(BaseModel):
@@ -420,6 +425,8 @@ class Share(BaseModel):
 
     id: str
     runs: list[str]
+    exploration: str | None = Field(None, description="the exploration that it opens")
+    matrix: str | None = Field(None, description="the kernel profile whose matrix it opens")
     view: str
     created_ns: int
     expires_ns: int | None
@@ -427,9 +434,15 @@ class Share(BaseModel):
 
     @classmethod
     def fields_of(cls, row: Any) -> dict[str, Any]:
-        return {name: getattr(row, name) for name in Share.model_fields if name != "runs"} | {
-            "runs": json.loads(row.run_ids)
-        }
+        names = ("id", "view", "created_ns", "expires_ns", "revoked_ns")
+        fields: dict[str, Any] = {name: getattr(row, name) for name in names} | {"runs": []}
+        for name in row.names:
+            kind, _, what = name.rpartition("/")
+            if kind:
+                fields["exploration" if kind == "x" else kind] = what
+            else:
+                fields["runs"].append(what)
+        return fields
 
 
 class NewShare(Share):
@@ -440,7 +453,7 @@ class NewShare(Share):
 
 
 class ShareList(BaseModel):
-    """The links to a run, newest first."""
+    """The links to a run, an exploration or a matrix, newest first."""
 
     shares: list[Share]
 
@@ -454,11 +467,13 @@ class Recording(BaseModel):
     bytes: int
     created_ns: int
     report: dict[str, Any]
+    links: dict[str, str] = Field(description="addresses of the recording here, and of its place on the page")
 
     @classmethod
     def of(cls, row: Any) -> Recording:
-        report = json.loads(row.report_json)
-        return cls(report=report, **{n: getattr(row, n) for n in ("id", "name", "sha256", "bytes", "created_ns")})
+        links = {"self": f"/api/v1/recordings/{row.id}", "page": f"/recordings#rec-{row.id}"}
+        values = {name: getattr(row, name) for name in ("id", "name", "sha256", "bytes", "created_ns")}
+        return cls(report=json.loads(row.report_json), links=links, **values)
 
 
 class RecordingList(BaseModel):

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Path, Query, Request, Response
 
-from app.api.deps import problems, store_of
+from app.api.deps import CountedCancel, problems, store_of
 from app.api.models import Recording, RecordingList
 from app.refusals import Refusal
 from app.strict import StrictRoute
@@ -46,6 +46,19 @@ async def add_recording(
     assert row is not None, "what was just stored is there"
     response.headers["Location"] = f"/api/v1/recordings/{row.id}"
     return Recording.of(row)
+
+
+@router.delete(
+    "/recordings/{recording_id}",
+    status_code=204,
+    response_class=Response,
+    responses=problems(403, 404, 409, 429),
+    dependencies=[CountedCancel],
+)
+def delete_recording(request: Request, recording_id: RecordingId) -> Response:
+    """Delete a recording. Runs of it that have ended stay, but cannot be played again."""
+    store_of(request).delete_recording(recording_id)
+    return Response(status_code=204)
 
 
 @router.get("/recordings")

@@ -6,11 +6,12 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from app.changes import Changes
 from app.plans import RequestedLimits, RequestedPlan
 from app.subjects import TEXT_MAX
+from app.tags import Tags
 from engine.scenario import Scenario
 
-Tag = Annotated[str, Field(min_length=1, max_length=50, pattern=r"^[^\x00-\x20\x7f,]+$")]
 RUN_ID = "3f9c0a51b7e2"
 DEMO: dict[str, Any] = {"kind": "recording", "recording": "demo"}
 
@@ -28,6 +29,7 @@ class StartRun(Asked):
         json_schema_extra={
             "examples": [
                 {"preset": "demo", "pace_ms_per_s": 20, "tags": ["review"]},
+                {"preset": "w1", "set": {"wait.design": "page_wait", "limits.events": 100_000}},
                 {"scenario": {"name": "The demo with 4,096 queues", "wait": {"bits": 12}, "workload": DEMO}},
             ]
         }
@@ -37,15 +39,21 @@ class StartRun(Asked):
     preset: Annotated[str, Field(min_length=1, max_length=100)] | None = Field(
         None, description="name of one of /presets, instead of a scenario"
     )
+    set: Changes = Field(
+        {},
+        description="fields of the preset to change, as wait.design or workload.groups[0].tasks, and their new values",
+    )
     pace_ms_per_s: Annotated[int, Field(ge=1, le=1_000_000)] | None = Field(
         None, description="throttle playback to this many ms of run time per second; full speed if absent"
     )
-    tags: Annotated[list[Tag], Field(max_length=10)] = []
+    tags: Tags = []
 
     @model_validator(mode="after")
     def _one(self) -> StartRun:
         if (self.scenario is None) == (self.preset is None):
             raise ValueError("give either a scenario or a preset")
+        if self.set and self.preset is None:
+            raise ValueError("set changes a preset: give one, or change the scenario itself")
         return self
 
 
@@ -60,10 +68,22 @@ class ShareRun(Asked):
 
 
 class ShareRuns(ShareRun):
-    """A link to one run, or to two side by side."""
+    """A link to one run, to two side by side, to an exploration, or to a matrix."""
 
-    model_config = ConfigDict(json_schema_extra={"examples": [{"runs": [RUN_ID], "view": "v=1"}]})
-    runs: Annotated[list[Annotated[str, Field(pattern=r"^[0-9a-f]{12}$")]], Field(min_length=1, max_length=2)]
+    model_config = ConfigDict(
+        json_schema_extra={"examples": [{"runs": [RUN_ID], "view": "v=1"}, {"exploration": RUN_ID}, {"matrix": "6.1"}]}
+    )
+    runs: (
+        Annotated[list[Annotated[str, Field(pattern=r"^[0-9a-f]{12}$")]], Field(min_length=1, max_length=2)] | None
+    ) = None
+    exploration: Annotated[str, Field(pattern=r"^[0-9a-f]{12}$")] | None = None
+    matrix: Annotated[str, Field(max_length=20, description="kernel profile")] | None = None
+
+    @model_validator(mode="after")
+    def _one(self) -> ShareRuns:
+        if sum(one is not None for one in (self.runs, self.exploration, self.matrix)) != 1:
+            raise ValueError("give one of runs, exploration and matrix")
+        return self
 
 
 TABLE: dict[str, Any] = {
@@ -93,6 +113,7 @@ class StartExploration(RequestedPlan):
         json_schema_extra={
             "examples": [
                 {"subject": TABLE},
+                {"preset": "lost_increment"},
                 {"subject": TABLE, "search": "pct", "walks": 200, "limits": {"seconds": 10.0}},
             ]
         }
@@ -102,12 +123,18 @@ class StartExploration(RequestedPlan):
     table: Annotated[str, Field(min_length=1, max_length=TEXT_MAX)] | None = Field(
         None, description="the subject as TOML or JSON text; errors name its lines"
     )
+    preset: Annotated[str, Field(min_length=1, max_length=100)] | None = Field(
+        None, description="name of a table that ships with the server, or of a small preset"
+    )
+    set: Changes = Field({}, description="fields of the small preset to change, and their new values")
     limits: RequestedLimits = RequestedLimits()
 
     @model_validator(mode="after")
     def _one(self) -> StartExploration:
-        if (self.subject is None) == (self.table is None):
-            raise ValueError("give either a subject or a table")
+        if sum(one is not None for one in (self.subject, self.table, self.preset)) != 1:
+            raise ValueError("give one of subject, table and preset")
+        if self.set and self.preset is None:
+            raise ValueError("set changes a preset: give one, or change the subject itself")
         return self
 
     @property

@@ -9,15 +9,13 @@ from typing import Annotated
 from fastapi import APIRouter, Header, Query, Request, Response
 from pydantic import AfterValidator
 
-from app.api.deps import FoundRun, Size, address_of, problems, store_of
+from app.api.deps import CountedCancel, FoundRun, Size, problems, store_of
 from app.api.models import Run, RunLine, RunList, State
 from app.api.requests import StartRun
-from app.refusals import Refusal, shown
+from app.changes import changed, preset_named
 from app.strict import StrictRoute
-from app.wording import nearest
 from engine.designs import DESIGNS
 from engine.scenario import Scenario
-from engine.scenarios import shipped
 
 router = APIRouter(tags=["runs"], route_class=StrictRoute)
 
@@ -69,14 +67,11 @@ def start_run(request: Request, response: Response, body: StartRun, key: Key = N
 
 
 def scenario_of(body: StartRun) -> Scenario:
-    """Return the requested scenario. Raises Refusal for an unknown preset."""
+    """Return the requested scenario. Raises Refusal for an unknown preset, or for changes that do not fit it."""
     if body.scenario is not None:
         return body.scenario
     assert body.preset is not None, "the model requires exactly one"
-    if body.preset not in shipped():
-        detail = f"unknown preset {shown(body.preset)}{nearest(body.preset, shipped())}"
-        raise Refusal(422, "no_preset", detail, field="preset")
-    return shipped()[body.preset]
+    return changed(preset_named(body.preset), body.set)
 
 
 @router.get("/runs", responses=problems(422))
@@ -100,24 +95,20 @@ def list_runs(
     return RunList(runs=[RunLine.of(row) for row in rows], next=token)
 
 
-@router.post("/runs/{run_id}/cancel", responses=problems(403, 404, 409, 429))
+@router.post("/runs/{run_id}/cancel", responses=problems(403, 404, 409, 429), dependencies=[CountedCancel])
 def cancel_run(request: Request, run: FoundRun) -> Run:
     """Cancel a run: a queued run is removed from the queue, a running one stops within two seconds."""
-    count_cancel(request)
     return Run.of(store_of(request).cancel(run.id))
 
 
-@router.delete("/runs/{run_id}", status_code=204, response_class=Response, responses=problems(403, 404, 409, 429))
+@router.delete(
+    "/runs/{run_id}",
+    status_code=204,
+    response_class=Response,
+    responses=problems(403, 404, 409, 429),
+    dependencies=[CountedCancel],
+)
 def delete_run(request: Request, run: FoundRun) -> Response:
     """Delete a run with its events and share links; a running one is cancelled first."""
-    count_cancel(request)
     store_of(request).delete(run.id)
     return Response(status_code=204)
-
-
-def count_cancel(request: Request) -> None:
-    """Take one token from the address's bucket for cancellations and deletions. Raises Refusal when it is empty."""
-    cancels = request.app.state.cancels
-    if not cancels.take(address_of(request)):
-        detail = f"too many cancellations and deletions: at most {cancels.per_minute} per minute"
-        raise Refusal(429, "too_many_cancels", detail, limit=cancels.per_minute)

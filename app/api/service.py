@@ -26,12 +26,11 @@ def read_health(request: Request, response: Response) -> Health:
 
 
 def trouble_of(request: Request) -> str | None:
-    """Return the store's error in one line, None if it works."""
+    """Return what keeps runs from being read or started, in one line; None if nothing does."""
     try:
-        store_of(request).ping()
+        return store_of(request).trouble() or None
     except Exception as error:
         return str(error).splitlines()[0][:200] if str(error) else type(error).__name__
-    return None
 
 
 @router.get("/version", responses=problems())

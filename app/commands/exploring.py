@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from engine.errors import UserError
+from engine.explore.tables import examples
 from engine.explore.tables.checking import BYTES_MAX, read_table
 from engine.explore.tables.table import Table
 from engine.scenario import Scenario
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from engine.explore.search.subject import Subject
     from engine.explore.story import Story
 
+EXAMPLES = Path(examples.__file__).parent
 PROGRESS_S = 1.0
 """Interval between lines of progress."""
 SAVED_S = 30.0
@@ -27,7 +29,12 @@ SAVED_S = 30.0
 
 
 def load_table(path: Path) -> Table:
-    """Return the table of a .json or .toml file. Raises BadTable, or UserError if the file does not exist."""
+    """Return the table of a .json or .toml file, or a shipped one by its name.
+
+    Raises BadTable, or UserError if the file does not exist.
+    """
+    if not path.exists() and len(path.parts) == 1 and (shipped := EXAMPLES / f"{path}.toml").is_file():
+        path = shipped
     if not path.is_file():
         raise UserError(f"there is no file {str(path)[:80]!r}", code="no_file", field="table", status=404)
     with path.open("rb") as file:

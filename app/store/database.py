@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import sqlite3
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ from typing import Any
 from sqlalchemy import Connection, Engine, create_engine, event, exc
 from sqlalchemy.engine.url import make_url
 
+from app.limits import RECEIVED_AT
 from app.settings import Settings
 from engine.errors import Damaged, FolioscopeError, UserError
 
@@ -29,9 +31,19 @@ APPLICATION_ID = 0x464F4C49
 """PRAGMA application_id of our files: "FOLI"."""
 PAGE_SIZE = 16_384
 """Of new files. Rows are blobs of kilobytes: with SQLite's 4,096, a commit and a checkpoint cost 1.6 times as much."""
-WAL_LIMIT = 32 << 20
 CHECKPOINT_AT = 4 << 20
 """Size of the write-ahead log, in bytes, above which it is checkpointed."""
+WAL_LIMIT = 32 << 20
+"""Size to which SQLite cuts it when it begins it anew."""
+EMPTY_AT = 16 << 20
+"""Size above which it is also emptied. Readers that follow each other without a gap would let it grow for ever:
+SQLite begins it anew only when nobody reads from it."""
+READERS = 4
+"""Connections that are kept open for reading; further ones are closed after use."""
+READER_CACHE_KIB = 1024
+"""Page cache of each of them: what is read often is cached decoded (app.windows.cache)."""
+EMPTY_S = 0.5
+"""How long emptying the log waits for readers; writers wait too."""
 
 
 class Database:
@@ -40,13 +52,15 @@ class Database:
     def __init__(self, settings: Settings, *, busy_s: float) -> None:
         self.path = file_of(settings)
         self._busy_s = busy_s
-        self.readers = self._engine(settings.url, "BEGIN", pool_size=8, max_overflow=24)
+        self.readers = self._engine(settings.url, "BEGIN", pool_size=READERS, max_overflow=32 - READERS)
         self.writer = self._engine(settings.url, "BEGIN IMMEDIATE", pool_size=1, max_overflow=0)
+        self._turn = threading.Lock()
+        """Held by the thread that has the writer's connection; the pool's own wait has one length for all."""
         self._watch: sqlite3.Connection | None = None
         self._watch_lock = threading.Lock()
 
     def _engine(self, url: str, begin: str, **pool: int) -> Engine:
-        engine = create_engine(url, connect_args={"timeout": self._busy_s}, pool_timeout=self._busy_s + 1, **pool)
+        engine = create_engine(url, connect_args={"timeout": self._busy_s}, pool_timeout=self._busy_s, **pool)
         reads = begin == "BEGIN"
 
         @event.listens_for(engine, "connect")
@@ -54,10 +68,13 @@ class Database:
             connection.isolation_level = None  # sqlite3 itself would begin late, and without the lock
             if reads:
                 connection.execute("PRAGMA query_only=ON")
+                connection.execute(f"PRAGMA cache_size=-{READER_CACHE_KIB}")
             elif connection.execute("PRAGMA page_count").fetchone()[0] == 0:  # all three stay with the file
                 connection.execute(f"PRAGMA page_size={PAGE_SIZE}")
                 connection.execute("PRAGMA auto_vacuum=INCREMENTAL")
                 connection.execute("PRAGMA journal_mode=WAL")
+            # Some builds of SQLite write zeros over all that is deleted, through the log; ours goes back to the disk.
+            connection.execute("PRAGMA secure_delete=FAST")
             connection.execute("PRAGMA synchronous=FULL")
             connection.execute("PRAGMA foreign_keys=ON")
             connection.execute(f"PRAGMA journal_size_limit={WAL_LIMIT}")
@@ -69,6 +86,12 @@ class Database:
 
         return engine
 
+    def open_readers(self) -> None:
+        """Open the connections for reading ahead: the descriptors of a server are then the same at rest as at first."""
+        with _in_our_words(), contextlib.ExitStack() as opened:
+            for _ in range(READERS):
+                opened.enter_context(self.readers.connect())
+
     @contextlib.contextmanager
     def read(self) -> Iterator[Connection]:
         """Yield a read-only connection with a consistent snapshot."""
@@ -77,9 +100,26 @@ class Database:
 
     @contextlib.contextmanager
     def write(self) -> Iterator[Connection]:
-        """Yield the writer's connection under the write lock; commit at the end, roll back on an exception."""
-        with _in_our_words(), self.writer.begin() as connection:
+        """Yield the writer's connection under the write lock; commit at the end, roll back on an exception.
+
+        Raises UserError (store_busy) when the lock is not had in busy_s, counted from the arrival of the request if
+        there is one: whoever has waited for a thread, or for this connection, waits less for the lock.
+        """
+        ends = (RECEIVED_AT.get() or time.monotonic()) + self._busy_s
+        with _in_our_words(), self._turn_to_write(ends) as connection, connection.begin():
             yield connection
+
+    @contextlib.contextmanager
+    def _turn_to_write(self, ends: float) -> Iterator[Connection]:
+        """Yield the writer's connection, which waits for the lock until `ends` (time.monotonic())."""
+        if not self._turn.acquire(timeout=max(0.0, ends - time.monotonic())):
+            raise _busy()
+        try:
+            with self.writer.connect() as connection:
+                _raw(connection).execute(f"PRAGMA busy_timeout={max(0, int(1000 * (ends - time.monotonic())))}")
+                yield connection
+        finally:
+            self._turn.release()
 
     def changed(self) -> int:
         """Return a number that changes whenever another connection, of any process, commits."""
@@ -91,28 +131,37 @@ class Database:
             version: int = self._watch.execute("PRAGMA data_version").fetchone()[0]
             return version
 
-    def checkpoint(self) -> None:
-        """Checkpoint the log if it has grown, as far as readers permit. One process at a time does this.
+    @property
+    def log_bytes(self) -> int:
+        """Size of the write-ahead log's file."""
+        try:
+            return Path(f"{self.path}-wal").stat().st_size
+        except FileNotFoundError:
+            return 0
 
-        SQLite from 3.7.0 to 3.51.2 can lose pages when two connections checkpoint at the same time.
+    def checkpoint(self, above: int = CHECKPOINT_AT, *, empty: int = EMPTY_AT) -> None:
+        """Checkpoint the log if it has grown, as far as readers permit; empty it if it has grown much.
+
+        above, empty: its sizes from which that is done. One process at a time does this: SQLite from 3.7.0 to 3.51.2
+        can lose pages when two connections checkpoint at the same time.
         """
-        wal = Path(f"{self.path}-wal")
-        with contextlib.suppress(FileNotFoundError, BlockingIOError):
-            if wal.stat().st_size >= CHECKPOINT_AT:
+        with contextlib.suppress(BlockingIOError):
+            if self.log_bytes >= max(above, 1):
                 with _only_one(Path(f"{self.path}-checkpoint")):
                     self._alone("PRAGMA wal_checkpoint(PASSIVE)")
+                    if self.log_bytes >= empty:
+                        self._alone("PRAGMA wal_checkpoint(TRUNCATE)", EMPTY_S)
 
     def give_back(self, pages: int) -> int:
         """Release up to `pages` free pages of the file to the disk; return the number of free pages left."""
         self._alone(f"PRAGMA incremental_vacuum({int(pages)})")
         return self._alone("PRAGMA freelist_count")[0][0]  # type: ignore[no-any-return]
 
-    def _alone(self, pragma: str) -> list[Any]:
+    def _alone(self, pragma: str, busy_s: float | None = None) -> list[Any]:
         """Run a PRAGMA outside any transaction on the writer's connection."""
-        with _in_our_words(), self.writer.connect() as connection:
-            raw = connection.connection.dbapi_connection
-            assert raw is not None, "a connection that is checked out is open"
-            rows: list[Any] = raw.cursor().execute(pragma).fetchall()
+        ends = time.monotonic() + (self._busy_s if busy_s is None else busy_s)
+        with _in_our_words(), self._turn_to_write(ends) as connection:
+            rows: list[Any] = _raw(connection).execute(pragma).fetchall()
             return rows
 
     def close(self) -> None:
@@ -120,6 +169,13 @@ class Database:
         self.writer.dispose()
         if self._watch is not None:
             self._watch.close()
+
+
+def _raw(connection: Connection) -> sqlite3.Connection:
+    """Return sqlite3's connection, for a PRAGMA outside any transaction."""
+    raw: Any = connection.connection.dbapi_connection
+    assert raw is not None, "a connection that is checked out is open"
+    return raw  # type: ignore[no-any-return]
 
 
 def file_of(settings: Settings) -> Path:

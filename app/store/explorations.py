@@ -13,9 +13,10 @@ from sqlalchemy import Connection, delete, func, insert, select, update
 
 from app.settings import Settings
 from app.store.database import Database
+from app.store.folder import make_room, refuse_full_disk
 from app.store.jobs import Jobs, new_lease
 from app.store.rows import ExplorationRow, exploration_rows
-from app.store.runs import KEY_LIVES_NS, number_of, refuse_full_disk
+from app.store.runs import KEY_LIVES_NS, number_of
 from app.store.tables import Exploration
 from engine import VERSION
 from engine.errors import UserError
@@ -52,10 +53,11 @@ class Explorations:
 
         Raises UserError: idempotency_mismatch (the key came with another body), queue_full, storage_full.
         """
+        make_room(self.db, self.settings)
         with self.db.write() as connection:
             if key is not None and (before := _started_by(connection, key, body_sha256)):
                 return before, False
-            refuse_full_disk(self.db, self.settings)
+            refuse_full_disk(self.settings)
             waiting = self._waiting(connection)
             if waiting >= self.settings.queue_max:
                 text = f"{waiting} explorations are waiting for a worker, the maximum: try again later"
@@ -65,8 +67,9 @@ class Explorations:
 
     def explore_all(self, requests: Sequence[RequestedExploration]) -> list[RequestedExploration]:
         """Queue as many of these as the queue admits, except those already live; return the rest."""
+        make_room(self.db, self.settings)
         with self.db.write() as connection:
-            refuse_full_disk(self.db, self.settings)
+            refuse_full_disk(self.settings)
             room = max(0, self.settings.queue_max - self._waiting(connection))
             live = select(Exploration.asked_sha256).where(Exploration.state.in_(("queued", "running")))
             there = set(connection.scalars(live))
@@ -128,6 +131,7 @@ class Explorations:
 
     def delete_exploration(self, exploration_id: str) -> None:
         """Delete an exploration and fence off its worker. Raises UserError (no_exploration)."""
+        make_room(self.db, self.settings, ballast=True)
         with self.db.write() as connection:
             if connection.execute(delete(Exploration).where(Exploration.id == exploration_id)).rowcount == 0:
                 raise _no_exploration(exploration_id)

@@ -1,19 +1,20 @@
 """The data folder: create and check it, with a one-line error if it is unusable; and its ballast file.
 
-A full disk stops SQLite from writing at all, even to say that a run failed. The ballast is a file of real blocks that a
-worker gives up then; it is filled again once there is room.
+A full disk stops SQLite from writing at all, even to say that a run failed, or to delete one. The ballast is a file of
+real blocks that is given up then; it is filled again once there is room.
 """
 
 from __future__ import annotations
 
 import contextlib
 import os
+import shutil
 import sqlite3
 import sys
 from pathlib import Path
 
-from app.settings import Settings
-from app.store.database import APPLICATION_ID, file_of
+from app.settings import MIB, Settings
+from app.store.database import APPLICATION_ID, Database, file_of
 from engine.errors import UserError
 
 BALLAST = "ballast"
@@ -67,13 +68,25 @@ def _schema(path: Path) -> str | None:
         raise foreign from None
 
 
+def free_bytes(settings: Settings) -> int:
+    """Return the free space of the data folder's disk."""
+    return shutil.disk_usage(file_of(settings).parent).free
+
+
+def short_of_space(settings: Settings) -> str:
+    """Return what to do about too little free space, in one line; "" if there is enough."""
+    if free_bytes(settings) >= settings.free_bytes_min:
+        return ""
+    least = settings.free_bytes_min // MIB
+    return f"less than {least} MiB free in the data folder: delete runs or free disk space, then try again"
+
+
 def keep_ballast(settings: Settings) -> None:
     """Create the ballast file if there is enough room for it and for runs."""
     path = file_of(settings).with_name(BALLAST)
     with contextlib.suppress(OSError):
         size = path.stat().st_size if path.exists() else 0
-        room = os.statvfs(path.parent)
-        if size < settings.ballast_bytes and room.f_bavail * room.f_frsize > settings.free_bytes_min:
+        if size < settings.ballast_bytes and free_bytes(settings) > settings.free_bytes_min + settings.ballast_bytes:
             with path.open("wb") as file:
                 if sys.platform == "linux":
                     os.posix_fallocate(file.fileno(), 0, settings.ballast_bytes)
@@ -81,7 +94,29 @@ def keep_ballast(settings: Settings) -> None:
                     file.write(bytes(settings.ballast_bytes))
 
 
-def drop_ballast(settings: Settings) -> None:
-    """Delete the ballast file: the disk is full, and a final state must still be stored."""
+def drop_ballast(settings: Settings, *, half: bool = False) -> None:
+    """Delete the ballast file; half: leave half of it, if it is whole, for those who will want to delete something."""
+    path = file_of(settings).with_name(BALLAST)
     with contextlib.suppress(OSError):
-        file_of(settings).with_name(BALLAST).unlink()
+        if not half:
+            path.unlink()
+        elif path.stat().st_size > settings.ballast_bytes // 2:
+            os.truncate(path, settings.ballast_bytes // 2)
+
+
+def refuse_full_disk(settings: Settings) -> None:
+    """Reject the request (storage_full) if the disk of the data folder has too little free space."""
+    if text := short_of_space(settings):
+        raise UserError(text, code="storage_full", status=507)
+
+
+def make_room(db: Database, settings: Settings, *, ballast: bool = False) -> None:
+    """On a disk that is nearly full, write the log back and empty it; ballast: give that up first, to delete something.
+
+    Not within a transaction: the log could not be emptied.
+    """
+    if free_bytes(settings) < max(settings.free_bytes_min, settings.ballast_bytes, MIB):
+        if ballast:
+            drop_ballast(settings)
+        with contextlib.suppress(UserError):
+            db.checkpoint(0, empty=0)

@@ -13,6 +13,7 @@ its children that have not ended.
 
 from __future__ import annotations
 
+import socket
 import time
 from collections.abc import Callable
 from typing import Any, Generic, Literal, NamedTuple, TypeVar
@@ -26,6 +27,8 @@ from app.store.tables import Exploration, Fenced, Run
 LEASE_S = 7.0
 BEAT_S = 2.0
 """Interval between renewals: three may fail before the lease expires."""
+RECOVER_S = 1.0
+"""Interval between checks for expired leases: a job leaves its dead worker within LEASE_S + RECOVER_S."""
 LOSSES_MAX = 3
 """Max. workers lost to a job before the job fails."""
 
@@ -54,6 +57,11 @@ EXPLORATIONS: Kind[ExplorationRow] = Kind(
     f"{LOSSES_MAX} workers died during this exploration: lower the limit on states or on memory",
 )
 KINDS: tuple[Kind[Any], ...] = (RUNS, EXPLORATIONS)
+
+
+def worker_name(pid: int) -> str:
+    """Return the name under which a process of this machine claims jobs."""
+    return f"{socket.gethostname()[:40]}:{pid}"
 
 
 def new_lease() -> int:
@@ -133,24 +141,28 @@ class Jobs(Generic[Row]):
         with self._db.write() as connection:
             connection.execute(update(self._table).where(*self.held(job_id, attempt)).values(**values))
 
-    def recover(self) -> int:
+    def recover(self, worker: str | None = None) -> int:
         """Requeue jobs whose lease expired; end those with a pending cancellation or too many lost workers.
 
-        Returns the number of jobs.
+        worker: take the jobs of this one, which has died, whatever their lease. Returns the number of jobs.
         """
         of = self._table
+
+        def lost() -> Any:
+            return self.expired() if worker is None else and_(of.state == "running", of.worker == worker)
+
         with self._db.read() as connection:
-            if connection.scalar(select(of.id).where(self.expired()).limit(1)) is None:
+            if connection.scalar(select(of.id).where(lost()).limit(1)) is None:
                 return 0
         ended = {"lease_until": None, "ended_ns": time.time_ns()}
-        lost = {"losses": of.losses + 1}
-        failed = {"state": "failed", "reason": "interrupted", "detail": self._kind.given_up, **lost, **ended}
-        again = {"state": "queued", "attempt": of.attempt + 1, "worker": None, "lease_until": None, **lost}
+        more = {"losses": of.losses + 1}
+        failed = {"state": "failed", "reason": "interrupted", "detail": self._kind.given_up, **more, **ended}
+        again = {"state": "queued", "attempt": of.attempt + 1, "worker": None, "lease_until": None, **more}
         with self._db.write() as connection:
             changes = (
-                update(of).where(self.expired(), of.cancel_requested).values(state="cancelled", reason="user", **ended),
-                update(of).where(self.expired(), of.losses >= LOSSES_MAX - 1).values(**failed),
-                update(of).where(self.expired()).values(**again),
+                update(of).where(lost(), of.cancel_requested).values(state="cancelled", reason="user", **ended),
+                update(of).where(lost(), of.losses >= LOSSES_MAX - 1).values(**failed),
+                update(of).where(lost()).values(**again),
             )
             return sum(connection.execute(change).rowcount for change in changes)
 

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import time
 
-from sqlalchemy import insert, select
+from sqlalchemy import delete, func, insert, select
 
+from app.settings import Settings
 from app.store.database import Database
+from app.store.folder import make_room, refuse_full_disk
 from app.store.rows import RECORDING_COLUMNS, RecordingRow
 from app.store.runs import DEMO
 from app.store.tables import Recording as Stored
+from app.store.tables import Run
 from engine.errors import UserError
 from engine.recordings import pack, unpack
 from engine.recordings.moves import Recording
@@ -19,6 +22,7 @@ class Recordings:
     """The part of the store that manages recordings. An id is the first 12 hex digits of the file's SHA-256."""
 
     db: Database
+    settings: Settings
 
     def recordings(self) -> list[RecordingRow]:
         """Return all recordings, newest first."""
@@ -33,7 +37,7 @@ class Recordings:
         return None if row is None else RecordingRow(*row)
 
     def add_recording(self, recording: Recording, name: str) -> RecordingRow:
-        """Store a recording and return its row; an existing recording keeps its name."""
+        """Store a recording and return its row; an existing one keeps its name. Raises UserError (storage_full)."""
         recording_id, data = recording.sha256[:12], pack(recording)
         values = {
             "id": recording_id,
@@ -46,11 +50,25 @@ class Recordings:
             "created_ns": time.time_ns(),
             "data": data,
         }
+        make_room(self.db, self.settings)
         with self.db.write() as connection:
             if connection.scalar(select(Stored.id).where(Stored.id == recording_id)) is None:
+                refuse_full_disk(self.settings)
                 connection.execute(insert(Stored).values(**values))
             row = connection.execute(select(*RECORDING_COLUMNS).where(Stored.id == recording_id)).one()
             return RecordingRow(*row)
+
+    def delete_recording(self, recording_id: str) -> None:
+        """Delete a recording; runs of it that have ended keep their events. Raises UserError: no_recording, in_use."""
+        make_room(self.db, self.settings, ballast=True)
+        with self.db.write() as connection:
+            live = (Run.recording_id == recording_id, Run.state.in_(("queued", "running")), Run.deleted.is_(False))
+            if count := connection.scalar(select(func.count()).where(*live)):
+                runs = "1 run of this recording is" if count == 1 else f"{count} runs of this recording are"
+                text = f"{runs} queued or running: cancel, or wait for the end, then delete"
+                raise UserError(text, code="in_use", field="recording_id", status=409)
+            if connection.execute(delete(Stored).where(Stored.id == recording_id)).rowcount == 0:
+                raise _no_recording(recording_id)
 
     def load_recording(self, recording_id: str) -> Recording:
         """Return a recording; "demo" is the one shipped with the project. Raises UserError (404), Damaged."""
@@ -61,6 +79,10 @@ class Recordings:
         with self.db.read() as connection:
             data = connection.scalar(select(Stored.data).where(Stored.id == recording_id))
         if data is None:
-            text = f"there is no recording {recording_id[:80]}"
-            raise UserError(text, code="no_recording", field="recording_id", status=404)
+            raise _no_recording(recording_id)
         return unpack(data)
+
+
+def _no_recording(recording_id: str) -> UserError:
+    text = f"there is no recording {recording_id[:80]}"
+    return UserError(text, code="no_recording", field="recording_id", status=404)

@@ -104,7 +104,7 @@ class RecordingRow:
 
 @dataclass(frozen=True)
 class ShareRow:
-    """A read-only link; run_ids is a JSON list."""
+    """A read-only link; run_ids is a JSON list of what it opens: see app.store.shares."""
 
     id: str
     run_ids: str
@@ -112,6 +112,12 @@ class ShareRow:
     created_ns: int
     expires_ns: int | None
     revoked_ns: int | None
+
+    @property
+    def names(self) -> list[str]:
+        """What it opens: ids of runs, or one x/ID or matrix/KERNEL."""
+        found: list[str] = json.loads(self.run_ids)
+        return found
 
 
 @dataclass(frozen=True)

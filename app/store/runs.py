@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import secrets
-import shutil
 import time
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, delete, func, insert, select, update
 
-from app.settings import MIB, Settings
-from app.store.database import Database
+from app.limits import RECEIVED_AT
+from app.settings import Settings
+from app.store.database import EMPTY_S, WAL_LIMIT, Database
+from app.store.folder import make_room, refuse_full_disk
 from app.store.jobs import Jobs
 from app.store.rows import RunRow, run_rows
 from app.store.tables import STATES, Chunk, Key, Keyframe, Recording, Run, StoredNode, Tag
@@ -25,7 +28,20 @@ ROWS_A_SLICE = 64
 """Chunks deleted per transaction, so that other writers are not blocked."""
 PAGES_A_SLICE = 256
 """Pages of the file given back to the disk at a time: 4 MiB."""
+LONG_READS = 20
+"""How often a deletion waits EMPTY_S for readers of the log before it lets it grow."""
 DEMO = "demo"
+
+
+class RequestedRun(NamedTuple):
+    """A run to start. key: its Idempotency-Key, body_sha256: the hash of the body that came with it."""
+
+    scenario: Scenario
+    pace_ms_per_s: int | None = None
+    tags: tuple[str, ...] = ()
+    key: str | None = None
+    body_sha256: str | None = None
+    parent_id: str | None = None
 
 
 class Runs:
@@ -34,6 +50,8 @@ class Runs:
     db: Database
     settings: Settings
     run_jobs: Jobs[RunRow]
+    clearing: set[str]
+    """Deleted runs whose rows are being removed."""
 
     def start_run(
         self,
@@ -50,28 +68,39 @@ class Runs:
         parent_id: job that the run belongs to. Raises UserError: idempotency_mismatch (the key came with another
         body), queue_full, storage_full, no_recording.
         """
-        canonical = scenario.canonical()
+        return self.start_runs([RequestedRun(scenario, pace_ms_per_s, tuple(tags or ()), key, body_sha256, parent_id)])[
+            0
+        ]
+
+    def start_runs(self, requests: Sequence[RequestedRun]) -> list[tuple[RunRow, bool]]:
+        """Do the same for several runs, all of them or none."""
+        make_room(self.db, self.settings)
         with self.db.write() as connection:
-            if key is not None and (before := _started_by(connection, key)):
-                run, sha256 = before
-                if sha256 == (body_sha256 or "") or _asks_for(run, canonical, pace_ms_per_s, tags or []):
-                    return run, False
-                text = "this Idempotency-Key was used with another body: use a new key for a new run"
-                raise UserError(text, code="idempotency_mismatch", field="Idempotency-Key")
-            refuse_full_disk(self.db, self.settings)
-            self._refuse_if_full(connection)
-            _refuse_if_missing(connection, scenario)
-            run_id = secrets.token_hex(6)
-            values = _first_values(scenario, canonical, pace_ms_per_s)
-            connection.execute(insert(Run).values(id=run_id, parent_id=parent_id, **values))
-            if tags:
-                connection.execute(insert(Tag), [{"run_id": run_id, "tag": tag} for tag in dict.fromkeys(tags)])
-            now = time.time_ns()
-            connection.execute(delete(Key).where(Key.created_ns < now - KEY_LIVES_NS))
-            if key is not None:
-                row = {"key": key, "body_sha256": body_sha256 or "", "run_id": run_id, "created_ns": now}
-                connection.execute(insert(Key).values(**row))
-            return run_rows(connection, Run.id == run_id)[0], True
+            return [self._start(connection, request) for request in requests]
+
+    def _start(self, connection: Connection, request: RequestedRun) -> tuple[RunRow, bool]:
+        scenario, key, body_sha256 = request.scenario, request.key, request.body_sha256 or ""
+        canonical = scenario.canonical()
+        if key is not None and (before := _started_by(connection, key)):
+            run, sha256 = before
+            if sha256 == body_sha256 or _asks_for(run, canonical, request.pace_ms_per_s, request.tags):
+                return run, False
+            text = "this Idempotency-Key was used with another body: use a new key for a new run"
+            raise UserError(text, code="idempotency_mismatch", field="Idempotency-Key")
+        refuse_full_disk(self.settings)
+        self._refuse_if_full(connection)
+        _refuse_if_missing(connection, scenario)
+        run_id = secrets.token_hex(6)
+        values = _first_values(scenario, canonical, request.pace_ms_per_s)
+        connection.execute(insert(Run).values(id=run_id, parent_id=request.parent_id, **values))
+        if request.tags:
+            connection.execute(insert(Tag), [{"run_id": run_id, "tag": tag} for tag in dict.fromkeys(request.tags)])
+        now = time.time_ns()
+        connection.execute(delete(Key).where(Key.created_ns < now - KEY_LIVES_NS))
+        if key is not None:
+            row = {"key": key, "body_sha256": body_sha256, "run_id": run_id, "created_ns": now}
+            connection.execute(insert(Key).values(**row))
+        return run_rows(connection, Run.id == run_id)[0], True
 
     def _refuse_if_full(self, connection: Connection) -> None:
         waiting = connection.scalar(select(func.count()).where(Run.state == "queued", Run.deleted.is_(False)))
@@ -131,12 +160,18 @@ class Runs:
         return row
 
     def delete(self, run_id: str) -> None:
-        """Delete a run with its events and fence off its worker. Raises UserError (no_run)."""
+        """Delete a run with its events and fence off its worker. Raises UserError (no_run).
+
+        The run is gone at once; what could not be cleared of it, clear_deleted() does later.
+        """
+        make_room(self.db, self.settings, ballast=True)
         with self.db.write() as connection:
             gone = update(Run).where(Run.id == run_id, Run.deleted.is_(False)).values(deleted=True)
             if connection.execute(gone).rowcount == 0:
                 raise _no_run(run_id)
-        self._clear(run_id)
+        RECEIVED_AT.set(None)  # each slice may wait for the lock as long as another request
+        with contextlib.suppress(UserError):
+            self._clear(run_id)
 
     def clear_deleted(self) -> None:
         """Finish interrupted deletions."""
@@ -146,7 +181,17 @@ class Runs:
             self._clear(run_id)
 
     def _clear(self, run_id: str) -> None:
-        """Remove a deleted run's rows in slices, then the run, and release its disk space."""
+        """Remove a deleted run's rows, unless another thread is about it."""
+        if run_id in self.clearing:
+            return
+        self.clearing.add(run_id)
+        try:
+            self._clear_in_slices(run_id)
+        finally:
+            self.clearing.discard(run_id)
+
+    def _clear_in_slices(self, run_id: str) -> None:
+        """Remove the rows of a run in slices, then the run, and release its disk space."""
         for table, order in ((Chunk, Chunk.number), (StoredNode, StoredNode.number), (Keyframe, Keyframe.chunk)):
             more = True
             while more:
@@ -155,19 +200,21 @@ class Runs:
                     some = select(order).where(column == run_id).order_by(order).limit(ROWS_A_SLICE)
                     result = connection.execute(delete(table).where(column == run_id, order.in_(some)))
                     more = result.rowcount > 0
+                self._keep_log_short()
         with self.db.write() as connection:
             connection.execute(delete(Run).where(Run.id == run_id, Run.deleted.is_(True)))
         left = self.db.give_back(PAGES_A_SLICE)
         while left and left > (left := self.db.give_back(PAGES_A_SLICE)):
-            pass
+            self._keep_log_short()
+        self.db.checkpoint(0, empty=0)
 
-
-def refuse_full_disk(db: Database, settings: Settings) -> None:
-    """Reject the request (storage_full) if the disk of the data folder has too little free space."""
-    if shutil.disk_usage(db.path.parent).free < settings.free_bytes_min:
-        least = settings.free_bytes_min // MIB
-        text = f"less than {least} MiB free in the data folder: delete runs or free disk space, then try again"
-        raise UserError(text, code="storage_full", status=507)
+    def _keep_log_short(self) -> None:
+        """Checkpoint the log; while a reader keeps it from being emptied, wait for him."""
+        for _ in range(LONG_READS):
+            self.db.checkpoint()
+            if self.db.log_bytes < WAL_LIMIT:
+                return
+            time.sleep(EMPTY_S)
 
 
 def _first_values(scenario: Scenario, canonical: bytes, pace_ms_per_s: int | None) -> dict[str, Any]:
@@ -205,7 +252,7 @@ def _started_by(connection: Connection, key: str) -> tuple[RunRow, str] | None:
     return (rows[0], found.body_sha256) if found is not None and rows else None
 
 
-def _asks_for(run: RunRow, canonical: bytes, pace_ms_per_s: int | None, tags: list[str]) -> bool:
+def _asks_for(run: RunRow, canonical: bytes, pace_ms_per_s: int | None, tags: Sequence[str]) -> bool:
     """Return whether a request is for this run. The hash of a body differs between versions of the program."""
     try:
         same = run.to_play().canonical() == canonical

@@ -1,4 +1,6 @@
-"""Share links: a token that opens some runs, read-only, until it expires or is revoked.
+"""Share links: a token that opens some runs, an exploration or a matrix, read-only, until it expires or is revoked.
+
+What it opens is a list of names: ids of runs, or one x/ID (an exploration) or one matrix/KERNEL.
 
 The token is told once and kept as its SHA-256, by which it is looked up: how long that takes tells nothing of how much
 of a guess was right, and who reads the database cannot open a link.
@@ -11,11 +13,11 @@ import json
 import secrets
 import time
 
-from sqlalchemy import func, insert, select, update
+from sqlalchemy import Connection, func, insert, select, update
 
 from app.store.database import Database
 from app.store.rows import SHARE_COLUMNS, ShareRow
-from app.store.tables import Run, Share
+from app.store.tables import Exploration, Run, Share
 from engine.errors import UserError
 
 TOKEN_BYTES = 32
@@ -28,35 +30,37 @@ class Shares:
 
     db: Database
 
-    def share(self, run_ids: list[str], view: str, expires_ns: int | None = None) -> tuple[ShareRow, str]:
-        """Create a link to runs, opened at `view`; return it and its token. Raises UserError (no_run)."""
-        if not 0 < len(run_ids) <= RUNS_MAX:
-            raise UserError(f"a link shares 1 to {RUNS_MAX} runs, not {len(run_ids)}", field="runs")
+    def share(self, names: list[str], view: str, expires_ns: int | None = None) -> tuple[ShareRow, str]:
+        """Create a link to runs, an exploration or a matrix, opened at `view`; return it and its token.
+
+        Raises UserError (no_run, no_exploration).
+        """
+        if not 0 < len(names) <= RUNS_MAX:
+            raise UserError(f"a link shares 1 to {RUNS_MAX} runs, not {len(names)}", field="runs")
         token, share_id = secrets.token_urlsafe(TOKEN_BYTES), secrets.token_hex(6)
         values = {
             "id": share_id,
             "token_sha256": _hashed(token),
-            "run_ids": json.dumps(run_ids),
+            "run_ids": json.dumps(names),
             "view": view,
             "created_ns": time.time_ns(),
             "expires_ns": expires_ns,
         }
         with self.db.write() as connection:
-            there = select(Run.id).where(Run.id.in_(run_ids), Run.deleted.is_(False))
-            missing = set(run_ids) - set(connection.scalars(there))
-            if missing:
-                text = f"there is no run {min(missing)[:80]}"
-                raise UserError(text, code="no_run", field="runs", status=404)
+            if missing := _missing(connection, names):
+                kind, _, name = missing.rpartition("/")
+                what, field = ("exploration", "exploration") if kind else ("run", "runs")
+                raise UserError(f"there is no {what} {name[:80]}", code=f"no_{what}", field=field, status=404)
             connection.execute(insert(Share).values(**values))
             row = connection.execute(select(*SHARE_COLUMNS).where(Share.id == share_id)).one()
             return ShareRow(*row), token
 
-    def shares(self, run_id: str) -> list[ShareRow]:
-        """Return the links to a run, newest first, including revoked ones."""
-        query = select(*SHARE_COLUMNS).where(Share.run_ids.contains(run_id, autoescape=True))
+    def shares(self, name: str) -> list[ShareRow]:
+        """Return the links to a run, an exploration or a matrix, newest first, including revoked ones."""
+        query = select(*SHARE_COLUMNS).where(Share.run_ids.contains(name, autoescape=True))
         with self.db.read() as connection:
             rows = connection.execute(query.order_by(Share.created_ns.desc(), Share.id)).all()
-        return [row for row in (ShareRow(*found) for found in rows) if run_id in json.loads(row.run_ids)]
+        return [row for row in (ShareRow(*found) for found in rows) if name in row.names]
 
     def revoke(self, share_id: str) -> ShareRow:
         """Revoke a link; revoking it twice is not an error. Raises UserError (no_share) if it does not exist."""
@@ -69,7 +73,7 @@ class Shares:
         return ShareRow(*row)
 
     def by_token(self, token: str) -> ShareRow | None:
-        """Return the link of a token; None if the token is wrong, revoked or expired, or a run was deleted."""
+        """Return the link of a token; None if it is wrong, revoked or expired, or what it opens was deleted."""
         if not 0 < len(token) <= TOKEN_CHARACTERS_MAX:
             return None
         live = (Share.revoked_ns.is_(None), (Share.expires_ns.is_(None)) | (Share.expires_ns > time.time_ns()))
@@ -78,8 +82,19 @@ class Shares:
             row = connection.execute(query).one_or_none()
             if row is None:
                 return None
-            there = select(func.count()).where(Run.id.in_(json.loads(row.run_ids)), Run.deleted.is_(False))
-            return ShareRow(*row) if connection.scalar(there) == len(json.loads(row.run_ids)) else None
+            share = ShareRow(*row)
+            return None if _missing(connection, share.names) else share
+
+
+def _missing(connection: Connection, names: list[str]) -> str | None:
+    """Return one of these that is not there, None if all are."""
+    explorations = {name.removeprefix("x/") for name in names if name.startswith("x/")}
+    runs = {name for name in names if "/" not in name}
+    found = set(connection.scalars(select(Run.id).where(Run.id.in_(runs), Run.deleted.is_(False))))
+    if runs - found:
+        return min(runs - found)
+    left = explorations - set(connection.scalars(select(Exploration.id).where(Exploration.id.in_(explorations))))
+    return f"x/{min(left)}" if left else None
 
 
 def _hashed(token: str) -> str:

@@ -172,7 +172,7 @@ class Share(Base):
     id: Mapped[str] = mapped_column(primary_key=True)
     token_sha256: Mapped[str]
     run_ids: Mapped[str]
-    """JSON list."""
+    """JSON list of what it opens: ids of runs, or one x/ID (an exploration) or matrix/KERNEL."""
     view: Mapped[str]
     created_ns: Mapped[int] = mapped_column(BigInteger)
     expires_ns: Mapped[int | None] = mapped_column(BigInteger)

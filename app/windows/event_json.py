@@ -46,7 +46,7 @@ def event_json(batch: Batch, at: int, cast: Cast) -> dict[str, Any]:
     a, b = int(batch.a[at]), int(batch.b[at])
     words = EVENTS[kind].words
     values = dict(zip(words.fields, words.unpack(a, b), strict=True))
-    task_name = cast.tasks[task].name if task < len(cast.tasks) else None
+    task_name = cast.task_label(task)
     pfn = None if page == NONE else f"0x{cast.pfn(page):x}"
     names = {"task": task_name or "the kernel", "page": "a page" if pfn is None else f"page {pfn}"}
     said = {name: _said(words.fields[name].form, value, cast) for name, value in values.items()}

@@ -172,7 +172,9 @@ def history(store: Store, run_id: str, page: int, t0: int, t1: int, limit: int =
     cast = run.cast()
     pages = cast.page_count if cast.pfns is None else len(cast.pfns)
     if not 0 <= page < pages:
-        raise UserError(f"there is no page row {page}: the run has rows 0 to {pages - 1}", field="page", status=404)
+        raise UserError(
+            f"there is no page row {page}: the run has rows 0 to {pages - 1}", code="no_page", field="page", status=404
+        )
     if not 1 <= limit <= LIMIT_MAX:
         raise UserError(f"the limit on events is at most {LIMIT_MAX}, not {limit}", field="limit")
     found: list[dict[str, Any]] = []

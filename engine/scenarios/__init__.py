@@ -22,11 +22,18 @@ def read_toml(text: str) -> dict[str, Any]:
         raise BadScenario(f"this is not TOML: {str(error)[:200]}", code="not_toml") from None
     except RecursionError:
         raise BadScenario("this TOML nests brackets too deep", code="too_deep") from None
+    except ValueError:  # Python refuses to convert an integer of thousands of digits
+        raise BadScenario("this TOML has a number with too many digits", code="too_large") from None
+
+
+def shipped_text(name: str) -> str:
+    """Return the TOML text of a shipped scenario."""
+    return (FOLDER / f"{name}.toml").read_text("utf-8")
 
 
 @cache
 def shipped() -> MappingProxyType[str, Scenario]:
     """Return the shipped scenarios by name, the demo first."""
     names = sorted((path.stem for path in FOLDER.glob("*.toml")), key=lambda name: (not name.startswith("demo"), name))
-    values = {name: read_toml((FOLDER / f"{name}.toml").read_text("utf-8")) for name in names}
+    values = {name: read_toml(shipped_text(name)) for name in names}
     return MappingProxyType({name: Scenario.model_validate(value) for name, value in values.items()})

@@ -34,7 +34,7 @@ export function listenToControls(scene, events, closePanel) {
     event.preventDefault();
     location.assign(`${event.currentTarget.getAttribute("href")}?${write(view.now)}`);
   });
-  if ($("share")) presses["share-open"] = shareDialog($("share"), scene.runs, () => write(shared(scene)));
+  if ($("share")) presses["share-open"] = shareDialog($("share"), () => write(shared(scene)));
   for (const [id, press] of Object.entries(presses)) $(id)?.addEventListener("click", press);
   for (const close of document.querySelectorAll("dialog .close")) close.addEventListener("click", () => close.closest("dialog").close());
 

@@ -2,16 +2,21 @@
 
 import { ask } from "./asker.js";
 
+// Names by which a browser reaches a server on its own machine.
+const LOCAL = /^(localhost|127(\.\d+){3}|\[::1\])$/;
 const day = new Intl.DateTimeFormat("en-GB", { dateStyle: "medium", timeStyle: "short" });
 
-export function shareDialog(dialog, runs, viewText) {
+/** dialog: data-list is the address of the existing links, data-shared what a new one opens, as JSON. */
+export function shareDialog(dialog, viewText) {
   const list = dialog.querySelector(".share-list");
   const made = dialog.querySelector(".share-made");
   const field = dialog.querySelector("input[readonly]");
   const said = dialog.querySelector("[role=status]");
+  const local = LOCAL.test(location.hostname);
+  dialog.querySelector(".share-local").hidden = !local;
 
   async function refresh() {
-    const { shares } = await ask(`/api/v1/runs/${runs[0].id}/shares`);
+    const { shares } = await ask(dialog.dataset.list);
     list.replaceChildren(...shares.map(row));
     dialog.querySelector(".share-none").hidden = shares.length > 0;
   }
@@ -49,12 +54,13 @@ export function shareDialog(dialog, runs, viewText) {
 
   dialog.querySelector(".share-make").addEventListener("click", () => tell(async () => {
     const days = Number(dialog.querySelector("select").value);
-    const body = { runs: runs.map((run) => run.id), view: viewText(), ...(days ? { expires_s: days * 86_400 } : {}) };
+    const body = { ...JSON.parse(dialog.dataset.shared), view: viewText(), ...(days ? { expires_s: days * 86_400 } : {}) };
     const share = await ask("/api/v1/shares", { method: "POST", body: JSON.stringify(body), headers: { "Content-Type": "application/json" } });
     field.value = new URL(share.path, location.origin).href;
     made.hidden = false;
     field.select();
-    said.textContent = "Anyone with this link can see this view, read-only. Copy it now: it cannot be shown again.";
+    const who = local ? "The link opens on this machine only." : "Anyone with this link can see this view, read-only.";
+    said.textContent = `${who} Copy it now: it cannot be shown again.`;
     await refresh();
   }));
   dialog.querySelector(".share-copy").addEventListener("click", () => tell(async () => {

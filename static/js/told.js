@@ -94,6 +94,6 @@ const FAILED = {
 addEventListener("asker:failed", ({ detail: { name, error } }) => {
   const gone = error.status === 404 && ["no_run", "not_found"].includes(error.code);
   const why = gone ? "the run was deleted, or the link was revoked" : error.message;
-  notice(name, `${FAILED[name]}: ${why}. The charts may be out of date.`);
+  notice(name, `${FAILED[name]}: ${why}.${error.code === "no_page" ? "" : " The charts may be out of date."}`);
 });
 addEventListener("asker:done", ({ detail: { name } }) => notice(name, ""));

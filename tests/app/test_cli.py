@@ -398,6 +398,49 @@ def test_given_another_design_when_replayed_then_its_own_walks_are_told(folio: F
     assert few["woken"] == many["woken"] == own["woken"]
 
 
+@pytest.mark.parametrize(
+    ("threshold", "code"),
+    [("nonsense>0", 3), ("woken>=0", 0), ("walked/woken<=1000", 0), ("longest_walk<0", 3), ("walked/broken<=1", 3)],
+)
+def test_given_a_threshold_when_a_run_crosses_it_then_the_exit_code_says_so(
+    folio: Folio, scenario: Path, threshold: str, code: int
+) -> None:
+    said = folio("run", str(scenario), "--threshold", "woken>=0", "--threshold", threshold, "--json")
+    if threshold == "nonsense>0":
+        assert (said.code, "no figure is called 'nonsense'" in said.err) == (2, True)
+        return
+    assert said.code == code, said.err
+    assert said.json["state"] == "done"
+    assert (f"threshold crossed: {threshold}: it is " in said.err) == (code == 3)
+
+
+def test_given_a_threshold_that_is_none_when_asked_for_then_nothing_is_run(folio: Folio, scenario: Path) -> None:
+    said = folio("run", str(scenario), "--threshold", "woken is many")
+    assert (said.code, said.out) == (2, "")
+    assert "is no threshold" in said.err
+    assert folio("list", "--json").json == {"runs": []}
+
+
+def test_given_a_change_when_run_then_it_is_the_changed_scenario_that_is_run(folio: Folio, scenario: Path) -> None:
+    said = folio("run", str(scenario), "--set", "wait.design=page_wait", "--set", "limits.events=500", "--json")
+    assert said.json["events"] <= 500
+    assert folio("list", "--json").json["runs"][0]["design"] == "page_wait"
+    refused = folio("run", str(scenario), "--set", "wait.desing=page_wait")
+    assert (refused.code, "did you mean 'design'?" in refused.err) == (2, True)
+    assert folio("run", str(scenario), "--tag", "two words").code == 2
+
+
+@pytest.mark.parametrize(
+    ("asked", "code"),
+    [(["peterson"], 0), (["lost_increment"], 3), (["peterson", "--states", "3"], 4)],
+)
+def test_given_a_search_when_its_verdict_is_wanted_as_exit_code_then_it_is(
+    folio: Folio, asked: list[str], code: int
+) -> None:
+    assert folio("explore", *asked, "--exit-code", "--json").code == code
+    assert folio("explore", *asked).code == 0, "without the option, a finding is no failure"
+
+
 def test_given_versions_when_asked_for_then_all_are_told(folio: Folio) -> None:
     assert set(folio("version", "--json").json) == {"folioscope", "engine", "event_format", "python"}
     assert folio("version").out.startswith("folioscope ")

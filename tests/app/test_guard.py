@@ -20,7 +20,7 @@ from starlette.types import Message, Receive, Scope, Send
 from app.guard import CSP, Guard
 from app.limits import Limits
 
-SMALL = Limits(body_bytes=1_000, upload_bytes=5_000, body_s=0.2, guesses_per_minute=3)
+SMALL = Limits(body_bytes=1_000, upload_bytes=5_000, body_s=0.2, guesses_per_minute=3, idle_s=0.1, idle_bytes=100)
 LOCAL = "http://127.0.0.1:8340"
 
 
@@ -146,6 +146,19 @@ def test_given_our_own_page_or_a_program_when_it_changes_something_then_it_may(
     assert client().request(method, "/echo", headers=headers).status_code == 200
 
 
+@pytest.mark.parametrize("method", ["GET", *UNSAFE])
+@pytest.mark.parametrize("order", [(LOCAL, "http://evil.example"), ("http://evil.example", LOCAL), (LOCAL, LOCAL)])
+def test_given_two_origins_when_sent_then_it_is_403_whichever_comes_first(method: str, order: tuple[str, str]) -> None:
+    headers = [(b"origin", origin.encode()) for origin in order]
+    assert exchange(Guard(INNER), scope_of(method, headers=headers), [])[0]["status"] == 403
+
+
+@pytest.mark.parametrize("name", [b"authorization", b"content-type", b"idempotency-key", b"last-event-id"])
+def test_given_a_header_twice_when_only_one_of_them_is_read_then_it_is_400(name: bytes) -> None:
+    scope = scope_of("POST", headers=[(name, b"a"), (name, b"b")])
+    assert exchange(Guard(INNER), scope, [])[0]["status"] == 400
+
+
 def test_given_a_link_on_another_site_when_followed_then_reading_is_allowed() -> None:
     assert client().get("/echo", headers={"sec-fetch-site": "cross-site"}).status_code == 200
 
@@ -250,6 +263,38 @@ def test_given_a_body_that_does_not_come_when_waited_for_then_it_is_408() -> Non
     sent = exchange(Guard(INNER, limits=SMALL), scope, [part, 0.05, part, 0.05, part])
     assert sent[0]["status"] == 408
     assert (b"connection", b"close") in sent[0]["headers"]
+
+
+def test_given_an_upload_that_falls_silent_when_waited_for_then_it_is_408_long_before_its_time() -> None:
+    parts: list[Message | float] = []
+    for _ in range(9):  # a byte now and then is silence, too
+        parts += [{"type": "http.request", "body": b"x", "more_body": True}, 0.03]
+    scope = scope_of("POST", "/api/v1/recordings", headers=[(b"content-length", b"4000")])
+    sent = exchange(Guard(INNER, limits=SMALL._replace(upload_s=60)), scope, parts)
+    assert sent[0]["status"] == 408
+    assert b"less than 100 bytes" in sent[1]["body"]
+
+
+def test_given_an_upload_that_comes_steadily_when_it_is_slow_then_it_is_taken() -> None:
+    parts: list[Message | float] = []
+    for _ in range(8):
+        parts += [{"type": "http.request", "body": b"x" * 100, "more_body": True}, 0.05]
+    last: Message = {"type": "http.request", "body": b"x", "more_body": False}
+    scope = scope_of("POST", "/api/v1/recordings", headers=[(b"content-length", b"801")])
+    sent = exchange(Guard(INNER, limits=SMALL._replace(upload_s=60)), scope, [*parts, last])
+    assert (sent[0]["status"], sent[1]["body"]) == (200, b"x" * 801)
+
+
+@pytest.mark.parametrize("status", [429, 503])
+@pytest.mark.parametrize("path", ["/page", "/data"])
+def test_given_an_answer_that_says_later_then_it_says_how_much_later(status: int, path: str) -> None:
+    async def busy(_: Request) -> Response:
+        return PlainTextResponse("later", status, {} if path == "/page" else {"Retry-After": "7"})
+
+    app = Starlette(routes=[Route(path, busy)], middleware=[Middleware(Guard)])
+    later = TestClient(app, base_url=LOCAL).get(path).headers["retry-after"]
+    assert int(later) > 0
+    assert (later == "7") == (path == "/data")
 
 
 @pytest.mark.parametrize("path", ["/a\x00b", "/a\nb", "/\x7f", "/\ufffd", "/" + "a" * 3_000])

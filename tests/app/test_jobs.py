@@ -11,7 +11,7 @@ from sqlalchemy import select, update
 
 from app.settings import load_settings
 from app.store import Fenced, Store, open_store
-from app.store.jobs import KINDS, LEASE_S, LOSSES_MAX
+from app.store.jobs import BEAT_S, KINDS, LEASE_S, LOSSES_MAX, RECOVER_S
 from app.store.tables import Exploration, Run
 from engine.runs.w1 import scenario
 from tests.app.explored import asked
@@ -75,6 +75,23 @@ def test_given_a_lease_when_it_runs_out_then_the_job_is_another_workers_and_the_
         jobs.end(job, 1, "done", None, None, {})
     jobs.release(job, 1)
     assert state(store, kind, job)[:2] == ("running", 2)
+
+
+@pytest.mark.parametrize("kind", TABLES)
+def test_given_a_worker_that_died_when_that_is_known_then_its_jobs_alone_are_queued_again_at_once(
+    store: Store, kind: str
+) -> None:
+    lost, kept = queued(store, kind), queued(store, kind)
+    for worker in ("dead", "alive"):
+        assert jobs_of(store, kind).claim(worker) is not None
+    assert store.abandon("dead") == 1
+    assert state(store, kind, lost)[:3] == ("queued", 2, 1)
+    assert state(store, kind, kept)[:3] == ("running", 1, 0)
+
+
+def test_given_a_lease_then_its_end_is_noticed_within_ten_seconds_of_the_last_sign_of_life() -> None:
+    assert LEASE_S + RECOVER_S <= 8.5, "the rest is for a busy machine"
+    assert LEASE_S > 3 * BEAT_S
 
 
 @pytest.mark.parametrize("kind", TABLES)

@@ -181,6 +181,7 @@ def test_given_a_worker_that_is_killed_when_it_played_then_another_goes_on_and_t
     killed = play(server, pace_ms_per_s=100)
     server.until(f"{V1}/runs/{killed}", lambda run: run["events"] > 100)
     os.kill(worker_of(server), signal.SIGKILL)
+    server.until(f"{V1}/runs/{killed}", lambda run: run["attempt"] == 2, seconds=5)
     again = server.until(f"{V1}/runs/{killed}", lambda run: run["state"] in OVER)
     assert (again["state"], again["seal"], again["attempt"]) == ("done", seal, 2)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sqlite3
 import threading
 from collections.abc import Iterator
@@ -336,6 +337,49 @@ def test_a_deleted_run_leaves_nothing_and_gives_its_space_back(store: Store) -> 
     with pytest.raises(UserError) as refused:
         store.delete(gone.id)
     assert refused.value.status == 404
+
+
+def test_the_log_stays_short_while_a_large_run_is_deleted(store: Store) -> None:
+    claimed = []
+    for name in "ab":
+        store.start_run(named(name))
+        claimed.append(store.run_jobs.claim("w"))
+    for number in range(0, 256, 64):  # by turns, so that what stays must be moved when the space is given back
+        for run in claimed:
+            assert run is not None
+            some = [NewChunk(n, 10 * n, 10, n, n, b"", os.urandom(1 << 16)) for n in range(number, number + 64)]
+            store.append(run.id, 1, some, [], [], KNOWN)
+            store.checkpoint()
+    seen, over = [0], threading.Event()
+
+    def watch() -> None:
+        while not over.wait(0.005):
+            seen.append(store.db.log_bytes)
+
+    watching = threading.Thread(target=watch)
+    watching.start()
+    size = store.db.path.stat().st_size
+    assert claimed[0] is not None
+    store.delete(claimed[0].id)
+    over.set()
+    watching.join()
+    assert max(seen) <= 20 << 20, "a slice and what is emptied at, not all that was moved"
+    assert store.db.path.stat().st_size < 0.6 * size
+    assert store.db.log_bytes == 0
+
+
+def test_a_log_that_grew_under_a_reader_is_emptied_when_he_has_left(store: Store) -> None:
+    run, _ = store.start_run(named("a"))
+    store.run_jobs.claim("w")
+    with store.db.read() as connection:
+        connection.execute(select(Run.id)).all()
+        for number in range(0, 320, 64):
+            some = [NewChunk(n, 10 * n, 10, n, n, b"", os.urandom(1 << 16)) for n in range(number, number + 64)]
+            store.append(run.id, 1, some, [], [], KNOWN)
+            store.checkpoint()
+        assert store.db.log_bytes > 20 << 20
+    store.checkpoint()
+    assert store.db.log_bytes == 0
 
 
 def test_deleting_a_run_fences_its_worker_off(store: Store) -> None:

@@ -5,7 +5,10 @@ from __future__ import annotations
 import json
 import socket
 import threading
+import time
 from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,7 +17,12 @@ from starlette.types import Receive, Scope, Send
 from app import wire
 from app.guard import Guard
 from app.limits import Limits
-from tests.app.serving import served, talk
+from app.main import create_app
+from app.store import open_store
+from tests.app.explored import settings_in
+from tests.app.serving import follow, served, talk
+from tests.app.stored import play_log
+from tests.app.synthetic import Log
 
 
 async def inner(scope: Scope, receive: Receive, send: Send) -> None:
@@ -120,3 +128,63 @@ def test_given_a_client_that_asks_first_when_the_body_is_too_large_then_it_is_to
 def test_given_a_client_that_is_dropped_when_it_reads_then_its_answer_ends_in_the_middle(port: int) -> None:
     answer = talk(port, b"GET /drop HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n")
     assert not answer.endswith(b"0\r\n\r\n")
+
+
+def silent(port: int, path: str) -> socket.socket:
+    """Ask for something, and read none of it; the little that is buffered here is soon full."""
+    client = socket.socket()
+    client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+    client.connect(("127.0.0.1", port))
+    client.sendall(f"GET {path} HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n".encode())
+    return client
+
+
+def test_given_viewers_that_never_read_when_their_time_is_over_then_they_are_dropped_and_others_read_on(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(wire.Connection, "stuck_s", 1.0)
+    settings = settings_in(tmp_path)
+    with closing(open_store(settings)) as store:
+        run = play_log(store, Log(1, 20_000, truth=False), [16_384]).id
+        app = create_app(settings, store)
+        path = f"/api/v1/runs/{run}/stream?events=1"
+        with served(app) as port:
+            stuck = [silent(port, path) for _ in range(10)]
+            ends, pause = time.monotonic() + 20, threading.Event()
+            while len(app.state.hub.streams) < len(stuck):
+                assert time.monotonic() < ends, "the streams have begun"
+                pause.wait(0.01)
+            events = [each for each in follow(port, path) if each.event == "events"]
+            assert sum(len(json.loads(each.data)) for each in events) == 20_000
+            while app.state.hub.streams:
+                assert time.monotonic() < ends, "viewers that never read are dropped"
+                pause.wait(0.05)
+            for client in stuck:
+                client.close()
+
+
+def test_given_a_client_that_reads_nothing_of_a_large_answer_then_it_is_dropped_and_a_slow_one_is_not(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(wire.Connection, "stuck_s", 0.6)
+    block, sent = bytes(1 << 16), threading.Event()
+
+    async def large(scope: Scope, receive: Receive, send: Send) -> None:
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        for _ in range(200):
+            await send({"type": "http.response.body", "body": block, "more_body": True})
+        await send({"type": "http.response.body", "body": b""})
+        sent.set()
+
+    with served(large) as port, closing(silent(port, "/")):
+        assert sent.wait(10), "what is sent to a client that was dropped is thrown away"
+        with closing(silent(port, "/")) as slow:
+            got, pause = 0, threading.Event()
+            for _ in range(12):  # for twice the time
+                got += len(slow.recv(1 << 16))
+                pause.wait(0.1)
+            while part := slow.recv(1 << 20):
+                got += len(part)
+                if part.endswith(b"0\r\n\r\n"):
+                    break
+            assert got > 200 * len(block)

@@ -17,3 +17,9 @@ def test_given_the_docs_when_an_operation_is_tried_then_it_is_answered_and_nothi
     page.click("button.execute")
     expect(page.locator(".live-responses-table tr.response td.response-col_status").first).to_contain_text("200")
     assert all(url.startswith((site.address, "data:", "blob:")) for url in asked)
+
+
+def test_given_the_docs_when_one_has_seen_enough_then_there_is_a_way_back(site: Site, page: Page) -> None:
+    page.goto(f"{site.address}/docs")
+    page.get_by_role("link", name="Folioscope", exact=True).click()
+    expect(page.get_by_role("heading", name="Runs", exact=True)).to_be_visible()

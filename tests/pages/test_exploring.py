@@ -183,7 +183,8 @@ def test_a_broken_scenario_leads_to_a_run_that_says_first_what_broke(site: Site,
 def test_an_exploration_is_deleted_by_its_button(site: Site, page: Page, console: list[str]) -> None:
     found = site.explored({"subject": table("abba_ordered")})
     page.goto(f"{site.address}/x/{found}")
-    page.get_by_role("button", name="Delete").click()
+    page.locator("details.ask summary").click()
+    page.get_by_role("button", name="Delete this exploration").click()
     page.wait_for_url(f"{site.address}/x")
     assert site.client.get(f"/x/{found}").status_code == 404
 

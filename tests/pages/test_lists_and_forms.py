@@ -12,6 +12,7 @@ from tests.pages.looking import WAIT_MS, Site
 from tests.pages.workloads import storm
 
 HTML = {"Accept": "text/html"}
+README = Path(__file__).parents[2] / "README.md"
 REFUSED = "Failed to load resource: the server responded with a status of "
 
 
@@ -78,6 +79,67 @@ def test_what_is_wrong_with_a_scenario_is_said_above_the_box_that_still_holds_it
     assert console.pop().startswith(REFUSED + "422")
 
 
+def test_the_scenario_of_the_readme_is_taken_as_it_stands(site: Site, page: Page) -> None:
+    text = re.search(r"```toml\n(.*?)```", README.read_text(), re.DOTALL)
+    assert text
+    page.goto(f"{site.address}/new")
+    page.locator("#scenario").fill(text[1])
+    page.locator("#tags").fill("readme, first")
+    page.locator("form", has=page.locator("#scenario")).get_by_role("button", name="Start").click()
+    page.wait_for_url("**/r/*")
+    run = site.run(page.url[-12:])
+    assert (run["name"], run["tags"]) == ("Twenty readers, one page", ["first", "readme"])
+    site.client.post(f"/api/v1/runs/{run['id']}/cancel")
+
+
+def test_all_errors_of_a_scenario_are_beside_the_box_with_their_lines(
+    site: Site, page: Page, console: list[str]
+) -> None:
+    page.goto(f"{site.address}/new?preset=hot-page#scenario-form")
+    box = page.locator("#scenario")
+    lines = box.input_value().splitlines()
+    assert lines[0].startswith("name = "), "the preset is shown as it is written"
+    bad = ["sead = 3", *lines, "[limits]", 'events = "many"'] if "[limits]" not in lines else ["sead = 3", *lines]
+    where = next(number for number, line in enumerate(bad, 1) if line.startswith("pages"))
+    bad[where - 1] = "pages = 99999999999"
+    box.fill("\n".join(bad))
+    with page.expect_response("**/new"):
+        page.locator("form", has=box).get_by_role("button", name="Start").click()
+    alert = page.get_by_role("alert")
+    expect(
+        alert.locator("li").filter(has_text="line 1, sead is not a known field; did you mean 'seed'?")
+    ).to_be_visible()
+    expect(alert.locator("li").filter(has_text=f"line {where}, workload.pages is 99999999999")).to_be_visible()
+    expect(box).to_be_focused()
+    expect(box).to_have_attribute("aria-invalid", "true")
+    at, of = alert.bounding_box(), box.bounding_box()
+    assert at
+    assert of
+    assert 0 <= of["y"] - (at["y"] + at["height"]) < 40, "right above the box"
+    assert at["y"] >= 0, "and on the screen"
+    assert console.pop().startswith(REFUSED + "422")
+
+
+def test_deleting_asks_first_and_then_leads_back_to_the_list(site: Site, page: Page, recording_file: Path) -> None:
+    run = site.played({"scenario": storm("To be deleted", events=2_000)})
+    exploration = site.explored({"preset": "peterson"})
+    body = recording_file.read_bytes() + b"\n"
+    recording = site.client.post("/api/v1/recordings?name=to-be-deleted", content=body).json()["id"]
+    for path, place, data in (
+        (f"/r/{run}", "main", f"/api/v1/runs/{run}"),
+        (f"/x/{exploration}", "main", f"/api/v1/explorations/{exploration}"),
+        ("/recordings", f"#rec-{recording}", f"/api/v1/recordings/{recording}"),
+    ):
+        page.goto(site.address + path)
+        menu = page.locator(place).locator("details.ask")
+        menu.locator("summary").click()
+        expect(menu).to_contain_text("This cannot be undone.")
+        assert site.client.get(data).status_code == 200, "so far it was only asked"
+        menu.get_by_role("button", name=re.compile("^Delete this")).click()
+        page.wait_for_url(re.compile(r"/(x|recordings)?$"))
+        assert site.client.get(data).status_code == 404
+
+
 def test_a_form_of_another_site_starts_nothing(site: Site) -> None:
     form = {"key": "k" * 16, "preset": "colliding-pages"}
     answer = site.client.post("/new", data=form, headers={"Sec-Fetch-Site": "cross-site"})
@@ -124,6 +186,18 @@ def test_given_three_designs_ticked_when_a_recording_is_played_then_the_list_sho
     runs = [site.run(str(box.get_attribute("value"))) for box in page.locator("tbody input[name=run]").all()]
     assert {run["design"] for run in runs} == chosen
     assert len({run["recording"] for run in runs}) == 1
+
+
+def test_given_no_design_ticked_when_a_recording_is_played_then_its_card_says_so(
+    site: Site, page: Page, recording_file: Path, console: list[str]
+) -> None:
+    card = imported(site, page, recording_file)
+    for box in card.get_by_role("checkbox").all():
+        box.uncheck()
+    with page.expect_response("**/play"):
+        card.get_by_role("button", name="Play under these designs").click()
+    expect(card.get_by_role("alert")).to_contain_text("select at least one design")
+    assert console.pop().startswith(REFUSED + "422")
 
 
 def test_given_a_file_that_is_no_recording_then_the_page_says_why(

@@ -9,7 +9,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from tests.pages.conftest import watched
-from tests.pages.looking import Site, drag, drawn, faults, picture, wait_for_other_window
+from tests.pages.looking import WAIT_MS, Site, drag, drawn, faults, picture, wait_for_other_window
 from tests.pages.workloads import storm
 
 
@@ -88,3 +88,63 @@ def test_two_runs_are_shared_on_one_page(site: Site, page: Page, run: str, stran
 def test_an_address_that_nobody_made_opens_nothing(site: Site) -> None:
     for path in ("/s/" + "x" * 32, "/s/short", "/s/" + "x" * 32 + ".txt"):
         assert site.client.get(path, headers={"Accept": "text/html"}).status_code == 404
+
+
+def test_a_server_that_listens_on_this_machine_only_says_so_before_a_link_is_made(
+    site: Site, page: Page, run: str
+) -> None:
+    site.open(page, f"/r/{run}")
+    page.get_by_role("button", name="Share").click()
+    local = page.locator(".share-local")
+    expect(local).to_contain_text("on this machine only")
+    page.get_by_role("button", name="Make a link").click()
+    expect(page.locator("#share [role=status]")).to_contain_text("opens on this machine only")
+    text = site.client.get(local.get_by_role("link").get_attribute("href") or "").text
+    assert f"Link: {site.address}/r/{run}\n(The link opens only on the machine" in text
+
+
+@pytest.mark.parametrize("what", ["exploration", "matrix"])
+def test_an_exploration_and_the_matrix_are_shared_to_be_read(
+    site: Site, page: Page, stranger: Callable[[], Page], what: str
+) -> None:
+    if what == "exploration":
+        path, heading = f"/x/{site.explored({'preset': 'lost_increment'})}", "lost_increment"
+    else:
+        path, heading = "/matrix", "What breaks which design"
+    page.goto(site.address + path)
+    if what == "matrix":
+        page.locator("#kernel").select_option("5.9")
+        expect(page.locator("#cells form input[name=kernel]")).to_have_value("5.9", timeout=WAIT_MS)
+    link = share(page)
+    expect(page.locator(".share-list li")).to_have_count(1)
+
+    other = stranger()
+    wrong = watched(other)
+    answer = other.goto(link)
+    assert answer is not None
+    assert answer.headers["cache-control"] == "private, no-store"
+    expect(other.get_by_role("heading", name=heading)).to_be_visible()
+    expect(other.locator("form, nav, a[href^='/x/'], button:not(.copy)")).to_have_count(0)
+    if what == "matrix":
+        expect(other.get_by_text("kernel 5.9", exact=True)).to_be_visible()
+    saved = site.client.get(link + ".txt")
+    assert saved.status_code == 200
+    assert f"Link: {link}" in saved.text
+    assert faults(other) == ""
+    assert wrong == []
+
+    page.get_by_role("button", name="Revoke").click()
+    expect(page.locator("#share [role=status]")).to_contain_text("Revoked")
+    gone = other.reload()
+    assert gone is not None
+    assert gone.status == 404
+    wrong.clear()
+
+
+def test_a_link_to_a_page_that_the_run_does_not_have_says_just_that(
+    site: Site, page: Page, run: str, console: list[str]
+) -> None:
+    page.goto(f"{site.address}/r/{run}?v=1&page=99999")
+    expect(page.locator("#notices")).to_contain_text("there is no page row 99999", timeout=WAIT_MS)
+    expect(page.locator("#notices")).not_to_contain_text("deleted")
+    assert "status of 404" in console.pop()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 Path = tuple[str | int, ...]
 _TOKEN = re.compile(
@@ -17,7 +17,16 @@ def line_of(text: str, path: Sequence[str | int]) -> int | None:
 
     path: keys and list indices. text: valid JSON or TOML; for other text the result is any line or None.
     """
-    found = _Lines(text).found
+    return nearest_line(lines_of(text), path)
+
+
+def lines_of(text: str) -> Mapping[Path, int]:
+    """Return the line of every key and item of a text, for several questions about it."""
+    return _Lines(text).found
+
+
+def nearest_line(found: Mapping[Path, int], path: Sequence[str | int]) -> int | None:
+    """Return the line of a path, or of the nearest enclosing one that was found; None if there is none."""
     whole = tuple(path)
     return next((found[whole[:n]] for n in range(len(whole), 0, -1) if whole[:n] in found), None)
 

@@ -128,5 +128,5 @@ def test_given_the_docs_page_when_read_then_all_it_loads_is_on_this_server(clien
     assert "http://" not in page
     assert "https://" not in page
     loads = [part.split('"')[0] for part in page.replace('href="', 'src="').split('src="')[1:]]
-    assert len(loads) == 4
+    assert len(loads) == 5 + 2, "files of the page, and its two links"
     assert all(client.get(path).status_code == 200 for path in loads)

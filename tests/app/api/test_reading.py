@@ -327,4 +327,4 @@ def test_given_a_flipped_byte_in_a_chunk_when_read_then_it_is_409_and_the_window
     assert window.json()["gaps"]
     stream = client.get(f"{V1}/runs/{asked['id']}/stream?events=1")
     assert "event: damaged" in stream.text
-    assert stream.text.endswith("event: end\ndata: {}\n\n")
+    assert stream.text.endswith('event: end\ndata: {"why":"damaged"}\n\n')

@@ -22,14 +22,17 @@ OPERATIONS = [
     "cancel_exploration",
     "cancel_run",
     "delete_exploration",
+    "delete_recording",
     "delete_run",
     "explore_missing",
     "follow_run",
     "list_designs",
     "list_event_kinds",
     "list_events",
+    "list_exploration_shares",
     "list_explorations",
     "list_layouts",
+    "list_matrix_shares",
     "list_presets",
     "list_recordings",
     "list_runs",
@@ -100,7 +103,7 @@ LEFT_OUT = {"follow_run", "shared_follow_run", "add_recording"}
 """Streams may not end, and each upload is a process; both have tests of their own."""
 
 
-ENDING = {"delete_run", "revoke_share", "cancel_run", "cancel_exploration", "delete_exploration"}
+ENDING = {"delete_run", "revoke_share", "cancel_run", "cancel_exploration", "delete_exploration", "delete_recording"}
 
 
 @pytest.fixture(scope="module")
