@@ -396,14 +396,14 @@ EVENTS: dict[Kind, Event] = {
         "life",
         "#0072b2",
     ),
+    Kind.swap_cached: Event(SLOT, "{page} was added to the swap cache, slot {slot}", "life", "#56b4e9"),
+    Kind.swap_uncached: Event(SLOT, "{page} was removed from the swap cache, slot {slot}", "life", "#cc79a7"),
     Kind.notifier_range: Event(
         RANGE,
         "{task} told devices that entries of address space {mm} change ({notifier}); virtual pages: {pages}",
         "tables",
         "#999999",
     ),
-    Kind.swap_cached: Event(SLOT, "{page} was added to the swap cache, slot {slot}", "life", "#56b4e9"),
-    Kind.swap_uncached: Event(SLOT, "{page} was removed from the swap cache, slot {slot}", "life", "#cc79a7"),
 }
 
 

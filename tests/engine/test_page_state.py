@@ -45,7 +45,7 @@ def test_given_any_event_then_compiled_code_leaves_the_page_that_plain_python_le
     assert _compiled(int(kind), a, b, *page) == (*after, severity_of(*after))
 
 
-@settings(max_examples=100)
+@settings(max_examples=100, deadline=None)
 @given(st.lists(PAGES, min_size=1, max_size=20))
 def test_given_columns_of_pages_then_each_has_the_severity_that_it_has_alone(
     pages: list[tuple[int, int, int, int]],

@@ -28,7 +28,7 @@ def values_of(field: Bits) -> st.SearchStrategy[int]:
 
 
 @pytest.mark.parametrize("kind", Kind)
-@settings(max_examples=30)
+@settings(max_examples=30, deadline=None)
 @given(data=st.data())
 def test_given_any_values_when_packed_then_each_field_reads_back_its_own(kind: Kind, data: st.DataObject) -> None:
     words = EVENTS[kind].words

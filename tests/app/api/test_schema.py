@@ -27,6 +27,7 @@ OPERATIONS = [
     "explore_missing",
     "follow_run",
     "list_designs",
+    "list_devices",
     "list_event_kinds",
     "list_events",
     "list_exploration_shares",
