@@ -24,10 +24,10 @@ class PageState(IntEnum):
     clean = 1
     dirty = 2
     locked = 3
-    waited_on = 4  # tasks are queued for it; in runs of before 0.3.0, which had one band
-    swapped = 5  # page->mapping holds a tagged pointer to the design's structure; in runs of before 0.3.0
+    waited_on = 4  # tasks are queued for it; in runs of before 0.2.0, which had one band
+    swapped = 5  # page->mapping holds a tagged pointer to the design's structure; in runs of before 0.2.0
     writeback = 6
-    truncated = 7  # the moment of truncation; in runs of before 0.3.0 until freed or inserted again
+    truncated = 7  # the moment of truncation; in runs of before 0.2.0 until freed or inserted again
     protected = 8  # write-protected for a device
     merged = 9  # a KSM page
     duplicated = 10  # write-protected, and devices have copies of it
@@ -42,7 +42,7 @@ class PageWait(IntEnum):
     none = 0
     waited_on = 1  # tasks are queued for it
     swapped = 2  # page->mapping holds a tagged pointer to the design's structure
-    unknown = 255  # stored before 0.3.0 in a state that hid it
+    unknown = 255  # stored before 0.2.0 in a state that hid it
 
 
 class Sight(NamedTuple):
@@ -74,7 +74,7 @@ HIDING = {
     PageState.writeback: PageWait.unknown,
     PageState.truncated: PageWait.unknown,
 }
-"""States of before 0.3.0 that hid others, least severe first, and what they tell of the second band."""
+"""States of before 0.2.0 that hid others, least severe first, and what they tell of the second band."""
 SEVERITY = (
     *(Sight(state, wait) for wait in WAITS for state in STATES),
     *(Sight(state, wait) for state, wait in HIDING.items()),
@@ -98,7 +98,7 @@ PAGE_STATE_COLOURS = {
 }
 
 _BAND_AT = 6
-"""A stored number holds the state in its low bits and, from here on, one more than the wait; 0 before 0.3.0."""
+"""A stored number holds the state in its low bits and, from here on, one more than the wait; 0 before 0.2.0."""
 NUMBERS = np.array(
     [
         state | (0 if at >= len(STATES) * len(WAITS) else wait + 1 << _BAND_AT)
