@@ -188,8 +188,11 @@ def _without_waits(wakes: float) -> str:
 
 
 def tiles(figures: Figures, design: str) -> list[Tile]:
-    """Return the key figures, most important first; without those that a window's figures lack."""
+    """Return the key figures, most important first; without those that a window's figures lack, and without those of
+    waits if no task waited in the run."""
     value = figures.get
+    if "waits" in figures and not value("waits"):
+        return [*_mapped_tiles(figures), *_other_tiles(figures, design)]
     visited = Tile("Entries visited per task woken", quotient(per_task(figures)), "", "1.00 is ideal")
     if "longest_walk" in figures:
         longest = counted(value("longest_walk"), "entry", "entries")
@@ -205,6 +208,12 @@ def tiles(figures: Figures, design: str) -> list[Tile]:
     if "wait_ns_mean" in figures:
         more = f"p99 {span(value('wait_ns_p99'))}, max. {span(value('wait_ns_max'))}"
         found.append(Tile("Mean wait", span(value("wait_ns_mean")), "", more))
+    return [*_mapped_tiles(figures), *found, *_other_tiles(figures, design)]
+
+
+def _other_tiles(figures: Figures, design: str) -> list[Tile]:
+    """Return the key figures of swaps, truncation and lost events, where there are any."""
+    value, found = figures.get, list[Tile]()
     if swaps_mapping(design):
         more = f"{whole(value('swaps_out'))} restored; max. {counted(value('pages_swapped_max'), 'page')} at once"
         found.append(Tile("Mapping swaps", whole(value("swaps_in")), "", more))
@@ -212,7 +221,7 @@ def tiles(figures: Figures, design: str) -> list[Tile]:
         found.append(Tile("Pages truncated", whole(value("truncated")), "", "removed from their file"))
     if value("lost"):
         found.append(Tile("Events lost", whole(value("lost")), "", "missing in the recording"))
-    return [*_mapped_tiles(figures), *found]
+    return found
 
 
 def _waiting(figures: Figures) -> str:

@@ -219,6 +219,7 @@ def stage_context(store: Store, found: Sequence[Shown], view: str = "") -> dict[
                 "time_ns": run.row.time_ns,
                 "queues": count,
                 "swaps": run.swaps,
+                "quiet": not run.live and not run.figures.get("waits", 1),
                 "devices": devices_of(run.scenario),
             }
             for letter, run, count in zip("AB", found, counts, strict=False)

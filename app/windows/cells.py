@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -24,6 +25,7 @@ Words = NDArray[np.int64]
 Gap = tuple[int, int, str]
 UNKNOWN = 255
 _length = ENTRY.reader("length")
+_DEV_INO = re.compile(r" (\d+:\d+) ([0-9a-f]+)")
 QUEUES_AT_ONCE = 1024
 """Queues painted at a time: each needs a word a column."""
 
@@ -327,7 +329,9 @@ def _raise_to(z: Words, high: Words, part: CellsPart, columns: Columns) -> None:
 
 
 def label(cast: Cast, page: int) -> str:
-    """Return how a page is called: its frame, and the file it starts in."""
+    """Return how a page is called: its frame, and the file it starts in (recordings: device and inode)."""
     file = cast.file_of(page)
     name = f" {cast.files[file].name}" if 0 <= file < len(cast.files) else ""
+    if cast.recorded and (found := _DEV_INO.fullmatch(name)):
+        name = f" dev {found[1]} inode 0x{found[2]}"
     return f"0x{cast.pfn(page):x}{name}"

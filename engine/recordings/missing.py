@@ -16,15 +16,17 @@ def missing(report: Report) -> tuple[str, ...]:
     found = []
     if not waits and not walks:
         found.append(
-            "No page waits and no wake-ups (no qadd and walk_begin lines): queues stay empty. "
-            "Page states and page histories are shown."
+            "No qadd and no walk_begin lines: page waits and wake-ups are missing. Queues stay empty; page states and "
+            "page histories are shown."
         )
     elif not waits:
-        found.append(f"{walks:,} wake-ups but no waits (no qadd lines): queues stay empty, visits cannot be counted.")
+        found.append(
+            f"{walks:,} walk_begin lines but no qadd lines: waits are missing. Queues stay empty; nothing is visited."
+        )
     elif not walks:
-        found.append(f"{waits:,} waits but no wake-ups (no walk_begin lines): nothing visits the queues.")
+        found.append(f"{waits:,} qadd lines but no walk_begin lines: wake-ups are missing. Nothing visits the queues.")
     if waits and not left:
-        found.append("No end of any wait (no fin lines): tasks that were not woken stay queued to the end.")
+        found.append("No fin lines: ends of waits are missing. Tasks that were not woken stay queued to the end.")
     if (waits or walks) and not cached:
-        found.append("No mm_filemap lines: pages enter and leave the page cache unseen.")
+        found.append("No mm_filemap lines: when pages enter and leave the page cache is missing.")
     return tuple(found)

@@ -6,7 +6,8 @@ import { paintHeat, cellAt, paintLanes, unpack } from "./raster.js";
 import { SERIES } from "./series.js";
 import { counted, figure } from "./time.js";
 
-const EMPTY_HEIGHT = 64;
+const EMPTY_HEIGHT = 40;
+const QUIET = new Set(["queue", "wakes", "waiters", "heat"]); // tracks in which a run without waits has nothing to show
 const span = (w) => (w ? { t0: w.t0, t1: w.t1 } : { t0: 0, t1: 1 });
 
 
@@ -101,6 +102,7 @@ export class Track {
   }
 
   #height(w, run) {
+    if (run.quiet && QUIET.has(this.id)) return EMPTY_HEIGHT;
     if (this.id === "heat") return w?.heat ? Math.min(256, Math.max(64, w.heat.rows)) : 128;
     if (this.id === "lanes") return w?.lanes ? rowHeight(w.lanes.pages.length) * Math.max(1, w.lanes.pages.length) : 160;
     return this.id === "swaps" && !run.swaps ? EMPTY_HEIGHT : SERIES[this.id].height;

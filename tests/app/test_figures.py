@@ -81,6 +81,7 @@ def test_given_a_recording_without_waits_then_it_is_not_praised(wakes: int, said
     assert verdict(figures, recorded=True).startswith(said)
     assert "waiting for this page" not in verdict(figures, recorded=True)
     assert verdict(figures, recorded=True, live=True) != verdict(figures, recorded=True)
+    assert tiles(figures, "hashed") == [], "dashes tell nothing"
 
 
 def test_given_the_figures_of_a_window_then_only_what_a_window_has_is_shown() -> None:

@@ -11,6 +11,7 @@ from playwright.sync_api import Locator, Page, expect
 from tests.pages.looking import WAIT_MS, Site
 from tests.pages.workloads import storm
 
+HOT = Path(__file__).parents[1] / "engine" / "recordings" / "data" / "hot-6.1.trace.txt.gz"
 HTML = {"Accept": "text/html"}
 README = Path(__file__).parents[2] / "README.md"
 REFUSED = "Failed to load resource: the server responded with a status of "
@@ -169,6 +170,23 @@ def test_a_recording_is_uploaded_reported_and_played_under_two_designs(
     a, b = re.findall("[0-9a-f]{12}", page.url)
     assert {site.run(a)["design"], site.run(b)["design"]} == {"hashed", "page_wait"}
     assert site.run(a)["recording"] == site.run(b)["recording"] != "demo"
+
+
+def test_given_a_recording_without_its_waits_then_the_import_and_the_run_say_so(site: Site, page: Page) -> None:
+    lines = gzip.decompress(HOT.read_bytes()).decode().replace(" qadd:", " qad:").splitlines(keepends=True)
+    file = {"file": ("no-waits.txt", "".join(lines[:2500]).encode())}
+    recording = site.client.post("/api/v1/recordings", files=file).json()
+    page.goto(f"{site.address}/recordings")
+    notice = page.locator(f"#rec-{recording['id']} .notice")
+    expect(notice).to_contain_text("walk_begin lines but no qadd lines")
+    workload = {"kind": "recording", "recording": recording["id"]}
+    run_id = site.played({"scenario": {"name": "No waits", "workload": workload}})
+    site.open(page, f"/r/{run_id}")
+    expect(page.locator(".notice").first).to_contain_text("walk_begin lines but no qadd lines")
+    expect(page.locator(".verdict")).to_contain_text("but no waits")
+    expect(page.locator(".figures .figure")).to_have_count(0)
+    expect(page.locator(".facts").first).to_contain_text("no-waits.txt")
+    expect(page.locator(".facts").first).to_contain_text("(from the recording)")
 
 
 def test_given_three_designs_ticked_when_a_recording_is_played_then_the_list_shows_all_three(

@@ -14,12 +14,12 @@ WHOLE = {"qadd": 90, "walk_begin": 40, "fin": 90, "mm_filemap_add_to_page_cache"
     ("without", "said"),
     [
         ((), []),
-        (("qadd",), ["40 wake-ups but no waits (no qadd lines)"]),
-        (("walk_begin",), ["90 waits but no wake-ups (no walk_begin lines)"]),
-        (("fin",), ["No end of any wait (no fin lines)"]),
+        (("qadd",), ["40 walk_begin lines but no qadd lines: waits are missing."]),
+        (("walk_begin",), ["90 qadd lines but no walk_begin lines: wake-ups are missing."]),
+        (("fin",), ["No fin lines: ends of waits are missing."]),
         (("mm_filemap_add_to_page_cache",), ["No mm_filemap lines"]),
-        (("qadd", "walk_begin", "fin"), ["No page waits and no wake-ups"]),
-        (("qadd", "mm_filemap_add_to_page_cache"), ["40 wake-ups but no waits", "No mm_filemap lines"]),
+        (("qadd", "walk_begin", "fin"), ["No qadd and no walk_begin lines: page waits and wake-ups are missing."]),
+        (("qadd", "mm_filemap_add_to_page_cache"), ["40 walk_begin lines but no qadd lines", "No mm_filemap lines"]),
     ],
 )
 def test_given_lines_that_are_missing_then_each_gap_is_named(without: tuple[str, ...], said: list[str]) -> None:
