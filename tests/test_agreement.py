@@ -65,6 +65,9 @@ def test_given_the_page_states_when_ordered_by_severity_then_each_has_its_place_
     assert len(set(NUMBERS.tolist())) == len(SEVERITY) == len(set(SEVERITY))
     assert NUMBERS[SEVERITIES[NUMBERS]].tolist() == NUMBERS.tolist()
     assert [SEVERITY[SEVERITIES[number]].state for number in PageState] == list(PageState)
+    hid = {PageState.writeback, PageState.truncated}
+    unknown = {number for number in PageState if SEVERITY[SEVERITIES[number]].wait is PageWait.unknown}
+    assert unknown == hid, "what 0.1.0 stored as these does not say whether tasks waited"
     stored = {"free": 0, "clean": 1, "dirty": 2, "locked": 3, "waited_on": 4, "swapped": 5, "writeback": 6}
     stored |= {"truncated": 7}  # as version 0.1.0 wrote them
     assert {name: PageState[name].value for name in stored} == stored

@@ -24,7 +24,7 @@ from app.writing import Writer
 from engine.errors import UserError
 from engine.events import Kind
 from engine.nodes import GAUGES, heat_fold
-from engine.page_state import SEVERITY
+from engine.page_state import SEVERITY, PageState
 from tests.app.stored import play_log
 from tests.app.synthetic import Log, state_at_start
 
@@ -300,6 +300,27 @@ def test_a_live_run_shows_what_there_is_and_nothing_behind_it(store: Store) -> N
     seen = [value is not None for value in told["series"]["waiters"]["max"]]
     assert seen == [left <= reached for left in columns[:-1]]
     assert ((cells_of(told["lanes"]) != 255) == seen).all()
+
+
+def test_given_a_recording_then_a_page_is_not_seen_until_an_event_names_it(store: Store) -> None:
+    """It says nothing of the state that the page had before: least of all that it was free."""
+    log = Log(6, 400, queues=8, gap=30)
+    log.cast = log.cast.model_copy(update={"pfns": list(range(0x1000, 0x100C)), "cached_in": -1})
+    run = play_log(store, log, [16])
+    pages = list(range(12))
+    asked = ("lanes",), None, "list:" + ",".join(map(str, pages))
+    first = {page: next(row[0] for row in log.rows if row[4] == page) for page in pages}
+    for t0 in range(0, run.time_ns, 900):
+        told = windows.window(store, run, t0, t0 + 900, 900, *asked)
+        assert told["level"] == -1
+        unseen = cells_of(told["lanes"]) == PageState.unseen
+        for page in pages:
+            assert unseen[page].tolist() == [time < first[page] for time in range(t0, t0 + 900)]
+    whole = windows.window(store, run, 0, run.time_ns + 1, 1, *asked)
+    assert (cells_of(whole["lanes"]) != PageState.unseen).all()
+    opened = windows.history(store, run.id, 3, 0, run.time_ns + 1)["events"]
+    assert opened[0]["before"]["mapping"]["means"].startswith("not known")
+    assert not opened[1]["before"]["mapping"]["means"].startswith("not known")
 
 
 def test_an_event_is_told_with_names_and_words(cases: list[Case], store: Store) -> None:
