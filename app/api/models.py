@@ -413,7 +413,7 @@ class Window(BaseModel):
         None, description="name -> min, max, mean or sum, each px numbers; null beyond the end of the run so far"
     )
     totals: dict[str, dict[str, float | None]] | None = Field(
-        None, description="name -> min, max, mean or sum over the window, exact at any px; with the part series"
+        None, description="name -> min, max, mean or sum over the window, exact at any px; the part totals"
     )
     heat: Heat | None = None
     lanes: Lanes | None = None

@@ -93,7 +93,11 @@ def read_window(
     t1: T1 = None,
     px: Annotated[Whole, Query(ge=1, le=5_000, description="columns of the picture")] = 1_000,
     parts: Annotated[
-        str, Query(pattern="^(series|heat|lanes)(,(series|heat|lanes)){0,2}$", description="what to return")
+        str,
+        Query(
+            pattern="^(series|heat|lanes|totals)(,(series|heat|lanes|totals)){0,2}$",
+            description="what to return, up to three",
+        ),
     ] = "series",
     queue: Annotated[Whole | None, Query(ge=0, lt=2**32, description="a queue to be told of by itself")] = None,
     pages: Annotated[

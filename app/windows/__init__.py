@@ -37,7 +37,7 @@ CELLS_PX_MAX = 1_000
 """Columns of heat map and lanes at most: finer, a picture of 256 rows would weigh megabytes."""
 PAGES_MAX = 256
 TIME_MAX = 2**62
-PARTS = ("series", "heat", "lanes")
+PARTS = ("series", "heat", "lanes", "totals")
 
 
 def window(
@@ -76,7 +76,6 @@ def window(
         series.gather(reader)
         gaps |= set(series.gaps)
         answer["level"], answer["series"] = series.level, series.answer()
-        answer["totals"] = totals(reader, cast, t0, t1)
     coarse = columns_of(t0, t1, min(px, CELLS_PX_MAX))
     heat = Heat(cast, coarse) if "heat" in parts else None
     lanes = Lanes(cast, coarse, _pages_of(pages, run, cast)) if "lanes" in parts else None
@@ -93,15 +92,18 @@ def window(
         answer["lanes"] = lanes.answer()
     if chosen is not None:
         answer["series"]["queue"] = chosen.answer(columns)
-        answer["totals"]["queue"] = _of_queue(reader, chosen, t0, t1)
+    if "totals" in parts:
+        answer["totals"] = totals(reader, cast, t0, t1)
+        if queue is not None:
+            answer["totals"]["queue"] = _of_queue(reader, cast, _queue_of(queue, cast), t0, t1)
     answer["gaps"] = [{"t0": start, "t1": stop, "why": why} for start, stop, why in sorted(gaps)]
     return answer
 
 
-def _of_queue(run: Run, chosen: Queue, t0: int, t1: int) -> dict[str, float | None]:
+def _of_queue(run: Run, cast: Cast, number: int, t0: int, t1: int) -> dict[str, float | None]:
     """Return the exact least and highest length of a queue in a window."""
     column = columns_of(t0, t1, 1)
-    queue = Queue(chosen.cast, column, chosen.queue)
+    queue = Queue(cast, column, number)
     Walk(run, column, [queue]).gather(exact=True)
     told = queue.answer(column)
     return {name: told[name][0] for name in ("min", "max")}

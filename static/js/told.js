@@ -19,7 +19,8 @@ export function showRange(scene) {
 /** Fill the table of the window's figures, if it is open. */
 export function showFigures(scene) {
   if (!$("window-figures").closest("details").open) return;
-  const windows = scene.runs.map((run) => run.answers.series).filter(Boolean);
+  const windows = scene.runs.map((run) => run.answers.series).filter((w) => w?.totals);
+  if (windows.length < scene.runs.length) return; // not read yet: the rows of the window before stay
   const tables = windows.map((w) => windowFigures(w, windows));
   $("window-figures").replaceChildren(...(tables[0] ?? []).map((_, i) => figuresRow(tables.map((table) => table[i]))));
 }

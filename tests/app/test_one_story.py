@@ -206,7 +206,7 @@ def test_given_any_window_then_its_figures_are_those_of_its_events_at_five_width
     lengths = [0, *(length for number, length in changes if number == queue)][before:]
     expected["queue"] = {"min": min(lengths), "max": max(lengths)}
     for px in (1, 37, 400, 1_111, 5_000):
-        answer = windows.window(store, run, t0, t1, px, queue=queue)
+        answer = windows.window(store, run, t0, t1, px, ("series", "totals"), queue)
         assert answer["totals"] == expected
     assert windows.window_figures(store, run, t0, t1)["walked"] == expected["walked"]["sum"]
 

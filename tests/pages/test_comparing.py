@@ -61,7 +61,10 @@ def test_the_run_ticked_first_is_the_baseline(site: Site, page: Page, pair: tupl
 def test_the_difference_table_agrees_with_both_runs(site: Site, page: Page, pair: tuple[str, str]) -> None:
     """Both runs stop at their limit of events, at different times: the table is about the time that both played."""
     end = 1 + min(site.run(run_id)["time_ns"] for run_id in pair)
-    windows = [site.client.get(f"/api/v1/runs/{run_id}/window?t0=0&t1={end}&px=1").json() for run_id in reversed(pair)]
+    windows = [
+        site.client.get(f"/api/v1/runs/{run_id}/window?t0=0&t1={end}&px=1&parts=totals").json()
+        for run_id in reversed(pair)
+    ]
     page.goto(f"{site.address}/c/{pair[1]},{pair[0]}")
     row = page.locator("#figures tr", has_text="entries of other pages")
     a, b = (window["totals"]["strangers"]["sum"] for window in windows)
@@ -90,7 +93,9 @@ def test_the_figures_are_those_of_the_window_or_of_the_runs_and_say_so(
 ) -> None:
     site.open(page, f"/c/{pair[0]},{pair[1]}?v=1&t0=2000000&t1=9000000")
     expect(page.locator(".scope b")).to_have_text("window, 2.000 ms to 9.000 ms")
-    windows = [site.client.get(f"/api/v1/runs/{one}/window?t0=2000000&t1=9000000&px=9").json() for one in pair]
+    windows = [
+        site.client.get(f"/api/v1/runs/{one}/window?t0=2000000&t1=9000000&px=9&parts=totals").json() for one in pair
+    ]
     row = page.locator("#figures tr", has_text="tasks woken").last
     shown = [f"{window['totals']['woken']['sum']:,}" for window in windows]
     assert row.locator("td").all_text_contents()[:2] == shown

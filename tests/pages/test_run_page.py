@@ -31,7 +31,7 @@ def query(page: Page) -> dict[str, str]:
 
 
 def test_given_a_paced_run_when_watched_then_the_timeline_grows_until_its_end(site: Site, page: Page) -> None:
-    run_id = site.start({"scenario": storm("A paced storm", events=200_000), "pace_ms_per_s": 4})
+    run_id = site.start({"scenario": storm("A paced storm", events=400_000), "pace_ms_per_s": 4})
     site.open(page, f"/r/{run_id}")
     expect(page.locator("#follow")).to_have_attribute("aria-pressed", "true")
     ends = [drawn(page)]
