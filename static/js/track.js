@@ -89,7 +89,7 @@ export class Track {
         const w = plot.data;
         let value = null;
         outputs[i].classList.toggle("late", t === null && w !== undefined && !w.totals);
-        if (t === null && w && !w.totals) return; // not read yet: the figure of the window before stays, dimmed
+        if (t === null && w && !w.totals) return; // not read yet: the figure of the window before stays, in italics
         if (w && t === null) value = entry.all(w);
         else if (w && t >= w.x0 && t < w.x0 + w.dx * w.px) value = entry.at(w, Math.floor((t - w.x0) / w.dx));
         outputs[i].textContent = figure(value);
