@@ -59,6 +59,7 @@ WORLDS: dict[str, Scenario] = {
         "fork:1 store", "store", memory={"maps": "anonymous", "children": 1, "spare": 1}, mms=(0, 1), kernel="6.1"
     ),
     "loads and truncation": scenario("load", "truncate", memory={"maps": "private", "spare": 1}, kernel="5.9"),
+    "reclaim": scenario("reclaim:1", "store", memory={"maps": "anonymous", "spare": 1}, kernel="6.1"),
     "a lock never let go": scenario("lock", "lock unlock", "wait_locked", kernel="4.16"),
     "a lock never let go, page_wait": scenario("lock", "lock", design="page_wait", kernel="6.7+"),
 }

@@ -84,6 +84,14 @@ WORLDS: dict[str, Scenario] = {
     "emulated atomics": scenario(
         "2*emulated_atomic", "2*store", memory={"maps": "anonymous"}, devices=["gpu-pcie3", None]
     ),
+    "reclaim": scenario("reclaim:1", "store load", memory={"maps": "anonymous", "spare": 1}, kernel="6.1"),
+    "a file mapped shared and private": scenario(
+        *("2*store", "fork:2", "store"),
+        memory={"maps": "shared", "mms": 2, "children": 1, "spare": 2, "private": [1]},
+        mms=(0, 1, 1),
+        kernel="6.1",
+    ),
+    "movable pages": scenario("2*lock unlock", "migrate_page:1", design="page_wait", type="movable", pages=2),
     "migration": scenario(
         "migrate",
         "2*store",

@@ -77,14 +77,15 @@ def _flags(flags: int) -> str:
 
 def _entry(w: World, row: int) -> str:
     page, bits = w.ptes.page[row], w.ptes.bits[row]
-    if page == NONE:
-        return f"swap entry, slot {w.swap_entries.slot[row]}" if bits else "empty"
-    return ", ".join([f"page {page}", *(name for bit, name in PTE_NAMES.items() if bits & bit and name != "present")])
+    names = [name for bit, name in PTE_NAMES.items() if bits & bit and name != "present"]
+    if page != NONE:
+        return ", ".join([f"page {page}", *names])
+    return ", ".join(names) or "empty"
 
 
 def _slot(w: World, page: int) -> str:
     file, at = w.pages.file[page], w.pages.index[page]
-    if file == NONE and w.rules.mapped and w.rmap.kind[page] != FILE_PAGE:
+    if file == NONE and (w.rules.movable_word or (w.rules.mapped and w.rmap.kind[page] != FILE_PAGE)):
         return f"none, index {at}"
     if file == NONE:
         return "empty"
@@ -151,6 +152,7 @@ def _swap(w: World) -> State:
         stale = w.swap_entries.stale[row]
         how = ", dirty" if w.swap_entries.stale_dirty[row] else ""
         by = _holder(w.swap_entries.batch[row], "no task")
+        values[f"slot named by address space {mm}, virtual page {virtual}"] = _row(w.swap_entries.slot[row], "none")
         values[f"TLBs of address space {mm}, virtual page {virtual}"] = (
             "as the entry" if stale == NONE else f"page {stale}{how}, to be flushed by {by}"
         )
