@@ -48,11 +48,11 @@ class EventStream(Response):
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         self._connection = scope.get("state", {}).get("connection")
-        if self._connection is not None:
-            self._connection.narrow()
         sending = asyncio.ensure_future(self._send_all(send, head=bool(scope.get("folioscope.head"))))
         leaving = asyncio.ensure_future(_gone(receive))
         try:
+            if self._connection is not None:
+                self._connection.narrow()
             await asyncio.wait({sending, leaving}, return_when=asyncio.FIRST_COMPLETED)
         finally:
             for task in (sending, leaving):

@@ -31,6 +31,8 @@ PASS_S = 0.5
 """Max. age of a check that a link is still valid: a revoked link ends its streams within a second."""
 READERS = 2
 """Streams of events that read and encode at the same time: more would keep the interpreter from everything else."""
+SENT_KEPT = 32
+"""Messages of events kept for other viewers of the same run; each has about 200 KiB."""
 STOP_S = 1.0
 """Time after a stop until a viewer that has not received its last message is disconnected."""
 
@@ -106,6 +108,8 @@ class Hub:
         self.watches: dict[str, Watch] = {}
         self._poller: asyncio.Task[None] | None = None
         self._reading = asyncio.Semaphore(READERS)
+        self._sent: dict[tuple[str, int], tuple[int, bytes]] = {}
+        """(run, event) -> the next message of events after it; the oldest is forgotten first."""
         self._passes: dict[str, tuple[float, bool]] = {}
 
     def open(self, messages: AsyncGenerator[bytes], address: str) -> EventStream:
@@ -162,8 +166,10 @@ class Hub:
                 while True:
                     frame = watch.frame  # read before the store: a commit in between appears in the next round
                     self._check(by)
-                    async with self._reading:
-                        after, data = await asyncio.to_thread(_next_message, read, after)
+                    if frame.last == GONE:
+                        yield GONE
+                        return
+                    after, data = await self._next(run_id, read, after, over=bool(frame.last))
                     if data:
                         yield data
                     elif frame.last:
@@ -181,6 +187,23 @@ class Hub:
             except UserError:  # a run that is being deleted, or a locked database: then the viewer comes back
                 self._refresh(watch)
                 yield GONE if watch.frame.last == GONE else self._pause()
+
+    async def _next(
+        self, run_id: str, read: Callable[[int], list[dict[str, Any]]], after: int, *, over: bool
+    ) -> tuple[int, bytes]:
+        """Return the number of the last event after `after` that is read next, and the message of what was read.
+
+        over: the run has ended, so that its other viewers are sent the same.
+        """
+        if (known := self._sent.get((run_id, after))) is not None:
+            return known
+        async with self._reading:
+            found = await asyncio.to_thread(_next_message, read, after)
+        if over:
+            self._sent[run_id, after] = found
+            if len(self._sent) > SENT_KEPT:
+                del self._sent[next(iter(self._sent))]
+        return found
 
     def stop(self) -> None:
         """End every stream with a last message; disconnect viewers that do not receive it within STOP_S."""

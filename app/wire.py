@@ -87,7 +87,9 @@ class Connection(HttpToolsProtocol):
 
     def narrow(self) -> None:
         """Keep the kernel from buffering megabytes for a client that does not read."""
-        self.transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER_BYTES)
+        with contextlib.suppress(OSError, ValueError):  # it may have left
+            client = self.transport.get_extra_info("socket")
+            client.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER_BYTES)
 
     def data_received(self, data: bytes) -> None:
         if self._refused:
@@ -146,7 +148,7 @@ class Connection(HttpToolsProtocol):
 def _held_by_kernel(client: socket.socket) -> int:
     """Return the bytes sent that the client's side has not acknowledged; 0 where that is not told."""
     count = array.array("i", [0])
-    with contextlib.suppress(OSError):
+    with contextlib.suppress(OSError, ValueError):
         if fcntl is not None:
             fcntl.ioctl(client.fileno(), termios.TIOCOUTQ, count)
     return count[0]

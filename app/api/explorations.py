@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Path, Query, Request, Response
 
 from app.api.deps import CountedCancel, Size, problems, store_of
 from app.api.models import Exploration, ExplorationLine, ExplorationList, State
-from app.api.requests import StartExploration
+from app.api.requests import StartExploration, sha256_of
 from app.api.runs import Key
 from app.plans import exploration_of
 from app.refusals import Refusal
@@ -52,7 +50,7 @@ def start_exploration(request: Request, response: Response, body: StartExplorati
         subject = read_text(body.table) if body.table is not None else read_subject(body.subject)
     request.app.state.stepper.refuse_unbounded(subject)
     requested = exploration_of(subject, body.plan, body.limits, request.app.state.settings)
-    sha256 = hashlib.sha256(json.dumps(body.model_dump(), sort_keys=True).encode()).hexdigest()
+    sha256 = sha256_of(body)
     row, created = store_of(request).explore(requested, key=key, body_sha256=sha256)
     response.status_code = 201 if created else 200
     response.headers["Location"] = f"/api/v1/explorations/{row.id}"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
@@ -20,6 +22,16 @@ class Asked(BaseModel):
     """Base of the request models: no unknown keys, no strings for numbers."""
 
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True, allow_inf_nan=False)
+
+
+def sha256_of(body: StartRun | StartExploration) -> str:
+    """Return the hash by which a request that is sent again is known.
+
+    Fields that version 0.1.0 did not have count only if they are given: its requests keep their hash.
+    """
+    later = {"set"} | ({"preset"} if isinstance(body, StartExploration) else set())
+    values = {name: value for name, value in body.model_dump().items() if value or name not in later}
+    return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()
 
 
 class StartRun(Asked):

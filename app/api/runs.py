@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 from typing import Annotated
 
 from fastapi import APIRouter, Header, Query, Request, Response
@@ -11,7 +9,7 @@ from pydantic import AfterValidator
 
 from app.api.deps import CountedCancel, FoundRun, Size, problems, store_of
 from app.api.models import Run, RunLine, RunList, State
-from app.api.requests import StartRun
+from app.api.requests import StartRun, sha256_of
 from app.changes import changed, preset_named
 from app.strict import StrictRoute
 from engine.designs import DESIGNS
@@ -59,7 +57,7 @@ def start_run(request: Request, response: Response, body: StartRun, key: Key = N
         pace_ms_per_s=body.pace_ms_per_s,
         tags=list(dict.fromkeys(body.tags)),
         key=key,
-        body_sha256=hashlib.sha256(json.dumps(body.model_dump(), sort_keys=True).encode()).hexdigest(),
+        body_sha256=sha256_of(body),
     )
     response.status_code = 201 if created else 200
     response.headers["Location"] = f"/api/v1/runs/{row.id}"

@@ -34,6 +34,10 @@ __all__ = [
 ]
 
 
+BUSY_S = 4.0
+"""How long a request waits for another process's write: those that wait in vain are answered within 6 s."""
+
+
 class Store(Runs, Work, Explorations, Recordings, Shares, Verifying):
     """Runs, their events, explorations, recordings and links, in one database."""
 
@@ -90,7 +94,7 @@ class Store(Runs, Work, Explorations, Recordings, Shares, Verifying):
         self.db.close()
 
 
-def open_store(settings: Settings, *, busy_s: float = 5.0) -> Store:
+def open_store(settings: Settings, *, busy_s: float = BUSY_S) -> Store:
     """Open the store, creating or upgrading its database if necessary.
 
     busy_s: how long to wait for another process's write. Raises UserError if the data folder is unusable.

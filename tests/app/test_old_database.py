@@ -131,7 +131,9 @@ def test_given_an_old_run_when_its_views_are_asked_for_then_they_are_made(client
         assert window["events"] <= told["events"]
     assert read(client, f"/api/v1/runs/{run}/window?px=300&parts=series")["events"] == told["events"]
     cast = read(client, f"/api/v1/runs/{run}/cast")
-    assert {event["task_name"] for event in events if event["task_name"]} <= {task["name"] for task in cast["tasks"]}
+    recorded = told["scenario"]["workload"]["kind"] == "recording"
+    names = {f"{task['name']}-{task['pid']}" if recorded else task["name"] for task in cast["tasks"]}
+    assert {event["task_name"] for event in events if event["task_name"]} <= names
     assert read(client, f"/api/v1/runs/{run}/pages/0/history")["events"]
 
 

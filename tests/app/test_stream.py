@@ -144,6 +144,23 @@ def test_given_many_viewers_when_the_run_moves_then_it_is_read_once_and_all_get_
     play(story)
 
 
+def test_given_many_viewers_of_an_ended_runs_events_then_each_message_is_made_once() -> None:
+    async def story(hub: Hub, runs: Runs) -> None:
+        runs.change(events=100, state="done")
+        asked: list[int] = []
+
+        def read(after: int) -> list[dict[str, Any]]:
+            asked.append(after)
+            return runs.events_after(after)
+
+        first = await rest(hub.events(RUN, read))
+        others = await asyncio.gather(*(rest(hub.events(RUN, read)) for _ in range(20)))
+        assert all(parts == first for parts in others)
+        assert asked == [*range(-1, 100, 7), 99]
+
+    play(story)
+
+
 def test_given_no_viewer_when_time_passes_then_nothing_is_polled() -> None:
     async def story(hub: Hub, runs: Runs) -> None:
         frames = hub.frames(RUN)

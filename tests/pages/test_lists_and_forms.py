@@ -42,6 +42,7 @@ def test_the_list_is_filtered_while_typing_and_the_address_says_so(site: Site, p
     expect(page.locator(f"a[href='/r/{other}']")).to_have_count(0)
     expect(page.locator(f"a[href='/r/{wanted}']")).to_be_visible()
     assert "q=quokka" in page.url
+    expect(page.get_by_role("link", name="CSV")).to_have_attribute("href", re.compile(r"^/runs\.csv\?.*q=quokka"))
     page.locator("#q").fill("")
     page.locator("#f-design").select_option("page_wait")
     expect(page.locator(f"a[href='/r/{wanted}']")).to_have_count(0)
