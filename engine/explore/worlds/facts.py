@@ -150,11 +150,11 @@ def _swap(w: World) -> State:
     for row in range(w.rules.mms * w.rules.virtual_pages):
         mm, virtual = divmod(row, w.rules.virtual_pages)
         stale = w.swap_entries.stale[row]
-        how = ", dirty" if w.swap_entries.stale_dirty[row] else ""
+        how = "dirty" if w.swap_entries.stale_dirty[row] else "clean"
         by = _holder(w.swap_entries.batch[row], "no task")
         values[f"slot named by address space {mm}, virtual page {virtual}"] = _row(w.swap_entries.slot[row], "none")
         values[f"TLBs of address space {mm}, virtual page {virtual}"] = (
-            "as the entry" if stale == NONE else f"page {stale}{how}, to be flushed by {by}"
+            f"old entry: page {_row(stale, 'none')}, {how}, to be flushed by {by}"
         )
     return values
 
