@@ -15,6 +15,7 @@ from app.wording import nearest
 from engine.designs import AXES
 from engine.devices import DEVICES
 from engine.events import EVENTS
+from engine.kernel_functions import functions_of_event
 from engine.scenario import Scenario
 from engine.scenarios import shipped
 from engine.struct_page import LAYOUTS
@@ -52,6 +53,7 @@ async def list_event_kinds() -> list[EventKind]:
             says=event.says,
             lane=event.lane,
             colour=event.colour,
+            functions={name: f"{one.file}: {one.name}" for name, one in functions_of_event(kind.name).items()},
         )
         for kind, event in EVENTS.items()
     ]

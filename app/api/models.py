@@ -527,6 +527,7 @@ class Preset(BaseModel):
     """A scenario that ships with the server."""
 
     name: str
+    functions: dict[str, str] = Field(description="kernel profile -> file: function in which it happens")
     title: str
     story: str
     scenario: dict[str, Any]

@@ -32,8 +32,8 @@ class Change(NamedTuple):
 
 
 class Told(NamedTuple):
-    """A step that was made. process: its number; label: where it starts; function: the kernel's file and function that
-    it models, "" if none; broken: what it broke; after: the state after it; reads, writes: names that it touched."""
+    """A step that was made. process: its number; label: where it starts; function: what it models, in words, "" if
+    nothing; broken: what it broke; after: the state after it; reads, writes: names that it touched."""
 
     process: int
     label: str

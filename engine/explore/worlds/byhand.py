@@ -8,27 +8,29 @@ from engine.errors import UserError
 from engine.explore.byhand import STEPS_MAX
 from engine.explore.worlds.facts import STATES, at_rest, facts
 from engine.explore.worlds.subject import WorldSubject
-from engine.explore.worlds.telling import ending, function_of, play, possible
+from engine.explore.worlds.telling import ending, play, possible
 from engine.invariants import INVARIANTS
+from engine.kernel_functions import step_words
 from engine.runs.schedule import step_name
 from engine.schedule_word import letters
-from engine.world.state import BROKEN, FINISHED
+from engine.world.state import BROKEN, EVENTS, FINISHED
 
 
 def at(subject: WorldSubject, word: str) -> dict[str, Any]:
-    """Return the state after a schedule word. Raises UserError for a word that cannot be played."""
+    """Return the state after a schedule word; events: how many were recorded. Raises UserError for an invalid word."""
     moves = subject.read(word)
     if len(moves) > STEPS_MAX:
         text = f"a schedule of {len(moves)} steps: at most {STEPS_MAX} by hand"
         raise UserError(text, code="bad_schedule", field="schedule")
     subject.begin()
     n, last, before = len(subject.processes), None, facts(subject)
-    start = before
+    start, events = before, 0
     for number, move in enumerate(moves, 1):
         if number == len(moves):
             before = facts(subject)
             last = _move_row(subject, moves[:-1], move)
         play(subject, move, number)
+        events += int(subject.world.clock[EVENTS])
     w, now, open_ = subject.world, facts(subject), possible(subject)
     broken = "; ".join(one.says for bit, one in enumerate(INVARIANTS) if w.clock[BROKEN] >> bit & 1)
     return {
@@ -45,6 +47,7 @@ def at(subject: WorldSubject, word: str) -> dict[str, Any]:
         "ending": "" if open_ or broken else ending(subject) or "ended",
         "broken": broken,
         "last": last,
+        "events": events,
     }
 
 
@@ -67,7 +70,7 @@ def _move_row(subject: WorldSubject, before: list[int], move: int) -> dict[str, 
         "process": subject.processes[task],
         "letters": letters(task),
         "label": label,
-        "function": function_of(label),
+        "function": step_words(label, subject.kernel),
         "guard": "",
         "does": [f"choose page {choice}"] if choice else [],
         "to": "",

@@ -38,7 +38,7 @@ class WorldSubject:
         """Raises UserError for a scenario that cannot be explored."""
         check_small(scenario)
         self.scenario = scenario
-        self.name, self.why = scenario.name, scenario.story
+        self.name, self.why, self.kernel = scenario.name, scenario.story, scenario.profile
         run = TimedRun(scenario, watched=True)
         self.world: World = run.world
         self.cast = run.cast

@@ -2,36 +2,16 @@
 
 from __future__ import annotations
 
-import importlib
-import inspect
-import re
 from collections.abc import Sequence
-from functools import cache
 
 from engine.errors import UserError
 from engine.explore.story import STEPS_SHOWN_MAX, Change, Story, Told, Value
 from engine.explore.worlds.facts import STATES, facts
 from engine.explore.worlds.subject import WorldSubject
 from engine.invariants import INVARIANTS
-from engine.mm.steps import STEPS
+from engine.kernel_functions import step_words
 from engine.runs.schedule import at_end, choices, enabled, make_move, step_name
 from engine.world.state import BROKEN, EVENTS
-
-SOURCE = re.compile(r"\b((?:[\w-]+/)+[\w-]+\.[ch]): (\w+\(\))")
-
-
-@cache
-def function_of(step: str) -> str:
-    """Return the kernel file and function that a step models, from its docstring: mm/filemap.c: unlock_page()."""
-    path = dict(STEPS)[step]
-    module, _, name = path.rpartition(".")
-    loaded = importlib.import_module(module)
-    function = getattr(loaded, name)
-    doc = inspect.getdoc(getattr(function, "py_func", function)) or ""
-    if found := SOURCE.search(doc):
-        return f"{found[1]}: {found[2]}"
-    file = re.search(r"\b((?:[\w-]+/)+[\w-]+\.[ch])\b", loaded.__doc__ or "")
-    return f"{file[1]}, in {name}()" if file else f"{name}()"
 
 
 def story_of_world(subject: WorldSubject, moves: Sequence[int], loop: Sequence[int] = ()) -> Story:
@@ -58,7 +38,7 @@ def story_of_world(subject: WorldSubject, moves: Sequence[int], loop: Sequence[i
         names = frozenset(change.name for change in changed)
         bits = w.clock[BROKEN]
         broken = "; ".join(one.says for bit, one in enumerate(INVARIANTS) if bits >> bit & 1)
-        steps.append(Told(task, label, function_of(label), changed, broken, after, names, names))
+        steps.append(Told(task, label, step_words(label, subject.kernel), changed, broken, after, names, names))
         before = after
     return Story(
         subject.name, subject.why, subject.processes, start, tuple(steps), ending(subject), len(moves) if loop else None
