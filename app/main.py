@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator
 from fastapi import Depends, FastAPI
 from fastapi.middleware.gzip import GZipMiddleware
 
-from app import anatomy, device_profiles, docs, explorations, forms, lists, matrix, pages, problems, sharing
+from app import anatomy, designs, device_profiles, docs, explorations, forms, lists, matrix, pages, problems, sharing
 from app.api import catalogue, reading, recordings, runs, service, shares
 from app.api import explorations as explorations_api
 from app.api import matrix as matrix_api
@@ -74,6 +74,7 @@ def create_app(settings: Settings, store: Store, limits: Limits | None = None) -
     app.include_router(lists.router)
     app.include_router(sharing.router)
     app.include_router(pages.router)
+    app.include_router(designs.router)
     app.include_router(forms.router)
     app.include_router(explorations.router)
     app.include_router(matrix.router)

@@ -25,7 +25,7 @@ from app.representations import represented
 from app.shown import QUEUE_BITS, Shown, proposed, queues, same_workload, shown
 from app.tracks import devices_of, states, tracks_of, waits
 from engine.cast import Cast
-from engine.designs import AXES, DESIGNS
+from engine.designs import DESIGNS
 from engine.errors import UserError
 from engine.events import EVENTS, LANES
 from engine.recordings.missing import missing
@@ -388,12 +388,3 @@ def private(answer: Response) -> Response:
     """Make a response uncacheable, and keep its address out of the Referer header."""
     answer.headers.update(shared_headers())
     return answer
-
-
-# --- designs -------------------------------------------------------------------------------------------------------
-
-
-@router.get("/designs")
-def designs(request: Request) -> Response:
-    """Show the card of each design."""
-    return render(request, "designs.html", {"here": "/designs", "designs": DESIGNS, "protecting": AXES["protect"]})

@@ -1,4 +1,4 @@
-"""TOML files of the engine: litmus tests, layouts of struct page."""
+"""TOML files of the engine: litmus tests, layouts of struct page, what design pages tell."""
 
 from __future__ import annotations
 
@@ -13,10 +13,15 @@ Model = TypeVar("Model", bound=BaseModel)
 
 def read_toml(path: Path, model: type[Model]) -> Model:
     """Return the file as a model. Raises ValueError, in one line that names the file and what is wrong."""
+    return parse_toml(path.read_text("utf-8"), model, str(path))
+
+
+def parse_toml(text: str, model: type[Model], name: str) -> Model:
+    """Return a file's text as a model. Raises ValueError, in one line with the file's name and what is wrong."""
     try:
-        return model.model_validate(tomllib.loads(path.read_text("utf-8")))
+        return model.model_validate(tomllib.loads(text))
     except tomllib.TOMLDecodeError as problem:
-        raise ValueError(f"{path}: {problem}") from None
+        raise ValueError(f"{name}: {problem}") from None
     except ValidationError as problem:
         first = problem.errors()[0]
-        raise ValueError(f"{path}: {'.'.join(map(str, first['loc']))}: {first['msg']}") from None
+        raise ValueError(f"{name}: {'.'.join(map(str, first['loc']))}: {first['msg']}") from None
