@@ -1,19 +1,20 @@
-"""Forms that start and stop runs. Every rendered form carries an idempotency key, so that submitting it twice starts
-one run; app.guard rejects cross-site requests.
+"""Forms that start and stop runs; app.recordings has the one that plays a recording.
+
+Every rendered form carries an idempotency key, so that submitting it twice starts one run; app.guard rejects cross-site
+requests.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
-from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
+from typing import Annotated
 
-from fastapi import APIRouter, Form, Path, Query, Request
+from fastapi import APIRouter, Form, Query, Request
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
 from starlette.exceptions import HTTPException
 
 from app.api.deps import CountedCancel
-from app.formats import counted
 from app.pages import RUN_ID, find_run, store_of
 from app.problems import problem_of, refusal_of
 from app.refusals import Refusal
@@ -22,19 +23,10 @@ from app.shown import design_words, workload_words
 from app.store.runs import RequestedRun
 from app.subjects import read_scenario_text
 from app.tags import read_tags
-from app.uploads import recording_name
 from engine.designs import DESIGNS
 from engine.errors import UserError
-from engine.recordings.missing import missing
-from engine.recordings.moves import Report
-from engine.scenario import Recorded, Scenario
+from engine.scenario import Scenario
 from engine.scenarios import shipped, shipped_text
-
-if TYPE_CHECKING:
-    from app.store import RecordingRow
-
-COMPARED = 2
-"""Number of runs in a comparison."""
 
 router = APIRouter(include_in_schema=False, route_class=PageRoute, default_response_class=HTMLResponse)
 
@@ -46,7 +38,6 @@ PACES = (
     (1000, "real time"),
 )
 PACE_MAX = 1_000_000
-RECORDING_ID = Annotated[str, Path(pattern=r"^[0-9a-f]{12}$")]
 KEY = Annotated[str, Form(min_length=8, max_length=100)]
 PACE = Annotated[int, Form(ge=0, le=PACE_MAX)]
 SCENARIO_CHARACTERS_MAX = 1 << 20
@@ -126,7 +117,7 @@ def _tags(text: str) -> list[str]:
     return read_tags([tag.strip() for tag in text.split(",") if tag.strip()])
 
 
-def _requested(scenario: Scenario, pace: int, tags: list[str], key: str) -> RequestedRun:
+def requested(scenario: Scenario, pace: int, tags: list[str], key: str) -> RequestedRun:
     """Return the run that a form requests. Submitting the same form again gives the same run."""
     body = json.dumps([scenario.canonical().decode(), pace, tags]).encode()
     return RequestedRun(scenario, pace or None, tuple(tags), f"form-{key}", hashlib.sha256(body).hexdigest())
@@ -134,7 +125,7 @@ def _requested(scenario: Scenario, pace: int, tags: list[str], key: str) -> Requ
 
 def _start(request: Request, scenario: Scenario, pace: int, tags: list[str], key: str) -> str:
     """Start a run and return its id."""
-    return store_of(request).start_runs([_requested(scenario, pace, tags, key)])[0][0].id
+    return store_of(request).start_runs([requested(scenario, pace, tags, key)])[0][0].id
 
 
 def to_run(run_id: str) -> Response:
@@ -188,120 +179,3 @@ def delete(request: Request, run_id: RUN_ID) -> Response:
     """Delete a run with its events and share links, and redirect to the list."""
     store_of(request).delete(find_run(store_of(request), run_id).id)
     return RedirectResponse("/", 303)
-
-
-# --- recordings ------------------------------------------------------------------------------------------------------
-
-
-class ShownRecording(NamedTuple):
-    """A recording as its card shows it."""
-
-    id: str
-    name: str
-    key: str
-    facts: list[tuple[str, str]]
-    events: list[tuple[str, int, int]]
-    bad_lines: list[tuple[int, str, str]]
-    warnings: tuple[str, ...]
-
-
-@router.get("/recordings")
-def recordings(request: Request) -> Response:
-    """List the recordings with their import reports."""
-    return _recordings_page(request)
-
-
-def _recordings_page(request: Request, refusal: HTTPException | None = None, refused: str = "") -> Response:
-    """Return the page; refused: the recording whose form was refused."""
-    problem = problem_of(refusal) if refusal else None
-    rows = store_of(request).recordings()
-    context = {
-        "here": "/recordings",
-        "recordings": [shown_recording(row) for row in rows],
-        "designs": [(name, card.title) for name, card in DESIGNS.items()],
-        "paces": PACES,
-        "bytes_most": request.app.state.settings.recording_bytes_max,
-        "problem": problem,
-        "refused": refused,
-    }
-    return render(request, "recordings.html", context, problem.status if problem else 200)
-
-
-def shown_recording(row: RecordingRow) -> ShownRecording:
-    """Return a recording with its formatted report."""
-    report = Report.model_validate_json(row.report_json)
-    length = max(0, report.last_time_ns - report.first_time_ns)
-    facts: list[tuple[str, Any]] = [
-        ("format", f"{report.form} {report.compressed}".strip()),
-        ("kernel", row.kernel or "unknown"),
-        ("lines", f"{report.lines:,}"),
-        ("used", f"{sum(report.used.values()):,}"),
-        ("skipped", f"{sum(report.skipped.values()):,}"),
-        ("unreadable", f"{report.bad_lines:,}"),
-        ("lost", lost_words(report)),
-        ("waits never woken", f"{report.waits_without_wake_count:,}"),
-        (
-            "length",
-            f"{length / 1e9:.3g} s on {counted(report.cpus, 'CPU') if report.cpus else 'an unknown number of CPUs'}",
-        ),
-    ]
-    names = sorted({*report.used, *report.skipped}, key=lambda name: -report.used.get(name, 0))
-    events = [(name, report.used.get(name, 0), report.skipped.get(name, 0)) for name in names]
-    bad = [(bad.line, bad.why, bad.text) for bad in report.bad]
-    return ShownRecording(row.id, row.name, new_key(), facts, events, bad, missing(report))
-
-
-def lost_words(report: Report) -> str:
-    """Return the events lost in a recording, according to its markers and its header."""
-    parts = [counted(report.lost_events, "event")]
-    if report.lost_marks:
-        parts.append(counted(report.lost_marks, "gap of unknown size", "gaps of unknown size"))
-    if report.buffer_lost:
-        parts.append(f"{report.buffer_lost:,} overwritten in the ring buffer")
-    return ", ".join(parts)
-
-
-@router.post("/recordings/{recording_id}/play")
-def play(
-    request: Request,
-    recording_id: RECORDING_ID,
-    key: KEY,
-    design: Annotated[list[str] | None, Form(max_length=8)] = None,
-    pace: PACE = 0,
-) -> Response:
-    """Play a recording under the selected designs, and redirect to the run, the comparison of two, or the list."""
-    row = store_of(request).recording(recording_id)
-    if row is None:
-        raise Refusal(404, "no_recording", f"there is no recording {recording_id}")
-    try:
-        return _play(request, row, key, list(dict.fromkeys(design or [])), pace)
-    except (HTTPException, UserError) as error:
-        refusal = refusal_of(error) if isinstance(error, UserError) else error
-        return _recordings_page(request, refusal, recording_id)
-
-
-def _play(request: Request, row: RecordingRow, key: str, designs: list[str], pace: int) -> Response:
-    """Start all of the runs, or raise and start none."""
-    if not designs:
-        raise Refusal(422, "missing", "select at least one design", field="design")
-    scenario = played(row)
-    scenarios = [under(scenario, name) for name in designs]
-    tag = f"together-{hashlib.sha256(key.encode()).hexdigest()[:8]}"
-    tags = [tag] if len(scenarios) > COMPARED else []
-    requests = [_requested(one, pace, tags, f"{key}-{number}") for number, one in enumerate(scenarios)]
-    ids = [run.id for run, _ in store_of(request).start_runs(requests)]
-    if tags:
-        return RedirectResponse(f"/?tag={tag}", 303)
-    return to_run(ids[0]) if len(ids) == 1 else RedirectResponse(f"/c/{ids[0]},{ids[1]}", 303)
-
-
-@router.post("/recordings/{recording_id}/delete", dependencies=[CountedCancel])
-def delete_recording(request: Request, recording_id: RECORDING_ID) -> Response:
-    """Delete a recording, and redirect to those that are left."""
-    store_of(request).delete_recording(recording_id)
-    return RedirectResponse("/recordings", 303)
-
-
-def played(row: RecordingRow) -> Scenario:
-    """Return the scenario that plays a recording, with the kernel profile detected in it."""
-    return Scenario(name=recording_name(row.name), workload=Recorded(kind="recording", recording=row.id))

@@ -9,6 +9,7 @@ from fastapi import Depends, FastAPI
 from fastapi.middleware.gzip import GZipMiddleware
 
 from app import anatomy, designs, device_profiles, docs, explorations, forms, lists, matrix, pages, problems, sharing
+from app import recordings as recordings_page
 from app.api import catalogue, reading, recordings, runs, service, shares
 from app.api import explorations as explorations_api
 from app.api import matrix as matrix_api
@@ -76,6 +77,7 @@ def create_app(settings: Settings, store: Store, limits: Limits | None = None) -
     app.include_router(pages.router)
     app.include_router(designs.router)
     app.include_router(forms.router)
+    app.include_router(recordings_page.router)
     app.include_router(explorations.router)
     app.include_router(matrix.router)
     app.include_router(anatomy.router)

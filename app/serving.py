@@ -12,7 +12,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from typing import Any
 
 import uvicorn
@@ -25,10 +25,15 @@ from app.wire import Connection
 from app.workers import Workers
 from engine.errors import UserError
 
+log = logging.getLogger("folioscope")
+
 DEMO = ("demo", "demo-page-wait")
 """Presets of the demo: two designs on one recording; the first is the kernel's own."""
 DEMO_PACE_MS_PER_S = 20
-"""Slow enough to watch waiters come and go."""
+"""Slow enough to watch waiters come and go: a burst of them every five seconds."""
+DEMO_VIEW = "v=1&t0=0&t1=520000000&tracks=queue,wakes&side=1"
+"""The whole demo, the tracks that show why shared queues hurt, both designs beside each other."""
+DEMO_LOOK_S = 0.2
 GRACE_S = 2
 """Grace period of open responses after a stop; streams end at once."""
 
@@ -36,16 +41,27 @@ GRACE_S = 2
 class Server(uvicorn.Server):
     """uvicorn's server; starts and stops the workers, and ends streams before shutdown."""
 
-    def __init__(self, config: uvicorn.Config, hub: Hub, workers: Workers, started: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        config: uvicorn.Config,
+        hub: Hub,
+        workers: Workers,
+        started: Callable[[], None],
+        later: Callable[[], Coroutine[Any, Any, None]],
+    ) -> None:
         super().__init__(config)
-        self._hub, self._workers, self._report = hub, workers, started
+        self._hub, self._workers, self._report, self._later = hub, workers, started, later
+        self._telling: asyncio.Task[None] | None = None
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
         self._report()
         self._workers.start()
+        self._telling = asyncio.create_task(self._later())
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        if self._telling is not None:
+            self._telling.cancel()
         self._hub.stop()
         await asyncio.gather(super().shutdown(sockets), self._workers.stop())
 
@@ -74,15 +90,26 @@ def serve(
         workers = Workers(settings, store, None if report else say)
 
         def started() -> None:
-            ids = start_demo(store) if demo else []
-            pages = {"demo": f"{address}/r/{ids[0]}", "compared": f"{address}/c/{','.join(ids)}"} if ids else {}
             if report:
-                report({"address": address, **pages})
+                report({"address": address})
+            else:
+                say(f"Folioscope: {address}   (Ctrl-C stops it)")
+
+        async def show_demo() -> None:
+            try:
+                ids = start_demo(store) if demo else []
+            except UserError as error:
+                log.warning("the demo could not be started: %s", error)
                 return
-            say(f"Folioscope: {address}   (Ctrl-C stops it)")
-            if pages:
-                say(f"The demo:   {pages['demo']}")
-                say(f"Compared with another design: {pages['compared']}")
+            while settings.workers and not await asyncio.to_thread(playing, store, ids):
+                await asyncio.sleep(DEMO_LOOK_S)
+            if ids:
+                pages = demo_pages(address, ids)
+                if report:
+                    report(pages)
+                else:
+                    say(f"Shared queues beside a queue per page: {pages['compared']}")
+                    say(f"The kernel's own queues alone: {pages['demo']}")
 
         config = uvicorn.Config(
             app,
@@ -99,7 +126,7 @@ def serve(
         # uvicorn re-raises the signal that stopped it after shutdown; ignore it.
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda *_: None)
-        Server(config, app.state.hub, workers, started).run(sockets=[listener])
+        Server(config, app.state.hub, workers, started, show_demo).run(sockets=[listener])
 
 
 def refuse_open_door(settings: Settings) -> None:
@@ -144,6 +171,17 @@ def start_demo(store: Store) -> list[str]:
 
     options: Any = {"pace_ms_per_s": DEMO_PACE_MS_PER_S, "tags": ["demo"], "key": None, "body_sha256": None}
     return [store.start_run(shipped()[name], **options)[0].id for name in DEMO]
+
+
+def playing(store: Store, ids: list[str]) -> bool:
+    """Return whether all of these runs have events, or have ended: only then is there something to see."""
+    rows = [store.run(run_id) for run_id in ids]
+    return all(row is None or row.events or row.state not in ("queued", "running") for row in rows)
+
+
+def demo_pages(address: str, ids: list[str]) -> dict[str, str]:
+    """Return the addresses of the demo: the comparison, opened where it matters, and the run of the kernel's queues."""
+    return {"compared": f"{address}/c/{','.join(ids)}?{DEMO_VIEW}", "demo": f"{address}/r/{ids[0]}"}
 
 
 def configure_logging(level: str, access_log: bool) -> None:

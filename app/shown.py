@@ -13,6 +13,7 @@ from app.figures import Figures, per_task, swaps_mapping, wasted_share
 from app.formats import counted, span, whole
 from engine.designs import AXES
 from engine.designs.card import Card
+from engine.recordings.shipped import shipped_recordings
 
 if TYPE_CHECKING:
     from app.store import RunRow
@@ -136,7 +137,7 @@ def workload_words(scenario: Mapping[str, Any]) -> str:
     """Return a description of a scenario's workload."""
     match scenario.get("workload"):
         case {"kind": "recording", "recording": recording}:
-            return "the demo recording" if recording == "demo" else f"recording {recording}"
+            return f"the {recording} recording" if recording in shipped_recordings() else f"recording {recording}"
         case {"kind": "tasks", "groups": [*groups], "pages": int(pages)}:
             tasks = sum(group.get("tasks", 0) for group in groups)
             return f"{counted(tasks, 'task')} on {counted(pages, 'page')}"

@@ -196,7 +196,11 @@ class Recorded(Part):
 
     kind: Literal["recording"]
     recording: Annotated[
-        str, Field(pattern=r"^([0-9a-f]{12}|demo)$", description="id of an imported recording, or demo")
+        str,
+        Field(
+            pattern=r"^([0-9a-f]{12}|demo|fsync-storm|one-hot-page)$",
+            description="id of an imported recording, or name of a shipped one",
+        ),
     ]
 
 

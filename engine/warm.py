@@ -109,7 +109,7 @@ def _verb(number: str, design: str) -> None:
 
 
 def _replay() -> None:
-    from engine.recordings.demo import demo
+    from engine.recordings.shipped import demo
     from engine.runs.replay import ReplayRun
 
     list(ReplayRun(_recorded(), demo()).batches())

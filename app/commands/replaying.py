@@ -10,7 +10,7 @@ from engine.designs import DESIGNS
 from engine.errors import BadRecording, BadScenario, UserError
 from engine.kernels import KERNELS
 from engine.recordings import read_file
-from engine.recordings.demo import DEMO_TRUTH, demo
+from engine.recordings.shipped import shipped_recordings
 from engine.recordings.truth import kind_of_truth, read_truth
 
 if TYPE_CHECKING:
@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 
 def load(given: str) -> Recording:
     """Load a recording from a file, or by its id from the store. Raises UserError if there is neither."""
-    if given == "demo":
-        return demo()
+    if given in shipped_recordings():
+        return shipped_recordings()[given].read()
     path = Path(given)
     if path.is_file():
         return read_file(path, path.name)
@@ -32,7 +32,8 @@ def load(given: str) -> Recording:
     try:
         return open_store(load_settings()).load_recording(given)
     except UserError:
-        text = f"no file or recording {given[:80]!r}: give a path, an id printed by `import`, or demo"
+        known = ", ".join(shipped_recordings())
+        text = f"no file or recording {given[:80]!r}: give a path, an id printed by `import`, or {known}"
         raise BadRecording(text, code="no_recording", field="recording", status=404) from None
 
 
@@ -48,15 +49,15 @@ def replay_recording(
 ) -> dict[str, Any]:
     """Return totals over the predicted wakes of a recording under a design, and how many match the truth.
 
-    The demo includes its own truth. Raises BadRecording for an unreadable file, BadScenario for an unknown name.
+    A shipped recording has its own truth. Raises BadRecording for an unreadable file, BadScenario for an unknown name.
     """
     from engine.runs.replay import predict
 
     refuse_unknown("design", design, DESIGNS)
     if kernel is not None:
         refuse_unknown("kernel", kernel, KERNELS)
-    if given == "demo" and truth is None:
-        truth = DEMO_TRUTH
+    if given in shipped_recordings() and truth is None:
+        truth = shipped_recordings()[given].truth
     if truth is not None and not truth.is_file():
         raise BadRecording(f"there is no file {str(truth)[:80]!r}", code="no_file", field="truth", status=404)
     if truth is not None and (kind := kind_of_truth(truth)) != "wakes":

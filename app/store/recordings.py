@@ -10,12 +10,12 @@ from app.settings import Settings
 from app.store.database import Database
 from app.store.folder import make_room, refuse_full_disk
 from app.store.rows import RECORDING_COLUMNS, RecordingRow
-from app.store.runs import DEMO
 from app.store.tables import Recording as Stored
 from app.store.tables import Run
 from engine.errors import UserError
 from engine.recordings import pack, unpack
 from engine.recordings.moves import Recording
+from engine.recordings.shipped import shipped_recordings
 
 
 class Recordings:
@@ -71,11 +71,9 @@ class Recordings:
                 raise _no_recording(recording_id)
 
     def load_recording(self, recording_id: str) -> Recording:
-        """Return a recording; "demo" is the one shipped with the project. Raises UserError (404), Damaged."""
-        if recording_id == DEMO:
-            from engine.recordings.demo import demo
-
-            return demo()
+        """Return a recording, by its id or the name of a shipped one. Raises UserError (404), Damaged."""
+        if recording_id in shipped_recordings():
+            return shipped_recordings()[recording_id].read()
         with self.db.read() as connection:
             data = connection.scalar(select(Stored.data).where(Stored.id == recording_id))
         if data is None:

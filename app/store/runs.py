@@ -21,6 +21,7 @@ from app.store.tables import STATES, Chunk, Key, Keyframe, Recording, Run, Store
 from engine import VERSION
 from engine.errors import UserError
 from engine.events import FORMAT
+from engine.recordings.shipped import shipped_recordings
 from engine.scenario import Recorded, Scenario
 
 KEY_LIVES_NS = 7 * 24 * 3600 * 10**9
@@ -30,7 +31,6 @@ PAGES_A_SLICE = 256
 """Pages of the file given back to the disk at a time: 4 MiB."""
 LONG_READS = 20
 """How often a deletion waits EMPTY_S for readers of the log before it lets it grow."""
-DEMO = "demo"
 
 
 class RequestedRun(NamedTuple):
@@ -263,10 +263,11 @@ def _asks_for(run: RunRow, canonical: bytes, pace_ms_per_s: int | None, tags: Se
 
 def _refuse_if_missing(connection: Connection, scenario: Scenario) -> None:
     workload = scenario.workload
-    if not isinstance(workload, Recorded) or workload.recording == DEMO:
+    if not isinstance(workload, Recorded) or workload.recording in shipped_recordings():
         return
     if connection.scalar(select(Recording.id).where(Recording.id == workload.recording)) is None:
-        text = f"there is no recording {workload.recording}: import it first, or use demo"
+        known = ", ".join(shipped_recordings())
+        text = f"there is no recording {workload.recording}: import it first, or use one of {known}"
         raise UserError(text, code="no_recording", field="scenario.workload.recording")
 
 

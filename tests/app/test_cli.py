@@ -22,7 +22,7 @@ from app import cli
 from app.commands.exploring import subject_of
 from engine.explore.search.explorer import Explorer
 from engine.explore.search.saving import save
-from engine.recordings.demo import DEMO_TRACE, DEMO_TRUTH
+from engine.recordings.shipped import shipped_recordings
 
 SCENARIO = """
 name = "two tasks on one page"
@@ -41,6 +41,7 @@ events = 2000
 
 TABLES = Path(__file__).parents[1] / "explore" / "tables"
 PETERSON = TABLES / "peterson.toml"
+DEMO = shipped_recordings()["demo"]
 
 
 class Said(NamedTuple):
@@ -355,10 +356,10 @@ def test_given_a_database_of_a_newer_version_when_served_then_one_line_says_so(f
 def test_given_a_recording_when_imported_then_its_report_is_told_and_it_can_be_played(
     folio: Folio, tmp_path: Path, scenario: Path
 ) -> None:
-    told = folio("import", DEMO_TRACE, "--json").json
+    told = folio("import", DEMO.trace, "--json").json
     assert told["id"] == told["sha256"][:12]
     assert told["report"]["bad_lines"] == 0
-    assert f"recording {told['id']}" in folio("import", DEMO_TRACE).out
+    assert f"recording {told['id']}" in folio("import", DEMO.trace).out
     workload = {"kind": "recording", "recording": told["id"]}
     (tmp_path / "it.json").write_text(json.dumps({"name": "it", "workload": workload}))
     (tmp_path / "demo.json").write_text(json.dumps({"name": "it", "workload": {**workload, "recording": "demo"}}))
@@ -383,7 +384,7 @@ def test_given_stored_runs_when_verified_then_damage_is_told_by_exit_code_and_pl
 
 
 def test_given_the_demo_and_its_truth_when_replayed_then_every_wake_is_foretold(folio: Folio) -> None:
-    told = folio("replay", DEMO_TRACE, "--truth", DEMO_TRUTH, "--json").json
+    told = folio("replay", DEMO.trace, "--truth", DEMO.truth, "--json").json
     figures = ("walked", "passes", "matched", "woken", "stop", "order")
     assert told["wakes"] > 100
     assert [told[f"{figure}_equal"] for figure in figures] == [told["wakes"]] * 6

@@ -18,6 +18,7 @@ from pathlib import Path
 
 import pytest
 
+from app.serving import DEMO_VIEW
 from tests.app.serving import Message, Started, follow, started
 
 V1 = "/api/v1"
@@ -216,19 +217,24 @@ def test_given_the_demo_when_served_then_both_designs_are_played_at_a_pace_and_t
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         address = process.stdout.readline().split()[1]
-        demo = process.stdout.readline().split()[-1]
-        assert demo.startswith(f"{address}/r/")
-        pair = process.stdout.readline().split()[-1]
-        assert pair.startswith(f"{address}/c/{demo.rpartition('/')[2]},")
+        said = []
+        while "/c/" not in (line := process.stdout.readline()):
+            assert line, "the server has ended"
+            said.append(line)
+        assert "engine ready" in "".join(said), "there is something to see when the address is told"
+        pair, _, view = line.split()[-1].partition("?")
+        assert pair.startswith(f"{address}/c/")
+        assert view == DEMO_VIEW
         ids = pair.rpartition("/")[2].split(",")
+        assert process.stdout.readline().split()[-1] == f"{address}/r/{ids[0]}"
         up = Started(process, int(address.rpartition(":")[2]))
-        runs = [up.until(f"{V1}/runs/{run}", lambda run: run["events"] > 0) for run in ids]
+        runs = [up.get(f"{V1}/runs/{run}") for run in ids]
+        assert all(run["events"] > 0 for run in runs)
         assert [(run["state"], run["tags"], run["design"]) for run in runs] == [
             ("running", ["demo"], "hashed"),
             ("running", ["demo"], "page_wait"),
         ]
         assert all(0 < run["pace_ms_per_s"] < 1000 for run in runs)
         process.send_signal(signal.SIGINT)
-        said, _ = process.communicate(timeout=10)
+        process.communicate(timeout=10)
         assert process.returncode == 0
-        assert "engine ready" in said

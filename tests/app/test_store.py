@@ -19,7 +19,7 @@ from app.store import Fenced, Store, open_store
 from app.store.tables import Recording, Run
 from app.store.work import NewChunk, NewNode, Progress
 from engine.errors import Damaged, UserError
-from engine.recordings.demo import demo
+from engine.recordings.shipped import demo
 from engine.runs.w1 import scenario
 from engine.scenario import Scenario
 from tests.app.explored import settings_in

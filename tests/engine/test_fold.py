@@ -16,8 +16,8 @@ from engine.events import NONE, PG_LOCKED, PG_WRITEBACK
 from engine.fold import Folded
 from engine.kernels import KERNELS
 from engine.mm.mapping import tagged
-from engine.recordings.demo import DEMO_TRACE
 from engine.recordings.reading import read_file
+from engine.recordings.shipped import shipped_recordings
 from engine.runs.batches import cut_batch
 from engine.runs.replay import ReplayRun
 from engine.runs.timed import run_batch
@@ -124,7 +124,8 @@ def test_given_any_run_when_its_log_is_folded_then_that_is_the_engines_state(
         assert state.finished == {task for task in range(w.rules.n_tasks) if w.tasks.state[task] == 3}
 
 
-SAMPLES = [DEMO_TRACE, *sorted((Path(__file__).parent / "recordings" / "data").glob("*.trace.txt.gz"))]
+DATA = Path(__file__).parent / "recordings" / "data"
+SAMPLES = [shipped_recordings()["demo"].trace, *sorted(DATA.glob("*.trace.txt.gz"))]
 
 
 @pytest.mark.parametrize("design", DESIGNS)

@@ -57,7 +57,7 @@ from engine.explore.search.explorer import Explorer
 from engine.explore.plan import Limits, Plan
 from engine.explore.worlds.subject import WorldSubject
 from engine.runs.play import open_run, seal
-from engine.recordings.demo import demo
+from engine.recordings.shipped import demo
 from engine.runs.replay import predict
 from engine.scenario import Scenario
 lock = [{"op": "lock"}, {"op": "hold", "mean_ns": 500}, {"op": "unlock"}]

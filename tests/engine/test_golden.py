@@ -16,13 +16,14 @@ import pytest
 from engine.designs import DESIGNS
 from engine.events import ENTRY, PAGE_BITS, STOPS, WALK, Batch, Kind
 from engine.kernels import KERNELS
-from engine.recordings.demo import demo
+from engine.recordings.reading import read_file
 from engine.runs.play import open_run, seal
 from engine.runs.timed_run import TimedRun
 from engine.scenario import Scenario
 from tests.worlds import scenario
 
 GOLDEN = Path(__file__).parents[1] / "golden"
+RECORDING = Path(__file__).parent / "recordings" / "data" / "waits-6.1.trace.txt.gz"
 UPDATE = bool(os.environ.get("UPDATE_GOLDEN"))
 PROGRAMS = (
     "30*40/think:20000 pick lookup lock hold:800 unlock put",
@@ -70,7 +71,7 @@ def check(name: str, found: str) -> None:
 
 def test_given_each_profile_and_design_then_the_seal_is_the_golden_one() -> None:
     seals = {f"{kernel} {design}": seal(played(made_up(kernel, design))) for kernel in KERNELS for design in DESIGNS}
-    recording = demo()
+    recording = read_file(RECORDING)
     seals |= {f"demo {design}": seal(open_run(recorded(design), recording).batches()) for design in DESIGNS}
     # page_waiter hands the lock over in every kernel: what 5.9 changed there since its first form makes no difference
     alike = {"5.9-rc page_waiter": "5.9 page_waiter"}

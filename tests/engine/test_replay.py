@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from engine.recordings.demo import DEMO_TRACE, DEMO_TRUTH
 from engine.recordings.moves import Recording
 from engine.recordings.reading import read_file
+from engine.recordings.shipped import shipped_recordings
 from engine.recordings.truth import read_snapshots, read_truth
 from engine.runs.replay import ReplayRun, Wake, predict
 from engine.scenario import Scenario
@@ -23,7 +23,7 @@ FOLDER = Path(os.environ.get("TRACES") or Path(__file__).parents[2].parent / "sh
 
 
 def with_truth() -> Iterator[tuple[Path, Path]]:
-    yield DEMO_TRACE, DEMO_TRUTH
+    yield from ((one.trace, one.truth) for one in shipped_recordings().values())
     for folder in (DATA, FOLDER):
         for truth in sorted(folder.glob("*.truth.csv.gz")):
             yield truth.with_name(truth.name.replace(".truth.csv", ".trace.txt")), truth

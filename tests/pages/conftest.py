@@ -19,7 +19,7 @@ from playwright.sync_api import BrowserContext, Page
 
 from tests.pages.looking import Site
 
-DEMO = Path(__file__).parents[2] / "engine" / "recordings" / "demo.trace.txt.gz"
+WAITS = Path(__file__).parents[1] / "engine" / "recordings" / "data" / "waits-6.1.trace.txt.gz"
 FLAGS = [
     "--headless",
     "--no-sandbox",
@@ -108,8 +108,8 @@ def stranger(browser: Any) -> Iterator[Callable[[], Page]]:
 
 @pytest.fixture(scope="session")
 def recording_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The demo's first lines as a file to upload, with one line that is no event."""
-    lines = gzip.decompress(DEMO.read_bytes()).decode().splitlines()[:1500]
+    """A recording's first lines as a file to upload, with one line that is no event."""
+    lines = gzip.decompress(WAITS.read_bytes()).decode().splitlines()[:1500]
     lines.insert(800, "this line is no event")
     path = tmp_path_factory.mktemp("recording") / "first-lines.trace.txt"
     path.write_text("\n".join(lines) + "\n")

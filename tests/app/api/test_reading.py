@@ -15,8 +15,9 @@ from hypothesis import strategies as st
 
 from app.runner import play_one
 from app.store import Store
+from engine.recordings.reading import read_file
 from engine.scenario import Scenario
-from engine.scenarios import shipped
+from tests.engine.recordings.samples import DATA
 
 V1 = "/api/v1"
 PAGES, TASKS, EVENTS = 6, 12, 3_000
@@ -187,7 +188,8 @@ def test_given_a_swapped_mapping_when_shown_then_the_structure_behind_it_is_name
 def test_given_an_anonymous_page_under_hashed_when_shown_then_it_is_no_wait_structure(
     store: Store, client: TestClient
 ) -> None:
-    asked = shipped()["demo"].model_dump(exclude_unset=True) | {"wait": {"design": "hashed"}}
+    recording = store.add_recording(read_file(DATA / "waits-6.1.trace.txt.gz"), "waits")
+    asked = {"name": "waits", "workload": {"kind": "recording", "recording": recording.id}}
     tags = {word["tag"]: word for word in mappings(store, client, asked)}
     assert "PAGE_MAPPING_ANON" in tags
     assert "PAGE_MAPPING_WAIT" not in tags

@@ -17,11 +17,11 @@ from app.main import create_app
 from app.settings import Settings, load_settings
 from app.store import open_store
 from app.uploads import recording_name
-from engine.recordings.demo import DEMO_TRACE
+from engine.recordings.shipped import shipped_recordings
 from tests.app.serving import served
 
 V1 = "/api/v1"
-TRACE = DEMO_TRACE.read_bytes()
+TRACE = shipped_recordings()["demo"].trace.read_bytes()
 GZIP = {"content-type": "application/gzip"}
 BOMB = gzip.compress(gzip.decompress(TRACE)[:20_000].splitlines(keepends=True)[-2] * 300_000)
 """One line, over and over: 20 MiB and more, packed to less than a 200th."""

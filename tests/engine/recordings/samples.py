@@ -1,4 +1,4 @@
-"""Recordings to test with: fixtures beside this file, the demo, the full set where it is at hand, made-up lines."""
+"""Recordings to test with: fixtures beside this file, shipped ones, the full set where it is at hand, made-up lines."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ import pytest
 from engine.recordings import read_file
 from engine.recordings.limits import LIMITS, Limits
 from engine.recordings.moves import Op, Recording
+from engine.recordings.shipped import shipped_recordings
 
 DATA = Path(__file__).parent / "data"
 ROOT = Path(__file__).parents[3]
-DEMO = ROOT / "engine" / "recordings" / "demo.trace.txt.gz"
 FULL_SET = Path(os.environ.get("TRACES") or ROOT.parent / "shared" / "traces")
 
 needs_full_set = pytest.mark.skipif(
@@ -22,7 +22,7 @@ needs_full_set = pytest.mark.skipif(
     reason="no full set of recordings: it belongs in ../shared/traces, or in the folder TRACES names",
 )
 
-WITH_TRUTH = [*sorted(DATA.glob("*.truth.csv.gz")), DEMO.with_name("demo.truth.csv.gz")]
+WITH_TRUTH = [*sorted(DATA.glob("*.truth.csv.gz")), *(one.truth for one in shipped_recordings().values())]
 FULL_WITH_TRUTH = (
     "collide-6.1",
     "hot-5.10",
