@@ -5,6 +5,7 @@ BENCH_VENV ?= .venv-bench
 HTMX := 4.0.1
 PLOTLY := 4.1.1
 WORKERS ?= 2
+KERNEL ?= 6.1
 
 BIN := $(VENV)/bin
 PIP := -m pip install --quiet --disable-pip-version-check --no-input
@@ -13,7 +14,7 @@ SOURCES := app benchmarks engine migrations tests
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help install run test check format browser spin warm golden bench bench-store bench-page bench-explore break-evens soak lock vendor wheel clean
+.PHONY: help install run test check format browser spin warm golden matrix bench bench-store bench-page bench-explore break-evens soak lock vendor wheel clean
 
 help:
 	@echo "make run          install, then start the server on this machine and play the demo"
@@ -22,6 +23,7 @@ help:
 	@echo "make check        lint and types only"
 	@echo "make format       put the sources into the one layout"
 	@echo "make golden       write the golden digests anew; read the diff before you commit it"
+	@echo "make matrix       explore all cells of the matrix, for the verdicts that come with a release (KERNEL=$(KERNEL))"
 	@echo "make bench        the engine beside SimPy, Cimba and C (benchmarks/last.json); its growth; starts"
 	@echo "make bench-store  the store beside the engine alone: events/s, bytes/event, windows"
 	@echo "make bench-page   the page in a browser on a run of ten million events"
@@ -108,6 +110,10 @@ test: check browser spin warm
 golden: $(VENV)/installed-dev
 	UPDATE_GOLDEN=1 $(BIN)/pytest -q tests/engine -k golden
 	git --no-pager diff --stat -- tests
+
+# The same engine writes the same file. Minutes on two cores; once all that a verdict depends on is done.
+matrix: warm
+	$(BIN)/folioscope matrix --kernel $(KERNEL) --ship
 
 # --- measurements: each runs for minutes, on a machine that does nothing else ---------------------------------------
 

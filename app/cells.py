@@ -10,11 +10,13 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from app.plans import RequestedLimits, RequestedPlan, exploration_of
 from app.settings import Settings
 from app.store.explorations import RequestedExploration
-from app.subjects import Subject, read_subject
+from app.subjects import Subject, digest, read_subject
 from app.verdicts import bounds_words
 from app.wording import nearest
 from engine.errors import UserError
 from engine.explore import cases, verdicts
+from engine.explore.release import Release, release
+from engine.identity import engine_words
 
 if TYPE_CHECKING:
     from app.store import ExplorationRow, Store
@@ -26,12 +28,15 @@ class Asked(NamedTuple):
     row: str
     column: str
     cell: cases.Cell
+    subject: Subject
     exploration: RequestedExploration
 
 
 class Shown(NamedTuple):
     """The current result of a cell. word: Never, Sometimes or not explored; against: differs from the expected result;
-    state: that of its exploration, None without one; schedule: the shortest to the column's error or witness."""
+    state: that of its exploration here, None without one; schedule: the shortest to the column's error or witness;
+    loop: the steps that repeat forever after it, in a starvation; engine: the engine that gave the verdict, "" without
+    one; current: whether that is the running engine; shipped: whether the verdict came with the release."""
 
     row: str
     column: str
@@ -43,6 +48,15 @@ class Shown(NamedTuple):
     state: str | None
     exploration: str | None
     schedule: str | None
+    loop: str | None = None
+    engine: str = ""
+    current: bool = False
+    shipped: bool = False
+
+    @property
+    def decided(self) -> bool:
+        """Whether the running engine has looked at this cell, or is about to."""
+        return self.current or self.state in ("queued", "running")
 
 
 def known_kernel(name: str) -> str:
@@ -72,36 +86,55 @@ def _applying(kernel: str) -> tuple[tuple[str, str, cases.Cell, Subject, Request
 def asked(kernel: str, settings: Settings) -> list[Asked]:
     """Return every applicable cell of a kernel profile, row by row."""
     return [
-        Asked(row, column, cell, exploration_of(subject, plan, RequestedLimits(), settings))
+        Asked(row, column, cell, subject, exploration_of(subject, plan, RequestedLimits(), settings))
         for row, column, cell, subject, plan in _applying(kernel)
     ]
 
 
 def shown(store: Store, kernel: str) -> dict[tuple[str, str], Shown]:
-    """Return the applicable cells of the matrix by row and column."""
+    """Return the applicable cells of the matrix by row and column.
+
+    An exploration of this server by this engine comes first, then the verdict that came with the release, then an
+    exploration by another version.
+    """
     cells = asked(kernel, store.settings)
-    found = store.explored([one.exploration.asked_sha256 for one in cells])
-    return {(one.row, one.column): _shown(one, found.get(one.exploration.asked_sha256)) for one in cells}
+    digests = [one.exploration.asked_sha256 for one in cells]
+    found, before, came = store.explored(digests), store.explored(digests, others=True), release(kernel)
+    return {(one.row, one.column): _shown(one, found, before, came) for one in cells}
 
 
-def _shown(one: Asked, row: ExplorationRow | None) -> Shown:
-    if row is None or row.answer_json is None:
-        state = row.state if row else None
-        why = (row.detail or row.reason or "") if row else ""
-        return Shown(
-            one.row,
-            one.column,
-            verdicts.NOT_EXPLORED,
-            one.cell.expected,
-            False,
-            why,
-            "",
-            state,
-            row.id if row else None,
-            None,
-        )
-    answer = json.loads(row.answer_json)
+def _shown(
+    one: Asked, found: dict[str, ExplorationRow], before: dict[str, ExplorationRow], came: Release | None
+) -> Shown:
+    digest = one.exploration.asked_sha256
+    row = found.get(digest)
+    here = next(
+        (
+            _decided(one, json.loads(old.answer_json), old)
+            for old in (row, before.get(digest))
+            if old is not None and old.answer_json is not None
+        ),
+        None,
+    )
+    if came is not None and digest in came.answers and not (here and here.current):
+        here = _decided(one, came.answers[digest] | {"engine": came.engine}, None)
+    if row is not None and row.live:
+        return (here or _undecided(one, row))._replace(state=row.state, exploration=row.id)
+    return here or _undecided(one, row)
+
+
+def _undecided(one: Asked, row: ExplorationRow | None) -> Shown:
+    why = (row.detail or row.reason or "") if row else ""
+    state, exploration = (row.state, row.id) if row else (None, None)
+    return Shown(
+        one.row, one.column, verdicts.NOT_EXPLORED, one.cell.expected, False, why, "", state, exploration, None
+    )
+
+
+def _decided(one: Asked, answer: dict[str, Any], row: ExplorationRow | None) -> Shown:
+    """Return a cell with a verdict; row: its exploration here, None for a verdict that came with the release."""
     verdict = verdicts.judged(one.cell, answer)
+    engine = answer.get("engine") or (row.engine_version if row else "")
     return Shown(
         one.row,
         one.column,
@@ -110,21 +143,51 @@ def _shown(one: Asked, row: ExplorationRow | None) -> Shown:
         verdict.surprising,
         verdict.why,
         bounds_words(answer),
-        row.state,
-        row.id,
+        row.state if row else None,
+        row.id if row else None,
         verdict.schedule,
+        verdict.loop,
+        engine,
+        engine == engine_words(),
+        row is None,
     )
 
 
+def find(kernel: str, row: str, column: str, settings: Settings) -> Asked:
+    """Return one cell. Raises UserError (404) if it does not exist or does not apply."""
+    for one in asked(kernel, settings):
+        if (one.row, one.column) == (row, column):
+            return one
+    raise UserError(f"the matrix of kernel {kernel} has no such cell", code="no_cell", field="column", status=404)
+
+
+def of_exploration(kernel: str, asked_sha256: str) -> tuple[tuple[str, str], ...]:
+    """Return the row and column of each cell that an exploration answers; empty if it belongs to no cell."""
+    return _by_digest(kernel).get(asked_sha256, ()) if kernel in cases.KERNELS else ()
+
+
+@cache
+def _by_digest(kernel: str) -> dict[str, tuple[tuple[str, str], ...]]:
+    found: dict[str, tuple[tuple[str, str], ...]] = {}
+    for row, column, _, subject, plan in _applying(kernel):
+        asked_sha256 = digest([subject.data, plan.model_dump()])
+        found[asked_sha256] = (*found.get(asked_sha256, ()), (row, column))
+    return found
+
+
+def everything(settings: Settings, kernel: str) -> list[RequestedExploration]:
+    """Return the explorations of all cells; cells that ask about the same scenario share one."""
+    return list({one.exploration.asked_sha256: one.exploration for one in asked(kernel, settings)}.values())
+
+
 def missing(store: Store, kernel: str) -> list[RequestedExploration]:
-    """Return the explorations needed for cells that have no verdict and are not queued or running."""
-    cells = asked(kernel, store.settings)
-    found = store.explored([one.exploration.asked_sha256 for one in cells])
-    needed = {}
-    for one in cells:
-        row = found.get(one.exploration.asked_sha256)
-        if row is None or row.state in ("failed", "cancelled"):
-            needed[one.exploration.asked_sha256] = one.exploration
+    """Return the explorations of cells on which this engine has no verdict, and which are not queued or running."""
+    found = shown(store, kernel)
+    needed = {
+        one.exploration.asked_sha256: one.exploration
+        for one in asked(kernel, store.settings)
+        if not found[one.row, one.column].decided
+    }
     return list(needed.values())
 
 
@@ -136,6 +199,7 @@ def table(store: Store, kernel: str) -> dict[str, Any]:
         for name, one in cases.COLUMNS.items()
     ]
     found = [cell._asdict() for cell in shown(store, kernel).values()]
+    came = release(kernel)
     refused = [
         {"row": row, "column": column, "why": why}
         for row in cases.ROWS
@@ -146,6 +210,8 @@ def table(store: Store, kernel: str) -> dict[str, Any]:
         "refused": refused,
         "kernel": kernel,
         "kernels": list(cases.KERNELS),
+        "engine": engine_words(),
+        "shipped_by": came.engine if came else None,
         "rows": rows,
         "columns": columns,
         "cells": found,

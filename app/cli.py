@@ -322,19 +322,37 @@ def say_found(found: dict[str, Any], text: str, smaller: tuple[dict[str, Any], s
 @app.command()
 def matrix(
     kernel: Annotated[str, typer.Option(help="Kernel profile.")] = "",
+    recheck: Annotated[bool, typer.Option("--recheck", help="Explore all cells again.")] = False,
+    ship: Annotated[
+        bool,
+        typer.Option(
+            "--ship", help="Explore all cells, store nothing, and write the verdicts that ship with a release."
+        ),
+    ] = False,
     exit_code: Annotated[
         bool,
         typer.Option("--exit-code", help="Exit with 3 if a verdict is other than expected, with 4 if one is missing."),
     ] = False,
     as_json: Json = False,
 ) -> None:
-    """Explore the missing cells of the matrix in this process, and print it. The explorations are stored."""
+    """Explore the cells of the matrix without a verdict in this process, and print it. The explorations are stored."""
     from app import cells
-    from app.commands.deciding import decide, stored
+    from app.commands.deciding import answers, decide, stored
 
     name = cells.known_kernel(kernel)
+    if ship:
+        from app.settings import load_settings
+        from engine.explore.release import write_release
+
+        path = write_release(name, answers(cells.everything(load_settings(), name), None if as_json else say))
+        tell({"file": str(path), "bytes": path.stat().st_size}) if as_json else say(f"wrote {path}")
+        return
     with stored() as store:
-        decide(store, cells.missing(store, name), None if as_json else say)
+        decide(
+            store,
+            cells.everything(store.settings, name) if recheck else cells.missing(store, name),
+            None if as_json else say,
+        )
         table = cells.table(store, name)
     if as_json:
         tell(table)

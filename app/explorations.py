@@ -16,6 +16,7 @@ from starlette.exceptions import HTTPException
 from app import verdicts
 from app.api.deps import CountedCancel
 from app.api.models import Exploration
+from app.cells import of_exploration
 from app.forms import to_run
 from app.pages import store_of
 from app.plans import RequestedLimits, RequestedPlan, exploration_of
@@ -26,11 +27,12 @@ from app.stepping import Stepper
 from app.subjects import TEXT_MAX, Subject, read_subject, read_text, shipped_tables, small_presets
 from app.wording import refusal_of_model
 from engine.errors import UserError
+from engine.explore import cases
 from engine.scenario import Scenario
 from engine.scenarios import shipped_text
 
 if TYPE_CHECKING:
-    from app.store import ExplorationRow
+    from app.store import ExplorationRow, Store
 
 router = APIRouter(include_in_schema=False, route_class=PageRoute, default_response_class=HTMLResponse)
 
@@ -280,10 +282,15 @@ def exploration_context(request: Request, row: ExplorationRow, address: str) -> 
     answer = answer_of(row)
     story_json = store_of(request).story(row.id)
     story = json.loads(story_json) if story_json else None
+    subject = json.loads(row.subject_json)
     return _live_context(row, address) | {
         "here": "/x",
         "answer": answer,
-        "subject": json.loads(row.subject_json),
+        "subject": subject,
+        "cells": [
+            {"row": cases.ROWS[name], "test": cases.COLUMNS[column]}
+            for name, column in of_exploration(str(subject.get("kernel", "")), row.asked_sha256)
+        ],
         "plan": json.loads(row.plan_json),
         "limits": json.loads(row.limits_json),
         "sentence": verdicts.sentence(answer) if answer else "",
@@ -329,16 +336,33 @@ def open_as_run(
             422, "no_scenario", "a table cannot be played as a run: step through it by hand", field="schedule"
         )
     small = json.loads(row.answer_json or "{}").get("shrunk") if smaller else None
-    values = (small["subject"] if small else scenario.model_dump(exclude_unset=True)) | {"schedule": schedule}
+    data = small["subject"] if small else scenario.model_dump(exclude_unset=True)
+    run_id = play_schedule(store_of(request), data, schedule, key=f"x-{row.id}", smaller=bool(small), parent_id=row.id)
+    return to_run(run_id)
+
+
+def play_schedule(
+    store: Store,
+    subject: dict[str, Any],
+    schedule: str,
+    *,
+    key: str,
+    smaller: bool = False,
+    parent_id: str | None = None,
+) -> str:
+    """Start the run of a scenario's schedule, and return its id; the same key and schedule give the same run.
+
+    Raises Refusal for a schedule that the scenario does not have.
+    """
     try:
-        played = Scenario.model_validate(values)
+        played = Scenario.model_validate(subject | {"schedule": schedule})
     except ValidationError as error:
         raise refusal_of_model(error, Scenario) from None
-    digest = hashlib.sha256(f"{schedule}{' smaller' if small else ''}".encode()).hexdigest()
-    run, _ = store_of(request).start_run(
-        played, tags=["explored"], key=f"x-{row.id}-{digest[:32]}", body_sha256=digest, parent_id=row.id
+    digest = hashlib.sha256(f"{schedule}{' smaller' if smaller else ''}".encode()).hexdigest()
+    run, _ = store.start_run(
+        played, tags=["explored"], key=f"{key}-{digest[:32]}", body_sha256=digest, parent_id=parent_id
     )
-    return to_run(run.id)
+    return run.id
 
 
 # --- by hand ---------------------------------------------------------------------------------------------------------

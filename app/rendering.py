@@ -18,10 +18,11 @@ from app.files import DATA, asset
 from app.problems import Problem, problem_of, refusal_of
 from app.wording import refusal_of_validation
 from engine.errors import Damaged, UserError
+from engine.schedule_word import letters
 
 templates = Jinja2Templates(DATA / "templates")
 templates.env.trim_blocks = templates.env.lstrip_blocks = True
-templates.env.globals["asset"] = asset
+templates.env.globals.update(asset=asset, letters=letters)
 templates.env.filters.update(
     whole=formats.whole,
     counted=formats.counted,

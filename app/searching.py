@@ -10,7 +10,7 @@ import threading
 import time
 from typing import Any
 
-from app.commands.exploring import story_of, subject_of
+from app.commands.exploring import rendered, story_of, subject_of
 from app.commands.shrinking import shrunk
 from app.keeping import Halt, Held, Keeper
 from app.store import ExplorationRow, Fenced, Store
@@ -24,6 +24,7 @@ from engine.explore.search.saving import resume, save
 from engine.explore.shrink import Budget
 from engine.explore.tables.checking import checked
 from engine.explore.tables.table import Table
+from engine.identity import engine_words
 from engine.scenario import Scenario
 
 log = logging.getLogger("folioscope.runner")
@@ -91,7 +92,7 @@ def _explore(store: Store, row: ExplorationRow, keeper: Keeper) -> None:
         found = shortened(answer(explorer, why, limits, stop, ends_at))
         if stop.heard == "limit_memory" and found["bounds"]["liveness_stopped_by"] == "cancel":
             found["bounds"]["liveness_stopped_by"] = "memory"
-    found["shrunk"] = None
+    found |= {"shrunk": None, "engine": engine_words()}
     if found.get("error") and not stop.heard:
         note("shrink")
         found["shrunk"] = smaller(_what(row), found, Budget(states=SHRINK_STATES, ends_at=ends_at, stop=stop))
@@ -188,19 +189,7 @@ def story_json(explorer: Explorer, found: dict[str, Any]) -> str | None:
     begins, whole = len(subject.read(stem)), subject.read(".".join(filter(None, (stem, loop))))
     if len(whole) > STORY_MAX:
         return None
-    story = story_of(subject, whole[:begins], whole[begins:])
-    steps = [
-        {
-            "process": step.process,
-            "label": step.label,
-            "function": step.function,
-            "changed": [list(change) for change in step.changed],
-            "broken": step.broken,
-        }
-        for step in story.steps
-    ]
-    rendered = {"processes": story.processes, "steps": steps, "ending": story.ending, "loop_from": story.loop_from}
-    return json.dumps(rendered)
+    return json.dumps(rendered(story_of(subject, whole[:begins], whole[begins:])))
 
 
 def smaller(subject: Table | Scenario, found: dict[str, Any], budget: Budget) -> dict[str, Any] | None:

@@ -5,6 +5,7 @@ JSON lines, one answer for each question; it ends when its input does:
     {"id": 1, "do": "at", "kind": "table", "subject": {...}, "word": "a3.b"}  ->  {"id": 1, "told": {"values": ...}}
     {"id": 2, "do": "check", "kind": ..., "subject": ...}                     ->  {"id": 2, "told": {}}
     {"id": 3, "do": "export", ..., "form": "dot", "word": "a3.b"}             ->  {"id": 3, "told": {"text": ...}}
+    {"id": 4, "do": "story", ..., "word": "a3.b", "loop": ""}                 ->  {"id": 4, "told": {"steps": ...}}
 
 kind is table or scenario. What an asker can mend comes back as refused: {status, code, field, detail}.
 """
@@ -17,7 +18,7 @@ import os
 import sys
 from typing import Any
 
-from app.commands.exploring import promela_of, story_of, subject_of
+from app.commands.exploring import promela_of, rendered, story_of, subject_of
 from engine.errors import UserError
 from engine.explore import byhand
 from engine.explore.exports import EXPORTS
@@ -56,6 +57,10 @@ class Answers:
             return {}
         if request["do"] == "at":
             return self._at(subject, request["word"])
+        if request["do"] == "story":
+            stem, loop = subject.read(request["word"]), request["loop"]
+            moves = subject.read(".".join(filter(None, (request["word"], loop)))) if loop else stem
+            return rendered(story_of(subject, moves[: len(stem)], moves[len(stem) :]))
         form = FORMS.get(request["form"], request["form"])
         return {"text": EXPORTS[form](story_of(subject, subject.read(request["word"])), request["word"])}
 

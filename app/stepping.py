@@ -66,6 +66,13 @@ class Stepper:
             return byhand.at(subject.what, word)
         return self._waited("at", subject, word=word)
 
+    def story(self, subject: Subject, word: str, loop: str = "") -> dict[str, Any]:
+        """Return a scenario's schedule step by step, as partials/story.html has it; loop: steps repeated after it.
+
+        Raises Refusal for a schedule that cannot be played.
+        """
+        return self._waited("story", subject, word=word, loop=loop)
+
     def export(self, subject: Subject, form: str, word: str) -> str:
         """Return a subject as Promela (pml), or a schedule of it in another format. Raises Refusal if there is none."""
         return str(self._waited("export", subject, form=form, word=word)["text"])

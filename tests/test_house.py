@@ -165,7 +165,7 @@ def test_given_the_dockerfile_when_read_then_it_copies_only_what_exists_and_does
     assert re.findall(r"^USER (\S+)$", text, re.M) == ["10001:10001"]
 
 
-def test_given_a_wheel_when_built_then_it_holds_pages_migrations_scenarios_and_the_demo(tmp_path: Path) -> None:
+def test_given_a_wheel_when_built_then_it_holds_pages_migrations_recordings_and_verdicts(tmp_path: Path) -> None:
     subprocess.run(
         [sys.executable, "-m", "hatchling", "build", "--target", "wheel", "--directory", str(tmp_path)],
         cwd=ROOT,
@@ -178,7 +178,11 @@ def test_given_a_wheel_when_built_then_it_holds_pages_migrations_scenarios_and_t
         r"app/_data/static/vendor/htmx\.min\.js",
         r"app/_data/templates/\w+\.html",
         r"app/_data/migrations/versions/\w+\.py",
-        r"engine/recordings/demo\S*",
+        r"engine/recordings/demo\.truth\.csv\.gz",
+        r"engine/recordings/shipped\.toml",
+        r"engine/explore/release/6\.1\.json\.gz",
+        r"engine/kernel_functions/functions\.toml",
+        r"engine/designs/wait/\w+/about\.toml",
         r"engine/scenarios/\w+\.toml",
         r"app/cli\.py",
     ):

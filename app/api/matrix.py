@@ -26,9 +26,9 @@ def read_matrix(request: Request, kernel: Kernel = "") -> Matrix:
 
 @router.post("/matrix", status_code=202, responses=problems(400, 403, 408, 413, 415, 422, 507))
 def explore_missing(request: Request, body: ExploreMissing) -> MatrixQueued:
-    """Queue the missing cells of a kernel profile, as many as the queue admits."""
-    name = cells.known_kernel(body.kernel)
-    needed = cells.missing(store_of(request), name)
-    left = store_of(request).explore_all(needed)
+    """Queue the missing cells of a kernel profile, or all, as many as the queue admits."""
+    name, store = cells.known_kernel(body.kernel), store_of(request)
+    needed = cells.everything(store.settings, name) if body.everything else cells.missing(store, name)
+    left = store.explore_all(needed)
     page = f"/matrix?{urlencode({'kernel': name})}"
     return MatrixQueued(kernel=name, queued=len(needed) - len(left), left=len(left), page=page)

@@ -211,6 +211,10 @@ class MatrixCell(BaseModel):
     state: State | None = Field(description="state of its exploration; null if none was started")
     exploration: str | None = Field(description="id of its exploration")
     schedule: str | None = Field(description="the shortest schedule to the error or witness")
+    loop: str | None = Field(description="starvation: the steps that repeat forever after the schedule")
+    engine: str = Field(description="the engine that gave the verdict; empty without one")
+    current: bool = Field(description="the running engine gave the verdict")
+    shipped: bool = Field(description="the verdict came with the release")
 
 
 class MatrixRefusal(BaseModel):
@@ -226,6 +230,8 @@ class Matrix(BaseModel):
 
     kernel: str
     kernels: list[str]
+    engine: str = Field(description="the running engine: version and fingerprint")
+    shipped_by: str | None = Field(description="the engine of the shipped verdicts; null if there are none")
     rows: list[MatrixRow]
     columns: list[MatrixColumn]
     cells: list[MatrixCell]
@@ -521,13 +527,13 @@ class EventKind(BaseModel):
     says: str = Field(description="sentence template; names in braces stand for the task, the page, and fields")
     lane: str
     colour: str
+    functions: dict[str, str] = Field(description="kernel profile -> file: function in which it happens")
 
 
 class Preset(BaseModel):
     """A scenario that ships with the server."""
 
     name: str
-    functions: dict[str, str] = Field(description="kernel profile -> file: function in which it happens")
     title: str
     story: str
     scenario: dict[str, Any]

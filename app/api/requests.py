@@ -156,7 +156,8 @@ class StartExploration(RequestedPlan):
 
 
 class ExploreMissing(Asked):
-    """A kernel profile whose cells without a verdict are to be explored."""
+    """A kernel profile whose cells without a verdict by this engine are to be explored."""
 
-    model_config = ConfigDict(json_schema_extra={"examples": [{"kernel": "5.9"}]})
+    model_config = ConfigDict(json_schema_extra={"examples": [{"kernel": "5.9"}, {"everything": True}]})
     kernel: Annotated[str, Field(max_length=20, description="kernel profile; the default if absent")] = ""
+    everything: bool = Field(False, description="explore all cells, to check their verdicts again")

@@ -90,6 +90,21 @@ def story_of(subject: Subject, schedule: Sequence[Any], loop: Sequence[Any] = ()
     return story_of_world(subject, schedule, loop)
 
 
+def rendered(story: Story) -> dict[str, Any]:
+    """Return a story as data for templates/partials/story.html."""
+    steps = [
+        {
+            "process": step.process,
+            "label": step.label,
+            "function": step.function,
+            "changed": [list(change) for change in step.changed],
+            "broken": step.broken,
+        }
+        for step in story.steps
+    ]
+    return {"processes": story.processes, "steps": steps, "ending": story.ending, "loop_from": story.loop_from}
+
+
 def explore_subject(
     model: Table | Scenario,
     plan: Plan,

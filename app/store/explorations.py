@@ -107,16 +107,18 @@ class Explorations:
             rows = exploration_rows(connection, *conditions, size=size + 1)
         return rows[:size], f"{rows[size - 1].number:x}" if len(rows) > size else None
 
-    def explored(self, digests: Sequence[str]) -> dict[str, ExplorationRow]:
-        """Return for each asked_sha256 its newest exploration by this engine version, if it has one.
+    def explored(self, digests: Sequence[str], *, others: bool = False) -> dict[str, ExplorationRow]:
+        """Return for each asked_sha256 its newest exploration by this engine version, if it has one; others: by any
+        other version.
 
         A finished exploration is preferred to one that failed or was cancelled.
         """
+        version = Exploration.engine_version != VERSION if others else Exploration.engine_version == VERSION
         found: dict[str, ExplorationRow] = {}
         with self.db.read() as connection:
             for first in range(0, len(digests), 500):
                 here = Exploration.asked_sha256.in_(digests[first : first + 500])
-                for row in exploration_rows(connection, here, Exploration.engine_version == VERSION, size=10_000):
+                for row in exploration_rows(connection, here, version, size=10_000):
                     before = found.get(row.asked_sha256)
                     if before is None or (before.state in ("failed", "cancelled") and row.state == "done"):
                         found[row.asked_sha256] = row

@@ -23,7 +23,8 @@ KERNELS = tuple(PROFILES)
 DEFAULT_KERNEL = "6.1"
 PLAN = {"search": "bfs", "reduction": "all"}
 COLUMNS = LITMUS
-_NAMES = ("first", "second", "third", "fourth", "fifth")
+NAMES = ("first", "second", "third", "fourth", "fifth")
+"""Names of the groups of a litmus test, in the order of its programs."""
 
 
 class Row(NamedTuple):
@@ -138,7 +139,7 @@ def refusal(row: str, column: str) -> str:
 
 def _cell(row: str, column: str, kernel: str) -> Cell:
     test, design = COLUMNS[column], ROWS[row]
-    groups = [group_of(name, text, mean_ns=1) for name, text in zip(_NAMES, test.programs, strict=False)]
+    groups = [group_of(name, text, mean_ns=1) for name, text in zip(NAMES, test.programs, strict=False)]
     workload = {"kind": "tasks", "pages": test.pages, "pinned": test.pinned, "groups": groups, "cached": True}
     if test.memory is not None:
         workload["memory"] = test.memory.model_dump() | _maps(test, design)

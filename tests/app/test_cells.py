@@ -23,6 +23,12 @@ def store(tmp_path: Path) -> Iterator[Store]:
     opened.close()
 
 
+@pytest.fixture(autouse=True)
+def _nothing_shipped(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let no verdict come with the release: tests/app/api/test_release_cells.py has those that do."""
+    monkeypatch.setattr(cells, "release", lambda kernel: None)
+
+
 @pytest.mark.parametrize("kernel", cases.KERNELS)
 def test_given_a_kernel_when_its_cells_are_listed_then_each_can_be_asked_for(store: Store, kernel: str) -> None:
     told = cells.table(store, kernel)

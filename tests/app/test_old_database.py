@@ -305,13 +305,15 @@ def test_given_old_recordings_when_listed_then_they_are_there(client: TestClient
     assert all(told["name"] in page for told in EXPECTED["recordings"].values())
 
 
-def test_given_verdicts_of_another_version_when_the_matrix_is_read_then_its_cells_are_to_be_explored_anew(
+def test_given_verdicts_of_another_version_when_the_matrix_is_read_then_none_passes_for_this_engines(
     client: TestClient,
 ) -> None:
     assert {cell["word"] for cell in EXPECTED["matrix"]} == {"Never", "Sometimes", "not explored"}
-    cells = {(cell["row"], cell["column"]): cell for cell in read(client, "/api/v1/matrix?kernel=6.1")["cells"]}
+    told = read(client, "/api/v1/matrix?kernel=6.1")
+    cells = {(cell["row"], cell["column"]): cell for cell in told["cells"]}
     assert {(cell["row"], cell["column"]) for cell in EXPECTED["matrix"]} <= cells.keys()
-    assert {cell["word"] for cell in cells.values()} == {"not explored"}
+    assert {cell["engine"] for cell in cells.values()} <= {"", told["shipped_by"]}
+    assert {cell["exploration"] for cell in cells.values()} == {None}
     read(client, "/matrix")
 
 

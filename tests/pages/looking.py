@@ -34,8 +34,12 @@ class Site:
     def played(self, asked: dict[str, Any], seconds: float = 90) -> str:
         """Start a run, wait for its end and return its id."""
         run_id = self.start(asked)
-        self._ended(f"/api/v1/runs/{run_id}", seconds)
+        self.ended(run_id, seconds)
         return run_id
+
+    def ended(self, run_id: str, seconds: float = 90) -> None:
+        """Wait for the end of a run."""
+        self._ended(f"/api/v1/runs/{run_id}", seconds)
 
     def explored(self, asked: dict[str, Any], seconds: float = 90) -> str:
         """Ask for an exploration, wait for its end and return its id."""

@@ -84,7 +84,7 @@ def test_a_finding_is_columns_with_changed_values_marked_and_a_word_to_copy(site
     page.goto(f"{site.address}/x/{found}")
     rows = page.locator(".story-table tbody tr")
     expect(rows).to_have_count(answer["shortest_error"])
-    assert page.locator(".story-table thead th").all_inner_texts() == ["Step", "p0", "p1"]
+    assert page.locator(".story-table thead th").all_inner_texts() == ["Step", "a · p0", "b · p1"]
     expect(rows.last.locator(".broken")).to_contain_text("does not hold")
     assert page.locator(".story-table mark").count() > 0
     for button, word in (("the smaller", answer["shrunk"]["schedule"]), ("the", answer["schedule"])):
@@ -202,6 +202,9 @@ def test_the_matrix_shows_what_is_missing_and_a_cell_leads_to_its_exploration(si
     link = page.locator(".matrix td a", has_text=re.compile("Never|Sometimes")).first
     link.wait_for(timeout=WAIT_MS)
     link.click()
+    page.wait_for_url("**/matrix/cell?*")
+    page.get_by_role("link", name="Exploration", exact=True).click()
     page.wait_for_url("**/x/*")
+    expect(page.get_by_role("link", name="Matrix, kernel 4.16")).to_be_visible()
     for row in site.client.get("/api/v1/explorations?state=queued&_size=1000").json()["explorations"]:
         site.client.post(f"/api/v1/explorations/{row['id']}/cancel")

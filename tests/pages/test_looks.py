@@ -16,6 +16,7 @@ PATHS = (
     "/new",
     "/recordings",
     "/designs",
+    "/designs/page_wait",
     "/anatomy",
     "/anatomy?layout=memdesc",
     "/r/{a}",
@@ -27,6 +28,7 @@ PATHS = (
     "/x/{x}",
     "/x/{x}/at/",
     "/matrix",
+    "/matrix/cell?row=page_wait-raw_null&column=T-1",
 )
 
 

@@ -14,7 +14,7 @@ from fastapi.testclient import TestClient
 from app.limits import Limits
 from app.main import create_app
 from app.store import Store, open_store
-from engine.recordings.demo import demo
+from engine.recordings.shipped import demo
 from tests.app.explored import asked, settings_in
 
 V1 = "/api/v1"

@@ -12,7 +12,7 @@ from fastapi.testclient import TestClient
 
 from app import lists
 from app.store import Store
-from engine.recordings.demo import demo
+from engine.recordings.shipped import demo
 from tests.app.explored import asked
 
 HTML = {"Accept": "text/html"}
