@@ -52,6 +52,7 @@ def test_the_recordings_that_ship_are_listed_with_result_truth_and_a_form(site: 
         card = page.locator(f"#rec-{name}")
         expect(card).to_contain_text(one.result)
         expect(card).to_contain_text(one.shows)
+        expect(card.locator("form[action$='/delete']")).to_have_count(0)
         for path in (one.trace, one.truth):
             answer = site.client.get(f"/recordings/{path.name}")
             assert answer.status_code == 200
@@ -76,20 +77,6 @@ def test_a_recording_that_ships_is_played_with_as_many_queues_as_chosen(site: Si
     assert run["figures"]["walked"] < shipped_recordings()["demo"].visited["hashed"]
     page.locator("a[href='/recordings#rec-demo']").click()
     expect(page.locator("#rec-demo")).to_be_in_viewport()
-
-
-def test_given_no_design_ticked_then_the_page_says_so_beside_the_form(
-    site: Site, page: Page, console: list[str]
-) -> None:
-    page.goto(f"{site.address}/recordings")
-    card = page.locator("#rec-fsync-storm")
-    for box in card.get_by_role("checkbox").all():
-        box.uncheck()
-    card.get_by_role("button", name="Play under these designs").click()
-    expect(page.locator("#rec-fsync-storm [role=alert]")).to_contain_text("select at least one design")
-    expect(page.locator("[role=alert]")).to_have_count(1)
-    assert [text for text in console if "422" in text] == console
-    console.clear()
 
 
 def test_the_matrix_comes_explored_and_a_cell_has_question_bounds_and_schedule(site: Site, page: Page) -> None:
