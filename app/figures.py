@@ -6,7 +6,7 @@ Pure functions of figures: of a whole run, which the worker sums from the engine
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -125,6 +125,20 @@ def devices(figures: Figures) -> str:
     return " ".join(said)
 
 
+def read_rate(figures: Figures, time_ns: int, links: Sequence[float]) -> str:
+    """Return a sentence on how fast devices have read in this time, all together; "" if they have read nothing.
+
+    links: what each device's link carries, in GB/s (bytes per ns).
+    """
+    read = (figures.get("link_bytes") or 0) + (figures.get("local_bytes") or 0)
+    if not read or time_ns <= 0 or not links or min(links) <= 0:
+        return ""
+    rate, words = read / time_ns, counted(len(links), "device")
+    if len(set(links)) > 1:
+        return f"{words}: {figure(rate)} GB/s in all; their links carry {figure(sum(links))} GB/s."
+    return f"{words}: {figure(rate)} GB/s in all, {quotient(rate / links[0])} times what one link carries."
+
+
 def merging(figures: Figures) -> str:
     """Return a sentence on KSM; "" if it has not scanned."""
     value = figures.get
@@ -151,13 +165,15 @@ def faults(figures: Figures) -> str:
     return text + "."
 
 
-def verdict(figures: Figures, *, live: bool = False, recorded: bool = False, window: bool = False) -> str:
+def verdict(
+    figures: Figures, *, live: bool = False, recorded: bool = False, window: bool = False, rate: str = ""
+) -> str:
     """Return the sentence above the key figures. live: the run has not ended; recorded: it replays a recording;
-    window: the figures are those of a window."""
+    window: the figures are those of a window; rate: what read_rate() says of them."""
     wakes, walked, broke = figures.get("wakes") or 0, figures.get("walked") or 0, broken(figures)
     if broke:
         return broke
-    if said := devices(figures):
+    if said := f"{devices(figures)} {rate}".strip():
         return f"{said} {protection(figures)}".strip() if figures.get("blocked") else said
     if said := merging(figures):
         return f"{said} {protection(figures)}".strip()

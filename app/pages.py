@@ -184,11 +184,14 @@ def figures_context(
     window = t0 is not None and t1 is not None and not run.row.newer_events
     if t0 is not None and t1 is not None and window:
         figures = windows.window_figures(store, run.row, t0, t1) if t0 < t1 else {}
+    length = t1 - t0 if window and t0 is not None and t1 is not None else run.row.time_ns
     return {
         "figures_url": figures_url,
         "scope": f"window, {stretch(t0 or 0, t1 or 0)}" if window else "whole run" if not run.live else "run so far",
         "window": window,
-        "verdict": verdict(figures, live=run.live, recorded=run.recorded, window=window),
+        "verdict": verdict(
+            figures, live=run.live, recorded=run.recorded, window=window, rate=run.read_rate(figures, length)
+        ),
         "broken": broken(figures) is not None,
         "split": split(figures),
         "tiles": tiles(figures, run.row.design),

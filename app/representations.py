@@ -72,7 +72,9 @@ def in_plain_text(store: Store, found: Sequence[Shown], link: str) -> str:
     """Return one or two runs as text for mail."""
     if len(found) == 1:
         run = found[0]
-        words = verdict(run.figures, live=run.live, recorded=run.recorded)
+        words = verdict(
+            run.figures, live=run.live, recorded=run.recorded, rate=run.read_rate(run.figures, run.row.time_ns)
+        )
         return run_text(run.row.name, run.facts, words, tiles(run.figures, run.row.design), link)
     a, b = found
     heads = [(letter, f"{run.row.name}; {run.design_words}; run {run.row.id}") for letter, run in (("A", a), ("B", b))]

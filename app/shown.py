@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError
 
-from app.figures import Figures, per_task, swaps_mapping, wasted_share
+from app.figures import Figures, per_task, read_rate, swaps_mapping, wasted_share
 from app.formats import counted, span, whole
+from app.tracks import devices_of
 from engine.designs import AXES
 from engine.designs.card import Card
 from engine.recordings.shipped import shipped_recordings
@@ -72,6 +73,10 @@ class Shown:
             return f"{self.row.state} at {counted(self.row.events, 'event')}"
         limit = events_limit(self.scenario)
         return f"cut at {counted(limit, 'event')}" if limit and self.row.events >= limit and not self.live else ""
+
+    def read_rate(self, figures: Figures, time_ns: int) -> str:
+        """Return a sentence on how fast the run's devices read, by figures of the run or of a window of this length."""
+        return read_rate(figures, time_ns, [float(device["link"]) for device in devices_of(self.scenario)])
 
     @property
     def longest_queue(self) -> float | None:

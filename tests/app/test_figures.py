@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from hypothesis import given, strategies
 
-from app.figures import broken, per_task, split, tiles, verdict, wasted_share
+from app.figures import broken, per_task, read_rate, split, tiles, verdict, wasted_share
 from engine.designs import DESIGNS
 from engine.invariants import INVARIANTS, WRONG_IDENTITY
 
@@ -125,3 +125,19 @@ def test_the_parts_of_the_bar_stand_side_by_side_and_fill_it(matched: int, other
 def test_only_designs_that_swap_have_a_count_of_swaps(design: str) -> None:
     values = [tile.value for tile in tiles(STORM | {"swaps_in": 7}, design) if tile.label == "Mapping swaps"]
     assert values == (["7"] if DESIGNS[design].tag_bits(DESIGNS[design].options()) else [])
+
+
+@pytest.mark.parametrize(
+    ("links", "said"),
+    [
+        ([12.0, 12.0], "2 devices: 30 GB/s in all, 2.50 times what one link carries."),
+        ([12.0, 24.0], "2 devices: 30 GB/s in all; their links carry 36 GB/s."),
+        ([], ""),
+        ([0.0], ""),
+    ],
+)
+def test_the_rate_at_which_devices_read_is_told_beside_what_a_link_carries(links: list[float], said: str) -> None:
+    figures = {"link_bytes": 20_000, "local_bytes": 10_000}
+    assert read_rate(figures, 1_000, links) == said
+    assert read_rate({"link_bytes": 0}, 1_000, links) == read_rate(figures, 0, links) == ""
+    assert verdict(figures, rate=said).endswith(said)

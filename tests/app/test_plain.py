@@ -20,8 +20,10 @@ def test_no_line_but_the_link_is_wider_than_mail_allows() -> None:
     ]
     text = run_text(LONG, facts, verdict(STORM), tiles(STORM, "page_wait"), LINK)
     assert [line for line in text.splitlines() if len(line) > COLUMNS and "://" not in line] == []
-    assert text.endswith(f"Link: {LINK}\n")
+    assert text.endswith(f"Link: {LINK}\n(The link opens only on the machine that the server runs on.)\n")
     assert text.isascii()
+    elsewhere = LINK.replace("localhost", "folioscope.example")
+    assert run_text(LONG, facts, "", [], elsewhere).endswith(f"Link: {elsewhere}\n")
 
 
 def test_a_comparison_has_both_runs_and_their_difference_in_columns() -> None:
