@@ -23,7 +23,8 @@ from engine.errors import UserError
 from engine.recordings.missing import missing
 from engine.recordings.moves import Report
 from engine.recordings.shipped import ShippedRecording, shipped_recordings
-from engine.scenario import Recorded, Scenario
+from engine.scenario import Scenario
+from engine.workloads import Recorded
 
 if TYPE_CHECKING:
     from app.store import RecordingRow

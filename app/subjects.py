@@ -26,9 +26,10 @@ from engine.explore.tables.lines import line_of
 from engine.explore.tables.table import Table, TableSpec
 from engine.formats import upgraded_scenario
 from engine.scenario import FORMAT as SCENARIO
-from engine.scenario import Scenario, Tasks
+from engine.scenario import Scenario
 from engine.scenarios import read_toml, shipped
 from engine.text import unseen
+from engine.workloads import Tasks
 
 Asked = TypeVar("Asked", bound=BaseModel)
 

@@ -11,8 +11,9 @@ from app.versions import product_version
 from engine import VERSION
 from engine.events import FORMAT as EVENT_FORMAT
 from engine.operations import PAGES_MAX
-from engine.scenario import EVENTS_MAX, TASKS_MAX, TIME_MAX_NS
+from engine.scenario import EVENTS_MAX, TIME_MAX_NS
 from engine.scenario import FORMAT as SCENARIO_FORMAT
+from engine.workloads import TASKS_MAX
 
 router = APIRouter(tags=["service"], route_class=StrictRoute)
 

@@ -22,7 +22,8 @@ from engine import VERSION
 from engine.errors import UserError
 from engine.events import FORMAT
 from engine.recordings.shipped import shipped_recordings
-from engine.scenario import Recorded, Scenario
+from engine.scenario import Scenario
+from engine.workloads import Recorded
 
 KEY_LIVES_NS = 7 * 24 * 3600 * 10**9
 ROWS_A_SLICE = 64

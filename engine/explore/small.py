@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from engine.errors import UserError
-from engine.scenario import Scenario, Tasks
+from engine.scenario import Scenario
+from engine.workloads import Tasks
 
 TASKS_MAX, PAGES_MAX = 32, 64
 """Larger worlds have too many states to explore."""

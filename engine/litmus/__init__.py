@@ -34,8 +34,8 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from engine.designs.card import Expected
 from engine.invariants import INVARIANTS, WITNESSES
 from engine.kernels import KERNELS
-from engine.scenario import Memory
 from engine.toml_file import read_toml
+from engine.workloads import Memory
 
 FOLDER = Path(__file__).parent
 ANY = "any"

@@ -13,7 +13,8 @@ from engine.recordings.moves import Recording
 from engine.runs.replay import ReplayRun
 from engine.runs.scheduled import ScheduledRun
 from engine.runs.timed_run import TimedRun
-from engine.scenario import Recorded, Scenario
+from engine.scenario import Scenario
+from engine.workloads import Recorded
 
 
 class Player(Protocol):

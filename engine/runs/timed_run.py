@@ -16,7 +16,8 @@ from engine.operations import Atomic, Fork, Hold, KsmScan, Migrate, Pick, Reclai
 from engine.program import OPERATIONS, ends_with_put, put_after
 from engine.runs.batches import cut_batch
 from engine.runs.timed import FULL, STUCK, run_batch, start
-from engine.scenario import Scenario, Tasks
+from engine.scenario import Scenario
+from engine.workloads import Tasks
 from engine.world.build import hash_pages, make_world, page_addresses
 from engine.world.linking import link
 from engine.world.memory import add_device, map_pages, scans

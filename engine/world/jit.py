@@ -10,6 +10,7 @@ Compiled code is kept on disk, one entry per function, found by a hash of everyt
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import os
 import sys
@@ -20,7 +21,7 @@ from typing import Any, TypeVar
 import llvmlite
 import numba
 import numpy as np
-from numba.core.caching import CompileResultCacheImpl, FunctionCache, _Cache
+from numba.core.caching import CompileResultCacheImpl, FunctionCache, IndexDataCacheFile, _Cache
 from numba.core.ccallback import CFunc
 from numba.core.cpu import CPUTargetOptions
 from numba.core.registry import CPUDispatcher
@@ -88,12 +89,27 @@ class _CallbackImpl(_Impl):
     kind = "-callback"  # an index of its own: two processes may compile both forms at the same time
 
 
+class EntryFile(IndexDataCacheFile):  # type: ignore[misc]
+    """One function's entries on disk, saved under a lock.
+
+    numba reads the index, takes the next free number and writes the index back. Of two processes that do so at the same
+    time, both take one number, and the index then names the machine code of one for the signature of the other.
+    """
+
+    def save(self, key: Any, data: Any) -> None:
+        """Save an entry; another process that saves one waits."""
+        with (CACHE / "lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)  # closing it ends the lock
+            super().save(key, data)
+
+
 class _ByFingerprint(FunctionCache):  # type: ignore[misc]
     _impl_class = _Impl
 
     def __init__(self, python: Any, impl: type[_Impl]) -> None:
         self._impl_class = impl
         super().__init__(python)
+        self._cache_file = EntryFile(self._cache_path, self._impl.filename_base, "")
 
     def _index_key(self, sig: Any, codegen: Any) -> Any:
         return (*super()._index_key(sig, codegen), tuple(_fields(kind) for kind in getattr(sig, "args", sig)))

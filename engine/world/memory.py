@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from engine.devices import Profile
-from engine.scenario import Group, Tasks
+from engine.workloads import Group, Tasks
 from engine.world.state import (
     ANON_PAGE,
     ANONYMOUS,

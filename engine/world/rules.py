@@ -12,7 +12,8 @@ from engine.designs.wait.swapped import E1
 from engine.kernels import KERNELS
 from engine.mm import steps
 from engine.mm.mapping import PAGE_MAPPING_KSM
-from engine.scenario import Scenario, Tasks
+from engine.scenario import Scenario
+from engine.workloads import Tasks
 from engine.world.state import ANONYMOUS, NONE, PRIVATE, SHARED, Rules
 
 

@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
+from engine.checks import PICKS_MAX
 from engine.designs import DESIGNS
 from engine.errors import BadScenario, UserError
 from engine.events import ENTRY, NONE, PG_PRIVATE_2, WQ_CUSTOM, WQ_DONE, WQ_EXCLUSIVE, WQ_WOKEN, Kind
@@ -23,7 +24,7 @@ from engine.runs.replay import LEVELS_MAX, ReplayRun, plan_walks, predict
 from engine.runs.replay_steps import PASSES
 from engine.runs.schedule import play_schedule
 from engine.runs.timed_run import TimedRun
-from engine.scenario import PICKS_MAX, Scenario
+from engine.scenario import Scenario
 from engine.world.state import EVENTS
 from tests.engine.test_fold import check_page, check_queues
 from tests.worlds import fold, scenario, start_of, wait_of

@@ -15,9 +15,10 @@ from engine.designs import AXES
 from engine.events import UNPROTECTED, Batch, Kind
 from engine.kernels import KERNELS
 from engine.runs.play import open_run, seal
-from engine.scenario import Scenario, Tasks
+from engine.scenario import Scenario
 from engine.scenarios import shipped
 from engine.summaries.summary import Summariser
+from engine.workloads import Tasks
 from tests.engine.test_golden import check
 from tests.worlds import Stage, step_name
 

@@ -22,7 +22,8 @@ from engine.mm.steps import LOCAL, STEPS
 from engine.runs.schedule import make_move
 from engine.runs.scheduled import references
 from engine.runs.timed_run import TimedRun
-from engine.scenario import Scenario, Tasks
+from engine.scenario import Scenario
+from engine.workloads import Tasks
 from engine.world.state import EVENTS, World
 
 VALUES_MAX = 1_024
