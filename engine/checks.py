@@ -5,7 +5,7 @@ Each function raises ValueError with the field, the limit and the remedy.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import Any
 
 from engine.cast import ANON_TAG
 from engine.designs import AXES, DESIGNS
@@ -14,9 +14,6 @@ from engine.operations import MMS_MAX, Fork, Migrate, Pick
 from engine.program import OF_MOVABLE, OPERATIONS, check_program, of_files
 from engine.schedule_word import read
 from engine.workloads import TASKS_MAX, Memory, Tasks
-
-if TYPE_CHECKING:
-    from engine.scenario import Scenario
 
 ENTRIES_MAX = 2**22
 """Page table entries of all address spaces."""
@@ -72,15 +69,13 @@ def check_memory(workload: Tasks) -> None:
                 )
 
 
-def check_movable(scenario: Scenario) -> None:
+def check_movable(workload: Tasks, wait: Any, protect: Any) -> None:
     """Raise ValueError for what cannot be done with a driver's movable pages."""
-    workload = scenario.workload
-    assert isinstance(workload, Tasks)
     if workload.type == "file":
         return
-    if scenario.protect.design != "none":
+    if protect.design != "none":
         raise ValueError(
-            f"protect: {scenario.protect.design} cannot protect movable pages, which no process maps: leave type out"
+            f"protect: {protect.design} cannot protect movable pages, which no process maps: leave type out"
         )
     if workload.memory is not None:
         raise ValueError("type: no process maps movable pages; leave memory out, or type")
@@ -117,10 +112,9 @@ def check_ksm(workload: Tasks) -> None:
         raise ValueError(f"ksmd scans {entries} entries; the limit is {ITEMS_MAX}: lower pages or memory.children")
 
 
-def check_protection(scenario: Scenario) -> None:
+def check_protection(workload: Tasks, wait: Any, protect: Any) -> None:
     """Raise ValueError for pages protected without a design, or by one that cannot protect pages of this type."""
-    workload, design = scenario.workload, scenario.protect.design
-    assert isinstance(workload, Tasks)
+    design = protect.design
     names = {name for group in workload.groups for name in group.names}
     if design == "none":
         if "protect" in names:
@@ -135,10 +129,8 @@ def check_protection(scenario: Scenario) -> None:
         )
 
 
-def check_devices(scenario: Scenario) -> None:
+def check_devices(workload: Tasks, wait: Any, protect: Any) -> None:
     """Raise ValueError for a device's operations in other groups, and for what a device cannot do."""
-    workload = scenario.workload
-    assert isinstance(workload, Tasks)
     for group in workload.groups:
         label, names = f"group {group.name!r}", set(group.names)
         strange = sorted(name for name in names if OPERATIONS[name].device is (group.device is None))
@@ -159,7 +151,7 @@ def check_devices(scenario: Scenario) -> None:
         if strange:
             raise ValueError(f"{label}: {strange[0]} is what a CPU does: put it into a group without a device")
     if workload.memory is not None and workload.memory.copies:
-        if scenario.protect.design in ("none", "exclusive_pte"):
+        if protect.design in ("none", "exclusive_pte"):
             raise ValueError("memory.copies: copies need pages that stay protected: choose attachment or page_flag")
         devices = sum(group.device is not None for group in workload.groups)
         if devices * workload.all_pages > ENTRIES_MAX:
@@ -174,15 +166,14 @@ def _maps_anonymous(memory: Memory) -> bool:
     return memory.maps != "shared" or bool(memory.private)
 
 
-def check_tags(scenario: Scenario) -> None:
+def check_tags(workload: Tasks, wait: Any, protect: Any) -> None:
     """Raise ValueError if the wait design claims bits of page->mapping that other words there use."""
-    workload, wait, card = scenario.workload, scenario.wait, AXES["protect"][scenario.protect.design]
-    assert isinstance(workload, Tasks)
+    card = AXES["protect"][protect.design]
     if workload.memory is None or getattr(wait, "encoding", "") == "E1":  # E1 moves the other tags elsewhere
         return
-    used = card.tag_bits(scenario.protect) | (0 if not _maps_anonymous(workload.memory) else ANON_TAG)
+    used = card.tag_bits(protect) | (0 if not _maps_anonymous(workload.memory) else ANON_TAG)
     if both := DESIGNS[wait.design].tag_bits(wait) & used:
-        users = "anonymous pages" if both & ANON_TAG and _maps_anonymous(workload.memory) else scenario.protect.design
+        users = "anonymous pages" if both & ANON_TAG and _maps_anonymous(workload.memory) else protect.design
         raise ValueError(
             f"{wait.design} takes every word of page->mapping with bit {(both & -both).bit_length() - 1} for its own, "
             f"and {users} {'set' if users == 'anonymous pages' else 'sets'} that bit: choose another encoding"
@@ -214,13 +205,8 @@ def check_programs(workload: Tasks) -> None:
         )
 
 
-def check_fits(scenario: Scenario) -> None:
-    """Raise ValueError for parts of a scenario that do not fit together."""
-    workload = scenario.workload
-    if not isinstance(workload, Tasks):
-        if scenario.schedule is not None:
-            raise ValueError("a recording has its own order: a schedule goes with a workload of tasks")
-        return
+def check_fits(workload: Tasks, wait: Any, protect: Any, schedule: str | None) -> None:
+    """Raise ValueError for parts of a scenario that do not fit together; wait, protect: the designs' options."""
     total, names = sum(group.tasks for group in workload.groups), [group.name for group in workload.groups]
     if total > TASKS_MAX:
         raise ValueError(f"{total} tasks in all groups; the limit is {TASKS_MAX}: use fewer")
@@ -228,12 +214,12 @@ def check_fits(scenario: Scenario) -> None:
         raise ValueError(f"two groups are named {twice!r}: their tasks could not be told apart; rename one")
     if workload.files > workload.pages:
         raise ValueError(f"{workload.files} files share {workload.pages} pages: each needs one; raise pages")
-    check_movable(scenario)
+    check_movable(workload, wait, protect)
     check_memory(workload)
     check_ksm(workload)
-    check_protection(scenario)
-    check_tags(scenario)
-    check_devices(scenario)
+    check_protection(workload, wait, protect)
+    check_tags(workload, wait, protect)
+    check_devices(workload, wait, protect)
     check_programs(workload)
-    if scenario.schedule is not None:
-        read(total + len(DESIGNS[scenario.wait.design].actors), scenario.schedule)
+    if schedule is not None:
+        read(total + len(DESIGNS[wait.design].actors), schedule)

@@ -140,7 +140,10 @@ class Scenario(Grown):
 
     @model_validator(mode="after")
     def _fits(self) -> Self:
-        check_fits(self)
+        if isinstance(self.workload, Tasks):
+            check_fits(self.workload, self.wait, self.protect, self.schedule)
+        elif self.schedule is not None:
+            raise ValueError("a recording has its own order: a schedule goes with a workload of tasks")
         return self
 
     @property

@@ -32,31 +32,38 @@ def _check_tlbs(w: World, task: int, page: int) -> None:
             broken(w, task, page, FREED_IN_TLB)
 
 
-@inlined
-def drop_reference(w: World, task: int, page: int) -> None:
-    """Drop a reference; the last one frees the page (mm/page_alloc.c: free_pages_prepare() clears all flags)."""
-    w.pages.refcount[page] -= 1
-    record(w, PAGE_PUT, task, page, w.pages.refcount[page], 0)
+@jit
+def _free_page(w: World, task: int, page: int) -> None:
+    """Free a page without references (mm/page_alloc.c: free_pages_prepare() clears all flags)."""
     if w.pages.refcount[page] < 0:
         broken(w, task, page, COUNTS)
-    if w.pages.refcount[page] == 0:
-        record(w, PAGE_FREED, task, page, w.pages.mapping[page], w.pages.flags[page])
-        if w.pages.mapping[page] & (POINTER_BITS & ~PAGE_MAPPING_KSM):
-            broken(w, task, page, BUG_ON)  # bad_page(): a non-NULL mapping, without a tag that freeing clears
-        w.pages.mapping[page] = NULL
-        w.pages.flags[page] = 0
-        w.pages.owner[page] = NONE
-        if w.rules.mapped:
-            if w.rules.swaps:
-                _check_tlbs(w, task, page)
-            if w.rules.contents:
-                w.contents.value[page] = 0
-            count_write(w, page)
-            if w.rmap.kind[page] in (ANON_PAGE, KSM_PAGE):
-                w.pages.index[page] = 0
-                w.rmap.virtual[page] = 0
-            w.rmap.kind[page] = NO_TYPE
-            w.clock[FREE_PAGE] = min(w.clock[FREE_PAGE], page)
+        return
+    record(w, PAGE_FREED, task, page, w.pages.mapping[page], w.pages.flags[page])
+    if w.pages.mapping[page] & (POINTER_BITS & ~PAGE_MAPPING_KSM):
+        broken(w, task, page, BUG_ON)  # bad_page(): a non-NULL mapping, without a tag that freeing clears
+    w.pages.mapping[page] = NULL
+    w.pages.flags[page] = 0
+    w.pages.owner[page] = NONE
+    if w.rules.mapped:
+        if w.rules.swaps:
+            _check_tlbs(w, task, page)
+        if w.rules.contents:
+            w.contents.value[page] = 0
+        count_write(w, page)
+        if w.rmap.kind[page] in (ANON_PAGE, KSM_PAGE):
+            w.pages.index[page] = 0
+            w.rmap.virtual[page] = 0
+        w.rmap.kind[page] = NO_TYPE
+        w.clock[FREE_PAGE] = min(w.clock[FREE_PAGE], page)
+
+
+@inlined
+def drop_reference(w: World, task: int, page: int) -> None:
+    """Drop a reference; the last one frees the page."""
+    w.pages.refcount[page] -= 1
+    record(w, PAGE_PUT, task, page, w.pages.refcount[page], 0)
+    if w.pages.refcount[page] <= 0:
+        _free_page(w, task, page)
 
 
 @inlined

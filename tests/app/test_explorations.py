@@ -24,6 +24,7 @@ from engine.explore.plan import Limits, Plan
 from engine.explore.search.answers import answer
 from engine.explore.search.explorer import Explorer
 from engine.explore.tables.checking import checked
+from engine.identity import engine_words
 from engine.runs.w1 import scenario
 from tests.app.explored import HASTY, PATIENCE_S, answered, asked, asked_of, counters, get, settings_in, until, worker
 from tests.explore.shelf import KNOWN
@@ -269,7 +270,9 @@ def test_given_workers_killed_in_mid_search_then_the_answer_is_that_of_an_undist
     assert (done.state, done.attempt, done.losses) == ("done", 3, 2)
     undisturbed, limits = Explorer(checked(told), Plan()), Limits(**_limits(done))
     found = answer(undisturbed, undisturbed.run(limits), limits)
-    assert answered(done) == answered(replace(done, answer_json=json.dumps(shortened(found) | {"shrunk": None})))
+    assert answered(done) == answered(
+        replace(done, answer_json=json.dumps(shortened(found) | {"shrunk": None, "engine": engine_words()}))
+    )
     assert not hasty or list((settings.data / "checkpoints").iterdir()) == []
     store.close()
 

@@ -148,4 +148,6 @@ def test_a_run_is_compared_with_more_queues(site: Site, pair: tuple[str, str]) -
 def test_the_plain_text_of_a_comparison_fits_into_mail(site: Site, pair: tuple[str, str]) -> None:
     text = site.client.get(f"/c/{pair[0]},{pair[1]}.txt").text
     assert [line for line in text.splitlines() if len(line) > 75 and "://" not in line] == []
-    assert text.rstrip().endswith(f"/c/{pair[0]},{pair[1]}")
+    *_, link, note = text.splitlines()
+    assert link.endswith(f"/c/{pair[0]},{pair[1]}")
+    assert note == "(The link opens only on the machine that the server runs on.)"

@@ -153,8 +153,8 @@ def imported(site: Site, page: Page, recording_file: Path) -> Locator:
     page.goto(f"{site.address}/recordings")
     page.locator("#file").set_input_files(recording_file)
     page.get_by_role("button", name="Import", exact=True).click()
-    card = page.locator("article").first
-    expect(card).to_contain_text(recording_file.name, timeout=WAIT_MS)
+    card = page.locator("article", has_text=recording_file.name).first
+    expect(card).to_be_visible(timeout=WAIT_MS)
     return card
 
 
