@@ -21,6 +21,7 @@ from typing import Any, TypeVar
 import llvmlite
 import numba
 import numpy as np
+from numba.core import types
 from numba.core.caching import CompileResultCacheImpl, FunctionCache, IndexDataCacheFile, _Cache
 from numba.core.ccallback import CFunc
 from numba.core.cpu import CPUTargetOptions
@@ -158,6 +159,10 @@ class _Callee(CPUDispatcher):  # type: ignore[misc]
     """A function for compiled code: without the wrapper that Python needs, a seventh of its compilation. A call from
     Python runs it as Python, which gives the same.
     """
+
+    def get_call_template(self, args: Any, kws: Any) -> Any:
+        """Return the template of a call, compiled once for all constants: inlined code has them in any case."""
+        return super().get_call_template([types.unliteral(kind) for kind in args], kws)
 
     def add_overload(self, result: Any) -> None:
         """Keep the compiled code, but no entry point for Python, which would be NULL."""
