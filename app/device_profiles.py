@@ -30,9 +30,9 @@ COLUMNS = (
     Column("link_mb_s", "Link", "GB/s", 1_000),
     Column("link_ns", "Round trip", "ns", 1),
     Column("local_mb_s", "Own memory", "GB/s", 1_000),
-    Column("local_ns", "Own memory, latency", "ns", 1),
-    Column("in_flight", "Requests in flight, at most", "", 1),
-    Column("payload_bytes", "Payload of a write, at most", "bytes", 1),
+    Column("local_ns", "Own latency", "ns", 1),
+    Column("in_flight", "Requests in flight", "", 1),
+    Column("payload_bytes", "Write payload", "bytes", 1),
 )
 
 
