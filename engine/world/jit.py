@@ -21,12 +21,12 @@ from typing import Any, TypeVar
 import llvmlite
 import numba
 import numpy as np
-from numba.core import types
 from numba.core.caching import CompileResultCacheImpl, FunctionCache, IndexDataCacheFile, _Cache
 from numba.core.ccallback import CFunc
 from numba.core.cpu import CPUTargetOptions
 from numba.core.registry import CPUDispatcher
 from numba.core.types.containers import BaseTuple
+from numba.core.types.misc import unliteral
 
 import engine.world.world_type as world_type
 from engine.fingerprint import fingerprint
@@ -162,7 +162,7 @@ class _Callee(CPUDispatcher):  # type: ignore[misc]
 
     def get_call_template(self, args: Any, kws: Any) -> Any:
         """Return the template of a call, compiled once for all constants: inlined code has them in any case."""
-        return super().get_call_template([types.unliteral(kind) for kind in args], kws)
+        return super().get_call_template([unliteral(kind) for kind in args], kws)
 
     def add_overload(self, result: Any) -> None:
         """Keep the compiled code, but no entry point for Python, which would be NULL."""
