@@ -15,7 +15,7 @@ from starlette.exceptions import HTTPException
 
 from app import verdicts
 from app.api.deps import CountedCancel
-from app.api.models import Exploration
+from app.api.exploration_models import Exploration
 from app.cells import of_exploration
 from app.forms import to_run
 from app.pages import store_of

@@ -14,7 +14,8 @@ from fastapi.responses import JSONResponse, PlainTextResponse, Response
 
 from app import cells
 from app.api.catalogue import list_designs
-from app.api.models import ExplorationLine, Recording, RunLine
+from app.api.exploration_models import ExplorationLine
+from app.api.models import Recording, RunLine
 from app.formats import span
 from app.pages import store_of
 from app.plain import listed

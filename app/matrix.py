@@ -22,6 +22,8 @@ router = APIRouter(include_in_schema=False, route_class=PageRoute, default_respo
 
 KERNEL = Annotated[str, Query(max_length=20)]
 NAME = Annotated[str, Query(max_length=60)]
+FORM_KERNEL = Annotated[str, Form(max_length=20)]
+FORM_NAME = Annotated[str, Form(max_length=60)]
 
 
 @router.get("/matrix")
@@ -56,7 +58,7 @@ def matrix_context(request: Request, kernel: str, address: str) -> dict[str, Any
 @router.post("/matrix")
 def explore_cells(
     request: Request,
-    kernel: Annotated[str, Form(max_length=20)],
+    kernel: FORM_KERNEL,
     everything: Annotated[bool, Form()] = False,
 ) -> Response:
     """Queue the cells without a verdict by this engine; everything: all cells, to check their verdicts again."""
@@ -100,9 +102,9 @@ def cell(request: Request, row: NAME, column: NAME, kernel: KERNEL = "") -> Resp
 @router.post("/matrix/cell")
 def explore_cell(
     request: Request,
-    kernel: Annotated[str, Form(max_length=20)],
-    row: Annotated[str, Form(max_length=60)],
-    column: Annotated[str, Form(max_length=60)],
+    kernel: FORM_KERNEL,
+    row: FORM_NAME,
+    column: FORM_NAME,
 ) -> Response:
     """Explore one cell here, and redirect to its exploration."""
     name, store = cells.known_kernel(kernel), store_of(request)
@@ -115,9 +117,9 @@ def explore_cell(
 @router.post("/matrix/run")
 def open_as_run(
     request: Request,
-    kernel: Annotated[str, Form(max_length=20)],
-    row: Annotated[str, Form(max_length=60)],
-    column: Annotated[str, Form(max_length=60)],
+    kernel: FORM_KERNEL,
+    row: FORM_NAME,
+    column: FORM_NAME,
 ) -> Response:
     """Play the schedule of a cell as a run. The same schedule always gives the same run."""
     name, store = cells.known_kernel(kernel), store_of(request)

@@ -101,16 +101,7 @@ class Faults:
     def do_dma(self) -> Steps:
         yield "DMA"
         if self.held is not None:
-            frame = self.m.frames[self.held]
-            if frame.kind == "anon" and self.m.mapcount(self.held) > 1:
-                self.m.log.append("shared_copy_written")
-            if self.m.stable and frame.writeback:
-                self.m.log.append("unstable_write")
-            if frame.device is not None:
-                self.m.log.append("protected_written")
-            if frame.kind == "ksm":
-                self.m.log.append("merged_written")
-            self._fill(frame)
+            self._written(self.held)
 
     def do_unpin(self) -> Steps:
         yield "UNPIN"

@@ -7,7 +7,8 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Path, Query, Request, Response
 
 from app.api.deps import CountedCancel, Size, problems, store_of
-from app.api.models import Exploration, ExplorationLine, ExplorationList, State
+from app.api.exploration_models import Exploration, ExplorationLine, ExplorationList
+from app.api.models import State
 from app.api.requests import StartExploration, sha256_of
 from app.api.runs import Key
 from app.plans import exploration_of

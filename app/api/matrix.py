@@ -9,7 +9,7 @@ from fastapi import APIRouter, Query, Request
 
 from app import cells
 from app.api.deps import problems, store_of
-from app.api.models import Matrix, MatrixQueued
+from app.api.exploration_models import Matrix, MatrixQueued
 from app.api.requests import ExploreMissing
 from app.strict import StrictRoute
 

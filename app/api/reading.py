@@ -11,7 +11,8 @@ from pydantic_core import PydanticCustomError
 
 from app import windows
 from app.api.deps import FoundRun, PageRow, Size, address_of, hub_of, json_answer, pass_of, problems, store_of
-from app.api.models import EventList, History, QueueMoment, Run, Window
+from app.api.event_models import EventList, History, QueueMoment, Window
+from app.api.models import Run
 from app.refusals import Refusal
 from app.sse import EventStream
 from app.strict import LAST, StrictRoute, Whole

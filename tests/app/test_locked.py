@@ -11,7 +11,7 @@ from pathlib import Path
 
 from app.main import create_app
 from app.store import open_store
-from tests.app.explored import settings_in
+from tests.app.explored import settings_in, until
 from tests.app.serving import Started, served
 
 V1 = "/api/v1"
@@ -63,5 +63,5 @@ def test_given_a_lock_that_ends_in_time_when_some_want_to_write_then_none_is_tol
             with locked(store.db.path):
                 waiting = [pool.submit(up.ask, "POST", f"{V1}/runs", {"preset": "w1"}) for _ in range(8)]
                 assert up.ask("GET", f"{V1}/runs")[0] == 200, "reading goes on"
-                time.sleep(0.3)  # the lock is held for a moment: that is what is tried here
+                until(lambda: store.db.writer.pool.checkedout() == 1, "a request that waits for the lock")  # type: ignore[attr-defined]
             assert [each.result()[0] for each in waiting] == [201] * 8

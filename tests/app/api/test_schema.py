@@ -11,7 +11,8 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 from schemathesis.specs.openapi.checks import positive_data_acceptance
 
-from app.api.models import Event, Run
+from app.api.event_models import Event
+from app.api.models import Run
 from app.api.requests import StartExploration, StartRun
 from app.store import Store
 from engine.scenarios import shipped
