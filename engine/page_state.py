@@ -132,8 +132,17 @@ _CLEAN, _DIRTY, _LOCKED, _WRITEBACK, _GONE, _PROTECTED, _MERGED, _COPIED, _EXCLU
     )
 )
 _FREE = STATES.index(PageState.free)
-_HIGHEST = np.array([max(applies.bit_length() - 1, _FREE) for applies in range(1 << _N_STATES)], np.int64)
-"""Bits of states -> the most severe. A table, because branches on the states of pages are mostly mispredicted."""
+_WAITED_ON, _SWAPPED = 1 << _N_STATES, 1 << _N_STATES + 1
+
+
+def _highest(applies: int) -> int:
+    """Return the severity of a page to which these states and waits apply."""
+    wait = (applies >> _N_STATES).bit_length()
+    return wait * _N_STATES + max((applies % _WAITED_ON).bit_length() - 1, _FREE)
+
+
+_HIGHEST = np.array([_highest(applies) for applies in range(1 << _N_STATES + 2)], np.uint8)
+"""Bits of states and waits -> severity. A table, because branches on the states of pages are mostly mispredicted."""
 
 MARK_SWAPPED, MARK_TRUNCATED, MARK_PROTECTED, MARK_MERGED, MARK_DUPLICATED, MARK_EXCLUSIVE = 1, 2, 4, 8, 16, 32
 """Bits of a page's marks: state that neither its mapping word nor its flags contain."""
@@ -254,15 +263,16 @@ def severity_of(mapping: Any, flags: Any, waiters: Any, marks: Any) -> Any:
         (mapping != 0) * _CLEAN
         | (flags >> PG_DIRTY & 1) * _DIRTY
         | (flags >> PG_LOCKED & 1) * _LOCKED
+        | (waiters > 0) * _WAITED_ON
         | (flags >> PG_WRITEBACK & 1) * _WRITEBACK
+        | (marks & MARK_SWAPPED != 0) * _SWAPPED
         | (marks & MARK_TRUNCATED != 0) * _GONE
         | (marks & MARK_PROTECTED != 0) * _PROTECTED
         | (marks & MARK_MERGED != 0) * _MERGED
         | (marks & (MARK_PROTECTED | MARK_DUPLICATED) == MARK_PROTECTED | MARK_DUPLICATED) * _COPIED
         | (marks & (MARK_PROTECTED | MARK_EXCLUSIVE) == MARK_PROTECTED | MARK_EXCLUSIVE) * _EXCLUSIVE
     )
-    swapped = marks & MARK_SWAPPED  # MARK_SWAPPED is 1
-    return (2 * swapped + (1 - swapped) * (waiters > 0)) * _N_STATES + _HIGHEST[applies]
+    return _HIGHEST[applies]
 
 
 def severity_at(kind: int, severity: int) -> int:
