@@ -4,19 +4,24 @@ from __future__ import annotations
 
 import random
 from collections import Counter
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 import pytest
 
 from engine.events import PG_DIRTY, PG_WRITEBACK, Kind
+from engine.explore.plan import Plan
+from engine.explore.search.explorer import Explorer
+from engine.explore.worlds.subject import WorldSubject
 from engine.kernels import KERNELS
 from engine.mm.steps import NUMBERS, SPIN
 from engine.runs.play import open_run
-from engine.runs.schedule import enabled, step_name, step_once
+from engine.runs.schedule import enabled, make_move, step_name, step_once
 from engine.runs.scheduled import references
 from engine.world.state import (
     ANON_PAGE,
+    EVENTS,
     FILE_PAGE,
     FINISHED,
     FREE_PAGE,
@@ -149,6 +154,41 @@ def resumed(w: World, task: Task, was: str, tasks: list[Task]) -> None:
                 other.resume()
 
 
+def second(
+    w: World,
+    kernel: str,
+    protect: dict[str, str],
+    memory: dict[str, Any],
+    programs: Sequence[str],
+    mms: Sequence[int],
+    *,
+    ksm: bool = False,
+) -> tuple[Machine, list[Task]]:
+    """Return the second implementation of a world in its first state; ksm: the last program is ksmd's."""
+    profile, pages = KERNELS[kernel], w.rules.n_pages - memory.get("spare", 0)
+    m = machine(
+        memory["maps"],
+        pages,
+        memory.get("mms", 1),
+        memory.get("children", 0),
+        memory.get("spare", 0),
+        by_count=profile.count_decides,
+        loops=profile.writeback_loops,
+        pins=profile.writeback_pins,
+        stable=memory.get("stable_pages", False),
+        contents=memory.get("contents", 0),
+        private=memory.get("private", ()),
+    )
+    m.design, m.policy = protect.get("design", "none"), protect.get("policy", "break")
+    m.virtual, m.drops_swap = w.rules.virtual_pages, profile.frees_swap
+    m.running = w.mms.tasks.array.tolist()
+    m.paths, m.moves_pinned = protect.get("paths", "all"), profile.migration_pins
+    tasks = [Task(m, i, mms[i], text.split()) for i, text in enumerate(programs[: len(programs) - ksm])]
+    if ksm:
+        tasks.append(Ksmd(m, len(tasks), programs[-1].split()))
+    return m, tasks
+
+
 def side_by_side(
     maps: str,
     kernel: str,
@@ -175,17 +215,7 @@ def side_by_side(
         given |= {"protect": protect} if protect else {}
         stage = Stage(*programs, kernel=kernel, **given)
         w = stage.world
-        profile, sizes = KERNELS[kernel], (memory["mms"], memory["children"], memory["spare"])
-        rules = {"by_count": profile.count_decides, "loops": profile.writeback_loops, "stable": memory["stable_pages"]}
-        rules |= {"contents": memory.get("contents", 0), "private": memory.get("private", ())}
-        m = machine(maps, given["pages"], *sizes, pins=profile.writeback_pins, **rules)
-        m.design, m.policy = protect.get("design", "none"), protect.get("policy", "break")
-        m.virtual, m.drops_swap = w.rules.virtual_pages, profile.frees_swap
-        m.running = w.mms.tasks.array.tolist()
-        m.paths, m.moves_pinned = protect.get("paths", "all"), profile.migration_pins
-        tasks = [Task(m, i, given["mms"][i], text.split()) for i, text in enumerate(programs[: len(programs) - ksm])]
-        if ksm:
-            tasks.append(Ksmd(m, len(tasks), programs[-1].split()))
+        m, tasks = second(w, kernel, protect, memory, programs, given["mms"], ksm=ksm)
         for move in range(5_000):
             ready = [task for task in range(len(tasks)) if enabled(w, task)]
             if not ready:
@@ -271,6 +301,73 @@ def test_given_exclusive_entries_in_random_programs_then_every_state_is_that_of_
 ) -> None:
     seen = side_by_side("anonymous", kernel, {"design": "exclusive_pte"}, 80)
     assert min(seen["PROTECT_END"], seen["EXCLUSIVE_RESTORE"], seen["PROTECTED_BROKEN"]) > 0
+
+
+EVERY: dict[str, tuple[tuple[str, ...], dict[str, Any], tuple[int, ...], dict[str, str], str]] = {
+    "a store and writeback": (
+        ("store", "lock writeback_begin unlock writeback_end"),
+        {"maps": "shared", "stable_pages": True},
+        (0, 0),
+        {},
+        "4.16",
+    ),
+    "stores around fork": (
+        ("fork:1 store", "store"),
+        {"maps": "anonymous", "children": 1, "spare": 2},
+        (0, 1),
+        {},
+        "6.7+",
+    ),
+    "a store and reclaim": (("store", "reclaim:1"), {"maps": "anonymous", "spare": 1}, (0, 0), {}, "6.1"),
+    "a store and a device": (
+        ("store", "protect device_write unprotect"),
+        {"maps": "shared"},
+        (0, 0),
+        {"design": "page_flag", "policy": "wait"},
+        "6.1",
+    ),
+    "a store and a migration": (("store", "migrate"), {"maps": "anonymous", "spare": 1}, (0, 0), {}, "4.16"),
+}
+
+
+@pytest.mark.parametrize("name", EVERY)
+def test_given_every_interleaving_then_both_implementations_agree_in_all_states_that_the_explorer_counts(
+    name: str,
+) -> None:
+    programs, memory, mms, protect, kernel = EVERY[name]
+    more: dict[str, Any] = {"protect": protect} if protect else {}
+    subject = WorldSubject(scenario(*programs, memory=memory, mms=mms, kernel=kernel, **more))
+    w = subject.world
+
+    def moved(path: Sequence[int]) -> Machine | None:
+        """Play a path from the first state in both; None if its last task finds a queue lock taken."""
+        subject.begin()
+        m, tasks = second(w, kernel, protect, memory, programs, mms)
+        for at in path:
+            was, w.clock[EVENTS] = step_name(w, at), 0
+            if not make_move(w, at, 0):
+                return None
+            resumed(w, tasks[at], was, tasks)
+        return m
+
+    moved(())
+    paths: dict[Any, tuple[int, ...]] = {subject.here(): ()}
+    to_do: list[tuple[int, ...]] = [()]
+    while to_do:
+        path = to_do.pop()
+        moved(path)
+        for at in [task for task in range(len(programs)) if enabled(w, task)]:
+            m = moved((*path, at))
+            if m is None:
+                continue
+            agree(w, m, f"path {path}, task {at}")
+            if subject.here() not in paths:
+                paths[subject.here()] = (*path, at)
+                to_do.append((*path, at))
+    explorer = Explorer(WorldSubject(subject.scenario), Plan(reduction="none", promises=False))
+    found = explorer.found(explorer.run())
+    assert not found.broken
+    assert len(paths) == found.states > 100
 
 
 def played(
