@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from pydantic import ValidationError
 
-from engine.devices import DEVICES
+from engine.devices import DEVICES, Profile
 from engine.events import TRANSFER, Kind
 from engine.program import group_of
 from engine.runs.play import open_run
@@ -169,6 +169,12 @@ def test_claims_13_and_14_copies_raise_the_read_rate_and_protection_makes_atomic
         ([("store", "fpga")], {}, "store is what a CPU does: put it into a group without a device"),
         ([("device_read", "fpga")], {"copies": True}, "copies need pages that stay protected: choose attachment"),
         ([("device_read", "gpu-pcie9")], {}, "Input should be 'gpu-pcie3'"),
+        ([("device_read", "nic")] * 65, {}, "at most 64 items"),
+        (
+            [("device_read", "nic")] * 2,
+            {"copies": True, "pages": 4_000_000, "protect": {"design": "page_flag"}},
+            "2 devices could hold copies of 4000000 pages; the limit is 4194304 copies in all: use fewer pages",
+        ),
     ],
 )
 def test_given_a_device_that_cannot_be_then_it_is_refused_in_words(
@@ -177,6 +183,19 @@ def test_given_a_device_that_cannot_be_then_it_is_refused_in_words(
     with pytest.raises(ValidationError) as refused:
         scenario(*groups, **more)
     assert says in str(refused.value)
+
+
+def test_a_device_needs_memory_that_a_process_maps() -> None:
+    group = group_of("gpu", "think:10") | {"device": "gpu-pcie3"}
+    with pytest.raises(ValidationError, match=r"no process maps pages that it could use: add workload\.memory"):
+        Scenario.model_validate({"name": "test", "workload": {"kind": "tasks", "pages": 1, "groups": [group]}})
+
+
+def test_a_profile_with_a_bandwidth_of_0_is_refused() -> None:
+    given = DEVICES["nic"].model_dump()
+    given["link_mb_s"] |= {"value": 0, "low": 0}
+    with pytest.raises(ValidationError, match=r"link_mb_s\.value\n  Input should be greater than or equal to 1"):
+        Profile.model_validate(given)
 
 
 def test_given_the_profiles_then_every_number_has_a_range_a_kind_and_a_source() -> None:
